@@ -1,0 +1,3 @@
+"""An omnichannel helpdesk backend."""
+
+__version__ = "0.1.0"

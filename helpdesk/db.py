@@ -1,0 +1,181 @@
+"""The engine, and `transaction()`: the one place that commits. What SQLite and PostgreSQL do differently lives here.
+
+SQLAlchemy's defaults for SQLite lose updates (a read transaction that later writes does not see what others wrote), so
+the driver's own transaction handling is off and every writer says `BEGIN IMMEDIATE`. Inside one process writers also
+queue at a lock, which is fair where SQLite's busy handler is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import uuid_utils.compat as uuid7_source
+from sqlalchemy import Connection, Table, event, literal_column, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.sql.elements import ColumnElement
+
+from helpdesk.errors import Unavailable
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # an SMTP 250 promises durability, and NORMAL may lose the last commits with the power
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=15000",
+    "PRAGMA cache_size=-16000",
+)
+
+
+class Database:
+    """An engine with its habits. `on_commit` is called, after a commit, with the names that `ring` collected."""
+
+    def __init__(self, url: str, *, pool: int = 5) -> None:
+        self.url = make_url(url)
+        self.is_postgresql = self.url.get_backend_name() == "postgresql"
+        self.engine = _engine(url, is_postgresql=self.is_postgresql, pool=pool)
+        self._writing = self.engine.execution_options(write=True)
+        self._lock = None if self.is_postgresql else asyncio.Lock()
+        self.on_commit: Callable[[frozenset[str]], None] = _silence
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A unit of work that may write: committed at the end, rolled back on any exception."""
+        if self._lock is None:
+            async with self._session(self._writing) as session:
+                yield session
+        else:
+            async with self._lock, self._session(self._writing) as session:
+                yield session
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                await session.rollback()
+                raise
+        rung = frozenset(session.info.get("rings", ()))
+        if rung:
+            self.on_commit(rung)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A unit of work that only reads. Nothing that it changes is kept."""
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+
+def _silence(names: frozenset[str]) -> None:
+    """Until the composition root hangs the doorbell up, nobody listens."""
+
+
+def ring(session: AsyncSession, name: str) -> None:
+    """After this session's commit, wake who does `name` work. Nothing depends on it: they also look by themselves."""
+    session.info.setdefault("rings", set()).add(name)
+
+
+def _engine(url: str, *, is_postgresql: bool, pool: int) -> AsyncEngine:
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+    }
+    if is_postgresql:
+        return create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=pool,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={"timeout": 10, "command_timeout": 60, "server_settings": {"jit": "off"}},
+            **options,
+        )
+    engine = create_async_engine(url, connect_args={"timeout": 15}, **options)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): unique anywhere, and near its neighbours in time in an index."""
+    return uuid7_source.uuid7()
+
+
+def is_postgresql(session: AsyncSession) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def epoch(session: AsyncSession) -> ColumnElement[float]:
+    """The database's own clock as seconds since 1970: leases compare times of one clock only."""
+    if is_postgresql(session):
+        return literal_column("extract(epoch from clock_timestamp())::double precision")
+    return literal_column("((julianday('now') - 2440587.5) * 86400.0)")
+
+
+def claimable(statement: Any) -> Any:
+    """Rows that nobody else is claiming. SQLite needs nothing: its one writer has begun `IMMEDIATE`."""
+    return statement.with_for_update(skip_locked=True)
+
+
+def insert_ignoring(session: AsyncSession, table: Table, *, on: Sequence[str]) -> Any:
+    """`INSERT ... ON CONFLICT (on) DO NOTHING`, in either dialect."""
+    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
+    return maker(table).on_conflict_do_nothing(index_elements=list(on))
+
+
+async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Many rows at once: one prepared statement, pipelined. Every row gives the same columns."""
+    if rows:
+        await (await session.connection()).execute(table.insert(), list(rows))
+
+
+async def next_numbers(session: AsyncSession, count: int) -> list[int]:
+    """`count` new conversation numbers, ascending. On PostgreSQL a sequence, which does not queue writers up."""
+    if is_postgresql(session):
+        found = await session.execute(
+            text("SELECT nextval('conversation_number') FROM generate_series(1, :count)"), {"count": count}
+        )
+        return sorted(found.scalars())
+    last = await session.scalar(
+        text("UPDATE counters SET value = value + :count WHERE name = 'conversation_number' RETURNING value"),
+        {"count": count},
+    )
+    return list(range(int(last or 0) - count + 1, int(last or 0) + 1))
+
+
+def prepare_folder(url: str) -> None:
+    """SQLite makes the file but not its folder, and says little when it may not. Raises `Unavailable`."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    path = Path(parsed.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sqlite3.connect(path).close()
+    except (OSError, sqlite3.Error):
+        raise Unavailable(f"{path.parent} cannot be written") from None

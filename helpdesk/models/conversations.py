@@ -1,0 +1,136 @@
+"""Conversations and what hangs on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, Index, Integer, String, text
+from sqlmodel import Field, SQLModel
+
+from helpdesk.models.columns import at, json, key, ref, table_of, words
+
+
+def _partial(condition: str) -> dict[str, Any]:
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+class Conversation(SQLModel, table=True):
+    """One contact's matter, over any number of channels.
+
+    `seq` counts its messages and events, `version` the changes of its own state. `channel`, `inbox_id` and
+    `contact_handle` are where the contact wrote last. `waiting_since` is the `received_at` of the oldest message that
+    nobody has answered; `next_due_at` caches when that answer is due. `priority` is 0 low, 1 normal, 2 high, 3 urgent.
+    """
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        Index("ix_conversations_activity", "last_activity_at", "id"),
+        Index("ix_conversations_status_activity", "status", "last_activity_at", "id"),
+        Index("ix_conversations_inbox_activity", "inbox_id", "last_activity_at", "id"),
+        Index("ix_conversations_assignee_activity", "assignee_id", "last_activity_at", "id"),
+        Index("ix_conversations_team_activity", "team_id", "last_activity_at", "id"),
+        Index("ix_conversations_contact_activity", "contact_id", "last_activity_at", "id"),
+        Index("ix_conversations_created", "created_at", "id"),
+        Index("ix_conversations_priority", "priority", "id"),
+        Index("ix_conversations_due", "next_due_at", "id", **_partial("next_due_at IS NOT NULL")),
+        Index("ix_conversations_waiting", "waiting_since", "id", **_partial("waiting_since IS NOT NULL")),
+    )
+
+    id: UUID = key()
+    number: int = Field(unique=True)
+    subject: str = words()
+    contact_id: UUID = ref("contacts.id")
+    contact_handle: str = words()
+    channel: str = words()
+    inbox_id: UUID = ref("inboxes.id")
+    status: str = words("open")
+    priority: int = Field(default=1, sa_type=Integer)
+    category: str | None = words(nullable=True)
+    assignee_id: UUID | None = ref("agents.id", nullable=True)
+    team_id: UUID | None = ref("teams.id", nullable=True)
+    preview: str = words()
+    last_message_direction: str | None = words(nullable=True)
+    message_count: int = 0
+    seq: int = 0
+    version: int = 1
+    last_incoming_seq: int = 0
+    last_agent_seq: int = 0
+    created_at: datetime = at()
+    updated_at: datetime = at()
+    last_activity_at: datetime = at()
+    waiting_since: datetime | None = at(nullable=True)
+    next_due_at: datetime | None = at(nullable=True)
+    snoozed_until: datetime | None = at(nullable=True)
+    language: str = words()
+    quarantined: bool = Field(default=False, sa_type=Boolean)
+    custom_fields: dict[str, Any] = json(dict)
+
+
+class ConversationInbox(SQLModel, table=True):
+    """Every inbox that a conversation has touched: access to any of them shows it whole."""
+
+    __tablename__ = "conversation_inboxes"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    inbox_id: UUID = Field(foreign_key="inboxes.id", primary_key=True, index=True)
+
+
+class ConversationTag(SQLModel, table=True):
+    __tablename__ = "conversation_tags"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    tag: str = Field(primary_key=True, sa_type=String, index=True)
+
+
+class ConversationLink(SQLModel, table=True):
+    """`kind`: `may_belong_to`, `follows` (the older one was closed), `same_message` (it came into both inboxes)."""
+
+    __tablename__ = "conversation_links"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    related_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE", index=True)
+    kind: str = Field(primary_key=True, sa_type=String)
+    created_at: datetime = at()
+
+
+class Participant(SQLModel, table=True):
+    """Someone who takes part: the contact, and whom an agent added or wrote to. Never an inbound Cc by itself."""
+
+    __tablename__ = "participants"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    channel: str = Field(primary_key=True, sa_type=String)
+    handle: str = Field(primary_key=True, sa_type=String)
+    name: str = words()
+    contact_id: UUID | None = ref("contacts.id", nullable=True)
+    added_by: UUID | None = Field(default=None)
+    created_at: datetime = at()
+    removed_at: datetime | None = at(nullable=True)
+
+
+class Tag(SQLModel, table=True):
+    __tablename__ = "tags"
+
+    id: UUID = key()
+    name: str = Field(unique=True, sa_type=String)
+    created_at: datetime = at()
+
+
+class Counter(SQLModel, table=True):
+    """Numbers that are counted where there are no sequences."""
+
+    __tablename__ = "counters"
+
+    name: str = Field(primary_key=True, sa_type=String)
+    value: int = 0
+
+
+conversations = table_of(Conversation)
+conversation_inboxes = table_of(ConversationInbox)
+conversation_tags = table_of(ConversationTag)
+conversation_links = table_of(ConversationLink)
+participants = table_of(Participant)
+tags = table_of(Tag)
+counters = table_of(Counter)

@@ -1,0 +1,87 @@
+"""The outbox, the work that is left of it, what was asked twice, and who did what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from helpdesk.models.columns import at, json, key, table_of, words
+
+
+class Event(SQLModel, table=True):
+    """A fact, written in the transaction that made it true. `position` is given by the relay, after the commit."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("position", name="uq_events_position"),
+        Index(
+            "ix_events_unrelayed",
+            "id",
+            postgresql_where=text("position IS NULL"),
+            sqlite_where=text("position IS NULL"),
+        ),
+        Index("ix_events_conversation", "conversation_id", "id"),
+    )
+
+    id: UUID = key()
+    position: int | None = Field(default=None, nullable=True, sa_type=BigInteger)
+    type: str = words()
+    occurred_at: datetime = at()
+    conversation_id: UUID | None = Field(default=None)
+    seq: int | None = Field(default=None)
+    data: dict[str, Any] = json(dict)
+
+
+class PendingWork(SQLModel, table=True):
+    """A subscriber that failed for one event, to be tried again; a row with `given_up` waits for a person."""
+
+    __tablename__ = "pending_work"
+    __table_args__ = (Index("ix_pending_work_due", "given_up", "next_attempt_at"),)
+
+    event_id: UUID = Field(foreign_key="events.id", primary_key=True, ondelete="CASCADE")
+    subscriber: str = Field(primary_key=True, sa_type=String)
+    attempts: int = 0
+    next_attempt_at: datetime = at()
+    error: str = words()
+    given_up: bool = False
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The answer to a request that may come again, for 24 hours per actor and route."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created", "created_at"),)
+
+    actor: str = Field(primary_key=True, sa_type=String)
+    route: str = Field(primary_key=True, sa_type=String)
+    key: str = Field(primary_key=True, sa_type=String)
+    request_digest: str = words()
+    status: int | None = Field(default=None)
+    response: dict[str, Any] | None = json(nullable=True)
+    created_at: datetime = at()
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who did what to what. Appended, never changed; it names fields and ids, never bodies or secrets."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject_type", "subject_id"),)
+
+    id: UUID = key()
+    occurred_at: datetime = at()
+    actor_kind: str = words()
+    actor_id: UUID | None = Field(default=None)
+    action: str = words()
+    subject_type: str = words()
+    subject_id: UUID | None = Field(default=None)
+    data: dict[str, Any] = json(dict)
+
+
+events = table_of(Event)
+pending_work = table_of(PendingWork)
+idempotency_keys = table_of(IdempotencyKey)
+audit = table_of(AuditEntry)

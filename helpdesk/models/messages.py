@@ -1,0 +1,149 @@
+"""Messages, their attachments, and how they leave."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, Integer, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from helpdesk.models.columns import at, json, key, ref, table_of, words
+
+
+class Message(SQLModel, table=True):
+    """One entry of a conversation; `private` makes it a note.
+
+    `html` is sanitised (by `html_policy`). `new_text` is the text without quotes and signature. `content_digest` tells
+    the same mail delivered twice from two mails that claim one id. `delivery_status` repeats the delivery's status, so
+    that a list needs no join.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "seq", name="uq_messages_conversation_seq"),
+        Index("ix_messages_external", "external_id", "inbox_id"),
+    )
+
+    id: UUID = key()
+    conversation_id: UUID = ref("conversations.id", ondelete="CASCADE")
+    seq: int = 0
+    type: str = words()
+    private: bool = False
+    channel: str = words()
+    inbox_id: UUID = ref("inboxes.id")
+    visibility: str = words("direct")
+    author_kind: str = words()
+    author_id: UUID | None = Field(default=None)
+    author_name: str = words()
+    subject: str = words()
+    text: str = words()
+    html: str | None = words(nullable=True)
+    html_policy: int = Field(default=0, sa_type=Integer)
+    new_text: str = words()
+    signature: str = words()
+    quoted: str = words()
+    to: list[dict[str, str]] = json(list)
+    cc: list[dict[str, str]] = json(list)
+    reply_to: list[dict[str, str]] = json(list)
+    external_id: str = words()
+    external_url: str = words()
+    in_reply_to: str = words()
+    content_digest: str = words()
+    auto_submitted: str | None = words(nullable=True)
+    sender_verified: bool | None = Field(default=None, nullable=True)
+    trust_reasons: list[str] = json(list)
+    notes: list[str] = json(list)
+    language: str = words()
+    backfilled: bool = False
+    attachment_count: int = 0
+    delivery_status: str | None = words(nullable=True)
+    received_at: datetime | None = at(nullable=True)
+    created_at: datetime = at()
+    sent_at: datetime | None = at(nullable=True)
+
+
+class Attachment(SQLModel, table=True):
+    """A file of a message; `message_id` is empty while an upload waits to be sent."""
+
+    __tablename__ = "attachments"
+
+    id: UUID = key()
+    message_id: UUID | None = ref("messages.id", nullable=True, index=True, ondelete="CASCADE")
+    blob_id: UUID = ref("blobs.id")
+    filename: str = words()
+    content_type: str = words()
+    size: int = 0
+    inline: bool = False
+    content_id: str = words()
+    uploaded_by: UUID | None = Field(default=None)
+    created_at: datetime = at()
+
+
+class Delivery(SQLModel, table=True):
+    """The way out of one message: `queued → sending → sent | failed`, or `uncertain` after the final byte.
+
+    `body` is the frozen message, encrypted with `data_key`; it, `sender` and `recipients` are written once, before the
+    first attempt. `final_at` is set just before the final byte: a worker that died without it can be repeated safely.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(
+            "ix_deliveries_due",
+            "next_attempt_at",
+            postgresql_where=text("status IN ('queued', 'sending', 'uncertain')"),
+            sqlite_where=text("status IN ('queued', 'sending', 'uncertain')"),
+        ),
+    )
+
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    inbox_id: UUID = ref("inboxes.id")
+    status: str = words("queued")
+    automatic: bool = False
+    token: str = words()
+    to: list[dict[str, str]] = json(list)
+    cc: list[dict[str, str]] = json(list)
+    bcc: list[dict[str, str]] = json(list)
+    external_id: str = words()
+    sender: str = words()
+    recipients: list[str] = json(list)
+    accepted: list[str] = json(list)
+    refused: list[dict[str, Any]] = json(list)
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    data_key: bytes = Field(default=b"", sa_type=LargeBinary)
+    attempts: int = 0
+    resends: int = 0
+    error: str = words()
+    created_at: datetime = at()
+    next_attempt_at: datetime = at()
+    give_up_at: datetime = at()
+    final_at: datetime | None = at(nullable=True)
+    claimed_by: str = words()
+    claimed_until: float = 0.0
+    claim: int = 0
+    copied: bool = False
+
+
+class Acknowledgement(SQLModel, table=True):
+    """What became of a new conversation's acknowledgement: `queued`, or why there is none."""
+
+    __tablename__ = "acknowledgements"
+    __table_args__ = (
+        Index("ix_acknowledgements_handle", "handle", "created_at"),
+        Index("ix_acknowledgements_inbox", "inbox_id", "created_at"),
+    )
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    inbox_id: UUID = ref("inboxes.id")
+    handle: str = words()
+    outcome: str = words()
+    message_id: UUID | None = Field(default=None)
+    created_at: datetime = at()
+
+
+messages = table_of(Message)
+attachments = table_of(Attachment)
+deliveries = table_of(Delivery)
+acknowledgements = table_of(Acknowledgement)
