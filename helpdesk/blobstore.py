@@ -1,0 +1,101 @@
+"""Where blobs lie: on disk by default, or in an S3-like store by `HELPDESK_BLOB_URL` through obstore.
+
+Everything put here is encrypted already; names are digests. `put` returns when the bytes are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import obstore
+from obstore.store import from_url
+
+from helpdesk.errors import Invalid, NotFound, Unavailable
+
+
+class BlobStore(Protocol):
+    async def put(self, name: str, body: bytes) -> None:
+        """Store durably; a name that exists is overwritten whole or not at all."""
+
+    async def get(self, name: str) -> bytes:
+        """Raises `NotFound`."""
+
+    async def delete(self, name: str) -> None:
+        """Deleting what is not there is no error."""
+
+
+class DiskStore:
+    """Files two folders deep, written beside their place, synced and renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _path(self, name: str) -> Path:
+        return self._root / name[:2] / name
+
+    async def put(self, name: str, body: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._write, self._path(name), body)
+        except OSError:
+            raise Unavailable("the blob folder cannot be written") from None
+
+    @staticmethod
+    def _write(path: Path, body: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{id(body)}.part")
+        with draft.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    async def get(self, name: str) -> bytes:
+        try:
+            return await asyncio.to_thread(self._path(name).read_bytes)
+        except FileNotFoundError:
+            raise NotFound("the file is not in the blob store") from None
+
+    async def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(self._path(name).unlink)
+
+
+class ObjectStore:
+    """An S3-like store; its durability is the store's own."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._store = from_url(url)
+        except Exception as error:  # obstore raises types of its own for each backend
+            raise Invalid.field("HELPDESK_BLOB_URL", "this is not a store that can be used") from error
+
+    async def put(self, name: str, body: bytes) -> None:
+        try:
+            await obstore.put_async(self._store, f"{name[:2]}/{name}", body)
+        except Exception as error:  # any failure means: not durable
+            raise Unavailable("the blob store cannot be written") from error
+
+    async def get(self, name: str) -> bytes:
+        try:
+            found = await obstore.get_async(self._store, f"{name[:2]}/{name}")
+            return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            raise NotFound("the file is not in the blob store") from None
+
+    async def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, f"{name[:2]}/{name}")
+
+
+def open_store(url: str, *, data: Path) -> BlobStore:
+    """The store that the settings name."""
+    return ObjectStore(url) if url else DiskStore(data / "blobs")

@@ -1,0 +1,142 @@
+"""The one list of events. Names are public: the stream, webhooks and rules use them.
+
+Each is a frozen dataclass; its fields, besides `conversation_id` and `seq`, become the event's `data`. They carry ids
+and words, never bodies: whoever may read more fetches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """Something that happened. `seq` is the message's or the change's place in its conversation."""
+
+    type: ClassVar[str]
+    conversation_id: UUID | None = None
+    seq: int | None = None
+
+    def data(self) -> dict[str, Any]:
+        own = (f.name for f in fields(self) if f.name not in {"conversation_id", "seq"})
+        return {name: str(value) if isinstance(value := getattr(self, name), UUID) else value for name in own}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationCreated(DomainEvent):
+    type = "conversation.created"
+    number: int
+    channel: str
+    inbox_id: UUID
+    contact_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationUpdated(DomainEvent):
+    """`changes` maps a field to `[before, after]`."""
+
+    type = "conversation.updated"
+    changes: Mapping[str, Any]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationAssigned(DomainEvent):
+    type = "conversation.assigned"
+    assignee_id: UUID | None
+    team_id: UUID | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationStatusChanged(DomainEvent):
+    type = "conversation.status_changed"
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(DomainEvent):
+    """A message of a contact. `first` says that it opened the conversation, `silent` that nothing may answer it."""
+
+    type = "message.received"
+    message_id: UUID
+    inbox_id: UUID
+    channel: str
+    first: bool
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCreated(DomainEvent):
+    """A message or note that we wrote."""
+
+    type = "message.created"
+    message_id: UUID
+    inbox_id: UUID
+    private: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(DomainEvent):
+    type = "message.sent"
+    message_id: UUID
+    inbox_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFailed(DomainEvent):
+    type = "message.failed"
+    message_id: UUID
+    inbox_id: UUID
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUncertain(DomainEvent):
+    type = "message.uncertain"
+    message_id: UUID
+    inbox_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactCreated(DomainEvent):
+    type = "contact.created"
+    contact_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxFailing(DomainEvent):
+    type = "inbox.failing"
+    inbox_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRecovered(DomainEvent):
+    type = "inbox.recovered"
+    inbox_id: UUID
+
+
+ALL: Mapping[str, type[DomainEvent]] = {
+    event.type: event
+    for event in (
+        ConversationCreated,
+        ConversationUpdated,
+        ConversationAssigned,
+        ConversationStatusChanged,
+        MessageReceived,
+        MessageCreated,
+        MessageSent,
+        MessageFailed,
+        MessageUncertain,
+        ContactCreated,
+        InboxFailing,
+        InboxRecovered,
+    )
+}
