@@ -45,13 +45,14 @@ def upgrade() -> None:
     op.create_table(
         "blobs",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("data_key", sa.LargeBinary(), nullable=False),
         sa.Column("key_owner", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_blobs"),
-        sa.UniqueConstraint("name", name="uq_blobs_name"),
+        sa.UniqueConstraint("digest", name="uq_blobs_digest"),
     )
     op.create_table(
         "contacts",

@@ -114,12 +114,13 @@ class RawItem(SQLModel, table=True):
 
 
 class Blob(SQLModel, table=True):
-    """An encrypted object in the blob store, under a name made of its owner's and its content's digest."""
+    """An encrypted object in the blob store. `digest` addresses owner and content; `name` is a random storage id."""
 
     __tablename__ = "blobs"
 
     id: UUID = key()
-    name: str = Field(unique=True, sa_type=String)
+    digest: str = Field(unique=True, sa_type=String)
+    name: str = words()
     size: int = 0
     data_key: bytes = Field(sa_type=LargeBinary)
     key_owner: str = words()

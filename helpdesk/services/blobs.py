@@ -1,12 +1,11 @@
-"""Blobs: encrypted, named by owner and content, written before the row that names them."""
+"""Blobs: encrypted, written before the row that names them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,8 +18,8 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
 
-def name_of(services: Services, *, owner: str, body: bytes) -> str:
-    """The same bytes of the same owner have the same name; of another owner, another one, since keys differ."""
+def digest_of(services: Services, *, owner: str, body: bytes) -> str:
+    """The address of these bytes of this owner. Keyed, so that a stolen database does not tell who holds a known file."""
     return services.keyring.digest("blob", f"{owner}:{sha256(body).hexdigest()}")
 
 
@@ -29,18 +28,19 @@ async def put(
 ) -> list[UUID]:
     """Store bodies and their rows, one id per body in order. What the owner already holds is not written again.
 
-    The files are durable before the caller commits; a roll-back leaves files that `sweep_orphans` finds.
+    The files are durable before the caller commits; after a roll-back `sweep_orphans` finds them.
     """
-    names = [name_of(services, owner=owner, body=body) for body in bodies]
-    known = await _find(session, names)
-    for name, body in dict(zip(names, bodies, strict=True)).items():
-        if name in known:
+    wanted = [digest_of(services, owner=owner, body=body) for body in bodies]
+    known = await _find(session, wanted)
+    for digest, body in dict(zip(wanted, bodies, strict=True)).items():
+        if digest in known:
             continue
-        data_key = new_key()
+        identifier, data_key, name = new_id(), new_key(), uuid4().hex
         await services.blobs.put(name, encrypt(data_key, body, row=f"blob:{name}"))
         await session.execute(
-            insert_ignoring(session, blobs, on=["name"]).values(
-                id=new_id(),
+            insert_ignoring(session, blobs, on=["digest"]).values(
+                id=identifier,
+                digest=digest,
                 name=name,
                 size=len(body),
                 data_key=keys.wrap(data_key, owner=owner, row=f"blob:{name}"),
@@ -48,22 +48,21 @@ async def put(
                 created_at=now,
             )
         )
-    known = await _find(session, names)
-    return [known[name] for name in names]
+    # Read back rather than remembered: another writer may have been first, and then his row is the one that counts.
+    known = await _find(session, wanted)
+    return [known[digest] for digest in wanted]
 
 
-async def _find(session: AsyncSession, names: Sequence[str]) -> dict[str, UUID]:
-    if not names:
+async def _find(session: AsyncSession, digests: Sequence[str]) -> dict[str, UUID]:
+    if not digests:
         return {}
-    found = await session.execute(select(blobs.c.name, blobs.c.id).where(blobs.c.name.in_(set(names))))
-    return {name: identifier for name, identifier in found}
+    found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(set(digests))))
+    return dict(found.tuples().all())
 
 
 async def get(services: Services, session: AsyncSession, blob_id: UUID) -> bytes:
     """The plain bytes. Raises `NotFound`, or `CannotOpen` when the owner was erased."""
-    row: Mapping[str, Any] | None = (
-        (await session.execute(select(blobs).where(blobs.c.id == blob_id))).mappings().one_or_none()
-    )
+    row = (await session.execute(select(blobs).where(blobs.c.id == blob_id))).mappings().one_or_none()
     if row is None:
         raise NotFound("the file is gone")
     keys = Keys(services.keyring)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id, ring
@@ -36,7 +36,7 @@ async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -
 
 async def list_events(
     session: AsyncSession, conversation_id: UUID, *, after: UUID | None = None, limit: int
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[RowMapping]:
     """A conversation's events, oldest first, after the event `after`."""
     statement = select(events).where(events.c.conversation_id == conversation_id).order_by(events.c.id).limit(limit)
     if after is not None:
