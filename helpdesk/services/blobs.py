@@ -19,7 +19,7 @@ from helpdesk.services.keys import Keys
 
 
 def digest_of(services: Services, *, owner: str, body: bytes) -> str:
-    """The address of these bytes of this owner. Keyed, so that a stolen database does not tell who holds a known file."""
+    """The address of these bytes of this owner. Keyed: a stolen database must not tell who holds a known file."""
     return services.keyring.digest("blob", f"{owner}:{sha256(body).hexdigest()}")
 
 

@@ -1,13 +1,16 @@
-"""What the services share and nobody else makes: the database, the keys, the blob store, the settings."""
+"""What the services share and nobody else makes: settings, database, keys, blob store, and the channels there are."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from helpdesk.blobstore import BlobStore
+from helpdesk.channels import Channel
 from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.db import Database
+from helpdesk.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +21,10 @@ class Services:
     database: Database
     keyring: Keyring
     blobs: BlobStore
+    channels: Mapping[str, Channel]
+
+    def channel(self, name: str) -> Channel:
+        """Raises `Invalid` for a channel that is not installed."""
+        if name not in self.channels:
+            raise Invalid.field("channel", f"use one of {', '.join(self.channels)}")
+        return self.channels[name]
