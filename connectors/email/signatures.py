@@ -1,0 +1,250 @@
+"""Where a signature begins: delimiters, device footers, sign-offs, disclaimers.
+
+A signature is set apart, never thrown away, so the rules may be generous - but not where they would hide what the
+customer came to say. "Thanks" and "谢谢" are content; a sign-off needs to be the end of the text; and when nothing but
+a guessed signature would be left over, it was the message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.email.quote_headers import clean, is_rule
+
+# RFC 3676 4.3 gives "-- " and four lines; corporate signatures with a disclaimer run to some twenty-five.
+_MAX_AFTER_DELIMITER = 25
+_MAX_AFTER_RULE = 10
+_MAX_AFTER_SIGN_OFF = 9
+_MAX_FOOTER = 140
+
+_FOOTER = re.compile(
+    r"(?:sent|envoyé|envoyée|gesendet|verstuurd|verzonden|enviado|enviada|enviat|inviato|inviata|skickat|skickades|sendt|"
+    r"lähetetty|wysłane|wysłano|odesláno|odoslané|отправлено|надіслано|trimis|trimisă|küldve|elküldve|gönderildi|"
+    r"poslano|poslané|saadetud|nosūtīts|išsiųsta|dikirim|terkirim|được gửi|đã gửi|gửi)\s"
+    r"|(?:get|obtenir|télécharge[rz]|obtener|descargar|obter|baixar|scarica|ottieni|laden sie|holen sie sich|"
+    r"download|hämta|hent|lataa|pobierz|stáhnout|скачать|загрузить) .{0,20}outlook"
+    r"|outlook (?:für|for|pour|para|per) "
+    r"|(?:von|vom|mit) (?:meinem |mein )?.{2,30}gesendet|diese nachricht wurde von mein"
+    r"|from my (?:iphone|ipad|android|mobile|phone)"
+    r"|az? .{2,20}(?:küldve|küldöm)|.{2,20}(?:'umdan|'ımdan|'dan|’umdan|’dan|den) gönderildi"
+    r"|[^。，,]{0,20}から送信|(?:나의|내) .{2,14}(?:에서|로) ?(?:보냄|전송)|.{2,16}에서 보냄"
+    r"|أ[ُ]?رسلت من|مرسل من|تم الإرسال من"
+    r"|נשלח מ|ส่งจาก|εστάλη από|στάλθηκε από"
+    r"|(?:发自|發自|寄自|发送自|發送自|傳送自|传送自|寄件自|(?:来自|來自)(?:我的|於我的)?)[^。；;！!？?，,]{1,36}$"
+    r"|(?:由|从|從|通过|透過|使用|用)(?:我的)?[^。；;！!？?，,]{1,30}(?:发送|發送|发出|發出|传送|傳送|寄出|寄送|寄件)(?:的邮件|的郵件)?$"
+    r"|(?:获取|獲取|取得|下载|下載|获得)[^。；;！!？?，,]{0,20}outlook",
+    re.IGNORECASE,
+)
+_DEVICE = re.compile(
+    r"iphone|ipad|\bios\b|android|blackberry|samsung|galaxy|huawei|华为|華為|xiaomi|小米|redmi|红米|oppo|vivo|honor|荣耀|"
+    r"榮耀|meizu|魅族|oneplus|一加|pixel|mobil|móvil|mÃ³vil|telefon|téléphone|phone|handy|tablet|outlook|\bmail\b|mailbox|"
+    r"e-mail|yahoo|gmail|proton|tutanota|windows|\baol\b|sparrow|thunderbird|foxmail|邮箱|郵箱|信箱|邮件|郵件|手机|手機|"
+    r"客户端|客戶端|平板|飞书|feishu|\blark\b|钉钉|dingtalk|网易|163|\bqq\b|wechat|微信|zimbra|nokia|sony|motorola|"
+    r"verizon|airmail|\bspark\b|superhuman|mac\b|移动|電話|スマートフォン|携帯|모바일|휴대|телефон|мобильн|смартфон|почт|"
+    r"cellulare|celular|kännykä|puhelim|komór|telefoon|điện thoại|هاتف|جوال|מהטלפון",
+    re.IGNORECASE,
+)
+_MINE = re.compile(
+    r"\w+ (?:from|via|using|with|von|desde|depuis|de|da|dal|do|från|fra|van|z|с|з) (?:my|mon|mi|meu|meinem|"
+    r"mio|min|mitt|mijn|mojego|моего|мого)\b",
+    re.IGNORECASE,
+)
+
+_SIGN_OFF_LIST = """
+regards|best regards|kind regards|kindest regards|warm regards|warmest regards|many regards|with best regards|
+with kind regards|best|all the best|best wishes|warm wishes|with best wishes|sincerely|sincerely yours|
+yours sincerely|yours faithfully|faithfully|yours truly|yours|respectfully|respectfully yours|cordially|rgds|brgds|
+kr|br|wishing you all the best|
+mit freundlichen grüßen|mit freundlichen grüssen|mit freundlichem gruß|mit freundlichem gruss|freundliche grüße|
+freundliche grüsse|freundlicher gruß|beste grüße|beste grüsse|viele grüße|viele grüsse|liebe grüße|liebe grüsse|
+lieben gruß|schöne grüße|herzliche grüße|herzliche grüsse|grüße|grüsse|gruß|gruss|mfg|lg|vg|hochachtungsvoll|
+mit besten grüßen|mit lieben grüßen|besten gruß|
+cordialement|bien cordialement|bien à vous|salutations|sincères salutations|meilleures salutations|
+salutations distinguées|sincèrement|respectueusement|cdlt|bien à toi|amicalement|
+saludos|un saludo|saludos cordiales|un cordial saludo|cordialmente|atentamente|atte|reciba un cordial saludo|salud|
+un abrazo|muchos saludos|
+cumprimentos|os melhores cumprimentos|com os melhores cumprimentos|melhores cumprimentos|atenciosamente|att|
+cordiais saudações|respeitosamente|abraços|um abraço|
+cordiali saluti|distinti saluti|saluti|un saluto|un cordiale saluto|i migliori saluti|tanti saluti|
+met vriendelijke groet|met vriendelijke groeten|vriendelijke groet|vriendelijke groeten|hoogachtend|groeten|groet|
+mvg|hartelijke groet|hartelijke groeten|
+med vänlig hälsning|med vänliga hälsningar|vänliga hälsningar|vänligen|hälsningar|mvh|bästa hälsningar|
+med venlig hilsen|venlig hilsen|venlige hilsner|hilsen|de bedste hilsner|vh|mange hilsner|
+med vennlig hilsen|vennlig hilsen|beste hilsen|
+ystävällisin terveisin|terveisin|parhain terveisin|t|yst terv|kunnioittavasti|hyvästi|
+z poważaniem|z powazaniem|pozdrawiam|pozdrowienia|serdecznie pozdrawiam|z wyrazami szacunku|do widzenia|
+z pozdrowieniami|
+s pozdravem|s přátelským pozdravem|zdraví|s úctou|s pozdravom|hezký den|
+üdvözlettel|tisztelettel|üdv|
+cu stimă|cu respect|o zi bună|
+с уважением|с наилучшими пожеланиями|з повагою|з найкращими побажаннями|всего доброго|с почтением|
+saygılarımla|saygılar|iyi çalışmalar|selamlar|
+trân trọng|thân ái|kính thư|trân trọng kính chào|
+مع التحية|مع خالص التحية|تحياتي|مع أطيب التحيات|وتفضلوا بقبول فائق الاحترام|
+בברכה|με εκτίμηση|
+敬具|よろしくお願いいたします|以上、よろしくお願いいたします|以上よろしくお願いいたします|よろしくお願い致します|
+よろしくお願いします|
+감사합니다 드림|드림|올림|
+此致|敬礼|敬禮|此致敬礼|此致 敬礼|此致敬禮|此致 敬禮|祝好|祝安|顺祝商祺|順頌商祺|顺颂商祺|即颂近安|敬上|謹上|谨上|
+谨启|謹啟|敬启|敬啟|祝您生活愉快|祝您工作愉快|祝工作顺利|祝工作順利|祝商祺|商祺|顺颂时祺|順頌時祺|致敬|
+顺致敬意|順致敬意|致礼|致禮|最好的祝福|祝您愉快|祝您一切顺利|祝您一切順利|祝一切顺利|祝一切順利|谨致问候|
+"""
+_SIGN_OFFS = frozenset(phrase.strip() for phrase in _SIGN_OFF_LIST.split("|") if phrase.strip())
+# Prefixes that no list of whole phrases can cover: "祝" plus anything short.
+_WISH = re.compile(r"\s*(?:[顺順敬谨謹即并並]?[祝颂頌])[^，。,.？?]{1,10}$")
+# Alone at the end these are a word of the message; above a name they are a sign-off.
+_CASUAL = frozenset({"cheers", "ciao", "tschüss", "best", "yours", "t", "br", "kr", "salud", "lg", "vg", "take care"})
+_DASH_NAME = re.compile(r"[-–—]{1,2} ?[^\W\d_][\w.'’]*(?: [^\W\d_][\w.'’]*){0,2}$")
+
+_CONFIDENTIAL = re.compile(
+    r"confiden|privileged|intended (?:solely|only|recipient)|vertraulich|保密|机密|機密|本邮件|本郵件|此邮件|此郵件|"
+    r"本电子邮件|本電子郵件|конфиденциал|poufn|luottamuksel|gizli|riservat|秘密",
+    re.IGNORECASE,
+)
+_MAIL_WORD = re.compile(
+    r"e-?mail|message|communication|nachricht|courriel|mensaje|mensagem|messaggio|bericht|meddelande|wiadomo|письм|"
+    r"сообщен|邮件|郵件|信息|資訊|mesaj|ileti|メール",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Indices of the lines that are signature; `guessed` are those that only their look gives away."""
+
+    certain: frozenset[int]
+    guessed: frozenset[int]
+
+
+def is_footer(line: str) -> bool:
+    """A line that a phone or an app adds by itself: ``Sent from my iPhone``, ``发自我的小米手机``."""
+    if len(line) > _MAX_FOOTER + 200:
+        return False
+    text = clean(line)
+    if "<" in text or "(" in text or "[" in text:
+        text = re.sub(r"<[^<>]{0,400}>|\([^()]{0,400}\)", " ", text).strip("[] ")
+    text = text.strip("*_-—–| ").rstrip("!.。")
+    if not 4 <= len(text) <= _MAX_FOOTER or not _FOOTER.match(text):
+        return False
+    if text.isascii() or " " in text[3:-3]:
+        words = len(text.split())
+        if words > 12 or (words > 7 and ("," in text or "，" in text)):
+            return False
+    elif len(text) > 36:
+        return False
+    return _DEVICE.search(text) is not None or (_MINE.match(text) is not None and len(text.split()) <= 6)
+
+
+def find_signature(lines: Sequence[str], start: int, end: int) -> Signature:
+    """The signature within lines[start:end], a stretch of the writer's own words up to a quote or the end."""
+    filled = [at for at in range(start, end) if lines[at] and not lines[at].isspace()]
+    if not filled:
+        return Signature(frozenset(), frozenset())
+    footers = {at for at in filled if is_footer(lines[at])}
+    body = [at for at in filled if at not in footers]
+    delimiter = _delimiter(lines, body)
+    certain = set(footers)
+    if delimiter is not None:
+        certain.update(at for at in filled if at >= delimiter)
+        body = [at for at in body if at < delimiter]
+    while body and (is_rule(lines[body[-1]]) or clean(lines[body[-1]]) == "ᐧ"):
+        certain.add(body.pop())
+    guess = _guess(lines, body)
+    guessed = frozenset() if guess is None else frozenset(at for at in body if at >= guess)
+    return Signature(frozenset(certain), guessed)
+
+
+def _delimiter(lines: Sequence[str], body: Sequence[int]) -> int | None:
+    for rank, at in enumerate(body):
+        text = lines[at].strip()
+        if not is_rule(text) and text not in {"—", "–"}:
+            continue
+        after = body[rank + 1 :]
+        if text in {"--", "—", "––", "- -"}:
+            if len(after) <= _MAX_AFTER_DELIMITER:
+                return at
+        elif after and len(after) <= _MAX_AFTER_RULE and _looks_signed(lines, after):
+            return at
+    return None
+
+
+def _looks_signed(lines: Sequence[str], after: Sequence[int]) -> bool:
+    """Short lines that are no sentences: names, numbers, links."""
+    for at in after:
+        text = clean(lines[at])
+        if len(text) > 100 or (
+            text[-1:] in ".?!。？！" and (len(text.split()) > 4 or (not text.isascii() and len(text) > 12))
+        ):
+            return False
+        if is_rule(text) or text[:2] in {"- ", "* "} or (text[0].isdigit() and text[1:3] in {". ", ") "}):
+            return False
+    return True
+
+
+def _guess(lines: Sequence[str], body: Sequence[int]) -> int | None:
+    """The first line of what looks like sign-off, dash and name, or disclaimer at the end of `body`."""
+    disclaimer = _disclaimer(lines, body)
+    if disclaimer is not None:
+        body = [at for at in body if at < disclaimer]
+        while body and is_rule(lines[body[-1]]):
+            disclaimer = body[-1]
+            body = body[:-1]
+    found = disclaimer
+    for rank in range(len(body) - 1, max(len(body) - 2 - _MAX_AFTER_SIGN_OFF, -1), -1):
+        at = body[rank]
+        text = clean(lines[at])
+        if len(text) > 90:
+            break
+        if _signs_off(text, last=rank == len(body) - 1) and _looks_signed(lines, body[rank + 1 :]):
+            found = at
+    if found == disclaimer and body and _names_by_dash(lines, body):
+        found = body[-1]
+    return found
+
+
+def _signs_off(text: str, *, last: bool) -> bool:
+    if len(text) > 60:
+        return False
+    phrase = text.casefold().rstrip(",.!，。！~、:： ").strip("*_ ")
+    head = re.split(r"[,，/]", phrase, maxsplit=1)[0].strip()
+    if phrase in _SIGN_OFFS or head in _SIGN_OFFS:
+        rest = phrase[len(head) :].strip(" ,，/") if phrase not in _SIGN_OFFS else ""
+        if len(rest.split()) > 4:
+            return False
+        return not (last and not rest and phrase in _CASUAL)
+    if phrase in _CASUAL:
+        return not last and text[-1:] in ",!"
+    return not text.isascii() and _WISH.match(phrase) is not None
+
+
+def _names_by_dash(lines: Sequence[str], body: Sequence[int]) -> bool:
+    text = clean(lines[body[-1]])
+    if len(body) < 2 or len(text) > 32 or _DASH_NAME.match(text) is None:
+        return False
+    return not any(clean(lines[at])[:1] in {"-", "–", "—", "*", "•"} for at in body[-4:-1])
+
+
+def _disclaimer(lines: Sequence[str], body: Sequence[int]) -> int | None:
+    """The start of the last paragraphs when they speak of a confidential mail; never the only paragraph."""
+    found = None
+    for rank in range(max(len(body) - 20, 1), len(body)):
+        at = body[rank]
+        line = lines[at][:400]
+        if _CONFIDENTIAL.search(line) is None:
+            continue
+        near = " ".join(lines[other][:400] for other in body[rank : rank + 3])
+        if _MAIL_WORD.search(near) is None or not _is_legal(near):
+            continue
+        top = rank
+        while top > 1 and body[top - 1] == body[top] - 1:
+            top -= 1
+        found = body[top]
+        break
+    return found
+
+
+def _is_legal(text: str) -> bool:
+    cues = len({match.casefold() for match in _CONFIDENTIAL.findall(text)})
+    return cues >= 2 or len(text) > 120 or (not text.isascii() and len(text) > 40)
