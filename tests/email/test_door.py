@@ -422,7 +422,7 @@ def smuggling_bodies() -> list[tuple[str, str]]:
     ]
     path = SHARED / "attack" / "smtp_smuggling_bodies.jsonl"
     if path.exists():
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         own += [(row["name"], row["body"]) for row in rows]
     return own
 
