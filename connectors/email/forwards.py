@@ -43,7 +43,7 @@ def unwrap_forward(text: str) -> Forwarded | None:
 
 def unwrap_forward_html(html: str) -> Forwarded | None:
     """The same for an HTML body, read as text."""
-    return _unwrap(html_text.marked_lines(html).lines)
+    return _unwrap(html_text.marked_lines(html).lines[:MAX_LINES])
 
 
 def _unwrap(lines: Sequence[str]) -> Forwarded | None:

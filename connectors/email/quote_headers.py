@@ -81,6 +81,11 @@ _WROTE = re.compile(
     r"كتب|כתב|כתבה|เขียน|ได้เขียน",
     re.IGNORECASE,
 )
+_STEM_LIST = (
+    "wrote writes écri ecrit schrieb escrib escri scri schreef skr kirjo kirju rakst raš naps napí napi напис пиш писа "
+    "írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 كتب כתב เขียน"
+)
+_STEMS = tuple(_STEM_LIST.split())
 _LAST_WORD_LIST = """
 wrote writes écrit schrieb escribió escribio escrito scritto escreveu schreef skrev kirjoitti napsal
 napsala napísal napísala napisał napisała napisał(a) napisao написал написала написав пишет пише scris
@@ -95,6 +100,7 @@ _DATED = re.compile(
     r"(?<!\d)\d{4}(?!\d)|\d{1,2}[:.h時时點点]\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d ?[年月]|\d{1,2}\.? ?[^\W\d]{3,}"
 )
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
+_DIGIT = re.compile(r"\d")
 _TIMED = re.compile(r"\d{1,2} ?[:.h時时點点] ?\d{2}")
 # A date near the beginning, after at most a few short words ("On Tue, 11 ...", "El vie, 3 ...", "pe 20. ...").
 _OPENING = re.compile(r"[-–—=_*\s\"]{0,40}(?:[^\s\d]{1,14}[\s,]{1,3}){0,4}[^\s\d]{0,6}\d")
@@ -255,14 +261,11 @@ def attribution_start(lines: Sequence[str], last: int, *, quote_follows: bool) -
     `quote_follows` tells that marked quotation comes next; with that much evidence a colon and a date or an address
     are enough in a language nobody listed.
     """
-    text = clean(lines[last])
-    if not text or len(text) > MAX_HEADER_LINE or not _may_end(text):
+    if not may_end_attribution(lines[last]):
         return None
-    joined = text
-    found: int | None = None
+    joined = clean(lines[last])
+    found = last if _attributes(joined, quote_follows=quote_follows) else None
     first = last
-    if _attributes(joined, quote_follows=quote_follows):
-        found = last
     for at in range(last - 1, max(last - _MAX_ATTRIBUTION_LINES, -1), -1):
         above = clean(lines[at])
         if not above:
@@ -273,38 +276,59 @@ def attribution_start(lines: Sequence[str], last: int, *, quote_follows: bool) -
             break
         if len(above) > 200:
             break
-        below = joined
-        joined = f"{above} {joined}"
-        first = at
-        opens = _OPENING.match(above) is not None and _DATED.search(above) is not None and above[0] != ">"
+        below, joined, first = joined, f"{above} {joined}", at
+        if not _may_hold_start(above):
+            continue
+        opens = above[0] != ">" and _OPENING.match(above) is not None and _DATED.search(above) is not None
         if found is None:
-            if _attributes(joined, quote_follows=quote_follows) and (opens or "@" in above or "<" in above):
+            if (opens or "@" in above or "<" in above) and _attributes(joined, quote_follows=quote_follows):
                 found = at
         elif _lacks_its_start(below, above, opens=opens):
             found = at
     return found
 
 
+def _may_hold_start(line: str) -> bool:
+    return "@" in line or "<" in line or _DIGIT.search(line) is not None or found_verb(line) is not None
+
+
+def found_verb(text: str) -> re.Match[str] | None:
+    """The "wrote" of any language in `text`. The look for stems first is ten times as fast as the expression."""
+    folded = text.casefold()
+    return _WROTE.search(text) if any(stem in folded for stem in _STEMS) else None
+
+
 def _lacks_its_start(text: str, above: str, *, opens: bool) -> bool:
     """Whether an attribution that already holds together was wrapped below its date, name or verb."""
     if text.startswith(("<", "mailto:")) or above.endswith("<"):
         return True
-    if _WROTE.search(text) is None and "@" in above and _WROTE.search(above) is not None:
+    if "@" not in text and "@" in above and above.endswith(">"):
+        return True
+    if found_verb(text) is None and "@" in above and found_verb(above) is not None:
         return True
     if above[-1] in ":：.!?。！？":
         return False
     if _DATED.search(text) is None and opens and (_LEAD.match(above) or _TIMED.search(above)):
         return True
-    return _WROTE.search(text) is None and _WROTE.search(above) is not None
+    return found_verb(text) is None and found_verb(above) is not None
 
 
-def _may_end(text: str) -> bool:
-    if text[-1] in ":：>-*":
+def may_end_attribution(line: str) -> bool:
+    """A cheap look at a line's last characters, which rules nearly every line out."""
+    text = clean(line)
+    if not text or len(text) > MAX_HEADER_LINE:
+        return False
+    last = text[-1]
+    if last in ":：-*":
         return True
+    if last == ">":
+        return text[0].isdigit()
     if text.rsplit(None, 1)[-1].casefold() in _LAST_WORDS or text.endswith(("写道", "寫道")):
         return True
-    return bool(_GMT_LINE.match(text)) or (
-        text[-1] not in ".!?。！？,;" and bool(_LEAD.match(text)) and _DATED.search(text) is not None
+    if _DIGIT.search(text) is None:
+        return False
+    return _GMT_LINE.match(text) is not None or (
+        last not in ".!?。！？,;" and _LEAD.match(text) is not None and found_verb(text) is not None
     )
 
 
@@ -315,11 +339,13 @@ def _attributes(text: str, *, quote_follows: bool) -> bool:
     if not text:
         return False
     colon = text[-1] in ":："
-    opening = _OPENING.match(text) is not None
-    dated = _DATED.search(text) is not None
-    timed = _TIMED.search(text) is not None
     address = "@" in text
-    verb = _WROTE.search(text)
+    verb = found_verb(text)
+    dated = _DATED.search(text) is not None
+    if not address and not dated:
+        return verb is not None and (dashed or (quote_follows and colon))
+    opening = _OPENING.match(text) is not None
+    timed = dated and _TIMED.search(text) is not None
     if verb is None:
         if _GMT_LINE.match(text):
             return True

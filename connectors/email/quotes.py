@@ -26,14 +26,15 @@ from connectors.email.quote_headers import (
     forward_notice,
     header_block,
     is_rule,
+    may_end_attribution,
     next_filled,
     titled_rule,
 )
 from connectors.email.signatures import find_signature
 
 # The mail's own words come first in practice; what lies beyond these is filed with the last line that was read.
-MAX_TEXT = 400_000
-MAX_LINES = 10_000
+MAX_TEXT = 200_000
+MAX_LINES = 2_000
 _MAX_LINE = 2_000
 
 _BLANK, _TEXT, _QUOTE, _HEADER, _CUT = range(5)
@@ -45,6 +46,7 @@ _ABOVE_THIS_LINE = re.compile(
     r"(?:在此行|在本行|此线|此線|此行).{0,4}(?:上方|以上|之上).{0,8}(?:回复|回覆|输入|輸入)|(?:回复|回覆).{0,6}(?:此行|本行).{0,4}(?:上方|以上)",
     re.IGNORECASE,
 )
+_LINE_WORDS = ("this line", "dieser", "cette ligne", "此行", "本行", "此线", "此線")
 _SHARED_LINE = re.compile(r"(?<=[^\s-])-{2,}\s?(?=\S.{8,300}[:：]$)")
 
 
@@ -84,7 +86,8 @@ def separate(text: str, *, keep_signature: bool = False) -> Separated:
 def separate_html(html: str, *, keep_signature: bool = False) -> Separated:
     """Separates an HTML body; the parts are plain text, as `html_text.html_to_text` writes it."""
     marked = html_text.marked_lines(html)
-    return _separate(marked.lines, marked.marks, "", keep_signature=keep_signature)
+    tail = "\n".join(marked.lines[MAX_LINES:])
+    return _separate(marked.lines[:MAX_LINES], marked.marks[:MAX_LINES], tail, keep_signature=keep_signature)
 
 
 def _unshare(lines: list[str]) -> list[str]:
@@ -218,8 +221,10 @@ def _header(lines: Sequence[str], marks: Sequence[int], at: int) -> tuple[int, i
         while end < len(lines) and (marks[end] == html_text.ATTRIBUTION or not lines[end].strip()):
             end += 1
         return at, end, True
-    if len(line) < 200 and _ABOVE_THIS_LINE.search(line):
+    if len(line) < 200 and any(word in line for word in _LINE_WORDS) and _ABOVE_THIS_LINE.search(line):
         return at, at + 1, True
+    if not may_end_attribution(line):
+        return None
     start = attribution_start(lines, at, quote_follows=_quote_follows(lines, marks, at + 1))
     return None if start is None else (start, at + 1, False)
 
@@ -248,7 +253,7 @@ def _mend_wrapped(lines: Sequence[str], kinds: list[int]) -> None:
             continue
         text = lines[at].strip()
         above = lines[at - 1].rstrip()
-        single = " " not in text and (len(text) > 20 or len(above) > 30)
+        single = text.isascii() and " " not in text and (len(text) > 20 or len(above) > 30)
         if single or text.startswith(("(http", "<http", "http")) or (len(above) > 64 and text[0].islower()):
             kinds[at] = _QUOTE
 

@@ -103,6 +103,9 @@ _CONFIDENTIAL = re.compile(
     r"本电子邮件|本電子郵件|конфиденциал|poufn|luottamuksel|gizli|riservat|秘密",
     re.IGNORECASE,
 )
+# One of these is in every text that _CONFIDENTIAL matches; looking for them first is much cheaper.
+_CUE_LIST = "confiden privileged intended vertraulich 密 邮件 郵件 конфиден poufn luottam gizli riservat"
+_CUES = tuple(_CUE_LIST.split())
 _MAIL_WORD = re.compile(
     r"e-?mail|message|communication|nachricht|courriel|mensaje|mensagem|messaggio|bericht|meddelande|wiadomo|письм|"
     r"сообщен|邮件|郵件|信息|資訊|mesaj|ileti|メール",
@@ -157,30 +160,34 @@ def find_signature(lines: Sequence[str], start: int, end: int) -> Signature:
 
 
 def _delimiter(lines: Sequence[str], body: Sequence[int]) -> int | None:
-    for rank, at in enumerate(body):
+    for rank in range(max(len(body) - _MAX_AFTER_DELIMITER - 1, 0), len(body)):
+        at = body[rank]
         text = lines[at].strip()
         if not is_rule(text) and text not in {"—", "–"}:
             continue
         after = body[rank + 1 :]
         if text in {"--", "—", "––", "- -"}:
-            if len(after) <= _MAX_AFTER_DELIMITER:
-                return at
+            return at
         elif after and len(after) <= _MAX_AFTER_RULE and _looks_signed(lines, after):
             return at
     return None
 
 
 def _looks_signed(lines: Sequence[str], after: Sequence[int]) -> bool:
-    """Short lines that are no sentences: names, numbers, links."""
+    """Short lines that are no sentences and no list: names, numbers, links."""
     for at in after:
         text = clean(lines[at])
-        if len(text) > 100 or (
-            text[-1:] in ".?!。？！" and (len(text.split()) > 4 or (not text.isascii() and len(text) > 12))
-        ):
+        if len(text) > 100 or _is_sentence(text) or is_rule(text):
             return False
-        if is_rule(text) or text[:2] in {"- ", "* "} or (text[0].isdigit() and text[1:3] in {". ", ") "}):
+        if text[:2] in {"- ", "* "} or (text[0].isdigit() and text[1:3] in {". ", ") "}):
             return False
     return True
+
+
+def _is_sentence(text: str) -> bool:
+    if text[-1:] in {"?", "？"}:
+        return True
+    return text[-1:] in {".", "!", "。", "！"} and (len(text.split()) > 4 or (not text.isascii() and len(text) > 8))
 
 
 def _guess(lines: Sequence[str], body: Sequence[int]) -> int | None:
@@ -229,7 +236,11 @@ def _names_by_dash(lines: Sequence[str], body: Sequence[int]) -> bool:
 def _disclaimer(lines: Sequence[str], body: Sequence[int]) -> int | None:
     """The start of the last paragraphs when they speak of a confidential mail; never the only paragraph."""
     found = None
-    for rank in range(max(len(body) - 20, 1), len(body)):
+    first = max(len(body) - 20, 1)
+    whole = "\n".join(lines[at][:400] for at in body[first:]).casefold()
+    if not any(cue in whole for cue in _CUES):
+        return None
+    for rank in range(first, len(body)):
         at = body[rank]
         line = lines[at][:400]
         if _CONFIDENTIAL.search(line) is None:
