@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid7_source
-from sqlalchemy import Connection, Table, event, literal_column, text
+from sqlalchemy import Connection, Select, Table, event, func, literal_column, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.util import greenlet_spawn
 
+from helpdesk.dialects import Prepared
 from helpdesk.errors import Unavailable
 
 _SQLITE_PRAGMAS = (
@@ -32,6 +35,8 @@ _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=15000",
     "PRAGMA cache_size=-16000",
 )
+
+_MAX_PREPARED = 500
 
 
 class Database:
@@ -44,6 +49,7 @@ class Database:
         self._writing = self.engine.execution_options(write=True)
         self._lock = None if self.is_postgresql else asyncio.Lock()
         self.on_commit: Callable[[frozenset[str]], None] = _silence
+        self._prepared: dict[Hashable, Prepared] = {}
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -78,6 +84,34 @@ class Database:
             yield session
 
 
+    def prepared(self, shape: Hashable, build: Callable[[], Select[Any]]) -> Prepared:
+        """The statement for `shape`, compiled when it is first asked for."""
+        found = self._prepared.get(shape)
+        if found is None:
+            if len(self._prepared) >= _MAX_PREPARED:
+                self._prepared.clear()
+            found = self._prepared[shape] = Prepared(build(), self.engine.dialect)
+        return found
+
+    async def fetch(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Run a read that was compiled once, on the driver's own connection and outside any transaction."""
+        arguments = statement.arguments(values)
+        connection: Any = await greenlet_spawn(self.engine.sync_engine.raw_connection)
+        driver = connection.driver_connection
+        try:
+            if self.is_postgresql:
+                return statement.decode(await driver.fetch(statement.sql, *arguments))
+            return statement.decode(await driver.execute_fetchall(statement.sql, arguments))
+        except Exception as error:
+            # SQLAlchemy does not see what happens here, so it must be told not to hand a dead connection out again.
+            if self.is_postgresql and driver.is_closed():
+                connection.invalidate()
+                raise Unavailable("the database went away") from error
+            raise
+        finally:
+            await greenlet_spawn(connection.close)
+
+
 def _silence(names: frozenset[str]) -> None:
     """Until the composition root hangs the doorbell up, nobody listens."""
 
@@ -91,6 +125,7 @@ def _engine(url: str, *, is_postgresql: bool, pool: int) -> AsyncEngine:
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
+        "hide_parameters": True,
     }
     if is_postgresql:
         return create_async_engine(
@@ -146,6 +181,18 @@ def insert_ignoring(session: AsyncSession, table: Table, *, on: Sequence[str]) -
     """`INSERT ... ON CONFLICT (on) DO NOTHING`, in either dialect."""
     maker = postgresql.insert if is_postgresql(session) else sqlite.insert
     return maker(table).on_conflict_do_nothing(index_elements=list(on))
+
+
+async def lock_name(session: AsyncSession, name: str, *, wait: bool = True) -> bool:
+    """Take `name` until the transaction ends; False when another holds it and `wait` is off.
+
+    On SQLite a writer is alone from its first word, so there is nothing to take.
+    """
+    if not is_postgresql(session):
+        return True
+    number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+    taken = func.pg_advisory_xact_lock(number) if wait else func.pg_try_advisory_xact_lock(number)
+    return bool((await session.execute(select(taken))).scalar_one() is not False)
 
 
 async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,13 +1,19 @@
-"""Blobs: encrypted, written before the row that names them."""
+"""Blobs: encrypted files that are durable before the row that names them is committed.
+
+Storing has two halves, so that no transaction is open while a disk works: `stage` writes the encrypted bytes under a
+random name, `adopt` makes rows of them. What is staged and never adopted is an orphan, and swept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import decrypt, encrypt, new_key
@@ -18,46 +24,71 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
 
-def digest_of(services: Services, *, owner: str, body: bytes) -> str:
-    """The address of these bytes of this owner. Keyed: a stolen database must not tell who holds a known file."""
-    return services.keyring.digest("blob", f"{owner}:{sha256(body).hexdigest()}")
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Bytes that are stored and belong to nobody yet. `content` is the SHA-256 of the plain bytes."""
+
+    name: str
+    size: int
+    content: str
+    data_key: bytes
+
+
+async def stage(services: Services, bodies: Sequence[bytes]) -> list[Staged]:
+    """Encrypt and store each body under a name and a key of its own."""
+
+    async def one(body: bytes) -> Staged:
+        name, data_key = uuid4().hex, new_key()
+        await services.blobs.put(name, encrypt(data_key, body, row=f"blob:{name}"))
+        return Staged(name, len(body), sha256(body).hexdigest(), data_key)
+
+    return list(await asyncio.gather(*map(one, bodies)))
+
+
+async def adopt(
+    services: Services, session: AsyncSession, keys: Keys, staged: Sequence[Staged], *, owner: str, now: datetime
+) -> list[UUID]:
+    """Rows for staged bodies, one id each, in order. What the owner already holds is not held twice."""
+    wanted = [services.keyring.digest("blob", f"{owner}:{blob.content}") for blob in staged]
+    if not wanted:
+        return []
+    await session.execute(
+        insert_ignoring(session, blobs, on=["digest"]).values(
+            [
+                {
+                    "id": new_id(),
+                    "digest": digest,
+                    "name": blob.name,
+                    "size": blob.size,
+                    "data_key": keys.wrap(blob.data_key, owner=owner, row=f"blob:{blob.name}"),
+                    "key_owner": owner,
+                    "created_at": now,
+                }
+                for digest, blob in dict(zip(wanted, staged, strict=True)).items()
+            ]
+        )
+    )
+    # Read back rather than remembered: another writer may have been first, and then his row is the one that counts.
+    found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(set(wanted))))
+    known = dict(found.tuples().all())
+    return [known[digest] for digest in wanted]
 
 
 async def put(
     services: Services, session: AsyncSession, keys: Keys, bodies: Sequence[bytes], *, owner: str, now: datetime
 ) -> list[UUID]:
-    """Store bodies and their rows, one id per body in order. What the owner already holds is not written again.
-
-    The files are durable before the caller commits; after a roll-back `sweep_orphans` finds them.
-    """
-    wanted = [digest_of(services, owner=owner, body=body) for body in bodies]
-    known = await _find(session, wanted)
-    for digest, body in dict(zip(wanted, bodies, strict=True)).items():
-        if digest in known:
-            continue
-        identifier, data_key, name = new_id(), new_key(), uuid4().hex
-        await services.blobs.put(name, encrypt(data_key, body, row=f"blob:{name}"))
-        await session.execute(
-            insert_ignoring(session, blobs, on=["digest"]).values(
-                id=identifier,
-                digest=digest,
-                name=name,
-                size=len(body),
-                data_key=keys.wrap(data_key, owner=owner, row=f"blob:{name}"),
-                key_owner=owner,
-                created_at=now,
-            )
-        )
-    # Read back rather than remembered: another writer may have been first, and then his row is the one that counts.
-    known = await _find(session, wanted)
-    return [known[digest] for digest in wanted]
+    """`stage` and `adopt` in one, where a short open transaction does no harm."""
+    return await adopt(services, session, keys, await stage(services, bodies), owner=owner, now=now)
 
 
-async def _find(session: AsyncSession, digests: Sequence[str]) -> dict[str, UUID]:
-    if not digests:
-        return {}
-    found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(set(digests))))
-    return dict(found.tuples().all())
+async def hand_over(session: AsyncSession, keys: Keys, to: Mapping[UUID, str]) -> None:
+    """Re-wrap blobs' data keys for new owners, whose keys are open in `keys` as are the old owners'."""
+    if not to:
+        return
+    for row in (await session.execute(select(blobs).where(blobs.c.id.in_(to)))).mappings().all():
+        owner, place = to[row["id"]], f"blob:{row['name']}"
+        wrapped = keys.rewrap(row["data_key"], owner=row["key_owner"], to=owner, row=place)
+        await session.execute(update(blobs).where(blobs.c.id == row["id"]).values(data_key=wrapped, key_owner=owner))
 
 
 async def get(services: Services, session: AsyncSession, blob_id: UUID) -> bytes:

@@ -1,0 +1,73 @@
+"""A delivery that failed after it was accepted: the bounce goes back to the very message that bounced."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import Bounce
+from helpdesk.domain.events import MessageFailed
+from helpdesk.domain.values import DeliveryStatus
+from helpdesk.models.contacts import contact_identities
+from helpdesk.models.messages import deliveries, messages
+from helpdesk.services import clocks
+from helpdesk.services.events import record
+from helpdesk.services.house import Services
+
+
+async def apply(
+    services: Services, session: AsyncSession, bounce: Bounce, *, original: RowMapping, now: datetime
+) -> None:
+    """Mark the message failed when every one of its recipients failed for good, and hold automatic mail to those.
+
+    A delay changes nothing: the other side is still trying. Recipients that we never sent to are ignored, so that a
+    forged bounce can at most fail a message whose Message-ID its author was sent.
+    """
+    delivery = (
+        (await session.execute(select(deliveries).where(deliveries.c.message_id == original["id"]).with_for_update()))
+        .mappings()
+        .one_or_none()
+    )
+    if delivery is None:
+        return
+    sent_to = {recipient.lower() for recipient in delivery["recipients"]}
+    failed = {one.address.lower() for one in bounce.recipients if one.permanent} & sent_to
+    if not bounce.recipients or not failed:
+        return
+    channel = await session.scalar(select(messages.c.channel).where(messages.c.id == original["id"]))
+    await hold_automatic(session, failed, channel=channel or "", now=now)
+    refused = [*delivery["refused"], *({"recipient": one, "permanent": True, "code": "bounced"} for one in failed)]
+    gone = {entry["recipient"].lower() for entry in refused if entry["permanent"]}
+    status = DeliveryStatus.FAILED if sent_to <= gone else DeliveryStatus(delivery["status"])
+    await session.execute(
+        update(deliveries)
+        .where(deliveries.c.message_id == original["id"])
+        .values(refused=refused, error="bounced", status=status.value)
+    )
+    if status is not DeliveryStatus.FAILED:
+        return
+    await session.execute(update(messages).where(messages.c.id == original["id"]).values(delivery_status=status.value))
+    await record(
+        session,
+        MessageFailed(
+            conversation_id=original["conversation_id"],
+            message_id=original["id"],
+            inbox_id=original["inbox_id"],
+            error="bounced",
+        ),
+        now=now,
+    )
+    if not delivery["automatic"]:
+        await clocks.reopen(session, original["conversation_id"])
+        await clocks.settle(services, session, original["conversation_id"], now=now)
+
+
+async def hold_automatic(session: AsyncSession, handles: set[str], *, channel: str, now: datetime) -> None:
+    """No automatic mail to these for a while."""
+    await session.execute(
+        update(contact_identities)
+        .where(contact_identities.c.channel == channel, contact_identities.c.handle.in_(handles))
+        .values(automatic_held_at=now)
+    )

@@ -1,0 +1,157 @@
+"""The one way in: raw items, stored with the cursor in one commit, encrypted, before anybody is told.
+
+Reading them (`reading`) and filing them (`filing`) are later steps that may fail, be repeated or wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import RawInbound
+from helpdesk.crypto import decrypt, encrypt, new_key
+from helpdesk.db import insert_ignoring, is_postgresql, new_id, ring
+from helpdesk.domain.values import RawState
+from helpdesk.models.inboxes import inbox_states, raw_items
+from helpdesk.services import blobs
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+
+IN_ROW = 256 * 1024
+"""Bodies up to this many bytes stay in the row."""
+
+
+async def stage(services: Services, batch: Sequence[RawInbound]) -> list[blobs.Staged | None]:
+    """Write what is too large for a row to the blob store, before the transaction that accepts it."""
+    large = [raw.body for raw in batch if len(raw.body) > IN_ROW]
+    written = iter(await blobs.stage(services, large))
+    return [next(written) if len(raw.body) > IN_ROW else None for raw in batch]
+
+
+async def accept(
+    services: Services,
+    session: AsyncSession,
+    keys: Keys,
+    batch: Sequence[RawInbound],
+    *,
+    inbox_id: UUID,
+    staged: Sequence[blobs.Staged | None],
+    cursor: Mapping[str, Any] | None,
+    now: datetime,
+) -> int:
+    """Store raw items and the cursor. A position that is there already is a no-op. Answers how many were new."""
+    known = await _positions(session, inbox_id, [raw.position for raw in batch])
+    new = {raw.position: (raw, blob) for raw, blob in zip(batch, staged, strict=True) if raw.position not in known}
+    if new:
+        owner = f"inbox:{inbox_id}"
+        await keys.load(session, owner)
+        large = [blob for _, blob in new.values() if blob is not None]
+        identifiers = iter(await blobs.adopt(services, session, keys, large, owner=owner, now=now))
+        rows = [
+            _row(raw, blob_id=None if blob is None else next(identifiers), keys=keys, owner=owner, now=now)
+            | {"inbox_id": inbox_id}
+            for raw, blob in new.values()
+        ]
+        await session.execute(insert_ignoring(session, raw_items, on=["inbox_id", "position"]), rows)
+        ring(session, "process")
+    if cursor is not None:
+        await _save_cursor(session, inbox_id, cursor, now=now)
+    return len(new)
+
+
+def _row(raw: RawInbound, *, blob_id: UUID | None, keys: Keys, owner: str, now: datetime) -> dict[str, Any]:
+    identifier, data_key = new_id(), new_key()
+    place = f"raw:{identifier}"
+    return {
+        "id": identifier,
+        "position": raw.position,
+        "digest": sha256(raw.body).hexdigest(),
+        "size": len(raw.body),
+        "body": encrypt(data_key, raw.body, row=place) if blob_id is None else None,
+        "blob_id": blob_id,
+        "data_key": keys.wrap(data_key, owner=owner, row=place),
+        "key_owner": owner,
+        "hints": dict(raw.hints),
+        "backfilled": raw.backfilled,
+        # A vendor's clock may run ahead; nobody's promise may start in the future.
+        "received_at": min(raw.received_at, now),
+        "created_at": now,
+        "state": RawState.RECEIVED.value,
+        "error": "",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "claimed_by": "",
+        "claimed_until": 0.0,
+        "claim": 0,
+        "message_id": None,
+    }
+
+
+async def _positions(session: AsyncSession, inbox_id: UUID, positions: Sequence[str]) -> set[str]:
+    if not positions:
+        return set()
+    found = await session.execute(
+        select(raw_items.c.position).where(raw_items.c.inbox_id == inbox_id, raw_items.c.position.in_(positions))
+    )
+    return set(found.scalars())
+
+
+async def _save_cursor(session: AsyncSession, inbox_id: UUID, cursor: Mapping[str, Any], *, now: datetime) -> None:
+    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
+    statement = maker(inbox_states).values(inbox_id=inbox_id, cursor=dict(cursor), error_kind="", error_detail="")
+    await session.execute(statement.on_conflict_do_update(index_elements=["inbox_id"], set_={"cursor": dict(cursor)}))
+
+
+async def cursor_of(session: AsyncSession, inbox_id: UUID) -> Mapping[str, Any]:
+    """The cursor of the last commit, `{}` for an inbox that has none."""
+    found = await session.scalar(select(inbox_states.c.cursor).where(inbox_states.c.inbox_id == inbox_id))
+    return found or {}
+
+
+async def known_positions(session: AsyncSession, inbox_id: UUID, *, prefix: str) -> frozenset[str]:
+    """Every position of the inbox that starts with `prefix`."""
+    found = await session.execute(
+        select(raw_items.c.position).where(
+            raw_items.c.inbox_id == inbox_id, raw_items.c.position.startswith(prefix, autoescape=True)
+        )
+    )
+    return frozenset(found.scalars())
+
+
+async def known_digests(session: AsyncSession, inbox_id: UUID, digests: Sequence[str]) -> frozenset[str]:
+    """Which of these SHA-256 digests of raw bytes the inbox already holds."""
+    found = await session.execute(
+        select(raw_items.c.digest).where(raw_items.c.inbox_id == inbox_id, raw_items.c.digest.in_(list(digests)))
+    )
+    return frozenset(found.scalars())
+
+
+async def body_of(services: Services, session: AsyncSession, keys: Keys, row: RowMapping) -> bytes:
+    """The plain bytes of a raw item's row. Raises `CannotOpen` when they were erased."""
+    if row["blob_id"] is not None:
+        return await blobs.get(services, session, row["blob_id"])
+    await keys.load(session, row["key_owner"])
+    place = f"raw:{row['id']}"
+    data_key = keys.unwrap(row["data_key"], owner=row["key_owner"], row=place)
+    return decrypt(data_key, row["body"] or b"", row=place)
+
+
+async def reprocess(session: AsyncSession, inbox_id: UUID, *, message_id: UUID | None, now: datetime) -> int:
+    """Read failed items again: those of the inbox, or the one behind a message. Answers how many."""
+    statement = update(raw_items).where(raw_items.c.inbox_id == inbox_id, raw_items.c.state == RawState.FAILED)
+    if message_id is not None:
+        statement = statement.where(raw_items.c.message_id == message_id)
+    done = await session.execute(
+        statement.values(state=RawState.RECEIVED.value, attempts=0, error="", next_attempt_at=now).returning(
+            raw_items.c.id
+        )
+    )
+    ring(session, "process")
+    return len(done.all())

@@ -1,0 +1,64 @@
+"""Leases: what only one worker may do at a time. Times are the database's own, so clocks of workers do not matter."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import LeaseLost
+from helpdesk.db import epoch, is_postgresql
+from helpdesk.models.inboxes import leases
+
+
+async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: float) -> int | None:
+    """Take a lease that is free or expired; answers its fence, or None while someone else holds it.
+
+    Taking one's own lease again gives a new fence: what an earlier life of this owner still does is fenced off.
+    """
+    until = epoch(session) + seconds
+    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
+    statement = maker(leases).values(name=name, owner=owner, fence=1, expires_at=until)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"owner": owner, "fence": leases.c.fence + 1, "expires_at": until},
+        where=or_(leases.c.expires_at < epoch(session), leases.c.owner == owner),
+    )
+    fence: int | None = (await session.execute(statement.returning(leases.c.fence))).scalar_one_or_none()
+    return fence
+
+
+async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float) -> None:
+    """Keep a lease. Raises `LeaseLost` when it went to someone else."""
+    done = await session.execute(
+        update(leases)
+        .where(leases.c.name == name, leases.c.fence == fence)
+        .values(expires_at=epoch(session) + seconds)
+        .returning(leases.c.name)
+    )
+    if done.scalar_one_or_none() is None:
+        raise LeaseLost
+
+
+async def check(session: AsyncSession, name: str, *, fence: int) -> None:
+    """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends."""
+    statement = select(leases.c.name).where(leases.c.name == name, leases.c.fence == fence)
+    if is_postgresql(session):
+        statement = statement.with_for_update(read=True)
+    if (await session.execute(statement)).scalar_one_or_none() is None:
+        raise LeaseLost
+
+
+async def release(session: AsyncSession, name: str, *, fence: int) -> None:
+    """Give a lease back, at a clean end; the row stays for its fence."""
+    await session.execute(update(leases).where(leases.c.name == name, leases.c.fence == fence).values(expires_at=0.0))
+
+
+async def forget_owner(session: AsyncSession, owner: str) -> None:
+    """Free everything that `owner` held, when it is known to be dead."""
+    await session.execute(update(leases).where(leases.c.owner == owner).values(expires_at=0.0))
+
+
+async def remove(session: AsyncSession, name: str) -> None:
+    """Delete a lease whose subject is gone."""
+    await session.execute(delete(leases).where(leases.c.name == name))

@@ -1,0 +1,468 @@
+"""One batch of messages on its way into the tables: what is decided is kept in memory, then written in sets.
+
+Messages of a batch see what the ones before them did (a new contact, a raised `seq`), since they share the drafts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Table, bindparam, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import Bounce
+from helpdesk.db import insert_ignoring, insert_rows, new_id, next_numbers, ring
+from helpdesk.domain import waiting
+from helpdesk.domain.admission import Admitted
+from helpdesk.domain.events import (
+    ContactCreated,
+    ConversationCreated,
+    ConversationStatusChanged,
+    DomainEvent,
+    MessageReceived,
+)
+from helpdesk.domain.matching import Facts, Placement, place
+from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
+from helpdesk.models.events import audit, events
+from helpdesk.models.messages import attachments, messages
+from helpdesk.services import blobs, rows
+from helpdesk.services.events import row as event_row
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+from helpdesk.services.lookups import Held, Known, KnownContact
+from helpdesk.services.reading import Failure
+
+FLOOD = 200
+"""Conversations that one sender may start in an hour; what comes beyond joins his newest, marked."""
+
+_CHANGEABLE = [
+    "status",
+    "seq",
+    "message_count",
+    "version",
+    "last_incoming_seq",
+    "preview",
+    "last_message_direction",
+    "last_activity_at",
+    "updated_at",
+    "waiting_since",
+    "next_due_at",
+    "channel",
+    "inbox_id",
+    "contact_handle",
+    "language",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BounceNotice:
+    """A bounce and the outgoing message that it is about."""
+
+    bounce: Bounce
+    original: RowMapping
+
+
+class Batch:
+    """Decide for each message with `add`, then `write` once."""
+
+    def __init__(
+        self,
+        services: Services,
+        session: AsyncSession,
+        keys: Keys,
+        inbox: RowMapping,
+        known: Known,
+        *,
+        now: datetime,
+    ) -> None:
+        self._services, self._session, self._keys = services, session, keys
+        self._inbox, self._known, self._now = inbox, known, now
+        self._promise = services.channel(inbox["channel"]).capabilities.promise
+        self._contacts: list[dict[str, Any]] = []
+        self._identities: list[dict[str, Any]] = []
+        self._new: dict[UUID, dict[str, Any]] = {}
+        self._changed: dict[UUID, dict[str, Any]] = {}
+        self._newest: dict[UUID, UUID] = {}
+        self._participants: list[dict[str, Any]] = []
+        self._links: list[dict[str, Any]] = []
+        self._files: list[tuple[UUID, str, Admitted, Sequence[blobs.Staged]]] = []
+        self._events: list[DomainEvent] = []
+        self._audit: list[dict[str, Any]] = []
+        self._handed_over: dict[UUID, str] = {}
+        self.messages: list[dict[str, Any]] = []
+        self.settled: list[dict[str, Any]] = []
+        self.bounces: list[BounceNotice] = []
+
+    def add(self, raw: RowMapping, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
+        """Place one message. Duplicates and our own mail end here."""
+        if (same := self._duplicate_of(raw, message)) is not None:
+            self._settle(raw, RawState.DUPLICATE, message_id=same, error="")
+            return
+        if message.external_id in self._known.outgoing and message.bounce is None:
+            own = self._known.outgoing[message.external_id]
+            self._settle(raw, RawState.OWN, message_id=own["id"], error="own_message")
+            return
+        original = self._bounced(message)
+        placement = self._placement(message, original)
+        contact = self._contact(message, placement)
+        conversation = self._conversation(raw, message, placement, contact, original)
+        self._write_message(raw, message, staged, placement, contact, conversation, original)
+
+    def add_unreadable(self, raw: RowMapping, failure: Failure) -> None:
+        """A visible entry for what could not be read. It waits like any other mail: a person may be behind it."""
+        contact = self._new_contact("", handle=str(raw["hints"].get("mail_from") or ""), identity=False)
+        conversation = self._open(raw, contact, handle="", subject="", preview="", language="", quarantined=False)
+        conversation["seq"] = conversation["message_count"] = conversation["last_incoming_seq"] = 1
+        message_id = new_id()
+        self.messages.append(
+            rows.unreadable(message_id, conversation, raw, contact_id=contact.contact_id, reason=failure.reason)
+            | {"created_at": self._now}
+        )
+        self._wait(conversation, raw)
+        self._received(conversation, message_id, first=True, silent=True)
+        self._settle(
+            raw, RawState.FAILED, message_id=message_id, error=failure.reason, owner=f"contact:{contact.contact_id}"
+        )
+
+    # -- decisions --------------------------------------------------------------------------------------------------
+
+    def _duplicate_of(self, raw: RowMapping, message: Admitted) -> UUID | None:
+        """The message that this one repeats, if any: the same bytes, or the same id with the same content."""
+        held = self._known.digests.get(raw["digest"])
+        if held is not None:
+            return held
+        return next((same.message_id for same in self._same(message) if same.inbox_id == self._inbox["id"]), None)
+
+    def _same(self, message: Admitted) -> list[Held]:
+        """What we hold under the same id with the same content, in this inbox or another."""
+        held = self._known.incoming.get(message.external_id, ())
+        return [one for one in held if one.content_digest == message.content_digest]
+
+    def _bounced(self, message: Admitted) -> RowMapping | None:
+        """Our message that a bounce is about. Its id is signed, so that only those it was sent to can know it."""
+        if message.bounce is None:
+            return None
+        return next((found for i in message.bounce.original_ids if (found := self._known.outgoing.get(i))), None)
+
+    def _placement(self, message: Admitted, original: RowMapping | None) -> Placement:
+        if original is not None:
+            return Placement(join=original["conversation_id"], identifies=False, private=True, reasons=("bounce",))
+        return place(
+            Facts(
+                sender=message.sender.handle.lower(),
+                authentication=message.authentication,
+                suspect=message.suspect,
+                tokens=self._known.facts(message),
+                colleague_sees=self._known.agents.get(message.sender.handle.lower()),
+            )
+        )
+
+    def _contact(self, message: Admitted, placement: Placement) -> KnownContact:
+        handle = message.sender.handle.lower()
+        found = self._known.contacts.get(handle)
+        if found is None:
+            found = self._new_contact(message.sender.name, handle=handle, identity=placement.identifies)
+            if placement.identifies and handle:
+                self._known.contacts[handle] = found
+        return found
+
+    def _new_contact(self, name: str, *, handle: str, identity: bool) -> KnownContact:
+        contact_id = new_id()
+        sealed = self._keys.create(f"contact:{contact_id}")
+        self._contacts.append(rows.contact(contact_id, name=name, sealed=sealed, now=self._now))
+        if identity and handle:
+            self._identities.append(
+                rows.identity(contact_id, channel=self._inbox["channel"], handle=handle, display=name, now=self._now)
+            )
+        self._events.append(ContactCreated(contact_id=contact_id))
+        return KnownContact(contact_id, name)
+
+    def _conversation(
+        self,
+        raw: RowMapping,
+        message: Admitted,
+        placement: Placement,
+        contact: KnownContact,
+        original: RowMapping | None,
+    ) -> dict[str, Any]:
+        """The conversation's draft: the joined one's, or a new one's."""
+        if placement.join is not None and placement.join in self._known.conversations:
+            return self._change(placement.join)
+        flooded = self._flooded(contact, placement)
+        if flooded is not None:
+            return flooded
+        conversation = self._open(
+            raw,
+            contact,
+            handle=message.sender.handle.lower(),
+            subject=message.subject,
+            preview=message.preview,
+            language=message.language,
+            quarantined=placement.quarantined,
+        )
+        contact.started_lately += 1
+        self._newest[contact.contact_id] = conversation["id"]
+        if placement.identifies and not placement.private and message.sender.handle:
+            self._participants.append(rows.participant(conversation, message.sender, contact.contact_id, now=self._now))
+        links = list(placement.links)
+        if original is not None and placement.join is not None:
+            links.append((placement.join, LinkKind.MAY_BELONG_TO))
+        links += [(same.conversation_id, LinkKind.SAME_MESSAGE) for same in self._same(message)]
+        self._links += [
+            {"conversation_id": conversation["id"], "related_id": other, "kind": kind.value, "created_at": self._now}
+            for other, kind in dict.fromkeys(links)
+        ]
+        return conversation
+
+    def _flooded(self, contact: KnownContact, placement: Placement) -> dict[str, Any] | None:
+        newest = self._newest.get(contact.contact_id)
+        if contact.started_lately < FLOOD or newest is None or placement.private:
+            return None
+        conversation = self._new[newest]
+        conversation["quarantined"] = True
+        return conversation
+
+    def _change(self, conversation_id: UUID) -> dict[str, Any]:
+        draft = self._known.conversations[conversation_id]
+        self._changed[conversation_id] = draft
+        return draft
+
+    def _open(
+        self,
+        raw: RowMapping,
+        contact: KnownContact,
+        *,
+        handle: str,
+        subject: str,
+        preview: str,
+        language: str,
+        quarantined: bool,
+    ) -> dict[str, Any]:
+        conversation = rows.conversation(
+            new_id(),
+            inbox=self._inbox,
+            contact_id=contact.contact_id,
+            handle=handle,
+            subject=subject,
+            preview=preview,
+            language=language,
+            quarantined=quarantined,
+            activity=raw["received_at"] if raw["backfilled"] else self._now,
+            now=self._now,
+        )
+        self._new[conversation["id"]] = conversation
+        return conversation
+
+    # -- the message --------------------------------------------------------------------------------------------------
+
+    def _write_message(
+        self,
+        raw: RowMapping,
+        message: Admitted,
+        staged: Sequence[blobs.Staged],
+        placement: Placement,
+        contact: KnownContact,
+        conversation: dict[str, Any],
+        original: RowMapping | None,
+    ) -> None:
+        first = conversation["message_count"] == 0
+        silent = bool(
+            message.automatic or raw["backfilled"] or placement.private or placement.quarantined or message.suspect
+        )
+        conversation["seq"] += 1
+        conversation["message_count"] += 1
+        conversation["last_incoming_seq"] = conversation["seq"]
+        message_id = new_id()
+        reasons = list(placement.reasons)
+        if any(held.inbox_id == self._inbox["id"] for held in self._known.incoming.get(message.external_id, ())):
+            reasons.append("duplicate_message_id")
+        if first is False and conversation["id"] in self._new:
+            reasons.append("flood")
+        self.messages.append(
+            rows.incoming(
+                message_id,
+                message,
+                conversation=conversation,
+                inbox=self._inbox,
+                raw=raw,
+                contact_id=contact.contact_id,
+                placement=placement,
+                reasons=reasons,
+                now=self._now,
+            )
+        )
+        self._files.append((message_id, f"contact:{contact.contact_id}", message, staged))
+        self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
+        self._remember(raw, message, message_id, conversation)
+        self._audit += [self._security(action, conversation, message_id) for action in placement.security]
+        self._received(conversation, message_id, first=first, silent=silent)
+        self._settle(raw, RawState.FILED, message_id=message_id, owner=f"contact:{contact.contact_id}", error="")
+        if original is not None and message.bounce is not None:
+            self.bounces.append(BounceNotice(message.bounce, original))
+
+    def _touch(
+        self,
+        conversation: dict[str, Any],
+        raw: RowMapping,
+        message: Admitted,
+        contact: KnownContact,
+        *,
+        silent: bool,
+        private: bool,
+    ) -> None:
+        """What the message changes in its conversation besides the counters."""
+        conversation["updated_at"] = self._now
+        if not raw["backfilled"]:
+            conversation["last_activity_at"] = self._now
+        conversation["last_message_direction"] = "incoming"
+        conversation["preview"] = message.preview
+        if not conversation["language"]:
+            conversation["language"] = message.language
+        if not private and contact.contact_id == conversation["contact_id"]:
+            # Where the contact wrote last: there the next answer goes.
+            conversation["channel"], conversation["inbox_id"] = self._inbox["channel"], self._inbox["id"]
+            conversation["contact_handle"] = message.sender.handle.lower()
+        if silent:
+            return
+        self._wait(conversation, raw)
+        if conversation["status"] in {Status.PENDING, Status.SNOOZED, Status.RESOLVED}:
+            before, conversation["status"] = conversation["status"], Status.OPEN.value
+            conversation["version"] += 1
+            self._events.append(
+                ConversationStatusChanged(
+                    conversation_id=conversation["id"],
+                    seq=conversation["seq"],
+                    before=before,
+                    after=Status.OPEN.value,
+                    by="contact",
+                )
+            )
+
+    def _wait(self, conversation: dict[str, Any], raw: RowMapping) -> None:
+        since = conversation["waiting_since"]
+        if not raw["backfilled"]:
+            conversation["waiting_since"] = min(since or raw["received_at"], raw["received_at"])
+        conversation["next_due_at"] = waiting.due(conversation["waiting_since"], promise=self._promise)
+
+    def _remember(self, raw: RowMapping, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
+        self._known.digests[raw["digest"]] = message_id
+        held = Held(message_id, conversation["id"], self._inbox["id"], message.content_digest)
+        self._known.incoming.setdefault(message.external_id, []).append(held)
+
+    def _received(self, conversation: dict[str, Any], message_id: UUID, *, first: bool, silent: bool) -> None:
+        self._events.append(
+            MessageReceived(
+                conversation_id=conversation["id"],
+                seq=conversation["seq"],
+                message_id=message_id,
+                inbox_id=self._inbox["id"],
+                channel=self._inbox["channel"],
+                first=first,
+                silent=silent,
+            )
+        )
+
+    def _security(self, action: str, conversation: dict[str, Any], message_id: UUID) -> dict[str, Any]:
+        return rows.audit_entry(
+            action, by=SYSTEM, subject=("conversation", conversation["id"]), now=self._now, message_id=str(message_id)
+        )
+
+    def _settle(
+        self, raw: RowMapping, state: RawState, *, message_id: UUID | None, error: str, owner: str = ""
+    ) -> None:
+        """Note the raw item's end; with `owner`, its data key is handed over to the contact's."""
+        owner = owner or raw["key_owner"]
+        data_key = self._keys.rewrap(raw["data_key"], owner=raw["key_owner"], to=owner, row=f"raw:{raw['id']}")
+        if raw["blob_id"] is not None and owner != raw["key_owner"]:
+            self._handed_over[raw["blob_id"]] = owner
+        self.settled.append(
+            {
+                "raw_id": raw["id"],
+                "to_state": state.value,
+                "to_error": error,
+                "to_message": message_id,
+                "to_key": data_key,
+                "to_owner": owner,
+            }
+        )
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def write(self) -> None:
+        """One statement per table. The order is that of the foreign keys."""
+        session, now = self._session, self._now
+        for conversation, number in zip(
+            self._new.values(), await next_numbers(session, len(self._new)) if self._new else (), strict=True
+        ):
+            conversation["number"] = number
+            self._events.insert(0, self._created(conversation))
+        await insert_rows(session, contacts, self._contacts)
+        await insert_rows(session, contact_identities, self._identities)
+        await insert_rows(session, conversations, list(self._new.values()))
+        await self._write_changes()
+        touched = {**self._new, **self._changed}
+        await self._insert_ignoring(
+            conversation_inboxes,
+            ["conversation_id", "inbox_id"],
+            [{"conversation_id": conversation_id, "inbox_id": self._inbox["id"]} for conversation_id in touched],
+        )
+        await self._insert_ignoring(participants, ["conversation_id", "channel", "handle"], self._participants)
+        await self._insert_ignoring(conversation_links, ["conversation_id", "related_id", "kind"], self._links)
+        await insert_rows(session, messages, self.messages)
+        await self._write_files()
+        await blobs.hand_over(session, self._keys, self._handed_over)
+        await insert_rows(session, events, [event_row(event, now=now) for event in self._events])
+        await insert_rows(session, audit, self._audit)
+        ring(session, "relay")
+
+    def _created(self, conversation: Mapping[str, Any]) -> ConversationCreated:
+        return ConversationCreated(
+            conversation_id=conversation["id"],
+            seq=0,
+            number=conversation["number"],
+            channel=conversation["channel"],
+            inbox_id=conversation["inbox_id"],
+            contact_id=conversation["contact_id"],
+        )
+
+    async def _write_changes(self) -> None:
+        if not self._changed:
+            return
+        statement = (
+            update(conversations)
+            .where(conversations.c.id == bindparam("b_id"))
+            .values({name: bindparam(f"b_{name}") for name in _CHANGEABLE})
+        )
+        drafts = [
+            {"b_id": draft["id"], **{f"b_{name}": draft[name] for name in _CHANGEABLE}}
+            for draft in self._changed.values()
+        ]
+        await (await self._session.connection()).execute(statement, drafts)
+
+    async def _insert_ignoring(self, table: Table, on: list[str], given: Sequence[dict[str, Any]]) -> None:
+        if given:
+            statement = insert_ignoring(self._session, table, on=on)
+            await (await self._session.connection()).execute(statement, list(given))
+
+    async def _write_files(self) -> None:
+        """Blobs belong to the contact who sent them: each contact's are adopted at once."""
+        by_owner: dict[str, list[tuple[UUID, int, Admitted, blobs.Staged]]] = {}
+        for message_id, owner, message, staged in self._files:
+            for index, blob in enumerate(staged):
+                by_owner.setdefault(owner, []).append((message_id, index, message, blob))
+        written: list[dict[str, Any]] = []
+        for owner, files in by_owner.items():
+            identifiers = await blobs.adopt(
+                self._services, self._session, self._keys, [blob for *_, blob in files], owner=owner, now=self._now
+            )
+            for (message_id, index, message, blob), blob_id in zip(files, identifiers, strict=True):
+                written.append(
+                    rows.attachment(message_id, message.files[index], blob_id=blob_id, size=blob.size, now=self._now)
+                )
+        await insert_rows(self._session, attachments, written)

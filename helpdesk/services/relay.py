@@ -1,0 +1,137 @@
+"""The relay: gives committed events their position and turns them into work, one relay at a time.
+
+Positions are what resuming streams and webhook order use. They are given after the commit, because ids and serials
+commit out of order. What a subscriber does is rows in the relay's own transaction, so it happens exactly once; a
+subscriber that fails is remembered per event and tried again, and holds nobody else up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import RowMapping, and_, delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_ignoring
+from helpdesk.logs import fault
+from helpdesk.models.events import events, pending_work
+from helpdesk.services.house import Services
+
+log = structlog.get_logger()
+
+BATCH = 500
+GIVE_UP_AFTER = 12
+
+
+class Subscriber(Protocol):
+    """A function that makes work of events, in the given session. `__name__` identifies it for ever."""
+
+    __name__: str
+
+    def __call__(
+        self, services: Services, session: AsyncSession, happened: Sequence[RowMapping], *, now: datetime
+    ) -> Awaitable[None]: ...
+
+
+Subscriptions = Mapping[str, Sequence[Subscriber]]
+
+# One statement claims, numbers and returns: the lease keeps other relays out, the unique constraint would catch them.
+_POSITION = text(
+    """
+    UPDATE events SET position = numbered.position
+    FROM (
+        SELECT id, (SELECT coalesce(max(position), 0) FROM events) + row_number() OVER (ORDER BY id) AS position
+        FROM (SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT :batch) AS waiting
+    ) AS numbered
+    WHERE events.id = numbered.id
+    RETURNING events.id
+    """
+)
+
+
+async def relay(
+    services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime
+) -> Sequence[RowMapping]:
+    """Position a batch of events and run their subscribers. Answers the events, in order."""
+    positioned = [row[0] for row in (await session.execute(_POSITION, {"batch": BATCH})).all()]
+    if not positioned:
+        return ()
+    found = await session.execute(
+        select(events).where(events.c.position > _before(len(positioned))).order_by(events.c.position)
+    )
+    happened = found.mappings().all()
+    for type_, subscribers in subscriptions.items():
+        mine = [event for event in happened if event["type"] == type_]
+        for subscriber in subscribers if mine else ():
+            await _run(services, session, subscriber, mine, now=now)
+    return happened
+
+
+def _before(count: int) -> Any:
+    return select(func.coalesce(func.max(events.c.position), 0) - count).scalar_subquery()
+
+
+async def _run(
+    services: Services, session: AsyncSession, subscriber: Subscriber, mine: Sequence[RowMapping], *, now: datetime
+) -> None:
+    """All at once; when that fails, one by one, and what still fails is kept for later."""
+    if await _attempt(session, lambda: subscriber(services, session, mine, now=now)):
+        return
+    for event in mine:
+        if not await _attempt(session, lambda event=event: subscriber(services, session, [event], now=now)):  # type: ignore[misc]
+            await session.execute(
+                insert_ignoring(session, pending_work, on=["event_id", "subscriber"]).values(
+                    event_id=event["id"],
+                    subscriber=subscriber.__name__,
+                    attempts=1,
+                    next_attempt_at=now + timedelta(seconds=5),
+                    error="failed",
+                    given_up=False,
+                )
+            )
+
+
+async def _attempt(session: AsyncSession, work: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with session.begin_nested():
+            await work()
+    except Exception as error:  # a subscriber's fault must not stop the relay; it is logged and repeated
+        log.error("subscriber.failed", **fault(error))
+        return False
+    return True
+
+
+async def retry(services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime) -> int:
+    """Try failed subscribers again, with exponential delays; after `GIVE_UP_AFTER` attempts the row waits for a person."""
+    due = await session.execute(
+        select(pending_work.c.subscriber, pending_work.c.attempts, *events.c)
+        .join(events, events.c.id == pending_work.c.event_id)
+        .where(and_(pending_work.c.given_up.is_(False), pending_work.c.next_attempt_at <= now))
+        .order_by(events.c.position)
+        .limit(50)
+    )
+    names = {subscriber.__name__: subscriber for several in subscriptions.values() for subscriber in several}
+    tried = due.mappings().all()
+    for row in tried:
+        subscriber = names.get(row["subscriber"])
+        mine = and_(pending_work.c.event_id == row["id"], pending_work.c.subscriber == row["subscriber"])
+        if subscriber is not None and await _attempt(
+            session,
+            lambda row=row, subscriber=subscriber: subscriber(services, session, [row], now=now),  # type: ignore[misc]
+        ):
+            await session.execute(delete(pending_work).where(mine))
+            continue
+        attempts = row["attempts"] + 1
+        await session.execute(
+            update(pending_work)
+            .where(mine)
+            .values(
+                attempts=attempts,
+                next_attempt_at=now + timedelta(seconds=min(5 * 2**attempts, 3600)),
+                given_up=attempts >= GIVE_UP_AFTER,
+            )
+        )
+    return len(tried)
