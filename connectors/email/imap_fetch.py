@@ -1,0 +1,113 @@
+"""Fetching messages in batches that neither starve nor stall, and what becomes of those that cannot be fetched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from connectors.email.imap_session import Refused, Session
+from connectors.email.imap_wire import Described
+from helpdesk import clock
+from helpdesk.channels import RawInbound, TemporaryFailure
+
+BATCH_MESSAGES = 50
+BATCH_BYTES = 4 * 1024 * 1024
+PIECE = 1024 * 1024
+MAX_MESSAGE = 50 * 1024 * 1024
+MAX_HEADER = PIECE
+PATIENCE = 3
+"""How often a server may refuse one message before an entry without its text takes its place."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Fetcher:
+    """Bodies of one selected mailbox. `refusals` counts per UID, over connections, how often FETCH was answered NO."""
+
+    def __init__(self, session: Session, refusals: Counter[int]) -> None:
+        self._session = session
+        self._refusals = refusals
+
+    def batches(self, described: Iterable[Described | None]) -> Iterator[list[Described]]:
+        """Ascending, at most BATCH_MESSAGES and BATCH_BYTES each, big and refused ones alone. None ends a batch."""
+        batch: list[Described] = []
+        total = 0
+        for one in described:
+            alone = one is not None and (one.size > PIECE or self._refusals[one.uid] > 0)
+            full = one is None or alone or len(batch) >= BATCH_MESSAGES or total + one.size > BATCH_BYTES
+            if full and batch:
+                yield batch
+                batch, total = [], 0
+            if one is None:
+                continue
+            if alone:
+                yield [one]
+                continue
+            batch.append(one)
+            total += one.size
+        if batch:
+            yield batch
+
+    async def fetch(self, batch: Sequence[Described], prefix: str) -> list[RawInbound]:
+        """The messages of one batch; those that another client expunged meanwhile are left out.
+
+        Raises TemporaryFailure when the server refuses, and Unreachable. Refused messages come alone the next time, so
+        that one that the server itself cannot read does not hold up the others, and after PATIENCE times an entry with
+        the header, or with nothing, stands for it (`hints["unfetchable"]`).
+        """
+        uids = [one.uid for one in batch]
+        try:
+            if batch[0].size > PIECE:
+                bodies, hints = await self._big(batch[0])
+            else:
+                bodies, hints = await self._session.bodies(uids), {}
+            missing = [uid for uid in uids if uid not in bodies]
+            if missing and (kept := await self._session.present(missing)):
+                # Not expunged, and yet not sent: only some servers say NO to that.
+                self._refusals.update(kept)
+                if len(uids) > 1 or self._refusals[uids[0]] < PATIENCE:
+                    raise TemporaryFailure("The server leaves out messages that it has")
+                bodies, hints = await self._placeholder(uids[0])
+        except Refused:
+            self._refusals.update(uids)
+            if len(uids) > 1 or self._refusals[uids[0]] < PATIENCE:
+                raise
+            bodies, hints = await self._placeholder(uids[0])
+        for uid in uids:
+            self._refusals.pop(uid, None)
+        now = clock.now()
+        return [
+            RawInbound(f"{prefix}{one.uid}", bodies[one.uid], min(one.received_at, now), hints)
+            for one in batch
+            if one.uid in bodies
+        ]
+
+    async def _big(self, one: Described) -> tuple[dict[int, bytes], dict[str, Any]]:
+        """A message in pieces: whole ones keep the event loop for as long as they take to be put together.
+
+        RFC822.SIZE is a guess on some servers: the end is where a piece is short, and the limit holds for what comes.
+        """
+        pieces: list[bytes] = []
+        while one.size <= MAX_MESSAGE and len(pieces) * PIECE <= MAX_MESSAGE:
+            piece = await self._session.piece(one.uid, len(pieces) * PIECE, PIECE)
+            if piece is None:
+                return {}, {}
+            pieces.append(piece)
+            if len(piece) < PIECE:
+                return {one.uid: b"".join(pieces)}, {}
+        header = await self._session.piece(one.uid, 0, MAX_HEADER, "HEADER")
+        if header is None:
+            return {}, {}
+        _log.warning("imap.too_large", size=one.size)
+        return {one.uid: header}, {"truncated": one.size}
+
+    async def _placeholder(self, uid: int) -> tuple[dict[int, bytes], dict[str, Any]]:
+        _log.warning("imap.unfetchable", uid=uid)
+        try:
+            header = await self._session.piece(uid, 0, MAX_HEADER, "HEADER")
+        except Refused:
+            header = None
+        return {uid: header or b""}, {"unfetchable": True}

@@ -1,0 +1,386 @@
+"""One logged-in IMAP connection: through the guard, TLS in either way, a bound on every wait.
+
+Errors are those of the port. A server's own words are not repeated in them: only its response code (RFC 5530) is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from socket import socket
+from typing import Any
+
+from aioimaplib import AioImapException
+from aioimaplib.aioimaplib import AUTH, Command, Response
+
+from connectors.email.config import EmailConfig, Server
+from connectors.email.imap_wire import (
+    Described,
+    Wire,
+    mailbox_argument,
+    parse_bodies,
+    parse_descriptions,
+    quoted,
+    sequence_set,
+)
+from connectors.email.oauth import TokenSource
+from helpdesk import net
+from helpdesk.channels import AuthenticationFailed, ChannelError, Misconfigured, TemporaryFailure, Unreachable
+
+CONNECT_SECONDS = 20.0
+SILENCE_SECONDS = 30.0
+"""How long a server may say nothing while it owes an answer."""
+COMMAND_SECONDS = 600.0
+"""How long an answer may take in all, however steadily it drips."""
+FAREWELL_SECONDS = 1.5
+
+_CODE = re.compile(rb"\[([A-Z-]+)[ \]]")
+_PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "CONTACTADMIN"})
+_TOO_MANY = re.compile(rb"too many (?:simultaneous )?connections|maximum number of connections", re.IGNORECASE)
+
+
+class Refused(TemporaryFailure):
+    """A command that the server answered with NO or BAD. `word` is its response code, or empty."""
+
+    kind = "refused_command"
+
+    def __init__(self, command: str, word: str) -> None:
+        super().__init__(f"The server refused {command}" + (f" ({word})" if word else ""))
+        self.word = word
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A mailbox as SELECT shows it."""
+
+    uidvalidity: int
+    uidnext: int
+    exists: int
+
+
+class Session:
+    """Commands one after another, never two at once. Any failure to get an answer ends the connection."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._loop = asyncio.get_running_loop()
+        self._idles = True
+
+    async def _ask(self, command: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
+        task = asyncio.ensure_future(command)
+        wire, started = self._wire, self._loop.time()
+        try:
+            while not task.done():
+                until = min(max(started, wire.heard_at) + SILENCE_SECONDS, started + COMMAND_SECONDS)
+                if (left := until - self._loop.time()) <= 0:
+                    raise Unreachable("The server stopped answering")
+                await asyncio.wait({task, wire.lost}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if wire.lost.done() and not task.done():
+                    raise Unreachable("The server closed the connection")
+            return task.result()
+        except (AioImapException, IndexError, ValueError, UnicodeError):
+            raise Unreachable("The server's answer could not be understood") from None
+        finally:
+            if not task.done():
+                # Half a conversation cannot be picked up again: the next answer would be this command's.
+                task.cancel()
+                wire.abort()
+                await asyncio.wait({task})
+
+    async def _do(self, name: str, command: Coroutine[Any, Any, Any]) -> list[bytes]:
+        """The untagged lines of a command that succeeded. Raises Refused, Unreachable."""
+        response: Response = await self._ask(command)
+        if response.result != "OK":
+            raise Refused(name, _code(response))
+        return list(response.lines[:-1])
+
+    async def login(self, user: str, password: str) -> None:
+        """LOGIN. Raises AuthenticationFailed, Misconfigured where passwords are not taken, TemporaryFailure."""
+        if self._wire.state == AUTH:
+            return
+        if "LOGINDISABLED" in self.capabilities:
+            raise Misconfigured("The server takes no password on this connection: use imaps:// or imap+starttls://")
+        try:
+            name, _ = quoted(user), quoted(password)
+        except ValueError:
+            raise AuthenticationFailed("The login holds characters that cannot be sent") from None
+        # `login` quotes the password itself, but not the name.
+        await self._enter(await self._ask(self._wire.login(name, password)))
+
+    async def login_with_token(self, user: str, token: str) -> None:
+        """XOAUTH2. Raises as `login`."""
+        if self._wire.state == AUTH:
+            return
+        if "AUTH=XOAUTH2" not in self.capabilities:
+            raise Misconfigured("The server does not offer XOAUTH2")
+        if not user.isascii() or "\1" in user:
+            raise Misconfigured("imap_user: XOAUTH2 takes plain ASCII names")
+        await self._enter(await self._ask(self._wire.xoauth2(user, token)))
+
+    async def _enter(self, response: Response) -> None:
+        if response.result != "OK":
+            code = _code(response)
+            if code in _PASSING or any(_TOO_MANY.search(line) for line in response.lines):
+                raise TemporaryFailure("The server takes no more logins at the moment")
+            raise AuthenticationFailed("The server refused the login")
+        # What is offered before and after the login differs (IDLE, most of all).
+        await self._ask(self._wire.capability())
+        if "ID" in self.capabilities:
+            # NetEase (163.com, 126.com) refuses SELECT to clients that did not introduce themselves (RFC 2971).
+            with suppress(Refused):
+                await self._do("ID", self._execute("ID", '("name" "helpdesk")'))
+
+    async def _execute(self, name: str, *arguments: str) -> Response:
+        return await self._wire.execute(Command(name, self._wire.new_tag(), *arguments, loop=self._loop))
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return frozenset(word.upper() for word in self._wire.capabilities)
+
+    async def read_capabilities(self) -> None:
+        await self._ask(self._wire.capability())
+
+    async def select(self, mailbox: str) -> Selected:
+        """SELECT. Raises Misconfigured when there is no such mailbox, or one without lasting UIDs."""
+        try:
+            lines = await self._do("SELECT", self._wire.select(mailbox_argument(mailbox)))
+        except Refused as error:
+            if error.word in _PASSING:
+                raise
+            raise Misconfigured("The mailbox does not exist, or this login may not open it") from None
+        text = b"\n".join(lines)
+        validity = re.search(rb"\[UIDVALIDITY (\d+)", text)
+        exists = re.search(rb"^(\d+) EXISTS", text, re.MULTILINE | re.IGNORECASE)
+        following = re.search(rb"\[UIDNEXT (\d+)", text)
+        if validity is None or int(validity[1]) == 0 or b"[UIDNOTSTICKY" in text:
+            raise Misconfigured("The server gives messages no lasting numbers (UIDVALIDITY)")
+        uidnext = int(following[1]) if following else max(await self.uids(1), default=0) + 1
+        return Selected(int(validity[1]), uidnext, int(exists[1]) if exists else 0)
+
+    async def uids(self, low: int, *criteria: str) -> list[int]:
+        """Ascending UIDs from `low` on. `n:*` names the last message even when it lies below n: it is left out."""
+        await self._do("NOOP", self._wire.simple_command("NOOP"))
+        self._wire.grown.clear()
+        return [uid for uid in await self._search(f"UID {low}:*", *criteria) if uid >= low]
+
+    async def _search(self, *criteria: str) -> list[int]:
+        lines = await self._do("SEARCH", self._wire.search(*criteria, charset=None, by_uid=True))
+        return sorted({int(word) for line in lines for word in line.split() if word.isdigit()})
+
+    async def with_message_id(self, message_id: str) -> list[int]:
+        return await self._search(f"HEADER Message-ID {quoted(message_id)}")
+
+    async def present(self, uids: Sequence[int]) -> set[int]:
+        """Which of `uids` the mailbox still holds."""
+        return set(await self._search(f"UID {sequence_set(uids)}")) & set(uids)
+
+    async def describe(self, uids: Sequence[int]) -> list[Described]:
+        """Size and INTERNALDATE, ascending. Messages that are gone by now are not in it."""
+        lines = await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")
+        wanted = set(uids)
+        found = {described.uid: described for described in parse_descriptions(lines) if described.uid in wanted}
+        return [found[uid] for uid in sorted(found)]
+
+    async def bodies(self, uids: Sequence[int], section: str = "") -> dict[int, bytes]:
+        """Whole messages, unflagged (BODY.PEEK). `section` may be `HEADER`."""
+        return dict(parse_bodies(await self._fetch(uids, f"(UID BODY.PEEK[{section}])")))
+
+    async def piece(self, uid: int, offset: int, length: int, section: str = "") -> bytes | None:
+        """`length` octets of a message from `offset`, fewer at its end; None when it is gone."""
+        lines = await self._fetch([uid], f"(UID BODY.PEEK[{section}]<{offset}.{length}>)")
+        return dict(parse_bodies(lines)).get(uid)
+
+    async def _fetch(self, uids: Sequence[int], what: str) -> list[bytes]:
+        return await self._do("FETCH", self._wire.fetch(sequence_set(uids), what, by_uid=True))
+
+    async def mark_seen(self, uids: Sequence[int]) -> None:
+        """Raises Refused where the mailbox is read-only."""
+        await self._do("STORE", self._wire.store(sequence_set(uids), r"+FLAGS.SILENT (\Seen)", by_uid=True))
+
+    async def append(self, mailbox: str, body: bytes, *, at: datetime | None = None) -> None:
+        """APPEND with \\Seen. Raises Misconfigured when there is no such mailbox."""
+        try:
+            await self._do("APPEND", self._wire.append(body, mailbox_argument(mailbox), r"\Seen", at))
+        except Refused as error:
+            if error.word in _PASSING:
+                raise
+            raise Misconfigured("The mailbox for sent mail does not exist, or takes no copies") from None
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the mailbox grew, or after `seconds`; always after `seconds` where IDLE is not to be had."""
+        wire = self._wire
+        if wire.grown.is_set():
+            return
+        until = self._loop.time() + seconds
+        if self._idles and "IDLE" in self.capabilities:
+            await self._idle(seconds)
+        if not wire.grown.is_set():
+            await asyncio.wait({wire.lost}, timeout=max(0.0, until - self._loop.time()))
+        if wire.lost.done():
+            raise Unreachable("The server closed the connection")
+
+    async def _idle(self, seconds: float) -> None:
+        wire = self._wire
+        grown: asyncio.Future[Any] = asyncio.ensure_future(wire.grown.wait())
+        idle: asyncio.Future[Any] = asyncio.ensure_future(wire.idle())
+        try:
+            await asyncio.wait({grown, idle, wire.lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if wire.lost.done():
+                return
+            if idle.done():
+                # Offered and then refused, or ended by the server: do without it, rather than ask in a circle.
+                self._idles = False
+            else:
+                wire.idle_done()
+            await self._ask(idle)
+        finally:
+            grown.cancel()
+            if not idle.done():
+                await self._stop_idle(idle)
+            wire.idle_queue = asyncio.Queue()  # what was pushed in passing has done its work
+
+    async def _stop_idle(self, idle: asyncio.Future[Any]) -> None:
+        # Cancelled while idling. DONE brings the conversation back to where LOGOUT can be said.
+        with suppress(ChannelError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                if self._wire.has_pending_idle_command() and not self._wire.lost.done():
+                    self._wire.idle_done()
+                    await self._ask(idle)
+        idle.cancel()
+
+    async def close(self) -> None:
+        """LOGOUT if the server still listens, and hang up. Never raises, never takes long."""
+        wire = self._wire
+        if not wire.lost.done():
+            with suppress(ChannelError, TimeoutError):
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._ask(wire.logout())
+        wire.abort()
+        # One turn of the loop, so that the transport's own farewell is over before the loop may be closed.
+        await asyncio.sleep(0)
+
+
+def _code(response: Response) -> str:
+    match = _CODE.match(response.lines[-1]) if response.lines else None
+    return match[1].decode("ascii") if match else ""
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """The public authorities, or the one in `ca_file` and no other. Raises Misconfigured."""
+    if not ca_file:
+        return net.tls_context()
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise Misconfigured("ca_file cannot be read, or holds no certificate") from None
+
+
+def reached_not(error: net.Unreachable) -> ChannelError:
+    """The port's word for a connection that the guard did not make."""
+    if error.kind is net.Kind.BLOCKED:
+        return Misconfigured(error.detail)
+    return Unreachable(error.detail)
+
+
+async def connect(server: Server, guard: net.Guard, ca_file: str = "") -> Session:
+    """Connect, with TLS as the URL says, up to the greeting and the capabilities. Raises Unreachable, Misconfigured."""
+    context = tls_context(ca_file) if server.tls != "none" else None
+    try:
+        sock = await guard.open_socket(server.host, server.port)
+    except net.Unreachable as error:
+        raise reached_not(error) from None
+    loop = asyncio.get_running_loop()
+    wire = Wire(loop, greeted=server.tls == "starttls")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if server.tls == "starttls":
+                await _ask_for_tls(sock)
+            name = server.host if context else None
+            await loop.create_connection(lambda: wire, sock=sock, ssl=context, server_hostname=name)
+            await asyncio.wait({wire.greeting, wire.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not wire.greeting.done():
+                raise Unreachable("The server hung up before it said hello")
+            session = Session(wire)
+            await session.read_capabilities()
+            return session
+    except BaseException as error:
+        if wire.transport is None:
+            sock.close()
+        wire.abort()
+        if isinstance(error, ssl.SSLError | OSError | EOFError):
+            raise reached_not(net.Unreachable(net.kind_of(error))) from None
+        raise
+
+
+async def _ask_for_tls(sock: socket) -> None:
+    """The plain part of STARTTLS (RFC 3501 section 6.2.1).
+
+    Whatever comes in the clear after the OK was put there by somebody who cannot do so later, to be read as if it had
+    come inside TLS; and a PREAUTH greeting is how such a somebody makes STARTTLS impossible. Both end it here.
+    """
+    buffer = b""
+    greeting, buffer = await _plain_line(sock, buffer)
+    if not greeting.upper().startswith(b"* OK") or buffer:
+        raise Unreachable("The server's greeting does not allow STARTTLS")
+    await asyncio.get_running_loop().sock_sendall(sock, b"h1 STARTTLS\r\n")
+    while True:
+        line, buffer = await _plain_line(sock, buffer)
+        if line.startswith(b"h1 "):
+            break
+    if not line.upper().startswith(b"H1 OK"):
+        raise Misconfigured("The server does not offer STARTTLS")
+    if buffer:
+        raise Unreachable("Something was put into the connection before TLS began")
+
+
+async def _plain_line(sock: socket, buffer: bytes) -> tuple[bytes, bytes]:
+    while b"\r\n" not in buffer:
+        data = await asyncio.get_running_loop().sock_recv(sock, 4096)
+        if not data or len(buffer) > 16_384:
+            raise Unreachable("The server hung up before TLS began")
+        buffer += data
+    line, _, rest = buffer.partition(b"\r\n")
+    return line, rest
+
+
+async def login(config: EmailConfig, guard: net.Guard, tokens: TokenSource | None) -> Session:
+    """A connection that is logged in as the configuration says. The caller closes it.
+
+    A token that was refused before its time is forgotten and one fresh one is tried, on a connection of its own.
+    """
+    server = config.imap
+    if server is None:
+        raise Misconfigured("imap_url is not set")
+    for last in (False, True):
+        token = await tokens.token() if tokens is not None else ""
+        session = await connect(server, guard, config.ca_file)
+        try:
+            if tokens is None:
+                await session.login(config.imap_user, config.imap_password.get_secret_value())
+            else:
+                await session.login_with_token(config.imap_user or config.address, token)
+        except AuthenticationFailed:
+            await session.close()
+            if tokens is None or last or not tokens.forget(token):
+                raise
+        except BaseException:
+            await session.close()
+            raise
+        else:
+            return session
+    raise AssertionError  # the second round returns or raises
+
+
+@asynccontextmanager
+async def logged_in(config: EmailConfig, guard: net.Guard, tokens: TokenSource | None) -> AsyncIterator[Session]:
+    """`login`, and LOGOUT at the end whatever happens."""
+    session = await login(config, guard, tokens)
+    try:
+        yield session
+    finally:
+        await session.close()

@@ -1,0 +1,272 @@
+"""IMAP on the wire (RFC 3501): framing, quoting, and what FETCH answers look like.
+
+`Wire` is aioimaplib's protocol with its own reading of the stream replaced. The original takes one stack frame for each
+line of a chunk (1,000 flag changes by another client end in a RecursionError), scans all earlier lines for each new
+one (191 ms for a list of 1,001 sizes, here under 10), and formats every byte received for a debug log, passwords and
+bodies included. Its commands, tags and states are kept. What is overridden is private there, hence the `~=` pin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, cast
+
+from aioimaplib.aioimaplib import AUTH, CONNECTED, NONAUTH, Command, IMAP4ClientProtocol
+
+# aioimaplib logs commands and bodies at DEBUG and INFO; no setting of ours may turn that on.
+logging.getLogger("aioimaplib").setLevel(logging.WARNING)
+
+MAX_LINE = 16 * 1024 * 1024
+"""A SEARCH answer is one line: this is room for two million UIDs."""
+MAX_LITERAL = 64 * 1024 * 1024
+
+_LITERAL = re.compile(rb"\{(\d{1,12})\+?\}\Z")
+_EXISTS = re.compile(rb"\* (\d+) EXISTS\Z", re.IGNORECASE)
+_EXPUNGE = re.compile(rb"\* \d+ EXPUNGE\Z", re.IGNORECASE)
+_BYE = re.compile(rb"\* BYE(?: |\Z)", re.IGNORECASE)
+_GREETING = re.compile(rb"\* (OK|PREAUTH)(?: |\Z)", re.IGNORECASE)
+
+
+class WireError(Exception):
+    """The peer does not speak IMAP, or more of it than fits. Says nothing of what it did say."""
+
+
+class Wire(IMAP4ClientProtocol):
+    """One connection. `lost` is done once nothing more will come (closed, BYE, nonsense); waiters race against it.
+
+    `grown` is set when the mailbox gets more messages, in IDLE or in passing. `heard_at` is the loop's time of the
+    last bytes. `greeted=True` after STARTTLS, where no second greeting comes.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, greeted: bool = False) -> None:
+        super().__init__(loop, self._on_lost)
+        self._loop = loop
+        self._line_out: asyncio.Transport | None = None
+        self.lost: asyncio.Future[Any] = loop.create_future()
+        self.greeting: asyncio.Future[Any] = loop.create_future()
+        self.grown = asyncio.Event()
+        self.heard_at = loop.time()
+        self._greeted = greeted
+        self._exists = 0
+        self._buffer = bytearray()
+        self._searched = 0
+        self._literal: int | None = None
+        self._continues = False
+        self._command: Command | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._line_out = cast(asyncio.Transport, transport)
+        if self._greeted:
+            self.state = NONAUTH
+            self.greeting.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self._loop.time()
+        self._buffer += data
+        try:
+            self._consume()
+        except Exception:  # aioimaplib's own errors quote the pending command, and that may be a LOGIN
+            self.abort("nonsense")
+            return
+        if self.pending_sync_command is not None:
+            self.pending_sync_command.flush()
+
+    def _consume(self) -> None:
+        """Take whole lines and literals off the buffer. Only a literal makes a response go on after a CRLF."""
+        buffer, at = self._buffer, 0
+        try:
+            while True:
+                if self._literal is not None:
+                    if len(buffer) - at < self._literal:
+                        return
+                    with memoryview(buffer) as view:
+                        literal = bytes(view[at : at + self._literal])
+                    at += self._literal
+                    self._literal, self._searched = None, at
+                    if self._command is not None:
+                        self._command.append_to_resp(literal)
+                    continue
+                end = buffer.find(b"\r\n", max(at, self._searched))
+                if end < 0:
+                    self._searched = max(at, len(buffer) - 1)
+                    if len(buffer) - at > MAX_LINE:
+                        raise WireError
+                    return
+                line = bytes(buffer[at:end])
+                at = self._searched = end + 2
+                self._line(line)
+        finally:
+            del buffer[:at]
+            self._searched = max(0, self._searched - at)
+
+    def _line(self, line: bytes) -> None:
+        if self._continues:
+            if self._command is not None:
+                self._command.append_to_resp(line)
+        else:
+            self._command = self._begin(line)
+        literal = _LITERAL.search(line, max(0, len(line) - 16)) if line.endswith(b"}") else None
+        self._continues = literal is not None
+        if literal is not None:
+            self._literal = int(literal[1])
+            if self._literal > MAX_LITERAL:
+                raise WireError
+
+    def _begin(self, line: bytes) -> Command | None:
+        """The first line of a response; answers the command that it belongs to."""
+        if self.state == CONNECTED:
+            self._greet(line)
+            return None
+        command: Command | None = self._handle_line(line, cast(Command, None))
+        return command
+
+    def _greet(self, line: bytes) -> None:
+        match = _GREETING.match(line)
+        if match is None:
+            self._end("bye" if _BYE.match(line) else "nonsense")
+        elif not self.greeting.done():
+            self.state = AUTH if match[1].upper() == b"PREAUTH" else NONAUTH
+            self.greeting.set_result(None)
+
+    def _untagged_response(self, line: bytes) -> Command:
+        if match := _EXISTS.match(line):
+            count = int(match[1])
+            if count != self._exists:  # some servers repeat it at every IDLE
+                self.grown.set()
+            self._exists = count
+        elif _EXPUNGE.match(line):
+            self._exists -= 1
+        elif _BYE.match(line) and getattr(self.pending_sync_command, "name", "") != "LOGOUT":
+            self._end("bye")
+        return super()._untagged_response(line)
+
+    def _continuation(self, line: bytes) -> None:
+        if getattr(self.pending_sync_command, "name", "") == "AUTHENTICATE":
+            # A refused XOAUTH2 token: the reason comes first, and the NO only after an empty answer to it.
+            if self._line_out is not None:
+                self._line_out.write(b"\r\n")
+            return
+        super()._continuation(line)
+
+    def _on_lost(self, _error: Exception | None) -> None:
+        self._end("closed")
+
+    def _end(self, why: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+    def abort(self, why: str = "aborted") -> None:
+        self._end(why)
+        if self._line_out is not None:
+            self._line_out.abort()
+
+
+def quoted(text: str) -> str:
+    """A quoted string (RFC 3501 section 4.3). Raises ValueError for what no quoted string can hold."""
+    if any(c in text for c in "\0\r\n"):
+        raise ValueError("NUL, CR and LF cannot be quoted")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def mailbox_argument(name: str) -> str:
+    """A mailbox name as an argument: modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
+    parts: list[str] = []
+    run: list[str] = []
+
+    def flush() -> None:
+        if run:
+            coded = base64.b64encode("".join(run).encode("utf-16-be")).decode("ascii")
+            parts.append(f"&{coded.rstrip('=').replace('/', ',')}-")
+            run.clear()
+
+    for char in name:
+        if " " <= char <= "~":
+            flush()
+            parts.append("&-" if char == "&" else char)
+        else:
+            run.append(char)
+    flush()
+    return quoted("".join(parts))
+
+
+def sequence_set(uids: Sequence[int]) -> str:
+    """Ascending UIDs as a set: `1:3,7`."""
+    ranges: list[tuple[int, int]] = []
+    for uid in uids:
+        if ranges and uid == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], uid)
+        else:
+            ranges.append((uid, uid))
+    return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in ranges)
+
+
+_MONTHS = {name: n for n, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)}
+_UID = re.compile(rb"[( ]UID (\d+)")
+_SIZE = re.compile(rb"[( ]RFC822\.SIZE (\d+)")
+_DATE = re.compile(rb'[( ]INTERNALDATE "([ \d]\d)-([A-Z][a-z]{2})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"')
+_BODY = re.compile(rb'[( ]BODY\[[^\]]*\](?:<\d+>)? (?:(\{\d+\+?\})|(NIL)|"((?:[^"\\]|\\.)*)")')
+_ESCAPED = re.compile(rb"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a message before it is fetched. `received_at` is INTERNALDATE in UTC, `size` in octets."""
+
+    uid: int
+    size: int
+    received_at: datetime
+
+
+def _responses(lines: Sequence[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """The FETCH responses among the lines of a command: the text, and the literals that its `{n}` stand for."""
+    text, literals = b"", list[bytes]()
+    source = iter(lines)
+    for line in source:
+        text += line
+        if _LITERAL.search(line, max(0, len(line) - 16)):
+            literals.append(next(source, b""))
+            continue
+        yield text, literals
+        text, literals = b"", []
+
+
+def parse_descriptions(lines: Sequence[bytes]) -> Iterator[Described]:
+    """Answers to `UID FETCH ... (UID RFC822.SIZE INTERNALDATE)`; flag changes told in between are passed over."""
+    for text, _ in _responses(lines):
+        uid, size, date = _UID.search(text), _SIZE.search(text), _DATE.search(text)
+        if uid and size and date:
+            yield Described(int(uid[1]), int(size[1]), _instant(date))
+
+
+def _instant(match: re.Match[bytes]) -> datetime:
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
+    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    with suppress(ValueError, OverflowError, KeyError):
+        zone = timezone(-offset if sign == b"-" else offset)
+        moment = datetime(
+            int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone
+        )
+        return moment.astimezone(UTC)
+    return datetime.fromtimestamp(0, UTC)
+
+
+def parse_bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Answers to `UID FETCH ... (UID BODY.PEEK[...])` as (UID, bytes). A NIL body counts as empty."""
+    for text, literals in _responses(lines):
+        uid, body = _UID.search(text), _BODY.search(text)
+        if not uid or not body:
+            continue
+        if body[1]:
+            # Only one section is ever asked for, and UID, flags and dates are never literals.
+            yield int(uid[1]), literals[0]
+        else:
+            yield int(uid[1]), _ESCAPED.sub(rb"\1", body[3] or b"")
