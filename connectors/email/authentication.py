@@ -1,0 +1,131 @@
+"""The DMARC verdict that our own mail server left in the header (RFC 8601), and nobody else's.
+
+A sender can write any Authentication-Results field. RFC 8601 section 5 has the border server remove those that claim its
+own name, but not all do. So a verdict counts only if all of this holds:
+
+- the inbox names an `authserv_id`, the field bears exactly that id, and the transport did not say that its peer is
+  none of ours;
+- it stands where our servers write. Header fields are prepended, so reading from the top the Received fields are ours
+  until one tells of a host that is not provably ours: that one is the border. Fields above it are ours. Fields
+  between it and the next Received are ours only if there is a next one: Gmail, rspamd and OpenDMARC write there, but a
+  sender that connects to the border directly and brings no Received field could have written them just as well. What
+  lies below belongs to others. The first field with a DMARC result is the one; no lower field overrules it;
+- if it names the domain it judged (`header.from`), that is the domain of the one `From` address.
+
+What remains is a border server that neither removes nor writes a verdict and a sender that adds a Received field below a
+forged one. An operator of such a server must leave `authserv_id` unset; the setting's documentation says what it believes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from connectors.email.headers import Headers, unfolded
+from helpdesk.channels import Authentication
+
+_PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|\\.|[()]|[^"\\()]+', re.DOTALL)
+_METHOD = re.compile(r"\s*dmarc\s*(?:/\s*\d+\s*)?=\s*([a-z]+)", re.IGNORECASE)
+_DOMAIN = re.compile(r"\bheader\.from\s*=\s*\"?(?:[^@\s\";]*@)?([^\s\";]+)", re.IGNORECASE)
+_CLAUSE_FROM = re.compile(
+    r"\s*from\s+([^\s();]+)\s*(\([^()]{0,500}(?:\([^()]{0,200}\)[^()]{0,200})?\))?", re.IGNORECASE
+)
+_ADDRESS = re.compile(r"\[?(?:IPv6:)?([0-9A-Fa-f:.]{3,45})\]?")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){1,10}")
+_MAX_FIELDS = 300
+
+
+def verdict(headers: Headers, *, authserv_id: str, inbox_domain: str, from_domain: str) -> Authentication:
+    """PASS, FAIL, or NONE where no verdict can be believed."""
+    wanted = authserv_id.strip().lower()
+    if not wanted:
+        return Authentication.NONE
+    for value in _ours(headers, (wanted, inbox_domain.lower())):
+        server, results = _read(value)
+        if server != wanted:
+            continue
+        for result in results:
+            match = _METHOD.match(result)
+            if match is not None:
+                return _judged(match[1].lower(), result, from_domain)
+    return Authentication.NONE
+
+
+def _judged(result: str, text: str, from_domain: str) -> Authentication:
+    named = _DOMAIN.search(text)
+    if result == "pass":
+        about_sender = bool(from_domain) and (named is None or named[1].strip(".").lower() == from_domain.lower())
+        return Authentication.PASS if about_sender else Authentication.NONE
+    return Authentication.FAIL if result == "fail" else Authentication.NONE
+
+
+def _ours(headers: Headers, domains: tuple[str, ...]) -> Iterator[str]:
+    """The Authentication-Results values that our servers wrote, topmost first."""
+    below_border: list[str] | None = None
+    for name, raw in headers.fields[:_MAX_FIELDS]:
+        if name == "received":
+            if below_border is not None:
+                yield from below_border
+                return
+            if not _internal(unfolded(raw), domains):
+                below_border = []
+        elif name == "authentication-results":
+            value = unfolded(raw)
+            if below_border is None:
+                yield value
+            else:
+                below_border.append(value)
+
+
+def _internal(received: str, domains: tuple[str, ...]) -> bool:
+    """Whether a Received field tells of a hop inside our own house, so that what is below it is still ours.
+
+    The name after `from` is what the other side said of itself and proves nothing; the name and address in
+    parentheses are what our server saw. No `from` at all is a server talking to itself.
+    """
+    match = _CLAUSE_FROM.match(received)
+    if match is None:
+        return True
+    seen = match[2] or ""
+    for found in _ADDRESS.finditer(seen or (match[1] if match[1].startswith("[") else "")):
+        try:
+            address = ipaddress.ip_address(found[1])
+        except ValueError:
+            continue
+        return address.is_loopback or address.is_private or _named_ours(seen, domains)
+    return False
+
+
+def _named_ours(seen: str, domains: tuple[str, ...]) -> bool:
+    """Whether the looked-up name in the parentheses lies in one of our domains: it leads, before the address."""
+    name = _NAME.match(seen[1:].lstrip())
+    if name is None or _ADDRESS.fullmatch(name[0]):
+        return False
+    host = name[0].lower()
+    return any(domain and "." in domain and (host == domain or host.endswith("." + domain)) for domain in domains)
+
+
+def _read(value: str) -> tuple[str, list[str]]:
+    """The authserv-id in lower case and the results, comments removed: `(dmarc=pass)` is somebody's remark."""
+    pieces: list[str] = []
+    results: list[str] = []
+    depth = 0
+    for match in _PIECE.finditer(value):
+        piece = match[0]
+        if piece == "(":
+            depth += 1
+        elif piece == ")":
+            depth = max(0, depth - 1)
+        elif depth:
+            continue
+        elif piece.startswith('"') or ";" not in piece:
+            pieces.append(piece)
+        else:
+            first, *rest = piece.split(";")
+            results.append("".join([*pieces, first]))
+            results.extend(rest[:-1])
+            pieces = [rest[-1]]
+    results.append("".join(pieces))
+    server = results[0].split()
+    return (server[0].strip('"').lower() if server else ""), results[1:]
