@@ -186,6 +186,6 @@ def page(html: str, inline: Mapping[str, tuple[str, bytes]] | None = None, lang:
     body = _IMG.sub(lambda match: f"<img{_CID_SOURCE.sub(inlined, match[1])}>", html)
     return (
         f'<!doctype html>\n<html lang="{escape(lang)}"><head><meta charset="utf-8"><title></title></head>'
-        '<body style="margin:0;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;color:#111;background:#fff">'
+        '<body style="margin:0;padding:8px 12px;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;color:#111;background:#fff">'
         f"{body}</body></html>"
     )

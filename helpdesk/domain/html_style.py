@@ -36,7 +36,7 @@ _METRIC: Final = {"cm": 37.8, "mm": 3.78, "q": 0.945, "vw": 10.0, "vh": 10.0, "v
 _UNITS: Final = _PIXELS | _METRIC
 _LETTERS: Final = (5.0, 96.0)
 _LINES: Final = (5.0, 200.0)
-_INDENT: Final = (-100.0, 300.0)
+_INDENT: Final = (-50.0, 300.0)
 _LENGTHS: Final = (0.0, 2000.0)
 _MAX_CHARS: Final = 2000
 

@@ -1,0 +1,106 @@
+"""Hostile HTML in a real browser: sanitised it does nothing, unsanitised it does, so the bench can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from helpdesk.domain.html import PAGE_HEADERS, page, sanitise
+from tests.browser.bench import Verdicts, chromium, judge_pages, require_browser
+from tests.browser.vectors import OTHER, RUNNING, VECTORS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+BARE: Mapping[str, str] = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    require_browser()
+    with chromium() as opened:
+        yield opened
+
+
+def shared_vectors() -> dict[str, str]:
+    path = SHARED / "attack" / "xss.jsonl"
+    if not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return {f"shared-{row['id']}": row["payload"] for row in rows}
+
+
+def sanitised(vectors: Mapping[str, str], headers: Mapping[str, str], browser: Browser) -> Verdicts:
+    pages = {key: (page(sanitise(html).html), headers) for key, html in vectors.items()}
+    return judge_pages(pages, browser=browser)
+
+
+def raw(html: str) -> str:
+    return f"<!doctype html><meta charset=utf-8><body>{html}"
+
+
+def control(vectors: Mapping[str, str], browser: Browser) -> Verdicts:
+    return judge_pages({key: (raw(html), BARE) for key, html in vectors.items()}, browser=browser, held=True)
+
+
+needs_shared = pytest.mark.skipif(not shared_vectors(), reason="../shared/attack/xss.jsonl is not here")
+
+
+def test_our_vectors_do_nothing_behind_all_walls(browser: Browser) -> None:
+    sanitised(VECTORS, PAGE_HEADERS, browser).assert_clean(list(VECTORS))
+
+
+def test_our_vectors_do_nothing_when_only_the_sanitiser_stands(browser: Browser) -> None:
+    sanitised(VECTORS, BARE, browser).assert_clean(list(VECTORS))
+
+
+def test_our_vectors_run_scripts_when_nothing_stands(browser: Browser) -> None:
+    assert len(control(VECTORS, browser).ran) >= 0.8 * len(RUNNING)
+
+
+def test_the_bench_sees_what_needs_no_script(browser: Browser) -> None:
+    """The same vectors under no policy: each is caught by one sense of the bench or another."""
+    verdicts = judge_pages({f"{at}": (raw(html), BARE) for at, html in enumerate(OTHER)}, browser=browser)
+    assert len(verdicts.bad) == len(OTHER)
+    seen = verdicts.pages.values()
+    assert sum(bool(verdict.requests) for verdict in seen) >= 12
+    assert sum(bool(verdict.overlays) for verdict in seen) >= 6
+    assert sum(bool(verdict.clobbers) for verdict in seen) >= 3
+    assert sum(bool(verdict.went_to) for verdict in seen) >= 2
+
+
+def test_the_walls_stop_every_script_without_the_sanitiser(browser: Browser) -> None:
+    verdicts = judge_pages({key: (html, PAGE_HEADERS) for key, html in VECTORS.items()}, browser=browser)
+    assert sorted(verdicts.pages) == sorted(VECTORS)
+    assert (verdicts.ran, verdicts.dialogs, verdicts.windows) == (set(), [], [])
+
+
+@needs_shared
+def test_every_shared_vector_does_nothing_behind_all_walls(browser: Browser) -> None:
+    """Ten to a page: each of them is shown alone in the harder test, without the walls."""
+    vectors = list(shared_vectors().items())
+    pages = {}
+    for first in range(0, len(vectors), 10):
+        ten = dict(vectors[first : first + 10])
+        shown = page("<hr>".join(dict.fromkeys(sanitise(html).html for html in ten.values())))
+        pages.update(dict.fromkeys(ten, (shown, PAGE_HEADERS)))
+    judge_pages(pages, browser=browser).assert_clean([key for key, _ in vectors])
+
+
+@needs_shared
+def test_every_shared_vector_does_nothing_when_only_the_sanitiser_stands(browser: Browser) -> None:
+    vectors = shared_vectors()
+    sanitised(vectors, BARE, browser).assert_clean(list(vectors))
+
+
+@needs_shared
+def test_hundreds_of_shared_vectors_run_scripts_when_nothing_stands(browser: Browser) -> None:
+    """An even sample: showing each of them raw takes minutes and shows nothing more."""
+    vectors = shared_vectors()
+    sample = dict(list(vectors.items())[:: max(1, len(vectors) // 700)])
+    assert len(control(sample, browser).ran) > 300
