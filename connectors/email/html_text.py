@@ -58,8 +58,10 @@ thead tfoot option optgroup colgroup html body head
 _UNCLOSED = frozenset(_UNCLOSED_LIST.split())
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
+_CODE = re.compile(r"<(script|style)\b")
 _ANY_TAG = re.compile(r"<[^<>]*>")
-_SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
+# Stands for a space inside <pre> while a line is built; the parser lets no NUL through.
+_KEPT_SPACE: Final = "\0"
 _HIDDEN = re.compile(
     r"display\s{0,4}:\s{0,4}none|mso-hide\s{0,4}:\s{0,4}all|visibility\s{0,4}:\s{0,4}hidden", re.IGNORECASE
 )
@@ -87,9 +89,9 @@ def tidy(lines: list[str]) -> list[str]:
     """The lines without empty ones at either end, and never more than one empty line in a row."""
     out: list[str] = []
     for line in lines:
-        if line.strip(" >") or (out and out[-1].strip(" >")):
+        if line.strip() or (out and out[-1].strip()):
             out.append(line)
-    while out and not out[-1].strip(" >"):
+    while out and not out[-1].strip():
         out.pop()
     return out
 
@@ -98,10 +100,10 @@ def marked_lines(html: str) -> MarkedLines:
     """The lines of `html` with the mark of the container that each stood in. Input over MAX_HTML is cut there."""
     html = html[:MAX_HTML]
     if "<" not in html:
-        lines = [_SPACE.sub(" ", unescape(line)).strip() for line in html.split("\n")]
+        lines = [" ".join(unescape(line).split()) for line in html.split("\n")]
         return MarkedLines(lines, [PLAIN] * len(lines))
     if _too_deep(html):
-        text = unescape(_ANY_TAG.sub("\n", html))
+        text = unescape(_ANY_TAG.sub("\n", _without_code(html)))
         lines = [line.strip() for line in text.split("\n") if line.strip()][:_MAX_LINES]
         return MarkedLines(lines, [PLAIN] * len(lines))
     root = LexborHTMLParser(html).body
@@ -128,6 +130,23 @@ def _too_deep(html: str) -> bool:
     return False
 
 
+def _without_code(html: str) -> str:
+    """Without the contents of script and style, found by plain search: no expression that could run back."""
+    kept: list[str] = []
+    folded = html.lower()
+    if len(folded) != len(html):
+        return html
+    at = 0
+    while match := _CODE.search(folded, at):
+        end = folded.find(f"</{match[1]}", match.end())
+        kept.append(html[at : match.start()])
+        if end < 0:
+            return "".join(kept)
+        at = end
+    kept.append(html[at:])
+    return "".join(kept)
+
+
 class _Writer:
     """Builds lines from runs of text; knows about collapsed white space, margins and the current container."""
 
@@ -147,15 +166,17 @@ class _Writer:
             self.pieces.append(text)
             return
         first, *rest = text.split("\n")
-        self.pieces.append(first.replace(" ", "\u2007"))
+        self.pieces.append(first.replace(" ", _KEPT_SPACE))
         for part in rest:
             self.break_line()
-            self.pieces.append(part.replace(" ", "\u2007"))
+            self.pieces.append(part.replace(" ", _KEPT_SPACE))
 
     def _taken(self) -> str:
-        line = _SPACE.sub(" ", "".join(self.pieces)).strip(" ") if self.pieces else ""
+        if not self.pieces:
+            return ""
+        line = " ".join("".join(self.pieces).split())
         self.pieces.clear()
-        return line.replace("\u2007", " ") if self.pre else line
+        return line.replace(_KEPT_SPACE, " ") if _KEPT_SPACE in line else line
 
     def break_line(self) -> None:
         """Ends the line even when it is empty: a <br>."""
@@ -177,7 +198,7 @@ class _Writer:
             self.blank_wanted = False
             if line and out.lines and out.lines[-1].strip("> "):
                 out.lines.append("")
-                out.marks.append(min(self.mark, out.marks[-1]) if out.marks[-1] != self.mark else self.mark)
+                out.marks.append(PLAIN)
         out.lines.append(self.prefix + line if self.prefix else line)
         out.marks.append(self.mark)
 

@@ -75,15 +75,16 @@ _FORWARD = re.compile(_FORWARD_WORDS)
 _WROTE = re.compile(
     r"(?<!\w)(?:wrote|writes|a écrit|à écrit|a ecrit|écrivait|schrieb|escribi[óo]|ha escrit[oa]?|va escriure|"
     r"ha scritto|scrisse|escreveu|schreef|skrev|skrifaði|kirjoitti|kirjutas|rakstīja|rašė|parašė|napsala?|napísala?|"
-    r"napisał(?:\(a\)|a)?|napisao|написала?|написав|пишет|пише|писал|a scris|írta|yazdı|yazmış|"
+    r"napisał(?:\(a\)|a)?|napisao|написала?|написав|пишет|пише|писал|pisze|a scris|írta|yazdı|yazmış|"
     r"έγραψε|đã viết|menulis|je napisal)(?!\w)"
-    r"|写道|寫道|写到|來信|来信|写了|のメール|さんは書きました|が書きました|からのメッセージ|작성|썼습니다|"
+    r"|写道|寫道|写到|來信|来信|写了|のメール|さんは書きました|が書きました|からのメッセージ|작성|썼습니다|쓴 글|"
     r"كتب|כתב|כתבה|เขียน|ได้เขียน",
     re.IGNORECASE,
 )
 _STEM_LIST = (
-    "wrote writes écri ecrit schrieb escrib escri scri schreef skr kirjo kirju rakst raš naps napí napi напис пиш писа "
-    "írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 كتب כתב เขียน"
+    "wrote writes écri ecrit schrieb escrib escri escrev scri schreef skr kirjo kirju rakst raš naps napí napi напис пиш "
+    "писа írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 쓴 "
+    "pisze كتب כתב เขียน"
 )
 _STEMS = tuple(_STEM_LIST.split())
 _LAST_WORD_LIST = """
@@ -93,7 +94,7 @@ napsala napísal napísala napisał napisała napisał(a) napisao написал
 """
 _LAST_WORDS = frozenset(_LAST_WORD_LIST.split())
 _FIRST_PERSON = re.compile(
-    r"\b(?:I|I've|ich|yo|eu|jag|jeg|ik|we|wir|nous) (?:wrote|schrieb|escribí|skrev|schreef)|我[^<]{0,8}写"
+    r"\b(?:I|ich|yo|eu|jag|jeg|ik|we|wir|nous) (?:wrote|schrieb|escribí|skrev|schreef)|我[^<]{0,8}写"
 )
 
 _DATED = re.compile(
@@ -176,7 +177,7 @@ def header_block(lines: Sequence[str], start: int) -> HeaderBlock | None:
         line = bare(lines[index])
         stated = field_of(line)
         if stated is not None:
-            if stated[0] in fields and fields[stated[0]]:
+            if stated[0] in fields:
                 break
             last = stated[0]
             fields[last] = stated[1]
@@ -302,7 +303,7 @@ def _lacks_its_start(text: str, above: str, *, opens: bool) -> bool:
     """Whether an attribution that already holds together was wrapped below its date, name or verb."""
     if text.startswith(("<", "mailto:")) or above.endswith("<"):
         return True
-    if "@" not in text and "@" in above and above.endswith(">"):
+    if "@" not in text and "@" in above and (above.endswith(">") or _DATED.search(text) is None):
         return True
     if found_verb(text) is None and "@" in above and found_verb(above) is not None:
         return True

@@ -38,7 +38,7 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 _DEVICE = re.compile(
-    r"iphone|ipad|\bios\b|android|blackberry|samsung|galaxy|huawei|华为|華為|xiaomi|小米|redmi|红米|oppo|vivo|honor|荣耀|"
+    r"iphon|ipad|\bios\b|android|blackberry|samsung|galaxy|huawei|华为|華為|xiaomi|小米|redmi|红米|oppo|vivo|honor|荣耀|"
     r"榮耀|meizu|魅族|oneplus|一加|pixel|mobil|móvil|mÃ³vil|telefon|téléphone|phone|handy|tablet|outlook|\bmail\b|mailbox|"
     r"e-mail|yahoo|gmail|proton|tutanota|windows|\baol\b|sparrow|thunderbird|foxmail|邮箱|郵箱|信箱|邮件|郵件|手机|手機|"
     r"客户端|客戶端|平板|飞书|feishu|\blark\b|钉钉|dingtalk|网易|163|\bqq\b|wechat|微信|zimbra|nokia|sony|motorola|"
@@ -132,8 +132,9 @@ def is_footer(line: str) -> bool:
     if not 4 <= len(text) <= _MAX_FOOTER or not _FOOTER.match(text):
         return False
     if text.isascii() or " " in text[3:-3]:
-        words = len(text.split())
-        if words > 12 or (words > 7 and ("," in text or "，" in text)):
+        # "Sent from my desk, it is easier than from a phone": the device has to come first.
+        head = text.split(",", 1)[0]
+        if len(head.split()) > 12 or (head != text and _DEVICE.search(head) is None):
             return False
     elif len(text) > 36:
         return False
@@ -168,26 +169,35 @@ def _delimiter(lines: Sequence[str], body: Sequence[int]) -> int | None:
         after = body[rank + 1 :]
         if text in {"--", "—", "––", "- -"}:
             return at
-        elif after and len(after) <= _MAX_AFTER_RULE and _looks_signed(lines, after):
+        # Nobody underlines a heading of his own with underscores alone: that is a footer's or a gateway's rule.
+        sentences = 1 if text.startswith("__") else 0
+        if after and len(after) <= _MAX_AFTER_RULE and _looks_signed(lines, after, sentences=sentences):
             return at
     return None
 
 
-def _looks_signed(lines: Sequence[str], after: Sequence[int]) -> bool:
-    """Short lines that are no sentences and no list: names, numbers, links."""
+def _looks_signed(lines: Sequence[str], after: Sequence[int], *, sentences: int = 0) -> bool:
+    """Short lines that are no list and, but for as many as allowed, no sentences: names, numbers, links."""
     for at in after:
         text = clean(lines[at])
-        if len(text) > 100 or _is_sentence(text) or is_rule(text):
+        if len(text) > 100 or is_rule(text):
             return False
         if text[:2] in {"- ", "* "} or (text[0].isdigit() and text[1:3] in {". ", ") "}):
             return False
+        if _is_sentence(text):
+            sentences -= 1
+            if sentences < 0:
+                return False
     return True
 
 
 def _is_sentence(text: str) -> bool:
-    if text[-1:] in {"?", "？"}:
+    last = text[-1:]
+    if last in {"?", "？"}:
         return True
-    return text[-1:] in {".", "!", "。", "！"} and (len(text.split()) > 4 or (not text.isascii() and len(text) > 8))
+    if last not in {".", "!", "。", "！"}:
+        return False
+    return len(text.split()) > (3 if last == "." else 4) or (not text.isascii() and len(text) > 8)
 
 
 def _guess(lines: Sequence[str], body: Sequence[int]) -> int | None:
