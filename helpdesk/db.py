@@ -83,7 +83,6 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
-
     def prepared(self, shape: Hashable, build: Callable[[], Select[Any]]) -> Prepared:
         """The statement for `shape`, compiled when it is first asked for."""
         found = self._prepared.get(shape)

@@ -115,6 +115,7 @@ class Tag(SQLModel, table=True):
 
     id: UUID = key()
     name: str = Field(unique=True, sa_type=String)
+    version: int = 1
     created_at: datetime = at()
 
 

@@ -1,0 +1,231 @@
+"""Conversations as they are asked for and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Line, Reference, Shown, Text, When
+from helpdesk.domain.filters import sla_state
+from helpdesk.domain.values import Priority
+
+StatusWord = Literal["open", "pending", "snoozed", "resolved", "closed"]
+PriorityWord = Literal["low", "normal", "high", "urgent"]
+Tag = Annotated[Line, Field(min_length=1, max_length=60)]
+
+
+class ContactSummary(Shown):
+    id: UUID
+    name: str
+    handle: str
+    channel: str
+
+
+class ConversationItem(Shown):
+    """`channel`, `inbox_id` and the contact's `handle` are where the contact wrote last."""
+
+    id: UUID
+    number: int
+    subject: str
+    channel: str
+    inbox_id: UUID
+    status: StatusWord
+    priority: PriorityWord
+    category: str | None
+    contact: ContactSummary
+    assignee: Reference | None
+    team: Reference | None
+    tags: list[str]
+    preview: str
+    last_message_direction: Literal["incoming", "outgoing"] | None
+    message_count: int
+    seq: int
+    version: int
+    created_at: datetime
+    last_activity_at: datetime
+    waiting_since: datetime | None
+    next_due_at: datetime | None
+    sla_state: Literal["ok", "due_soon", "breached", "paused", "none"]
+    snoozed_until: datetime | None
+    unread: bool
+    language: str
+    quarantined: bool
+
+
+class ParticipantShown(Shown):
+    channel: str
+    handle: str
+    name: str
+    contact_id: UUID | None
+    added_by: UUID | None
+    created_at: datetime
+
+
+class Related(Shown):
+    id: UUID
+    number: int
+    subject: str
+    status: StatusWord
+    kind: Literal["may_belong_to", "follows", "same_message"]
+
+
+class ReplyChannel(Shown):
+    inbox_id: UUID
+    channel: str
+    handle: str
+    reply_until: datetime | None
+
+
+class ConversationDetail(ConversationItem):
+    participants: list[ParticipantShown]
+    custom_fields: dict[str, Any]
+    related: list[Related]
+    reply_channels: list[ReplyChannel]
+
+
+class ContactGiven(Given):
+    name: Line = ""
+    handle: Handle
+
+
+class ConversationCreate(Given):
+    inbox_id: UUID
+    contact: ContactGiven
+    subject: Line = ""
+    text: Annotated[Text, Field(min_length=1, max_length=100_000)]
+    status: StatusWord | None = None
+
+
+class ConversationPatch(Given):
+    """Only what is sent is changed. `snoozed` needs `snoozed_until`; null takes assignee, team or category away."""
+
+    status: StatusWord | None = None
+    priority: PriorityWord | None = None
+    category: Annotated[Line, Field(max_length=60)] | None = None
+    assignee_id: UUID | None = None
+    team_id: UUID | None = None
+    subject: Line | None = None
+    tags: Annotated[list[Tag], Field(max_length=30)] | None = None
+    custom_fields: CustomFields | None = None
+    snoozed_until: When | None = None
+
+
+class ParticipantGiven(Given):
+    handle: Handle
+    name: Line = ""
+    channel: Annotated[Line, Field(max_length=40)] | None = Field(None, description="Default: the conversation's")
+
+
+class EventShown(Shown):
+    id: UUID
+    position: int | None
+    type: str
+    occurred_at: datetime
+    conversation_id: UUID | None
+    seq: int | None
+    data: dict[str, Any]
+
+
+_PRIORITY = {rank.value: rank.word for rank in Priority}
+
+
+def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
+    """List rows (`services.listing.COLUMNS`) as items. Unpacked by hand: this runs for every row of every list."""
+    found = []
+    for (
+        identifier,
+        number,
+        subject,
+        channel,
+        inbox_id,
+        status,
+        priority,
+        category,
+        preview,
+        direction,
+        message_count,
+        seq,
+        version,
+        created_at,
+        last_activity_at,
+        waiting_since,
+        next_due_at,
+        snoozed_until,
+        language,
+        quarantined,
+        last_incoming_seq,
+        last_agent_seq,
+        contact_id,
+        contact_handle,
+        assignee_id,
+        team_id,
+        contact_name,
+        assignee_name,
+        team_name,
+        tags,
+    ) in rows:
+        found.append(
+            {
+                "id": identifier,
+                "number": number,
+                "subject": subject,
+                "channel": channel,
+                "inbox_id": inbox_id,
+                "status": status,
+                "priority": _PRIORITY[priority],
+                "category": category,
+                "contact": {"id": contact_id, "name": contact_name, "handle": contact_handle, "channel": channel},
+                "assignee": None if assignee_id is None else {"id": assignee_id, "name": assignee_name},
+                "team": None if team_id is None else {"id": team_id, "name": team_name},
+                "tags": sorted(tags) if tags else (),
+                "preview": preview,
+                "last_message_direction": direction,
+                "message_count": message_count,
+                "seq": seq,
+                "version": version,
+                "created_at": created_at,
+                "last_activity_at": last_activity_at,
+                "waiting_since": waiting_since,
+                "next_due_at": next_due_at,
+                "sla_state": (
+                    "none"
+                    if next_due_at is None
+                    else sla_state(since=waiting_since or created_at, due=next_due_at, now=now).value
+                ),
+                "snoozed_until": snoozed_until,
+                "unread": last_incoming_seq > last_agent_seq,
+                "language": language,
+                "quarantined": quarantined,
+            }
+        )
+    return found
+
+
+def detail(
+    row: Sequence[Any],
+    *,
+    participants: Sequence[Mapping[str, Any]],
+    custom_fields: Mapping[str, Any],
+    related: Sequence[Mapping[str, Any]],
+    reply_channels: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> dict[str, Any]:
+    """The single conversation."""
+    return {
+        **items([row], now)[0],
+        "participants": [
+            {name: p[name] for name in ("channel", "handle", "name", "contact_id", "added_by", "created_at")}
+            for p in participants
+        ],
+        "custom_fields": dict(custom_fields),
+        "related": [dict(r) for r in related],
+        "reply_channels": [dict(r) for r in reply_channels],
+    }
+
+
+def event(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("id", "position", "type", "occurred_at", "conversation_id", "seq", "data")}

@@ -1,0 +1,99 @@
+"""The manners of every schema: unknown fields are refused, text is text, times have zones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_Item = TypeVar("_Item")
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("NUL characters cannot be stored")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in value):
+        raise ValueError("control characters and line breaks are not allowed")
+    return value.strip()
+
+
+def _zoned(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("use a time with a zone, such as 2026-01-31T09:00:00Z")
+    return value
+
+
+def _handle(value: str) -> str:
+    if not value or any(c.isspace() or c in "<>,;\"" for c in value):
+        raise ValueError("give one plain address or handle")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line), Field(min_length=1)]
+Handle = Annotated[str, Field(max_length=320), AfterValidator(_one_line), AfterValidator(_handle)]
+When = Annotated[datetime, AfterValidator(_zoned)]
+Scalar = Annotated[str, Field(max_length=2000), AfterValidator(_storable)] | bool | int | float | None
+CustomFields = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)], Scalar], Field(max_length=50)
+]
+
+
+class Given(BaseModel):
+    """A request body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """Only the fields that were sent, so that null and absent differ."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Shown(BaseModel):
+    """An answer, for the reference; the tests hold the answers against it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Shown, Generic[_Item]):
+    items: list[_Item]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one")
+
+
+class Reference(Shown):
+    id: UUID
+    name: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `type` is stable; some types have members of their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None
+
+
+__all__ = [
+    "CustomFields",
+    "Given",
+    "Handle",
+    "Line",
+    "Name",
+    "Page",
+    "Problem",
+    "Reference",
+    "Shown",
+    "Text",
+    "When",
+]

@@ -1,0 +1,156 @@
+"""SQL that the two databases spell differently, and statements that are compiled once.
+
+A statement with `among` has the same text however long the list is, so it is compiled once per shape and the database
+plans it once. `Prepared` then runs it on the driver's own connection (`Database.fetch`): on the few routes that are
+called all the time SQLAlchemy's execution costs more than the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ARRAY, Boolean, Dialect, Float, Integer, Select, String, Uuid, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_ITEMS: Mapping[str, Callable[[], TypeEngine[Any]]] = {"uuid": Uuid, "text": String, "int": Integer}
+
+
+class ListOf(TypeDecorator[Sequence[Any]]):
+    """A list as one value: an array on PostgreSQL, JSON text on SQLite. Comes back as a list, empty for NULL."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, item: Literal["uuid", "text", "int"]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(ARRAY(_ITEMS[self.item]()))
+        return dialect.type_descriptor(String())
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return None if value is None else list(value)
+        return orjson.dumps([v.hex if isinstance(v, UUID) else v for v in value]).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> list[Any]:
+        if value is None or dialect.name == "postgresql":
+            return list(value or ())
+        found = orjson.loads(value)
+        return [UUID(v) for v in found] if self.item == "uuid" else list(found)
+
+
+class _Among(FunctionElement[bool]):
+    name = "among"
+    type = Boolean()
+    inherit_cache = True
+
+
+class _Gathered(FunctionElement[Any]):
+    name = "gathered"
+    inherit_cache = True
+
+
+class _Seconds(FunctionElement[float]):
+    name = "seconds"
+    type = Float()
+    inherit_cache = True
+
+
+def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal["uuid", "text", "int"]) -> _Among:
+    """`column` is one of `values`: a list, or the name of a parameter that will hold one."""
+    bound: BindParameter[Any] = (
+        bindparam(values, type_=ListOf(item))
+        if isinstance(values, str)
+        else bindparam(None, values, type_=ListOf(item), unique=True)
+    )
+    return _Among(column, bound)
+
+
+def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -> ColumnElement[Any]:
+    """An aggregate: the column's values as a list, in no particular order."""
+    found = _Gathered(column)
+    found.type = ListOf(item)
+    return found
+
+
+def seconds(time: ColumnElement[Any]) -> ColumnElement[float]:
+    """A time as seconds since 1970, so that times can be subtracted and scaled."""
+    return _Seconds(time)
+
+
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    return f"{compiler.process(column, **options)} = ANY ({compiler.process(values, **options)})"
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    member = f"json_each({compiler.process(values, **options)})"
+    return f"{compiler.process(column, **options)} IN (SELECT value FROM {member})"  # noqa: S608 - both are compiled SQL
+
+
+@compiles(_Gathered, "postgresql")
+def _gathered_postgresql(element: _Gathered, compiler: Any, **options: Any) -> str:
+    return f"array_agg({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Gathered, "sqlite")
+def _gathered_sqlite(element: _Gathered, compiler: Any, **options: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Seconds, "postgresql")
+def _seconds_postgresql(element: _Seconds, compiler: Any, **options: Any) -> str:
+    return f"extract(epoch FROM {compiler.process(element.clauses, **options)})::double precision"
+
+
+@compiles(_Seconds, "sqlite")
+def _seconds_sqlite(element: _Seconds, compiler: Any, **options: Any) -> str:
+    return f"((julianday({compiler.process(element.clauses, **options)}) - 2440587.5) * 86400.0)"
+
+
+class Prepared:
+    """A SELECT compiled once for one dialect. `sql` and `arguments` are what the driver takes.
+
+    On PostgreSQL rows come as asyncpg made them: aware times, UUIDs and arrays are right already, JSON is text.
+    On SQLite `decode` makes them the same.
+    """
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.sql: str = compiled.string
+        processors = compiled._bind_processors
+        self._binds = [(name, compiled.binds[name].value, processors.get(name)) for name in compiled.positiontup or ()]
+        native = dialect.name == "postgresql"
+        found = [] if native else [column.type.result_processor(dialect, None) for column in statement.selected_columns]
+        self._columns = [(index, process) for index, process in enumerate(found) if process is not None]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The parameters in the statement's order; those that are not given keep the value they were built with."""
+        found = []
+        for name, default, process in self._binds:
+            value = values.get(name, default)
+            found.append(process(value) if process is not None else value)
+        return found
+
+    def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        if not self._columns:
+            return rows
+        decoded = []
+        for row in rows:
+            values = list(row)
+            for index, process in self._columns:
+                values[index] = process(values[index])
+            decoded.append(values)
+        return decoded

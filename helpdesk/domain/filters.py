@@ -1,0 +1,71 @@
+"""What a list of conversations can be asked for: closed sets, each mapped to a column by the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+
+class Sort(StrEnum):
+    """A minus means: the greatest first. Ties go by id, in the same direction."""
+
+    LAST_ACTIVITY = "-last_activity_at"
+    NEXT_DUE = "next_due_at"
+    CREATED = "created_at"
+    PRIORITY = "-priority"
+    WAITING = "waiting_since"
+
+
+class SlaState(StrEnum):
+    OK = "ok"
+    DUE_SOON = "due_soon"
+    BREACHED = "breached"
+    PAUSED = "paused"
+    NONE = "none"
+
+
+SOON: Final = 0.2
+"""`due_soon` is the last fifth of the promised time: 4 h 48 min of a day, 24 min of two hours."""
+
+
+def sla_state(*, since: datetime, due: datetime | None, now: datetime) -> SlaState:
+    """The state of the answer that is due. Nothing pauses it yet, so `paused` is never the answer."""
+    if due is None:
+        return SlaState.NONE
+    if now > due:
+        return SlaState.BREACHED
+    return SlaState.DUE_SOON if now >= due - (due - since) * SOON else SlaState.OK
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFilter:
+    """Each empty tuple and each None is no condition; several values of one field are alternatives.
+
+    `assignee_ids` holds None for "nobody". `sla` holds words of SlaState.
+    """
+
+    status: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    inbox_id: tuple[UUID, ...] = ()
+    assignee_id: tuple[UUID | None, ...] = ()
+    team_id: tuple[UUID | None, ...] = ()
+    priority: tuple[int, ...] = ()
+    category: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    contact_id: tuple[UUID, ...] = ()
+    sla: tuple[str, ...] = ()
+    q: str = ""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    updated_after: datetime | None = None
+
+
+
+
+def like(text: str) -> str:
+    """A LIKE pattern for `text` anywhere, with `\\` as the escape."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,128 @@
+"""Who may see what: one question for every route, search, count and stream (docs/decisions/0004-who-sees-what.md).
+
+Administrators and supervisors see everything. An agent sees a conversation that touches an inbox he may work in, that
+belongs to one of his teams, or that is assigned to him. What an actor may not see is not there: `NotFound`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, literal, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.dialects import among
+from helpdesk.domain.values import Actor, Role
+from helpdesk.errors import Forbidden, NotFound
+from helpdesk.models.agents import team_members
+from helpdesk.models.conversations import conversation_inboxes, conversations
+from helpdesk.models.inboxes import inbox_members, inboxes
+from helpdesk.models.messages import messages
+
+_Query = TypeVar("_Query", bound=Select[Any])
+
+INBOXES, TEAMS, SELF = "actor_inboxes", "actor_teams", "actor_id"
+
+
+def visible() -> ColumnElement[bool]:
+    """An agent's condition on `conversations`, with the parameters that `parameters` fills.
+
+    The look into `conversation_inboxes` is a scalar subselect, not EXISTS: PostgreSQL may turn EXISTS inside OR into a
+    hash of the whole table, which costs more than the page of 25 that is wanted.
+    """
+    touched = (
+        select(literal(1))
+        .select_from(conversation_inboxes)
+        .where(conversation_inboxes.c.conversation_id == conversations.c.id)
+        .where(among(conversation_inboxes.c.inbox_id, INBOXES, "uuid"))
+        .limit(1)
+        .correlate(conversations)
+        .scalar_subquery()
+    )
+    return or_(
+        among(conversations.c.inbox_id, INBOXES, "uuid"),
+        conversations.c.assignee_id == bindparam(SELF, type_=conversations.c.id.type),
+        among(conversations.c.team_id, TEAMS, "uuid"),
+        touched.is_not(None),
+    )
+
+
+_VISIBLE = visible()
+
+
+def parameters(actor: Actor) -> dict[str, Any]:
+    """The values for `visible`."""
+    return {INBOXES: actor.inbox_ids, TEAMS: actor.team_ids, SELF: actor.id}
+
+
+def scoped(query: _Query, actor: Actor) -> _Query:
+    """Narrow a query over `conversations` to what the actor may see."""
+    if actor.sees_all:
+        return query
+    return query.where(_VISIBLE).params(parameters(actor))
+
+
+def scoped_contacts(query: _Query, actor: Actor, contact_id: ColumnElement[UUID]) -> _Query:
+    """Narrow a query to contacts with a conversation that the actor may see. `contact_id` is the query's column."""
+    if actor.sees_all:
+        return query
+    seen = select(literal(1)).select_from(conversations).where(conversations.c.contact_id == contact_id, _VISIBLE)
+    return query.where(exists(seen.correlate_except(conversations, conversation_inboxes))).params(parameters(actor))
+
+
+def may_use(actor: Actor, inbox_id: UUID) -> bool:
+    """Whether the actor may work in an inbox: answer through it, start a conversation in it."""
+    return actor.sees_all or inbox_id in actor.inbox_ids
+
+
+async def find_conversation(
+    session: AsyncSession, actor: Actor, conversation_id: UUID, *, lock: bool = False
+) -> RowMapping | None:
+    query = scoped(select(conversations).where(conversations.c.id == conversation_id), actor)
+    if lock:
+        query = query.with_for_update(of=conversations)
+    return (await session.execute(query)).mappings().one_or_none()
+
+
+async def get_conversation(
+    session: AsyncSession, actor: Actor, conversation_id: UUID, *, lock: bool = False
+) -> RowMapping:
+    """The row, locked until the transaction ends when `lock` is on. Raises `NotFound`."""
+    found = await find_conversation(session, actor, conversation_id, lock=lock)
+    if found is None:
+        raise NotFound("there is no such conversation")
+    return found
+
+
+async def get_message(session: AsyncSession, actor: Actor, message_id: UUID) -> RowMapping:
+    """A message of a conversation that the actor may see. Raises `NotFound`."""
+    query = select(messages).join(conversations, conversations.c.id == messages.c.conversation_id)
+    found = (await session.execute(scoped(query.where(messages.c.id == message_id), actor))).mappings().one_or_none()
+    if found is None:
+        raise NotFound("there is no such message")
+    return found
+
+
+def require_role(actor: Actor, role: Role) -> None:
+    """Raises `Forbidden` below `role`."""
+    if _RANK[actor.role] < _RANK[role]:
+        raise Forbidden(f"this needs the role {role.value}")
+
+
+def require_scope(actor: Actor, scope: str) -> None:
+    """Raises `Forbidden` for a token without `scope`; a console session may do what its role may."""
+    if actor.scopes is not None and scope not in actor.scopes:
+        raise Forbidden(f"this needs a token with the scope {scope}")
+
+
+_RANK = {Role.AGENT: 0, Role.SUPERVISOR: 1, Role.ADMIN: 2}
+
+
+def workable(agent_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """On `inboxes`: open to everybody, or to the agent by his team or by name."""
+    named = select(inbox_members.c.agent_id).where(inbox_members.c.inbox_id == inboxes.c.id)
+    in_team = exists().where(team_members.c.team_id == inboxes.c.team_id, team_members.c.agent_id == agent_id)
+    by_name = exists(named.where(inbox_members.c.agent_id == agent_id).correlate_except(inbox_members))
+    is_open = and_(inboxes.c.team_id.is_(None), not_(exists(named.correlate(inboxes))))
+    return or_(is_open, in_team, by_name)

@@ -1,0 +1,246 @@
+"""The list of conversations: the route that is called all the time.
+
+A statement is built and compiled once per shape (who asks, which filters, which sort, how many rows) and then run on
+the driver's connection with values only. The limit is part of the text: a bound one makes PostgreSQL plan each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, or_, select, tuple_
+from sqlalchemy.sql.elements import BindParameter
+
+from helpdesk.dialects import among, gathered, seconds
+from helpdesk.domain.filters import SOON, ConversationFilter, SlaState, Sort, like
+from helpdesk.domain.pagination import Cursor
+from helpdesk.domain.values import Actor
+from helpdesk.models.agents import agents, teams
+from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversation_tags, conversations
+from helpdesk.services.access import parameters, visible
+from helpdesk.services.house import Services
+from helpdesk.services.paging import Page, cut, read_cursor, write_cursor
+
+Row = Sequence[Any]
+
+_C = conversations.c
+_TAGS = (
+    select(gathered(conversation_tags.c.tag, "text"))
+    .where(conversation_tags.c.conversation_id == _C.id)
+    .correlate(conversations)
+    .scalar_subquery()
+)
+
+_OWN: Final = (
+    "id",
+    "number",
+    "subject",
+    "channel",
+    "inbox_id",
+    "status",
+    "priority",
+    "category",
+    "preview",
+    "last_message_direction",
+    "message_count",
+    "seq",
+    "version",
+    "created_at",
+    "last_activity_at",
+    "waiting_since",
+    "next_due_at",
+    "snoozed_until",
+    "language",
+    "quarantined",
+    "last_incoming_seq",
+    "last_agent_seq",
+    "contact_id",
+    "contact_handle",
+    "assignee_id",
+    "team_id",
+)
+COLUMNS: Final[Mapping[str, ColumnElement[Any]]] = {
+    **{name: _C[name] for name in _OWN},
+    "contact_name": contacts.c.name,
+    "assignee_name": agents.c.name,
+    "team_name": teams.c.name,
+    "tags": _TAGS,
+}
+"""What a list item is made of, in the order of the rows that `list_conversations` answers."""
+
+_SELECT: Final = select(*COLUMNS.values()).select_from(
+    conversations.join(contacts, contacts.c.id == _C.contact_id)
+    .outerjoin(agents, agents.c.id == _C.assignee_id)
+    .outerjoin(teams, teams.c.id == _C.team_id)
+)
+
+_SORTS: Final[Mapping[Sort, tuple[str, bool]]] = {
+    Sort.LAST_ACTIVITY: ("last_activity_at", True),
+    Sort.NEXT_DUE: ("next_due_at", False),
+    Sort.CREATED: ("created_at", False),
+    Sort.PRIORITY: ("priority", True),
+    Sort.WAITING: ("waiting_since", False),
+}
+_POSITION: Final = {name: index for index, name in enumerate(COLUMNS)}
+_NULLABLE: Final = {"next_due_at", "waiting_since"}
+_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Everything that changes a statement's text. `phase`: the rows with a value, or `nulls` after them."""
+
+    sees_all: bool
+    conditions: tuple[str, ...]
+    sort: Sort
+    phase: str
+    after: bool
+    limit: int
+
+
+async def list_conversations(
+    services: Services, actor: Actor, filters: ConversationFilter, *, sort: Sort, page: Page, now: datetime
+) -> tuple[list[Row], str | None]:
+    """A page of rows (`COLUMNS`) that the actor may see, and the cursor of the next one.
+
+    Rows without a value in the sort come last, by a second statement: one that sorts both kinds could use no index.
+    """
+    cursor = read_cursor(services, page, sort=sort.value) if page.cursor is not None else None
+    name, _ = _SORTS[sort]
+    conditions, values = _ask(filters, actor, now)
+    if not actor.sees_all:
+        values.update(parameters(actor))
+    if cursor is not None:
+        values["after_id"], values["after_value"] = cursor.id, _value(name, cursor)
+
+    async def fetch(phase: str, after: bool, limit: int) -> Sequence[Row]:
+        shape = _Shape(actor.sees_all, conditions, sort, phase, after, limit)
+        database = services.database
+        return await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)
+
+    wanted = page.limit + 1
+    in_nulls = cursor is not None and cursor.value is None
+    rows = list(await fetch("nulls" if in_nulls else "values", cursor is not None, wanted))
+    if name in _NULLABLE and not in_nulls and len(rows) < wanted:
+        rows += (await fetch("nulls", False, wanted))[: wanted - len(rows)]
+    shown, more = cut(rows, page.limit)
+    if not more:
+        return shown, None
+    last = shown[-1]
+    value = last[_POSITION[name]]
+    value = (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else value
+    return shown, write_cursor(services, sort=sort.value, value=value, row_id=UUID(str(last[0])))
+
+
+def _value(name: str, cursor: Cursor) -> Any:
+    if cursor.value is None or name == "priority":
+        return cursor.value
+    return _EPOCH + timedelta(microseconds=cursor.value)
+
+
+def _statement(shape: _Shape) -> Select[Any]:
+    name, descending = _SORTS[shape.sort]
+    column = _C[name]
+    query = _SELECT
+    if not shape.sees_all:
+        query = query.where(visible())
+    for condition in shape.conditions:
+        query = query.where(_CONDITIONS[condition]())
+    key: tuple[ColumnElement[Any], ...] = (column, _C.id)
+    bound: tuple[BindParameter[Any], ...] = (_bound("after_value", column), _bound("after_id", _C.id))
+    if shape.phase == "nulls":
+        query, key, bound = query.where(column.is_(None)), key[1:], bound[1:]
+    elif name in _NULLABLE:
+        query = query.where(column.is_not(None))
+    if shape.after:
+        query = query.where(tuple_(*key) < tuple_(*bound) if descending else tuple_(*key) > tuple_(*bound))
+    return query.order_by(*(k.desc() if descending else k.asc() for k in key)).limit(literal_column(str(shape.limit)))
+
+
+def _bound(name: str, column: ColumnElement[Any]) -> BindParameter[Any]:
+    return bindparam(name, type_=column.type)
+
+
+_ITEM: Final = {"priority": "int", "inbox_id": "uuid", "assignee_id": "uuid", "team_id": "uuid", "contact_id": "uuid"}
+
+
+def _one_or_many(name: str, column: ColumnElement[Any]) -> dict[str, Callable[[], ColumnElement[bool]]]:
+    """Equality for a single value, which can use an index for the order as well; `among` for several."""
+    item: Any = _ITEM.get(name, "text")
+    return {
+        f"{name}:one": lambda: column == _bound(name, column),
+        f"{name}:many": lambda: among(column, name, item),
+        f"{name}:none": lambda: column.is_(None),
+        f"{name}:none_or_many": lambda: or_(column.is_(None), among(column, name, item)),
+    }
+
+
+def _due_soon() -> ColumnElement[bool]:
+    promised = seconds(_C.next_due_at) - seconds(_C.waiting_since)
+    soon = seconds(_C.next_due_at) - promised * SOON <= seconds(_bound("now", _C.created_at))
+    return (_C.next_due_at >= _bound("now", _C.created_at)) & soon
+
+
+def _matches() -> ColumnElement[bool]:
+    pattern = bindparam("pattern", type_=_C.subject.type)
+    texts = (_C.subject, _C.contact_handle, contacts.c.name)
+    number = _C.number == bindparam("number", type_=_C.number.type)
+    return or_(number, *(text.ilike(pattern, escape="\\") for text in texts))
+
+
+_CONDITIONS: Final[Mapping[str, Callable[[], ColumnElement[bool]]]] = {
+    **{
+        key: make
+        for name in ("status", "channel", "inbox_id", "assignee_id", "team_id", "priority", "category", "contact_id")
+        for key, make in _one_or_many(name, _C[name]).items()
+    },
+    "tag": lambda: exists().where(
+        conversation_tags.c.conversation_id == _C.id, among(conversation_tags.c.tag, "tag", "text")
+    ),
+    "sla:due_soon": _due_soon,
+    "sla:breached": lambda: _C.next_due_at < _bound("now", _C.created_at),
+    "sla:both": lambda: or_(_due_soon(), _C.next_due_at < _bound("now", _C.created_at)),
+    "sla:paused": lambda: _C.id.is_(None),
+    "q": _matches,
+    "created_after": lambda: _C.created_at >= _bound("created_after", _C.created_at),
+    "created_before": lambda: _C.created_at < _bound("created_before", _C.created_at),
+    "updated_after": lambda: _C.updated_at >= _bound("updated_after", _C.created_at),
+}
+
+
+def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The names of the conditions, and their values."""
+    names: list[str] = []
+    values: dict[str, Any] = {}
+    for name in _FIELDS:
+        given = getattr(filters, name)
+        if not given:
+            continue
+        if name == "sla":
+            values["now"] = now
+            names.append(_sla(given))
+        elif name == "q":
+            values |= {"pattern": like(given), "number": int(given) if given.isdecimal() and len(given) < 10 else -1}
+            names.append(name)
+        elif name in ("created_after", "created_before", "updated_after", "tag"):
+            values[name] = given
+            names.append(name)
+        else:
+            some = [value for value in given if value is not None]
+            values[name] = some[0] if len(given) == len(some) == 1 else some
+            kind = ("one" if len(some) == 1 else "many") if len(some) == len(given) else "none_or_many"
+            names.append(f"{name}:{'none' if not some else kind}")
+    return tuple(names), values
+
+
+def _sla(words: Sequence[str]) -> str:
+    wanted = set(words) - {SlaState.PAUSED.value}
+    return "sla:both" if len(wanted) == 2 else f"sla:{wanted.pop()}" if wanted else "sla:paused"
+
+
+_FIELDS: Final = tuple(field.name for field in fields(ConversationFilter))
