@@ -209,14 +209,25 @@ class Guard:
 
 
 async def streams(
-    sock: socket.socket, context: ssl.SSLContext | None, server_hostname: str, *, timeout: float | None
+    sock: socket.socket,
+    context: ssl.SSLContext | None,
+    server_hostname: str,
+    *,
+    timeout: float | None,
+    reader: asyncio.StreamReader | None = None,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Streams over a connected socket, which is closed when this fails. Raises Unreachable."""
+    """`asyncio.open_connection` over a connected socket, which is closed when this fails. Raises Unreachable.
+
+    `reader`: one of the caller's own making, to be fed instead of a plain one.
+    """
+    loop = asyncio.get_running_loop()
+    source = reader or asyncio.StreamReader(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(source, loop=loop)
+    name = server_hostname if context else None
     try:
         async with asyncio.timeout(timeout):
-            if context is None:
-                return await asyncio.open_connection(sock=sock)
-            return await asyncio.open_connection(sock=sock, ssl=context, server_hostname=server_hostname)
+            transport, _ = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
+            return source, asyncio.StreamWriter(transport, protocol, source, loop)
     except (OSError, EOFError) as error:
         sock.close()
         raise Unreachable(kind_of(error)) from None

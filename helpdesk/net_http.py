@@ -42,6 +42,23 @@ class Response:
             raise Unreachable(Kind.PROTOCOL, sent=True) from None
 
 
+class _Reader(asyncio.StreamReader):
+    """Knows how much it holds that nobody has read. Only `read` is used on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unread = 0
+
+    def feed_data(self, data: bytes) -> None:
+        self.unread += len(data)
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
+
+
 class _Stream(httpcore.AsyncNetworkStream):
     """A judged, connected socket. asyncio streams are laid over it at the first use, in TLS when asked to first.
 
@@ -51,23 +68,24 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._reader = _Reader()
+        self._writer: asyncio.StreamWriter | None = None
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._pair is None:
-            self._pair = await streams(self._sock, None, "", timeout=None)
-        return self._pair
+    async def _open(self, context: ssl.SSLContext | None = None, name: str = "") -> asyncio.StreamWriter:
+        if self._writer is None:
+            _, self._writer = await streams(self._sock, context, name, timeout=None, reader=self._reader)
+        return self._writer
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        reader, _ = await self._open()
+        await self._open()
         try:
             async with asyncio.timeout(timeout):
-                return await reader.read(max_bytes)
+                return await self._reader.read(max_bytes)
         except OSError as error:
             raise _as_httpcore(error, httpcore.ReadTimeout, httpcore.ReadError) from None
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        _, writer = await self._open()
+        writer = await self._open()
         try:
             async with asyncio.timeout(timeout):
                 writer.write(buffer)
@@ -76,10 +94,10 @@ class _Stream(httpcore.AsyncNetworkStream):
             raise _as_httpcore(error, httpcore.WriteTimeout, httpcore.WriteError) from None
 
     async def aclose(self) -> None:
-        if self._pair is None:
+        writer = self._writer
+        if writer is None:
             self._sock.close()
             return
-        writer = self._pair[1]
         # Abort, not close: a TLS farewell to a peer that has stopped reading would keep the socket for a minute.
         writer.transport.abort()
         try:
@@ -90,15 +108,17 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        self._pair = await streams(self._sock, ssl_context, server_hostname or "", timeout=timeout)
+        async with asyncio.timeout(timeout):
+            await self._open(ssl_context, server_hostname or "")
         return self
 
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
-            return self._pair[1].get_extra_info("ssl_object") if self._pair else None
+            return self._writer.get_extra_info("ssl_object") if self._writer else None
         if info == "is_readable":
-            # httpcore asks this of an idle connection; readable means that the peer has hung up.
-            return self._pair is None or self._pair[0].at_eof() or self._pair[1].is_closing()
+            # httpcore asks this of an idle connection. Anything to read then means that the peer has hung up, or has
+            # sent what would be taken for the answer to the next request.
+            return self._writer is None or self._writer.is_closing() or self._reader.unread > 0 or self._reader.at_eof()
         return None
 
 

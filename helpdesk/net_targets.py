@@ -66,7 +66,7 @@ class Unreachable(HelpdeskError):
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::(?P<port>[0-9]{1,5}))?")
-_URL = re.compile(r"(?P<scheme>[A-Za-z]{4,5})://(?P<authority>[^/?#\\]+)(?P<rest>(?:[/?][^#\\]*)?)")
+_URL = re.compile(r"(?P<scheme>[A-Za-z]{4,5})://(?P<authority>[^/?#\\]+)(?P<rest>(?:/[^#\\]*(?:#[^\\]*)?|\?[^#\\]*)?)")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")
 
 # Names that answer only inside somebody's network (RFC 6761, 6762, 8375, 9476, ICANN's .internal, and custom).
@@ -168,8 +168,8 @@ def parse_authority(text: str) -> tuple[str, int | None]:
 def parse_url(url: str) -> Target:
     """An absolute http(s) URL, read the one strict way. Raises Unreachable(blocked).
 
-    No spaces or control characters anywhere, no backslash, no user information, no fragment (a request never carries
-    one, and it is where parsers disagree about the host).
+    No spaces or control characters anywhere, no backslash, no user information. A fragment is dropped, and only taken
+    after a path: straight after the host is where parsers disagree about what the host is.
     """
     match = _URL.fullmatch(url)
     if match is None or len(url) > 8192 or _UNPRINTABLE.search(url):
@@ -178,6 +178,6 @@ def parse_url(url: str) -> Target:
     if scheme not in DEFAULT_PORTS:
         raise Unreachable(Kind.BLOCKED)
     host, port = parse_authority(match["authority"])
-    rest = match["rest"]
+    rest = match["rest"].partition("#")[0]
     path = rest if rest.startswith("/") else f"/{rest}"
     return Target(scheme, str(canonical_host(host)), port or DEFAULT_PORTS[scheme], path)

@@ -290,6 +290,7 @@ def test_a_spelling_with_two_readings_is_refused(host: str) -> None:
         ("https://example.com?x=1", "https://example.com/?x=1"),
         ("https://[2606:2800:220:1::1]:8443/x", "https://[2606:2800:220:1::1]:8443/x"),
         ("https://example.com./x", "https://example.com/x"),
+        ("https://example.com/x?y#@evil.example/", "https://example.com/x?y"),
         ("https://example.com/übung", "https://example.com/übung"),
     ],
 )
@@ -317,7 +318,9 @@ def test_a_url_is_read_the_one_strict_way(url: str, read: str) -> None:
         "https://example.com@evil.example/",
         "https://example.com\\@evil.example/",
         "https://example.com#@evil.example/",
-        "https://example.com/#a",
+        "https://example.com#a",
+        "https://example.com?#@evil.example/",
+        "https://example.com/#\\a",
         "https://example.com:0/",
         "https://example.com:65536/",
         "https://example.com:/",
@@ -345,7 +348,7 @@ def test_an_ambiguous_url_is_refused(url: str) -> None:
 
 def shared_cases() -> list[dict[str, str]]:
     path = SHARED / "attack" / "ssrf_urls.jsonl"
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 @pytest.mark.skipif(not shared_cases(), reason="../shared/attack/ssrf_urls.jsonl is not here")
@@ -363,7 +366,8 @@ async def test_the_shared_urls_reach_a_public_address_or_nothing() -> None:
             kind = await kind_of_request(net, case["url"])
             bad = [address for address, _ in net.dialled if reach(parse_address(address)) is not Reach.PUBLIC]
             assert not bad, case
-            if case["expect"] == "allow" or len(net.names.get("rebind-ttl0.test", [])) == 1:
+            # A name that moves inside later is reached where it was judged, and not asked for again.
+            if case["expect"] == "allow" or " then " in case["why"]:
                 assert kind == Kind.REFUSED, case  # it was dialled: the fake network lets nobody in
                 assert len(net.dialled) == 1, case
             else:
@@ -706,6 +710,22 @@ async def test_a_connection_that_the_peer_closed_is_not_used_again() -> None:
                 assert (await http.request("GET", "http://a.test/")).ok
                 await asyncio.sleep(0.05)
         assert len(net.dialled) == 2
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
+    async def twice(head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nforge")
+
+    async with served(twice) as (port, _):
+        net = Net(port=port)
+        async with safe_http(net.guard()) as http:
+            for _ in range(3):
+                assert (await http.request("GET", "http://a.test/")).body == b"mine"
+                await asyncio.sleep(0.1)
+        assert len(net.dialled) == 3
 
 
 # --- TLS

@@ -20,6 +20,7 @@ import nh3
 from helpdesk.domain.html_shape import shaped
 from helpdesk.domain.html_style import safe_style
 from helpdesk.domain.html_tags import ALLOWED
+from helpdesk.domain.media_types import HEAD_BYTES, safe_type
 
 POLICY_VERSION: Final = 1
 
@@ -151,6 +152,10 @@ _CLEANER = nh3.Cleaner(
 
 def sanitise(html: str) -> Sanitised:
     """The parts of a stranger's HTML that may be shown. Linear in its length; never raises for content."""
+    try:
+        html.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, from a wrongly declared charset
+        html = html.encode("utf-8", "replace").decode()
     shape = shaped(html)
     return Sanitised(_CLEANER.clean(shape.html), POLICY_VERSION, shape.truncated)
 
@@ -166,10 +171,10 @@ _CID_SOURCE = re.compile(r' src="cid:([^"]*)"')
 
 
 def page(html: str, inline: Mapping[str, tuple[str, bytes]] | None = None, lang: str = "en") -> str:
-    """A whole document around sanitised `html`. `inline`: Content-ID without angle brackets → (type, bytes).
+    """A whole document around sanitised `html`. `inline`: Content-ID without angle brackets → (declared type, bytes).
 
-    Pictures referred to by `cid:` become `data:` while they are of a raster type and MAX_INLINE_BYTES lasts; the
-    others keep their alternative text only.
+    Pictures referred to by `cid:` become `data:` while their first bytes are those of a raster picture, whatever was
+    declared, and while MAX_INLINE_BYTES lasts; the others keep their alternative text only.
     """
     pictures = inline or {}
     left = MAX_INLINE_BYTES
@@ -177,7 +182,8 @@ def page(html: str, inline: Mapping[str, tuple[str, bytes]] | None = None, lang:
     def inlined(match: re.Match[str]) -> str:
         nonlocal left
         cid = unquote(unescape(match[1]))
-        kind, content = pictures.get(cid, ("", b""))
+        _, content = pictures.get(cid, ("", b""))
+        kind = safe_type(None, None, content[:HEAD_BYTES])
         if kind not in RASTER_TYPES or len(content) > left:
             return ""
         left -= len(content)
@@ -186,6 +192,7 @@ def page(html: str, inline: Mapping[str, tuple[str, bytes]] | None = None, lang:
     body = _IMG.sub(lambda match: f"<img{_CID_SOURCE.sub(inlined, match[1])}>", html)
     return (
         f'<!doctype html>\n<html lang="{escape(lang)}"><head><meta charset="utf-8"><title></title></head>'
-        '<body style="margin:0;padding:8px 12px;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;color:#111;background:#fff">'
+        '<body style="margin:0;padding:8px 12px;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;'
+        'color:#111;background:#fff">'
         f"{body}</body></html>"
     )

@@ -26,8 +26,9 @@ _WORD = r"-?[^\W\d][\w-]*|!important"
 _AMOUNT = r"[+-]?(?:[0-9]{1,5}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})(?:%|[a-z]{2,4})?"
 _COLOUR = r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([0-9.,%/ adeg-]{1,60}\)"
 _QUOTED = r"\"[\w .,-]{1,80}\"|'[\w .,-]{1,80}'"
-_TERM = rf"(?:{_COLOUR}|{_QUOTED}|{_AMOUNT}|{_WORD})"
-_VALUE = re.compile(rf"{_TERM}(?:\s*[,/ \t\r\n]\s*{_TERM})*", re.IGNORECASE)
+# Atomic, and spaces are single by then: a value that fails fails at once.
+_TERM = rf"(?>{_COLOUR}|{_QUOTED}|{_AMOUNT}|{_WORD})"
+_VALUE = re.compile(rf"{_TERM}(?:(?: ?[,/] ?| ){_TERM})*+", re.IGNORECASE)
 _NUMBER = re.compile(rf"(?<![\w#.(,-])({_AMOUNT.removesuffix('(?:%|[a-z]{2,4})?')})(%|[a-z]*)", re.IGNORECASE)
 
 # Roughly, at 14 pixels a letter: the bounds below are not meant to be exact.
@@ -51,7 +52,7 @@ def safe_style(text: str, *, fixed_height: bool = False) -> str | None:
     kept = []
     for piece in text[:_MAX_CHARS].split(";"):
         name, _, value = piece.partition(":")
-        name, value = name.strip().lower(), value.strip()
+        name, value = name.strip().lower(), " ".join(value.split())
         if name not in _PROPERTIES or (name == "height" and not fixed_height):
             continue
         if len(value) <= 200 and _VALUE.fullmatch(value) and _bounded(name, value):

@@ -113,7 +113,7 @@ def test_the_header_carries_an_ascii_name_and_the_true_one(name: str, header: st
 
 def shared_names() -> list[str]:
     path = SHARED / "attack" / "attachment_filenames.jsonl"
-    return [json.loads(line)["name"] for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return [json.loads(line)["name"] for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 @pytest.mark.skipif(not shared_names(), reason="../shared/attack/attachment_filenames.jsonl is not here")
