@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +29,9 @@ class BlobStore(Protocol):
 
     async def delete(self, name: str) -> None:
         """Deleting what is not there is no error."""
+
+    def names(self, *, older_than: timedelta) -> AsyncIterator[Sequence[str]]:
+        """Names of what was stored longer ago than that, in pages."""
 
 
 class DiskStore:
@@ -68,6 +74,15 @@ class DiskStore:
         with suppress(FileNotFoundError):
             await asyncio.to_thread(self._path(name).unlink)
 
+    async def names(self, *, older_than: timedelta) -> AsyncIterator[Sequence[str]]:
+        before = time.time() - older_than.total_seconds()
+        for number in range(256):
+            yield await asyncio.to_thread(self._folder, f"{number:02x}", before)
+
+    def _folder(self, name: str, before: float) -> list[str]:
+        folder = self._root / name
+        return [path.name for path in folder.iterdir() if path.stat().st_mtime < before] if folder.is_dir() else []
+
 
 class ObjectStore:
     """An S3-like store; its durability is the store's own."""
@@ -94,6 +109,11 @@ class ObjectStore:
     async def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             await obstore.delete_async(self._store, f"{name[:2]}/{name}")
+
+    async def names(self, *, older_than: timedelta) -> AsyncIterator[Sequence[str]]:
+        before = datetime.now(UTC) - older_than
+        async for page in obstore.list(self._store, chunk_size=500):
+            yield [item["path"].rpartition("/")[2] for item in page if item["last_modified"] < before]
 
 
 def open_store(url: str, *, data: Path) -> BlobStore:

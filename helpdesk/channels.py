@@ -374,8 +374,13 @@ class Connector(Protocol):
     async def run(self, host: Host) -> None:
         """Receive until cancelled. Connection trouble is retried inside, with backoff, and told to `host.failed`."""
 
-    async def send(self, message: OutboundMessage | Composed) -> Receipt:
-        """Send one message. Raises a `ChannelError`; anything else counts as `Uncertain`."""
+    async def send(self, message: OutboundMessage | Composed, *, at_final: Callable[[], Awaitable[None]]) -> Receipt:
+        """Send one message. Raises a `ChannelError`.
+
+        `at_final` is awaited right before the bytes after which the other side may have taken the message: before a
+        mail's body, before a request to a vendor. It commits that fact. When it raises, nothing more may be sent; once
+        it returned, any failure that is not an answer of the other side is `Uncertain`.
+        """
 
 
 @runtime_checkable

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     lease_seconds: float = 20.0
     tick_seconds: float = 2.0
     failing_after_seconds: float = 180.0
+    uncertain_seconds: float = 30.0
     parse_seconds: float = 20.0
     parse_memory_mb: int = 1024
     ack_per_minute: int = 60

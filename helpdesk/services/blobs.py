@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -89,6 +89,20 @@ async def hand_over(session: AsyncSession, keys: Keys, to: Mapping[UUID, str]) -
         owner, place = to[row["id"]], f"blob:{row['name']}"
         wrapped = keys.rewrap(row["data_key"], owner=row["key_owner"], to=owner, row=place)
         await session.execute(update(blobs).where(blobs.c.id == row["id"]).values(data_key=wrapped, key_owner=owner))
+
+
+async def sweep_orphans(services: Services, *, older_than: timedelta) -> int:
+    """Delete stored bodies that no row names: what a rolled back or killed worker left. Answers how many."""
+    swept = 0
+    async for names in services.blobs.names(older_than=older_than):
+        if not names:
+            continue
+        async with services.database.reading() as session:
+            held = set((await session.execute(select(blobs.c.name).where(blobs.c.name.in_(names)))).scalars())
+        for name in set(names) - held:
+            await services.blobs.delete(name)
+            swept += 1
+    return swept
 
 
 async def get(services: Services, session: AsyncSession, blob_id: UUID) -> bytes:

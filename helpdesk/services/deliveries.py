@@ -2,7 +2,7 @@
 
     queued → sending → sent | failed | uncertain
 
-A claim is a lease with a fence. A worker freezes the message (`freeze`), says so just before the final byte (`at_final`)
+A claim is a lease with a fence. A worker freezes the message (`freeze`), says when the final byte is next (`at_final`)
 and records the end (`sent`, `retry_later`, `fail`, `doubt`); each of these is refused once the claim went to another.
 A claim that ran out without `final_at` is simply repeated; with it, the message may have been taken and is `uncertain`.
 """
@@ -33,9 +33,6 @@ from helpdesk.services.keys import Keys
 
 GIVE_UP_AFTER = timedelta(days=3)
 MAX_RESENDS = 1
-LOOK_UP_AFTER = timedelta(seconds=30)
-"""How long an uncertain message rests before it is looked up: the other side may still be filing it."""
-
 _OPEN = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)
 
 
@@ -193,7 +190,7 @@ async def at_final(session: AsyncSession, delivery: RowMapping, *, now: datetime
 
 
 async def sent(
-    services: Services, session: AsyncSession, delivery: RowMapping, receipt: Receipt, *, now: datetime
+    services: Services, session: AsyncSession, delivery: RowMapping, *, receipt: Receipt, now: datetime
 ) -> None:
     """The channel accepted it. Recipients that were refused for the moment are queued again, for them alone."""
     accepted = sorted({*delivery["accepted"], *receipt.accepted})
@@ -302,15 +299,20 @@ async def fail(
         await clocks.settle(services, session, conversation_id, now=now)
 
 
-async def doubt(session: AsyncSession, delivery: RowMapping, *, now: datetime) -> None:
-    """The final byte left and no answer came: look it up before anything else. Told once."""
+async def doubt(
+    session: AsyncSession, delivery: RowMapping, *, look_up_after: timedelta, now: datetime
+) -> None:
+    """The final byte left and no answer came. Told once.
+
+    It rests for `look_up_after` before it is looked up: the other side may still be filing it.
+    """
     first = delivery["error"] != "uncertain"
     await _update(
         session,
         delivery,
         status=DeliveryStatus.UNCERTAIN.value,
         error="uncertain",
-        next_attempt_at=now + LOOK_UP_AFTER,
+        next_attempt_at=now + look_up_after,
         claimed_until=0.0,
     )
     conversation_id = await _show(session, delivery, DeliveryStatus.UNCERTAIN)

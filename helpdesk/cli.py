@@ -1,0 +1,277 @@
+"""The `helpdesk` command. Each command is a door: it reads its arguments and calls one function of `helpdesk.commands`.
+
+Nothing heavy is imported before a command runs: `--help` is instant, and the parsing process, which imports the main
+module again, stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from helpdesk.errors import HelpdeskError
+
+if TYPE_CHECKING:
+    from helpdesk.config import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A helpdesk.")
+agent_app = typer.Typer(no_args_is_help=True, help="Agents: the people who answer.")
+token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
+inbox_app = typer.Typer(no_args_is_help=True, help="Inboxes: the configured channels.")
+import_app = typer.Typer(no_args_is_help=True, help="File old mail; nothing of it is acknowledged.")
+keys_app = typer.Typer(no_args_is_help=True, help="The installation's keys.")
+for name, sub in (
+    ("agent", agent_app),
+    ("token", token_app),
+    ("inbox", inbox_app),
+    ("import", import_app),
+    ("keys", keys_app),
+):
+    app.add_typer(sub, name=name)
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The data folder [env: HELPDESK_DATA; default: helpdesk-data]")
+]
+Host = Annotated[str, typer.Option(help="The address to listen on")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on")]
+InboxId = Annotated[str, typer.Argument(metavar="ID", help="The inbox's id")]
+
+
+def main() -> None:
+    """The entry point: an error of ours is one clear line and exit code 1."""
+    try:
+        app()
+    except HelpdeskError as error:
+        sys.stderr.write(f"error: {error.detail}\n")
+        sys.exit(1)
+
+
+def _settings(data: Path | None, **given: Any) -> Settings:
+    from helpdesk import config
+
+    return config.load(data=data, **given)
+
+
+def _run(make: Callable[[Settings], Coroutine[Any, Any, list[str]]], settings: Settings) -> None:
+    """Run a short command and print its lines."""
+    from helpdesk import logs
+
+    logs.configure("error")
+    for line in asyncio.run(make(settings)):
+        sys.stdout.write(line + "\n")
+
+
+@app.command()
+def up(
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    smtp_port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the built-in SMTP door")] = 2525,
+    demo: Annotated[bool, typer.Option("--demo", help="Add an inbox, a login, a token and conversations")] = False,
+) -> None:
+    """Run everything in one process, with nothing to install: API, workers, the SMTP door."""
+    from helpdesk.commands import serve
+
+    settings = serve.embedded_defaults(_settings(data), host=host, port=port, smtp_port=smtp_port)
+    serve.run(serve.up(settings, host=host, port=port, with_demo=demo))
+
+
+@app.command()
+def api(data: Data = None, host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run the HTTP side of a fleet."""
+    from helpdesk.commands import serve
+
+    serve.run(serve.api(_settings(data), host=host, port=port))
+
+
+@app.command()
+def worker(data: Data = None) -> None:
+    """Run the workers of a fleet: receiving, filing, sending, the SMTP and LMTP doors."""
+    from helpdesk.commands import serve
+
+    serve.run(serve.worker(_settings(data)))
+
+
+@app.command()
+def migrate(data: Data = None) -> None:
+    """Bring the database up to date."""
+    from helpdesk.commands import setup
+
+    _run(setup.migrate_database, _settings(data))
+
+
+@app.command()
+def doctor(data: Data = None) -> None:
+    """Say what is configured, reachable and behind; exit 1 when something is wrong."""
+    from helpdesk import logs
+    from helpdesk.commands import diagnose
+
+    settings = _settings(data)
+    logs.configure("error")
+    lines, well = asyncio.run(diagnose.doctor(settings))
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    if not well:
+        sys.exit(1)
+
+
+@agent_app.command("create")
+def agent_create(
+    email: Annotated[str, typer.Option(help="The login")],
+    name: Annotated[str, typer.Option(help="The name that customers see")],
+    role: Annotated[str, typer.Option(help="agent, supervisor or admin")] = "agent",
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin")] = False,
+    data: Data = None,
+) -> None:
+    """Create an agent and print the id. Without a password the agent can only use tokens."""
+    from helpdesk.commands import setup
+
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    _run(lambda s: setup.create_agent(s, email=email, name=name, role=role, password=password), _settings(data))
+
+
+@token_app.command("create")
+def token_create(
+    agent: Annotated[str, typer.Option(help="The agent's e-mail address")],
+    name: Annotated[str, typer.Option(help="What the token is for")],
+    kind: Annotated[str, typer.Option(help="agent, or bot for an integration")] = "agent",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope; repeatable; default: all")] = None,
+    data: Data = None,
+) -> None:
+    """Create an API token and print it, alone, once."""
+    from helpdesk.commands import setup
+
+    _run(lambda s: setup.create_token(s, agent=agent, name=name, kind=kind, scopes=scope), _settings(data))
+
+
+@inbox_app.command("add")
+def inbox_add(
+    channel: Annotated[str, typer.Argument(help="email, ...")],
+    name: Annotated[str, typer.Option(help="The inbox's name")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value|key=@FILE")] = None,
+    set_stdin: Annotated[str | None, typer.Option("--set-stdin", metavar="KEY", help="Read KEY from stdin")] = None,
+    data: Data = None,
+) -> None:
+    """Add an inbox and print its id, alone."""
+    from helpdesk.commands import inboxes
+
+    given = inboxes.read_settings(set_ or [], set_stdin, sys.stdin)
+    _run(lambda s: inboxes.add(s, channel=channel, name=name, given=given), _settings(data))
+
+
+@inbox_app.command("schema")
+def inbox_schema(channel: Annotated[str, typer.Argument()]) -> None:
+    """Print the JSON schema of a channel's settings."""
+    from helpdesk.commands import inboxes
+
+    sys.stdout.write(inboxes.schema(channel) + "\n")
+
+
+@inbox_app.command("list")
+def inbox_list(data: Data = None) -> None:
+    """List the inboxes: id, channel, state, address and name."""
+    from helpdesk.commands import inboxes
+
+    _run(inboxes.listing, _settings(data))
+
+
+@inbox_app.command("check")
+def inbox_check(
+    inbox: InboxId,
+    send: Annotated[bool, typer.Option("--send", help="Send a mail to the inbox itself and wait for it")] = False,
+    data: Data = None,
+) -> None:
+    """Try everything that an inbox's settings promise."""
+    from helpdesk import logs
+    from helpdesk.commands import inboxes
+
+    settings = _settings(data)
+    logs.configure("error")
+    lines, well = asyncio.run(inboxes.check(settings, inbox, send=send))
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    if not well:
+        sys.exit(1)
+
+
+@inbox_app.command("authorize")
+def inbox_authorize(inbox: InboxId, data: Data = None) -> None:
+    """Fetch the first OAuth 2 grant, by device code or in the browser."""
+    from helpdesk.commands import inboxes
+
+    _run(lambda s: inboxes.authorize(s, inbox, tell=_tell), _settings(data))
+
+
+@inbox_app.command("pause")
+def inbox_pause(inbox: InboxId, data: Data = None) -> None:
+    """Stop receiving and sending; what waits, waits."""
+    from helpdesk.commands import inboxes
+
+    _run(lambda s: inboxes.set_state(s, inbox, state="paused"), _settings(data))
+
+
+@inbox_app.command("resume")
+def inbox_resume(inbox: InboxId, data: Data = None) -> None:
+    """Go on receiving and sending."""
+    from helpdesk.commands import inboxes
+
+    _run(lambda s: inboxes.set_state(s, inbox, state="active"), _settings(data))
+
+
+@inbox_app.command("backfill")
+def inbox_backfill(
+    inbox: InboxId,
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="Only what came on or after YYYY-MM-DD")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count")] = False,
+    data: Data = None,
+) -> None:
+    """File older mail of the mailbox, without acknowledging it."""
+    from helpdesk.commands import inboxes
+
+    _run(lambda s: inboxes.backfill(s, inbox, since=since, dry_run=dry_run), _settings(data))
+
+
+@import_app.command("mbox")
+def import_mbox(
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    data: Data = None,
+) -> None:
+    """File the mails of an mbox file."""
+    from helpdesk.commands import importing
+
+    _run(lambda s: importing.mbox(s, path, inbox=inbox), _settings(data))
+
+
+@import_app.command("maildir")
+def import_maildir(
+    path: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    data: Data = None,
+) -> None:
+    """File the mails of a Maildir folder."""
+    from helpdesk.commands import importing
+
+    _run(lambda s: importing.maildir(s, path, inbox=inbox), _settings(data))
+
+
+@keys_app.command("rotate")
+def keys_rotate(data: Data = None) -> None:
+    """Seal every inbox's and contact's key with the current master key; older keys are then no longer needed."""
+    from helpdesk.commands import setup
+
+    _run(setup.rotate_keys, _settings(data))
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""`up`, `api` and `worker`: the long-running commands."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+import uvicorn
+
+from helpdesk import logs, migrate
+from helpdesk.app import create_app
+from helpdesk.commands import demo, first_run
+from helpdesk.config import Settings
+from helpdesk.errors import Unavailable
+from helpdesk.services.house import Services
+from helpdesk.wiring import open_guard, open_services
+from workers import doorbell
+from workers.crew import Crew
+
+log = structlog.get_logger()
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one: it halves what sockets cost."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(coroutine)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)
+
+
+def embedded_defaults(settings: Settings, *, host: str, port: int, smtp_port: int) -> Settings:
+    """What `up` adds to the settings that nobody gave: its own address, the door, and loopback as a host to reach."""
+    shown = f"[{host}]" if ":" in host else host
+    given = {
+        "base_url": settings.base_url or f"http://{shown}:{port}",
+        "smtp_bind": settings.smtp_bind or f"{shown}:{smtp_port}",
+        "allow_hosts": settings.allow_hosts or ("127.0.0.0/8,::1/128" if settings.embedded else ""),
+    }
+    return settings.model_copy(update=given)
+
+
+async def up(settings: Settings, *, host: str, port: int, with_demo: bool) -> None:
+    """Everything in one process. Ready when `ready http://HOST:PORT` is printed."""
+    logs.configure(settings.log_level)
+    lock = _only_one(settings.data)
+    listener = _listen(host, port)
+    services = open_services(settings)
+    guard = open_guard(settings)
+    connect = doorbell.connector(settings.redis_url) if settings.redis_url else doorbell.embedded()
+    crew = Crew(services, guard, worker="up" if settings.embedded else _name(), alone=settings.embedded)
+    bell = doorbell.Doorbell(connect, here=crew.ring)
+    services.database.on_commit = bell.ring
+    listening: asyncio.Task[None] | None = None
+    try:
+        await migrate.upgrade(services.database)
+        for line in await first_run.prepare(services):
+            _say(line)
+        await crew.start()
+        listening = asyncio.create_task(doorbell.listen(connect, crew.ring))
+        if with_demo:
+            for line in await demo.prepare(services, settings):
+                _say(line)
+        await _serve(services, listener, ready=f"ready http://{host}:{port}")
+    finally:
+        await crew.stop()
+        await _end(listening)
+        await bell.close()
+        await services.database.close()
+        lock.close()
+
+
+async def api(settings: Settings, *, host: str, port: int) -> None:
+    """The HTTP side alone; workers are rung through Redis, if there is one."""
+    logs.configure(settings.log_level)
+    listener = _listen(host, port)
+    services = open_services(settings)
+    bell = doorbell.Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
+    services.database.on_commit = bell.ring
+    try:
+        await migrate.check(services.database)
+        await _serve(services, listener, ready=f"ready http://{host}:{port}")
+    finally:
+        await bell.close()
+        await services.database.close()
+
+
+async def worker(settings: Settings) -> None:
+    """The loops alone, until SIGTERM or SIGINT."""
+    logs.configure(settings.log_level)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    services = open_services(settings)
+    crew = Crew(services, open_guard(settings), worker=_name())
+    connect = doorbell.connector(settings.redis_url) if settings.redis_url else None
+    bell = doorbell.Doorbell(connect, here=crew.ring)
+    services.database.on_commit = bell.ring
+    listening: asyncio.Task[None] | None = None
+    try:
+        await migrate.check(services.database)
+        await crew.start()
+        if connect is not None:
+            listening = asyncio.create_task(doorbell.listen(connect, crew.ring))
+        _say("ready worker")
+        await stop.wait()
+    finally:
+        await crew.stop()
+        await _end(listening)
+        await bell.close()
+        await services.database.close()
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _serve(services: Services, listener: socket.socket, *, ready: str) -> None:
+    settings = services.settings
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=10,
+        lifespan="on",
+    )
+    server = _Server(config)
+    server.ready = ready
+    await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, in the one line that scripts wait for."""
+
+    ready: str
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _say(self.ready)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before anything else, so that a port in use is one clear line and not a traceback after the work."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"cannot listen on {host}:{port} ({error.strerror})") from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _only_one(data: Path) -> IO[str]:
+    """Two embedded installations on one data folder would each think that they are alone."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data / "up.lock").open("a")
+    except OSError as error:
+        raise Unavailable(f"{data} cannot be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise Unavailable(f"another `helpdesk up` is running on {data}") from None
+    return lock
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

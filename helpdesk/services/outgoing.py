@@ -1,0 +1,109 @@
+"""A queued message as its channel gets it: text, people, thread, quote and files, from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import Address, OutboundAttachment, OutboundMessage, Quote
+from helpdesk.domain.values import MessageType
+from helpdesk.models.conversations import conversations
+from helpdesk.models.messages import attachments, messages
+from helpdesk.services import blobs
+from helpdesk.services.house import Services
+
+REFERENCES = 20
+
+
+async def load(services: Services, session: AsyncSession, delivery: RowMapping) -> OutboundMessage:
+    """Everything that the message needs to be composed. Reads files, so call it outside a writing transaction."""
+    message = (await session.execute(select(messages).where(messages.c.id == delivery["message_id"]))).mappings().one()
+    conversation = (
+        (
+            await session.execute(
+                select(conversations.c.subject, conversations.c.contact_handle, conversations.c.language).where(
+                    conversations.c.id == message["conversation_id"]
+                )
+            )
+        )
+        .mappings()
+        .one()
+    )
+    thread = await _thread(session, message)
+    answered = next((one for one in reversed(thread) if one["type"] == MessageType.INCOMING), None)
+    return OutboundMessage(
+        message_id=message["id"],
+        client_token=str(message["id"]),
+        to=_people(delivery["to"]),
+        cc=_people(delivery["cc"]),
+        bcc=_people(delivery["bcc"]),
+        text=message["text"],
+        html=message["html"],
+        subject=message["subject"] or conversation["subject"],
+        author=message["author_name"],
+        created_at=message["created_at"],
+        token=delivery["token"],
+        in_reply_to=message["in_reply_to"] or (answered["external_id"] if answered else ""),
+        references=tuple(one["external_id"] for one in thread if one["external_id"])[-REFERENCES:],
+        attachments=await _files(services, session, message),
+        quote=_quote(message, delivery, answered, handle=conversation["contact_handle"]),
+        automatic=delivery["automatic"],
+        language=message["language"] or conversation["language"] or "en",
+        visibility=message["visibility"],
+    )
+
+
+async def _thread(session: AsyncSession, message: RowMapping) -> Sequence[RowMapping]:
+    """What stands before the message in its conversation and channel, and can be referred to, the oldest first."""
+    columns = ["id", "type", "external_id", "seq", "author_name", "text", "new_text", "html", "received_at", "created_at", "auto_submitted"]
+    found = await session.execute(
+        select(*(messages.c[name] for name in columns))
+        .where(
+            messages.c.conversation_id == message["conversation_id"],
+            messages.c.channel == message["channel"],
+            messages.c.seq < message["seq"],
+            messages.c.private.is_(False),
+        )
+        .order_by(messages.c.seq.desc())
+        .limit(REFERENCES * 2)
+    )
+    return list(reversed(found.mappings().all()))
+
+
+def _people(given: Sequence[Mapping[str, str]]) -> tuple[Address, ...]:
+    return tuple(Address(one["handle"], one.get("name", "")) for one in given)
+
+
+def _quote(message: RowMapping, delivery: RowMapping, answered: RowMapping | None, *, handle: str) -> Quote | None:
+    """The contact's last words, for himself alone: whoever was added later sees only what follows."""
+    recipients = {one["handle"].lower() for one in (*delivery["to"], *delivery["cc"], *delivery["bcc"])}
+    if answered is None or delivery["automatic"] or recipients != {handle.lower()}:
+        return None
+    return Quote(
+        author=answered["author_name"],
+        text=answered["new_text"] or answered["text"],
+        html=None,
+        sent_at=answered["received_at"] or answered["created_at"],
+    )
+
+
+async def _files(services: Services, session: AsyncSession, message: RowMapping) -> tuple[OutboundAttachment, ...]:
+    if not message["attachment_count"]:
+        return ()
+    found = await session.execute(
+        select(attachments).where(attachments.c.message_id == message["id"]).order_by(attachments.c.id)
+    )
+    return tuple(
+        [
+            OutboundAttachment(
+                filename=row["filename"],
+                content_type=row["content_type"],
+                body=await blobs.get(services, session, row["blob_id"]),
+                inline=row["inline"],
+                content_id=row["content_id"],
+            )
+            for row in found.mappings().all()
+        ]
+    )

@@ -1,0 +1,119 @@
+"""All the loops of one worker process, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import structlog
+
+from helpdesk.channels import Channel
+from helpdesk.logs import fault
+from helpdesk.net import Guard
+from helpdesk.services import deliveries, filing, leases
+from helpdesk.services.house import Services
+from workers.connections import Connections
+from workers.deliver import Deliverer
+from workers.hosts import DoorHost
+from workers.housekeeping import report_failing, tidy
+from workers.loop import Loop
+from workers.process import process
+from workers.receive import Receiver
+from workers.relaying import Relaying
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 15.0
+
+
+class Crew:
+    """One worker: `start`, `ring` as often as liked, `stop`.
+
+    `worker` identifies this process among all that share the database. `alone` says that no other life of the same
+    name can be alive, so that what it had claimed when it died is taken up at once instead of after its lease.
+    """
+
+    def __init__(self, services: Services, guard: Guard, *, worker: str, alone: bool = False) -> None:
+        self._services, self._guard, self._worker, self._alone = services, guard, worker, alone
+        tick = services.settings.tick_seconds
+        self._relaying = Relaying(services, worker=worker)
+        self._connections = Connections(services, guard)
+        self._receiver = Receiver(services, guard, worker=worker)
+        deliverer = Deliverer(services, self._connections, worker=worker)
+        self._loops = {
+            loop.name: loop
+            for loop in (
+                Loop("receive", self._receiver.step, tick=tick),
+                Loop("process", partial(process, services, worker=worker), tick=tick),
+                Loop("relay", self._relaying.step, tick=tick),
+                Loop("deliver", deliverer.step, tick=tick),
+                Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
+                Loop("failing", partial(report_failing, services), tick=10 * tick),
+                Loop("tidy", partial(tidy, services), tick=3600.0),
+            )
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._doors = AsyncExitStack()
+
+    def ring(self, names: Sequence[str]) -> None:
+        """Wake loops by name; a name that is no loop here is somebody else's business."""
+        for name in names:
+            if name in self._loops:
+                self._loops[name].ring()
+
+    async def start(self) -> None:
+        """Open the doors, then start the loops. Raises when a door's address is taken."""
+        if self._alone:
+            await self._take_up()
+        for channel in self._services.channels.values():
+            if channel.service:
+                await self._doors.enter_async_context(self._door(channel))
+        self._tasks = [asyncio.create_task(loop.run(), name=f"loop {loop.name}") for loop in self._loops.values()]
+
+    def _door(self, channel: Channel) -> Any:
+        settings = self._services.settings
+        host = DoorHost(
+            self._services,
+            self._guard,
+            channel=channel.name,
+            settings={
+                "smtp_bind": settings.smtp_bind,
+                "lmtp_bind": settings.lmtp_bind,
+                "trusted_peers": [part.strip() for part in settings.trusted_peers.split(",") if part.strip()],
+            },
+        )
+        return channel.load_service()(host)
+
+    async def _take_up(self) -> None:
+        async with self._services.database.transaction() as session:
+            await leases.forget_owner(session, self._worker)
+            await filing.release(session, worker=self._worker)
+            await deliveries.release(session, worker=self._worker)
+
+    async def _renew(self) -> int:
+        """The heartbeat: claims and leases of this worker stay its own for as long as it lives."""
+        seconds = self._services.settings.lease_seconds
+        async with self._services.database.transaction() as session:
+            await filing.renew(session, worker=self._worker, lease_seconds=seconds)
+            await deliveries.renew(session, worker=self._worker, lease_seconds=seconds)
+        await self._receiver.renew()
+        return 0
+
+    async def stop(self) -> None:
+        """Close the doors, let each loop finish its step, give leases back. Bounded in time."""
+        await self._doors.aclose()
+        for loop in self._loops.values():
+            loop.stop()
+        _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS) if self._tasks else (set(), set())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for close in (self._receiver.close, self._relaying.close, self._connections.close):
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await close()
+            except Exception as error:  # leases run out by themselves
+                log.warning("worker.close_failed", **fault(error))

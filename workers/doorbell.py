@@ -1,0 +1,170 @@
+"""The doorbell: wakes due work sooner than the next tick, here and in other processes, and is never needed.
+
+Rings travel as arq jobs that name loops and nothing else. While Redis is away they are dropped; each worker looks by
+itself every couple of seconds anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.worker import Function, Worker, func
+from fakeredis import FakeServer
+from fakeredis.aioredis import FakeAsyncRedisConnection
+from redis.asyncio import ConnectionPool
+from redis.asyncio.client import Pipeline
+
+from helpdesk.logs import fault
+
+log = structlog.get_logger()
+
+_GATHER = 0.02
+_SILENT_AFTER_FAILURE = 5.0
+
+
+class Doorbell:
+    """`ring` may be called from anywhere in the event loop, any number of times; it never waits and never raises."""
+
+    def __init__(self, redis: Callable[[], Any] | None, *, here: Callable[[Sequence[str]], None] | None = None) -> None:
+        self._connect, self._here = redis, here
+        self._pool: ArqRedis | None = None
+        self._names: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._silent_until = 0.0
+
+    def ring(self, names: frozenset[str]) -> None:
+        if self._here is not None:
+            self._here(sorted(names))
+        if self._connect is None or asyncio.get_running_loop().time() < self._silent_until:
+            return
+        self._names |= names
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send(self._connect))
+
+    async def _send(self, connect: Callable[[], Any]) -> None:
+        # Rings that come close together become one job.
+        await asyncio.sleep(_GATHER)
+        names, self._names = sorted(self._names), set()
+        try:
+            async with asyncio.timeout(2.0):
+                if self._pool is None:
+                    self._pool = await connect()
+                await self._pool.enqueue_job("wake", names)
+        except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else
+            self._silent_until = asyncio.get_running_loop().time() + _SILENT_AFTER_FAILURE
+            log.warning("doorbell.unheard", **fault(error))
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._pool is not None:
+            await self._pool.aclose()
+
+
+def connector(url: str) -> Callable[[], Any]:
+    """Opens an arq pool on `url`, quickly or not at all."""
+
+    async def connect() -> ArqRedis:
+        settings = RedisSettings.from_dsn(url)
+        settings.conn_timeout, settings.conn_retries = 1, 0
+        return await create_pool(settings, job_serializer=serialize, job_deserializer=deserialize)
+
+    return connect
+
+
+def embedded() -> Callable[[], Any]:
+    """The same inside this process, on fakeredis: `helpdesk up` needs nothing installed."""
+    server = FakeServer()
+
+    async def connect() -> ArqRedis:
+        pool = ConnectionPool(connection_class=FakeAsyncRedisConnection, server=server)
+        return EmbeddedRedis(pool, job_serializer=serialize, job_deserializer=deserialize)
+
+    return connect
+
+
+class _EmbeddedPipeline(Pipeline):
+    def info(self, section: str | None = None, *args: str, **kwargs: Any) -> Any:
+        return self.execute_command("ECHO", "info")
+
+
+class EmbeddedRedis(ArqRedis):
+    """arq asks for INFO when it starts, which the in-process server does not keep: it gets an empty answer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.set_response_callback("ECHO", lambda _answer, **_options: {})
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        return _EmbeddedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+def serialize(job: dict[str, Any]) -> bytes:
+    return orjson.dumps(job, default=list)
+
+
+def deserialize(raw: bytes) -> dict[str, Any]:
+    """Never pickle: whoever can write to Redis must not be able to run code here."""
+    job: dict[str, Any] = orjson.loads(raw)
+    job["a"] = tuple(job["a"])
+    return job
+
+
+async def wake(ctx: dict[Any, Any], names: list[str]) -> None:
+    """The arq job: ring the loops of this worker."""
+    ctx["here"](names)
+
+
+FUNCTIONS: tuple[Function, ...] = (func(wake, name="wake", keep_result=0, timeout=10, max_tries=1),)
+
+
+async def listen(connect: Callable[[], Any], here: Callable[[Sequence[str]], None]) -> None:
+    """Run an arq worker for as long as this task lives. A lost Redis ends arq's worker: it is started again."""
+    pause = 0.5
+    while True:
+        worker: Worker | None = None
+        pool: ArqRedis | None = None
+        try:
+            pool = await connect()
+            worker = Worker(
+                functions=FUNCTIONS,
+                redis_pool=pool,
+                ctx={"here": here},
+                handle_signals=False,
+                max_jobs=100,
+                poll_delay=0.25,
+                keep_result=0,
+                max_tries=1,
+                job_timeout=10,
+                job_serializer=serialize,
+                job_deserializer=deserialize,
+            )
+            pause = 0.5
+            await worker.async_run()
+        except asyncio.CancelledError:
+            if worker is not None and pool is not None:
+                await _close(worker, pool)
+            raise
+        except Exception as error:  # any of redis-py's many errors: wait, and listen again
+            log.warning("doorbell.lost", **fault(error))
+            if worker is not None and pool is not None:
+                await _close(worker, pool)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+async def _close(worker: Worker, pool: ArqRedis) -> None:
+    """What `Worker.close` does, without the client call that redis-py has deprecated."""
+    if worker.main_task is not None:
+        worker.main_task.cancel()
+    try:
+        async with asyncio.timeout(1.0):
+            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+            await pool.aclose(close_connection_pool=True)
+    except Exception as error:  # closing what is broken already
+        log.debug("doorbell.close", **fault(error))

@@ -1,0 +1,113 @@
+"""What the house hands to connectors: the port's `Host` and `ServiceHost`, over the services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from helpdesk import failpoints
+from helpdesk.channels import ChannelError, InboxView, RawInbound
+from helpdesk.clock import now
+from helpdesk.domain.values import InboxStatus
+from helpdesk.models.inboxes import inboxes
+from helpdesk.net import Guard
+from helpdesk.services import health, intake, leases
+from helpdesk.services import inboxes as inbox_service
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+
+log = structlog.get_logger()
+
+
+class InboxHost:
+    """One leased inbox. Whatever is stored carries the lease's fence: a worker that was overtaken stores nothing."""
+
+    def __init__(self, services: Services, guard: Guard, *, inbox_id: UUID, lease: str, fence: int) -> None:
+        self.inbox_id, self.guard = inbox_id, guard
+        self._services, self._lease, self._fence = services, lease, fence
+        self._keys = Keys(services.keyring)
+        self._well = False
+
+    async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
+        staged = await intake.stage(self._services, batch)
+        async with self._services.database.transaction() as session:
+            await leases.check(session, self._lease, fence=self._fence)
+            count = await intake.accept(
+                self._services,
+                session,
+                self._keys,
+                batch,
+                inbox_id=self.inbox_id,
+                staged=staged,
+                cursor=cursor,
+                now=now(),
+            )
+        if batch:
+            failpoints.reached("raw.committed")
+        return count
+
+    async def cursor(self) -> Mapping[str, Any]:
+        async with self._services.database.reading() as session:
+            return await intake.cursor_of(session, self.inbox_id)
+
+    async def known(self, prefix: str) -> frozenset[str]:
+        async with self._services.database.reading() as session:
+            return await intake.known_positions(session, self.inbox_id, prefix=prefix)
+
+    async def digests(self, digests: Sequence[str]) -> frozenset[str]:
+        async with self._services.database.reading() as session:
+            return await intake.known_digests(session, self.inbox_id, digests)
+
+    async def save_secrets(self, changed: Mapping[str, str]) -> None:
+        async with self._services.database.transaction() as session:
+            await inbox_service.save_secrets(self._services, session, self.inbox_id, changed)
+
+    async def succeeded(self) -> None:
+        """Written when it changes something, and once a minute besides: an idle inbox must not keep a disk busy."""
+        async with self._services.database.transaction() as session:
+            await health.succeeded(session, self.inbox_id, now=now())
+
+    async def failed(self, error: ChannelError) -> None:
+        log.warning("inbox.attempt_failed", inbox_id=str(self.inbox_id), kind=error.kind)
+        async with self._services.database.transaction() as session:
+            await health.failed(session, self.inbox_id, error, now=now())
+
+
+class DoorHost:
+    """A channel-wide service: it has no cursor, and finds inboxes by what the other side asks for."""
+
+    def __init__(self, services: Services, guard: Guard, *, channel: str, settings: Mapping[str, Any]) -> None:
+        self.guard, self.settings = guard, settings
+        self._services, self._channel = services, channel
+        self._keys: dict[UUID, Keys] = {}
+
+    async def inboxes_by(self, key: str, value: str) -> Sequence[InboxView]:
+        async with self._services.database.reading() as session:
+            found = await session.execute(
+                select(inboxes).where(
+                    inboxes.c.channel == self._channel,
+                    inboxes.c.state == InboxStatus.ACTIVE.value,
+                    inboxes.c.deleted_at.is_(None),
+                )
+            )
+            rows = found.mappings().all()
+        wanted = value.lower()
+        return [
+            InboxView(row["id"], self._services.channel(self._channel).load_config().model_validate(row["config"]))
+            for row in rows
+            if str(row["config"].get(key, "")).lower() == wanted
+        ]
+
+    async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
+        staged = await intake.stage(self._services, batch)
+        keys = self._keys.setdefault(inbox_id, Keys(self._services.keyring))
+        async with self._services.database.transaction() as session:
+            count = await intake.accept(
+                self._services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now()
+            )
+        failpoints.reached("raw.committed")
+        return count

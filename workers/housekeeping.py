@@ -1,0 +1,37 @@
+"""What is tidied up now and then, and the alarm for inboxes that fail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from helpdesk.clock import now
+from helpdesk.services import accounts, blobs, health, idempotency
+from helpdesk.services.house import Services
+
+log = structlog.get_logger()
+
+_ORPHAN_AFTER = timedelta(days=1)
+
+
+async def report_failing(services: Services) -> int:
+    """Raise `inbox.failing` for inboxes that have not worked for some minutes."""
+    async with services.database.transaction() as session:
+        failing = await health.report(
+            session, after=timedelta(seconds=services.settings.failing_after_seconds), now=now()
+        )
+    for inbox_id in failing:
+        log.error("inbox.failing", inbox_id=str(inbox_id))
+    return 0
+
+
+async def tidy(services: Services) -> int:
+    """Forget old idempotency keys and login attempts; delete blobs that no row names."""
+    async with services.database.transaction() as session:
+        await idempotency.forget_old(session, now=now())
+        await accounts.forget_old_attempts(session, now=now())
+    count = await blobs.sweep_orphans(services, older_than=_ORPHAN_AFTER)
+    if count:
+        log.info("blobs.swept", count=count)
+    return 0

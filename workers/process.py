@@ -1,0 +1,124 @@
+"""Reads claimed raw items in the parsing process and files them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import RowMapping, select
+
+from helpdesk import failpoints
+from helpdesk.channels import RawInbound
+from helpdesk.clock import now
+from helpdesk.crypto import CannotOpen
+from helpdesk.domain.admission import Admitted
+from helpdesk.logs import fault
+from helpdesk.models.inboxes import inboxes
+from helpdesk.services import blobs, filing, intake
+from helpdesk.services.filing import Entry
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+from helpdesk.services.reading import Failure, Reading, read
+
+log = structlog.get_logger()
+
+BATCH = 25
+_POSTPONED = timedelta(seconds=10)
+
+
+async def process(services: Services, *, worker: str) -> int:
+    """Claim, read and file one batch. Answers how many items it took."""
+    async with services.database.transaction() as session:
+        claimed = await filing.claim(
+            session, worker=worker, limit=BATCH, lease_seconds=services.settings.lease_seconds, now=now()
+        )
+    if not claimed:
+        return 0
+    entries = await _read(services, claimed)
+    failpoints.reached("parsed")
+    await _file(services, entries)
+    failpoints.reached("filed")
+    return len(claimed)
+
+
+async def _read(services: Services, claimed: Sequence[RowMapping]) -> list[Entry]:
+    channel, config, bodies = await _bodies(services, claimed)
+    readings: list[Reading] = [Failure("erased") if body is None else Failure("limit") for body in bodies]
+    # An item that has taken its worker down before is read alone, and not at all once it did so too often.
+    alone = [i for i, row in enumerate(claimed) if 1 < row["attempts"] <= filing.MAX_ATTEMPTS and bodies[i] is not None]
+    together = [i for i, row in enumerate(claimed) if row["attempts"] <= 1 and bodies[i] is not None]
+    for group in ([together] if together else []) + [[i] for i in alone]:
+        raws = [_raw(claimed[i], bodies[i] or b"") for i in group]
+        found = await read(
+            services.channel(channel).parse,
+            raws,
+            config,
+            seconds=services.settings.parse_seconds,
+            memory_mb=services.settings.parse_memory_mb,
+        )
+        for i, reading in zip(group, found, strict=True):
+            readings[i] = reading
+    return [
+        Entry(row, reading, await _stage(services, reading)) for row, reading in zip(claimed, readings, strict=True)
+    ]
+
+
+async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]:
+    files = reading.files if isinstance(reading, Admitted) else ()
+    return await blobs.stage(services, [file.body for file in files]) if files else ()
+
+
+async def _bodies(
+    services: Services, claimed: Sequence[RowMapping]
+) -> tuple[str, dict[str, object], list[bytes | None]]:
+    keys = Keys(services.keyring)
+    bodies: list[bytes | None] = []
+    async with services.database.reading() as session:
+        inbox = (
+            (
+                await session.execute(
+                    select(inboxes.c.channel, inboxes.c.config).where(inboxes.c.id == claimed[0]["inbox_id"])
+                )
+            )
+            .mappings()
+            .one()
+        )
+        for row in claimed:
+            try:
+                bodies.append(await intake.body_of(services, session, keys, row))
+            except CannotOpen:
+                bodies.append(None)
+    return inbox["channel"], inbox["config"], bodies
+
+
+def _raw(row: RowMapping, body: bytes) -> RawInbound:
+    return RawInbound(
+        position=row["position"],
+        body=body,
+        received_at=row["received_at"],
+        hints=row["hints"],
+        backfilled=row["backfilled"],
+    )
+
+
+async def _file(services: Services, entries: Sequence[Entry]) -> None:
+    """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait."""
+    try:
+        async with services.database.transaction() as session:
+            await filing.file(services, session, entries, now=now())
+        return
+    except Exception as error:
+        if len(entries) == 1:
+            await _postpone(services, entries[0], error)
+            return
+        log.warning("filing.batch_failed", count=len(entries), **fault(error))
+    for entry in entries:
+        await _file(services, [entry])
+
+
+async def _postpone(services: Services, entry: Entry, error: Exception) -> None:
+    """A database that is away raises here again, and the claim simply runs out."""
+    log.error("filing.failed", attempt=entry.row["attempts"], **fault(error))
+    async with services.database.transaction() as session:
+        await filing.postpone(session, entry.row, now=now(), until=now() + _POSTPONED * entry.row["attempts"])

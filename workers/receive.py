@@ -1,0 +1,110 @@
+"""Runs the connectors of the inboxes that this worker has leased, each in a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy import RowMapping, select
+
+from helpdesk.channels import ChannelError, Closes, LeaseLost, Misconfigured
+from helpdesk.clock import now
+from helpdesk.domain.values import InboxStatus
+from helpdesk.logs import fault
+from helpdesk.models.inboxes import inboxes
+from helpdesk.net import Guard
+from helpdesk.services import health, leases
+from helpdesk.services.house import Services
+from helpdesk.wiring import build_connector
+from workers.hosts import InboxHost
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Running:
+    version: int
+    fence: int
+    task: asyncio.Task[None]
+
+
+class Receiver:
+    """Each step compares what should run with what does, and takes leases, starts and stops connectors to match."""
+
+    def __init__(self, services: Services, guard: Guard, *, worker: str) -> None:
+        self._services, self._guard, self._worker = services, guard, worker
+        self._running: dict[UUID, _Running] = {}
+
+    async def step(self) -> int:
+        async with self._services.database.reading() as session:
+            found = await session.execute(
+                select(inboxes).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
+            )
+            wanted = {row["id"]: row for row in found.mappings()}
+        for inbox_id, running in list(self._running.items()):
+            row = wanted.get(inbox_id)
+            if running.task.done() or row is None or row["version"] != running.version:
+                await self._stop(inbox_id)
+        for inbox_id, row in wanted.items():
+            if inbox_id not in self._running:
+                await self._start(row)
+        return 0
+
+    async def renew(self) -> None:
+        """Keep the leases of what runs; what was lost is stopped before it does more."""
+        for inbox_id, running in list(self._running.items()):
+            try:
+                async with self._services.database.transaction() as session:
+                    await leases.renew(
+                        session,
+                        _lease(inbox_id),
+                        fence=running.fence,
+                        seconds=self._services.settings.lease_seconds,
+                    )
+            except LeaseLost:
+                log.warning("inbox.lease_lost", inbox_id=str(inbox_id))
+                await self._stop(inbox_id)
+
+    async def close(self) -> None:
+        await asyncio.gather(*map(self._stop, list(self._running)))
+
+    async def _start(self, row: RowMapping) -> None:
+        async with self._services.database.transaction() as session:
+            fence = await leases.acquire(
+                session, _lease(row["id"]), owner=self._worker, seconds=self._services.settings.lease_seconds
+            )
+        if fence is not None:
+            task = asyncio.create_task(self._run(row, fence), name=f"inbox {row['id']}")
+            self._running[row["id"]] = _Running(row["version"], fence, task)
+
+    async def _stop(self, inbox_id: UUID) -> None:
+        running = self._running.pop(inbox_id)
+        running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
+        async with self._services.database.transaction() as session:
+            await leases.release(session, _lease(inbox_id), fence=running.fence)
+
+    async def _run(self, row: RowMapping, fence: int) -> None:
+        """One inbox's connector. It retries connection trouble itself; if it ends, the next step starts it anew."""
+        host = InboxHost(self._services, self._guard, inbox_id=row["id"], lease=_lease(row["id"]), fence=fence)
+        connector = None
+        try:
+            connector = await asyncio.to_thread(build_connector, self._services, self._guard, row)
+            await connector.run(host)
+        except LeaseLost:
+            log.warning("inbox.lease_lost", inbox_id=str(row["id"]))
+        except Exception as error:  # one inbox's failure is its own
+            log.error("inbox.crashed", inbox_id=str(row["id"]), **fault(error))
+            told = error if isinstance(error, ChannelError) else Misconfigured("the connector stopped unexpectedly")
+            async with self._services.database.transaction() as session:
+                await health.failed(session, row["id"], told, now=now())
+            await asyncio.sleep(5)
+        finally:
+            if isinstance(connector, Closes):
+                await connector.close()
+
+
+def _lease(inbox_id: UUID) -> str:
+    return f"inbox:{inbox_id}"
