@@ -10,9 +10,9 @@ from connectors.email.quote_headers import (
     HeaderBlock,
     bare,
     field_of,
-    forward_notice,
     header_block,
     next_filled,
+    notice,
     titled_rule,
 )
 from connectors.email.quotes import MAX_LINES, MAX_TEXT
@@ -50,7 +50,7 @@ def _unwrap(lines: Sequence[str]) -> Forwarded | None:
     for at, line in enumerate(lines):
         if not line or line.isspace() or len(line) > 400:
             continue
-        marker = titled_rule(line) is not None or forward_notice(lines, at)
+        marker = titled_rule(line) is not None or notice(lines, at)
         below = next_filled(lines, at + 1) if marker else at
         if below is None:
             continue

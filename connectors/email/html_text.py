@@ -71,11 +71,11 @@ _QUOTED_NAME = re.compile(
     r"yahoo_quoted|ntes-mailmaster-quote|history-quote-wrapper|lark-mail-quote|protonmail_quote|tutanota_quote|zmail_extra"
     r"|olk_src_body_section|isreplycontent|alimail[-_]quote|aliyun[-_]quote|__aliyun_reply|(?<!g)mail[-_]?quote\b|replycontent|wisestamp-quote"
     r"|\bquoted?[-_](?:mail|message|text|content|html|reply)\b|front-blockquote|mailru-blockquote|moz-forward-container"
-    r"|aolmsgpart|reply_quote|replyquote|x_divrplyfwdmsg_body|qm_?original|hm_ms__quote"
+    r"|aolmsgpart|reply_quote|replyquote|qm_?original|hm_ms__quote"
 )
 _SIGNED_NAME = re.compile(r"signature|mail[-_]sign\b|__aliyun_sign|xm_signature|fox_?sign|mobile-sign")
 _ATTRIBUTION_NAME = re.compile(
-    r"gmail_attr|moz-cite-prefix|moz-email-headers-table|history-quote-.{0,10}header|mailru-attr"
+    r"gmail_attr|divrplyfwdmsg|moz-cite-prefix|moz-email-headers-table|history-quote-.{0,10}header|mailru-attr"
 )
 _CITED_NAME = re.compile(r"gmail_quote|moz-cite|yahoo|protonmail_quote|tutanota|mimemail-quote|cite|ydp|quote|^reply")
 

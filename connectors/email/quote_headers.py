@@ -82,8 +82,8 @@ _WROTE = re.compile(
     re.IGNORECASE,
 )
 _STEM_LIST = (
-    "wrote writes écri ecrit schrieb escrib escri escrev scri schreef skr kirjo kirju rakst raš naps napí napi напис пиш "
-    "писа írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 쓴 "
+    "wrote writes écri ecrit schrieb escrib escri escrev scri schreef skr kirjo kirju rakst raš naps napí napi напис "
+    "пиш писа írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 쓴 "
     "pisze كتب כתב เขียน"
 )
 _STEMS = tuple(_STEM_LIST.split())
@@ -124,7 +124,7 @@ class HeaderBlock:
 def clean(line: str) -> str:
     """The line without surrounding space and without invisible direction marks (Arabic clients wrap names in them)."""
     line = line.strip()
-    return line if line.isascii() else line.translate(_BIDI).strip()
+    return line if line.isascii() or len(line) > 2 * MAX_HEADER_LINE else line.translate(_BIDI).strip()
 
 
 def bare(line: str) -> str:
@@ -239,10 +239,13 @@ def titled_rule(line: str) -> str | None:
     return None
 
 
-def forward_notice(lines: Sequence[str], index: int) -> bool:
-    """``Begin forwarded message:`` in any language: a short line with a colon, above a header block."""
+def notice(lines: Sequence[str], index: int) -> bool:
+    """``Begin forwarded message:``, ``回复的邮件：`` in any language: a short line above a header block."""
     text = bare(lines[index])
-    if not 4 <= len(text) <= 80 or not _FORWARD.search(text.casefold()):
+    if not 4 <= len(text) <= 80:
+        return False
+    folded = text.casefold()
+    if not _FORWARD.search(folded) and not (text[-1] in ":：" and len(text) <= 40 and _ORIGINAL.search(folded)):
         return False
     following = next_filled(lines, index + 1)
     return following is not None and field_of(bare(lines[following])) is not None

@@ -23,14 +23,14 @@ from connectors.email import html_text
 from connectors.email.quote_headers import (
     attribution_start,
     bare,
-    forward_notice,
     header_block,
     is_rule,
     may_end_attribution,
     next_filled,
+    notice,
     titled_rule,
 )
-from connectors.email.signatures import find_signature
+from connectors.email.signatures import find_signature, is_footer
 
 # The mail's own words come first in practice; what lies beyond these is filed with the last line that was read.
 MAX_TEXT = 200_000
@@ -158,7 +158,9 @@ def _kinds(lines: list[str], marks: list[int]) -> list[int]:
             at += 1
             continue
         start, end, explicit = header
-        start = _with_rules_above(lines, kinds, start)
+        ruled = _with_rules_above(lines, kinds, start)
+        explicit = explicit or ruled < start
+        start = ruled
         seen_header = True
         for index in range(start, end):
             kinds[index] = _HEADER if lines[index].strip() else _BLANK
@@ -207,6 +209,11 @@ def _quote_follows(lines: Sequence[str], marks: Sequence[int], at: int) -> bool:
 
 def _header(lines: Sequence[str], marks: Sequence[int], at: int) -> tuple[int, int, bool] | None:
     """(start, end, explicit) of the quotation header at this line; `explicit` ones cannot be anything else."""
+    if marks[at] == html_text.ATTRIBUTION:
+        end = at + 1
+        while end < len(lines) and (marks[end] == html_text.ATTRIBUTION or not lines[end].strip()):
+            end += 1
+        return at, end, True
     line = lines[at]
     if ("-" in line or "_" in line or "=" in line or "—" in line or "─" in line) and titled_rule(line):
         return at, _block_below(lines, at + 1), True
@@ -214,13 +221,8 @@ def _header(lines: Sequence[str], marks: Sequence[int], at: int) -> tuple[int, i
         block = header_block(lines, at)
         if block is not None:
             return at, block.end, False
-        if forward_notice(lines, at):
+        if notice(lines, at):
             return at, at + 1, True
-    if marks[at] == html_text.ATTRIBUTION:
-        end = at + 1
-        while end < len(lines) and (marks[end] == html_text.ATTRIBUTION or not lines[end].strip()):
-            end += 1
-        return at, end, True
     if len(line) < 200 and any(word in line for word in _LINE_WORDS) and _ABOVE_THIS_LINE.search(line):
         return at, at + 1, True
     if not may_end_attribution(line):
@@ -293,7 +295,7 @@ def _announces_itself(lines: Sequence[str], stretch: _Stretch) -> bool:
         seen += 1
         if seen > 5:
             break
-        if titled_rule(line) or header_block(inner, at) is not None or forward_notice(inner, at):
+        if titled_rule(line) or header_block(inner, at) is not None or notice(inner, at):
             return True
         if attribution_start(inner, at, quote_follows=True) is not None:
             return True
@@ -304,13 +306,14 @@ def _signatures(
     lines: Sequence[str], kinds: Sequence[int], marks: Sequence[int], stretches: Sequence[_Stretch]
 ) -> tuple[set[int], set[int]]:
     """The lines that are signature, and those that only seem so."""
-    certain = {at for at, mark in enumerate(marks) if mark == html_text.SIGNED and kinds[at] == _TEXT}
-    guessed: set[int] = set()
+    # People do type into the box of their signature, so the box alone proves nothing.
+    guessed = {at for at, mark in enumerate(marks) if mark == html_text.SIGNED and kinds[at] == _TEXT}
+    certain = {at for at in guessed if is_footer(lines[at])}
     for rank, stretch in enumerate(stretches):
         if not stretch.own or (rank + 1 < len(stretches) and not stretches[rank + 1].announced):
             continue
         end = stretch.end
-        while end > stretch.start and (end - 1 in certain or kinds[end - 1] == _BLANK):
+        while end > stretch.start and (end - 1 in guessed or kinds[end - 1] == _BLANK):
             end -= 1
         found = find_signature(lines, stretch.start, end)
         certain |= found.certain

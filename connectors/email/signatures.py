@@ -25,6 +25,7 @@ _FOOTER = re.compile(
     r"poslano|poslané|saadetud|nosūtīts|išsiųsta|dikirim|terkirim|được gửi|đã gửi|gửi)\s"
     r"|(?:get|obtenir|télécharge[rz]|obtener|descargar|obter|baixar|scarica|ottieni|laden sie|holen sie sich|"
     r"download|hämta|hent|lataa|pobierz|stáhnout|скачать|загрузить) .{0,20}outlook"
+    r"|get \S{2,20} for (?:ios|android|iphone|mobile)"
     r"|outlook (?:für|for|pour|para|per) "
     r"|(?:von|vom|mit) (?:meinem |mein )?.{2,30}gesendet|diese nachricht wurde von mein"
     r"|from my (?:iphone|ipad|android|mobile|phone)"

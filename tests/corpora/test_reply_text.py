@@ -8,6 +8,7 @@ whether the signature is kept, and nothing else.
 from __future__ import annotations
 
 import email
+import json
 import re
 import time
 from pathlib import Path
@@ -129,9 +130,9 @@ def test_cases_that_only_assert_mostly_hold(cases: list[Case], scores: Any) -> N
     for case in cases:
         if case["kind"] not in {"reply", "reply_eml", "reply_html"} or _expected(case) is not None:
             continue
-        began = time.perf_counter()
+        began = time.process_time()
         got = _separated(case)
-        misses = _failed_assertions(case["expect"], got, time.perf_counter() - began)
+        misses = _failed_assertions(case["expect"], got, time.process_time() - began)
         if misses:
             failed.append(f"{case['folder']}/{case['file']}: {', '.join(misses)}")
         else:
@@ -198,15 +199,14 @@ def _unwraps(case: Case) -> bool:
 
 
 def test_hostile_inputs_cost_less_than_their_budget(attacks: Path, scores: Any) -> None:
-    import json
-
+    """Processor time, so that a busy machine does not fail it."""
     slowest = 0.0
     for line in (attacks / "redos_inputs.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         for read in (separate, separate_html, unwrap_forward, unwrap_forward_html):
-            began = time.perf_counter()
+            began = time.process_time()
             read(case["input"])
-            spent = (time.perf_counter() - began) * 1000
+            spent = (time.process_time() - began) * 1000
             slowest = max(slowest, spent)
             assert spent < case["budget_ms"], (case["name"], read.__name__, spent)
     scores.record("hostile", "slowest ms (< 200)", f"{slowest:.1f}")
