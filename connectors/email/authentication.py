@@ -1,7 +1,7 @@
 """The DMARC verdict that our own mail server left in the header (RFC 8601), and nobody else's.
 
-A sender can write any Authentication-Results field. RFC 8601 section 5 has the border server remove those that claim its
-own name, but not all do. So a verdict counts only if all of this holds:
+A sender can write any Authentication-Results field. RFC 8601 section 5 has the border server remove those that claim
+its own name, but not all do. So a verdict counts only if all of this holds:
 
 - the inbox names an `authserv_id`, the field bears exactly that id, and the transport did not say that its peer is
   none of ours;
@@ -12,8 +12,8 @@ own name, but not all do. So a verdict counts only if all of this holds:
   lies below belongs to others. The first field with a DMARC result is the one; no lower field overrules it;
 - if it names the domain it judged (`header.from`), that is the domain of the one `From` address.
 
-What remains is a border server that neither removes nor writes a verdict and a sender that adds a Received field below a
-forged one. An operator of such a server must leave `authserv_id` unset; the setting's documentation says what it believes.
+What remains is a border server that neither removes nor writes a verdict, and a sender that adds a Received field below
+a forged one. An operator of such a server must leave `authserv_id` unset.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from connectors.email.headers import Headers, unfolded
+from connectors.email.headers import Headers
+from connectors.email.words import unfolded
 from helpdesk.channels import Authentication
 
 _PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|\\.|[()]|[^"\\()]+', re.DOTALL)

@@ -15,15 +15,20 @@ from connectors.email.mime import Part
 from helpdesk.channels import Automatic
 
 _NO_REPLY = re.compile(
-    r"(?:.{0,60}[-._+])?(?:no|not|do[-._]?not|never|non)[-._]?(?:reply|replies|respond|response|answer|responder|repondre)(?:[-._+\d].{0,60})?@"
-    r"|(?:bounces?|auto[-._]?(?:reply|responder|response|mailer|confirm)|nobody|mailer|listserv|majordomo)(?:[-._+=].{0,80})?@"
+    r"(?:.{0,60}[-._+])?(?:no|not|do[-._]?not|never|non)[-._]?(?:reply|replies|respond|response|answer"
+    r"|responder|repondre)(?:[-._+\d].{0,60})?@"
+    r"|(?:bounces?|auto[-._]?(?:reply|responder|response|mailer|confirm)|nobody|mailer|listserv"
+    r"|majordomo)(?:[-._+=].{0,80})?@"
     r"|(?:.{1,60}[-._+])?bounces?(?:[-._+=].{0,80})?@",
     re.IGNORECASE,
 )
 _VACATION = re.compile(
-    r"\s{0,4}(?:(?:auto(?:matic|matische|matisch)?[-\s]?(?:re(?:ply|sponse|sponder)|antwort|svar|antwoord|vastaus)\b|auto\s?:|automatic reply|autoreply"
-    r"|out of (?:the )?office|ooo\s?:|away from (?:the )?office|vacation (?:reply|message|response)|on (?:vacation|annual leave)"
-    r"|abwesenheit|abwesend|réponse automatique|reponse automatique|absence du bureau|respuesta autom|resposta autom|risposta autom"
+    r"\s{0,4}(?:(?:auto(?:matic|matische|matisch)?[-\s]?(?:re(?:ply|sponse|sponder)|antwort|svar|antwoord"
+    r"|vastaus)\b|auto\s?:|automatic reply|autoreply"
+    r"|out of (?:the )?office|ooo\s?:|away from (?:the )?office|vacation (?:reply|message|response)"
+    r"|on (?:vacation|annual leave)"
+    r"|abwesenheit|abwesend|réponse automatique|reponse automatique|absence du bureau|respuesta autom"
+    r"|resposta autom|risposta autom"
     r"|automatisch antwoord|afwezig|автоматический ответ|автоответ|odpowiedź automatyczna|otomatik yanıt"
     r"|自动(?:回复|答复|回覆)|自動(?:回覆|回复|返信|応答)|不在(?:通知|連絡|のお知らせ)|休暇|休假|자동\s?(?:회신|응답)|부재\s?중))",
     re.IGNORECASE,

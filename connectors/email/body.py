@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from connectors.email import flowed, mime, tnef
+from connectors.email import body_parts, flowed, mime, tnef, transfer
 from connectors.email.html_text import html_to_text
 from helpdesk.channels import InboundAttachment
 
@@ -38,7 +38,7 @@ class Body:
 def read(tree: mime.Tree) -> Body:
     """Decodes every part once."""
     found = Body()
-    sorted_parts = mime.bodies(tree.root)
+    sorted_parts = body_parts.sort(tree.root)
     plain = [part for part in sorted_parts.text if part.content_type == "text/plain"]
     rich = [part for part in sorted_parts.html if part.content_type == "text/html"]
     texts = {id(part): _plain(part, found) for part in plain}
@@ -54,9 +54,14 @@ def read(tree: mime.Tree) -> Body:
     elif found.html is not None:
         found.text = html_to_text(found.html)
     used = {id(part) for part in plain} | {id(part) for part in rich}
+    related = {
+        id(child) for node in tree.root.walk() if node.content_type == "multipart/related" for child in node.children
+    }
     for part in tree.root.walk():
         if not part.is_multipart and id(part) not in used:
-            _attach(part, found, related=_in_related(tree.root, part))
+            _attach(part, found, related=id(part) in related)
+            if not found.text and found.html is None and _is_readable(part):
+                found.text = found.written = _plain(part, found)
     _describe(tree.root, found)
     return found
 
@@ -69,7 +74,7 @@ def _plain(part: mime.Part, found: Body) -> str:
     text, files = flowed.take_uuencoded(text)
     for name, lines in files[:MAX_ATTACHMENTS]:
         found.attachments.append(
-            InboundAttachment(_clean_name(name), "application/octet-stream", mime.from_uuencode(lines))
+            InboundAttachment(_clean_name(name), "application/octet-stream", transfer.from_uuencode(lines))
         )
     if part.parameters.get("format", "").lower() == "flowed":
         text = flowed.unflow(text, delsp=part.parameters.get("delsp", "").lower() == "yes")
@@ -105,11 +110,13 @@ def _join_html(parts: list[mime.Part], texts: dict[int, str], found: Body) -> st
     return _bounded("\n".join(pieces), MAX_HTML, found)
 
 
-def _in_related(root: mime.Part, part: mime.Part) -> bool:
-    """Whether a part belongs to an HTML body: a sibling in a multipart/related."""
-    return any(
-        node.content_type == "multipart/related" and any(child is part for child in node.children)
-        for node in root.walk()
+def _is_readable(part: mime.Part) -> bool:
+    """Whether a part that is no body by the rules (text/enriched, text/markdown) is better shown than nothing."""
+    return (
+        part.content_type.startswith("text/")
+        and part.disposition != "attachment"
+        and not part.filename
+        and part.content_type not in (*_REPORT_TYPES, "text/calendar")
     )
 
 

@@ -1,8 +1,8 @@
 """Bounces written in prose: which addresses a mail system says it could not reach, and why.
 
-No table of mail systems: they differ in words, but all of them put the failed address on a line of its own, at the start
-of a line that goes on with the reason, or behind a label. So every address above the returned message is ranked by how it
-stands in its line, and the best rank wins. All expressions have bounded repetitions and see bounded text.
+No table of mail systems: they differ in words, but all of them put the failed address on a line of its own, at the
+start of a line that goes on with the reason, or behind a label. So every address above the returned message is ranked
+by how it stands in its line, and the best rank wins. All expressions have bounded repetitions and see bounded text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ _LINES = 400
 
 _RETURNED = re.compile(
     r"^[\s>|*-]{0,40}(?:"
-    r"-{2,}\s{0,3}(?:below (?:this|the next) line|(?:the )?(?:header|body|headers) of (?:the )?(?:original|message)|original message"
-    r"|this is a copy|returned (?:mail|message)|message (?:header|text|body)|mensaje original|unsent message|forwarded message)"
-    r"|-{4,}\s{0,3}(?:undelivered message|original|message|mail|header)|(?:the )?original (?:message|mail) (?:follows|as follows|is attached|below)"
-    r"|old message:|message headers?(?: and [\w ]{1,30})? follows?|message contents? follows?|below is (?:a copy|the)|included is a copy"
-    r"|a copy of (?:the|your) (?:original )?message|(?:the first \d{1,5} lines|headers?) of your original message|a summary of the undelivered message"
+    r"-{2,}\s{0,3}(?:below (?:this|the next) line|(?:the )?(?:header|body"
+    r"|headers) of (?:the )?(?:original|message)|original message"
+    r"|this is a copy|returned (?:mail|message)|message (?:header|text|body)|mensaje original"
+    r"|unsent message|forwarded message)"
+    r"|-{4,}\s{0,3}(?:undelivered message|original|message|mail|header)|(?:the )?original (?:message"
+    r"|mail) (?:follows|as follows|is attached|below)"
+    r"|old message:|message headers?(?: and [\w ]{1,30})? follows?|message contents? follows?"
+    r"|below is (?:a copy|the)|included is a copy"
+    r"|a copy of (?:the|your) (?:original )?message|(?:the first \d{1,5} lines"
+    r"|headers?) of your original message|a summary of the undelivered message"
     r"|-+returned mail follows|\|-+ message text follows|your (?:original )?message (?:follows|reads)"
-    r"|(?:begin|start) of (?:the )?(?:returned|original) (?:mail|message)|--+\s{0,3}附件|以下.{0,12}(?:原|コピー)|-{3,}\s{0,3}原始邮件"
+    r"|(?:begin|start) of (?:the )?(?:returned|original) (?:mail|message)|--+\s{0,3}附件|以下.{0,12}(?:原|コピー)"
+    r"|-{3,}\s{0,3}原始邮件"
     r"|content-type: message/rfc822"
     r")",
     re.IGNORECASE | re.MULTILINE,
@@ -34,41 +40,58 @@ _TRACE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ADDRESS = re.compile(
-    r"[A-Za-z0-9!#$%&*+/=?^_`{|}~.'\u0080-\uffff-]{1,80}@(?:[A-Za-z0-9\u0080-\uffff_-]{1,63}\.){0,8}[A-Za-z0-9\u0080-\uffff-]{1,63}"
+    r"[A-Za-z0-9!#$%&*+/=?^_`{"
+    r"|}~.'\u0080-\uffff-]{1,80}@(?:[A-Za-z0-9\u0080-\uffff_-]{1,63}\.){0,8}[A-Za-z0-9\u0080-\uffff-]{1,63}"
 )
 _OPENING = re.compile(
-    r"(?:could|can|was|is|were|has)\s{0,2}(?:not|n['’]t)\s{1,3}(?:be\s{1,3}|been\s{1,3}|able\s{1,3}to\s{1,3})?(?:successfully\s)?(?:deliver|send|sent|reach|process)"
-    r"|(?:un)able to (?:deliver|send)|cannot be delivered|unable to be delivered|did not reach|delivery (?:of|to|has|attempt|fail|status)"
+    r"(?:could|can|was|is|were|has)\s{0,2}(?:not|n['’]t)\s{1,3}(?:be\s{1,3}|been\s{1,3}"
+    r"|able\s{1,3}to\s{1,3})?(?:successfully\s)?(?:deliver|send|sent|reach|process)"
+    r"|(?:un)able to (?:deliver|send)|cannot be delivered|unable to be delivered|did not reach"
+    r"|delivery (?:of|to|has|attempt|fail|status)"
     r"|undeliverable|undelivered|permanent(?:ly)? (?:fatal )?(?:error|fail)|following (?:address|recipient|user)"
-    r"|user(?:'s)? (?:unknown|mailbox|account)|unknown user|no such user|mailbox (?:full|unavailable|exceed|is full|quota)"
-    r"|returned (?:to sender|because|mail)|has been returned|trouble delivering|was (?:automatically )?rejected|failed addresses"
-    r"|invalid (?:user|final delivery|recipient|address)|error (?:occurred|delivering|while)|an error was detected|message contained one or more recipient"
-    r"|transcript of session|message (?:was )?not (?:been )?delivered|has not been delivered|failure reasons|may not exist"
-    r"|automatically generated delivery status|intended recipient|reporting-mta:|final-recipient:|duplicated message-id"
-    r"|n'a pas pu|no pudo ser|не может быть доставлено|konnte nicht|nicht zugestellt|非 ?送信|送信できませんでした|送信に失敗|配信でき"
+    r"|user(?:'s)? (?:unknown|mailbox|account)|unknown user|no such user|mailbox (?:full|unavailable"
+    r"|exceed|is full|quota)"
+    r"|returned (?:to sender|because|mail)|has been returned|trouble delivering"
+    r"|was (?:automatically )?rejected|failed addresses"
+    r"|invalid (?:user|final delivery|recipient|address)|error (?:occurred|delivering|while)"
+    r"|an error was detected|message contained one or more recipient"
+    r"|transcript of session|message (?:was )?not (?:been )?delivered|has not been delivered"
+    r"|failure reasons|may not exist"
+    r"|automatically generated delivery status|intended recipient|reporting-mta:|final-recipient:"
+    r"|duplicated message-id"
+    r"|n'a pas pu|no pudo ser|не может быть доставлено|konnte nicht|nicht zugestellt|非 ?送信|送信できませんでした"
+    r"|送信に失敗|配信でき"
     r"|无法(?:发送|投递|送达)|無法(?:傳送|投遞|送達)|投递失败|退回|被退",
     re.IGNORECASE,
 )
 _DELAY = re.compile(
-    r"\bdelay(?:ed)?\b|warning message only|advisory-only|has been postponed|will (?:continue|keep|be retried|try|retry)"
-    r"|(?:attempts|delivery) will (?:continue|be)|not yet been delivered|still (?:trying|being)|could not send mail for past|temporar(?:y|ily) (?:delay|defer)"
+    r"\bdelay(?:ed)?\b|warning message only|advisory-only|has been postponed|will (?:continue|keep"
+    r"|be retried|try|retry)"
+    r"|(?:attempts|delivery) will (?:continue|be)|not yet been delivered|still (?:trying|being)"
+    r"|could not send mail for past|temporar(?:y|ily) (?:delay|defer)"
     r"|you do not need to resend",
     re.IGNORECASE,
 )
 _FINAL = re.compile(
-    r"permanent(?:ly)?\b.{0,20}(?:error|fail)|failed permanently|giving up|given up|no further (?:delivery )?attempts",
+    r"permanent(?:ly)?\b.{0,20}(?:error|fail)|failed permanently|giving up|given up"
+    r"|no further (?:delivery )?attempts",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"(?:final-recipient|original-recipient|recipients?(?: address)?|error-for|generated (?:from|by)|failed (?:address|recipient)|undeliverable to"
-    r"|delivery (?:to|of email to)|addressed to email address|intended recipient|rejected recipient|unable to deliver (?:the )?(?:message|mail|email)? ?to|permanent errors"
-    r"|mail to|message to|delivering your mail to|problem(?:s)? (?:with|delivering to)|did not reach the following recipient|sent to)"
+    r"(?:final-recipient|original-recipient|recipients?(?: address)?|error-for|generated (?:from|by)"
+    r"|failed (?:address|recipient)|undeliverable to"
+    r"|delivery (?:to|of email to)|addressed to email address|intended recipient|rejected recipient"
+    r"|unable to deliver (?:the )?(?:message|mail|email)? ?to|permanent errors"
+    r"|mail to|message to|delivering your mail to|problem(?:s)? (?:with|delivering to)"
+    r"|did not reach the following recipient|sent to)"
     r"[^@\n]{0,24}$",
     re.IGNORECASE,
 )
 _NOT_ONE = re.compile(
-    r"(?:mail from|envelope-from|contact|write to|e-?mail us|support(?: at)?|notify|sender|reply[- ]to|return-path|mailto:|[?=/]|orig_?from|message-id|in-reply-to"
-    r"|references|from[^@\n]{0,12}|(?<![a-z])id|help(?:desk)? at|hello|dear|hi|hallo|bonjour|hola|list address)[\s:=<\[(\"']{0,6}$",
+    r"(?:mail from|envelope-from|contact|write to|e-?mail us|support(?: at)?|notify|sender|reply[- ]to"
+    r"|return-path|mailto:|[?=/]|orig_?from|message-id|in-reply-to"
+    r"|references|from[^@\n]{0,12}|(?<![a-z])id|help(?:desk)? at|hello|dear|hi|hallo|bonjour|hola"
+    r"|list address)[\s:=<\[(\"']{0,6}$",
     re.IGNORECASE,
 )
 _HEADER_LINE = re.compile(
@@ -78,6 +101,7 @@ _HEADER_LINE = re.compile(
 _TO_LINE = re.compile(r"\s{0,8}to\s{0,3}:", re.IGNORECASE)
 _REPLY_CODE = re.compile(r"(?<![\d.])([245]\d\d)(?:[ -]|: )")
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_RCPT = re.compile(r"rcpt to\s?:", re.IGNORECASE)
 _STOP = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "noreply@", "no-reply@")
 
 
@@ -125,8 +149,11 @@ def tells_of_delay(text: str) -> bool:
     return bool(_DELAY.search(report)) and not _FINAL.search(report)
 
 
-def recipients(text: str, *, exclude: Collection[str], delayed: bool) -> list[FailedRecipient]:
-    """The addresses that the report says were not reached. `exclude` are those of the report's own header."""
+def recipients(text: str, *, exclude: Collection[str], delayed: bool, clear: bool = False) -> list[FailedRecipient]:
+    """The addresses that the report says were not reached. `exclude` are those of the report's own header.
+
+    With `clear` only those count that stand on a line of their own or behind a label.
+    """
     lines = [line[:_LINE] for line in head(text).split("\n")[:_LINES]]
     ranked: list[tuple[int, int, str]] = []
     for number, line in enumerate(lines):
@@ -136,12 +163,14 @@ def recipients(text: str, *, exclude: Collection[str], delayed: bool) -> list[Fa
             address = match[0].strip("'.`")
             # X.400 addresses carry ours as one of their attributes: `dda:SMTP=joe@example.com`.
             address = address[5:] if address[:5].lower() == "smtp=" else address
-            rank = _rank(line, match.start(), match.end(), address, exclude)
+            rank = 0 if "..." in address else _rank(line, match.start(), match.end(), address, exclude)
             if rank:
                 ranked.append((rank, number, address))
     if not ranked:
         return []
     best = max(rank for rank, _, _ in ranked)
+    if clear and best < 4:
+        return []
     chosen = [(number, address) for rank, number, address in ranked if rank == best]
     found: dict[str, FailedRecipient] = {}
     for at, (number, address) in enumerate(chosen):
@@ -168,10 +197,10 @@ def _rank(line: str, start: int, end: int, address: str, exclude: Collection[str
         rank = 4
     elif not lead:
         rank = 5
-    elif lead.endswith(":") or re.fullmatch(r"[^@]{1,80}:[\s<\"'\[]{0,4}", before):
-        rank = 4 if not after.strip(" \t>.\"')]") else 3
-    elif _REPLY_CODE.search(before) or re.search(r"rcpt to\s?:", before, re.IGNORECASE):
+    elif _REPLY_CODE.search(before) or _RCPT.search(before):
         rank = 3
+    elif lead.endswith(":"):
+        rank = 4 if not after.strip(" \t>.\"')]") else 3
     else:
         rank = 2
     if known:

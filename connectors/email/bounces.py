@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from connectors.email import bounce_text, headers, mime
+from connectors.email.addresses import addresses
 from connectors.email.headers import Headers
 from helpdesk.channels import Bounce, FailedRecipient
 
@@ -29,12 +30,24 @@ _DAEMON_NAME = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"undeliver(?:able|ed)|deliver(?:y|ing)\b.{0,40}\b(?:fail|problem|error|warning|delay|status|notification|unsuccess)"
-    r"|fail(?:ure|ed)?\b.{0,30}\b(?:deliver|notice|mail)|(?:mail|message|delivery|processing).{0,20}\b(?:fail|error|reject|return)"
-    r"|return(?:ed|ing)\b.{0,20}\b(?:mail|message|sender|to sender)|non[- ]?deliver|non[- ]remis|not\b.{0,12}\bdelivered"
+    r"undeliver(?:able|ed)|deliver(?:y|ing)\b.{0,40}\b(?:fail|problem|error|warning|delay|status"
+    r"|notification|unsuccess)"
+    r"|fail(?:ure|ed)?\b.{0,30}\b(?:deliver|notice|mail)|(?:mail|message|delivery"
+    r"|processing).{0,20}\b(?:fail|error|reject|return)"
+    r"|return(?:ed|ing)\b.{0,20}\b(?:mail|message|sender|to sender)|non[- ]?deliver|non[- ]remis"
+    r"|not\b.{0,12}\bdelivered"
     r"|could not (?:be deliver|send)|user unknown|couldn'?t be delivered|error sending|loop alert|mail ?system ?error"
     r"|unzustellbar|nicht zugestellt|non remis|échec|no se (?:ha )?p(?:udo|uede) entregar|mancato recapito"
-    r"|не доставлено|недоставлен|退信|投递失败|传输失败|发送失败|無法傳遞|无法传递|送信(?:できません|エラー)|配信(?:不能|エラー)|未送達",
+    r"|не доставлено|недоставлен|退信|投递失败|传输失败|发送失败|無法傳遞|无法传递"
+    r"|送信(?:できません|エラー)|配信(?:不能|エラー)|未送達",
+    re.IGNORECASE,
+)
+_MAIL_SUBJECT = re.compile(
+    r"undeliver(?:able|ed)|deliver(?:y|ing)\b.{0,40}\b(?:fail|problem|error|warning|delay|status"
+    r"|notification)|failure notice"
+    r"|mail.{0,20}\b(?:fail|reject|return)|return(?:ed|ing)\b.{0,20}\b(?:mail|to sender)|non[- ]?deliver"
+    r"|not be delivered"
+    r"|loop alert|mail ?system ?error|unzustellbar|退信|无法传递|無法傳遞|未送達|配信不能|不达",
     re.IGNORECASE,
 )
 _ANSWERED = re.compile(r"\s*(?:re|aw|sv|antw|rif|fwd?|wg|tr|回复|回覆|答复|转发|轉寄)\s*[:：]", re.IGNORECASE)
@@ -49,7 +62,7 @@ _ID_FIELD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says: `failed` has the failed and delayed recipients, `delivered` is set when it tells of success."""
+    """What a report says: `failed` are the failed and delayed recipients, `delivered` is set if any was served."""
 
     failed: tuple[FailedRecipient, ...] = ()
     delivered: bool = False
@@ -90,12 +103,16 @@ def _looks_like_one(root: mime.Part, text: str, *, null_sender: bool) -> bool:
     if _is_delivery_report(root) or "x-failed-recipients" in fields:
         return True
     from_system = _from_system(fields, null_sender=null_sender)
-    subject = fields.text("subject")
-    about = bool(_SUBJECT.search(subject[:300])) and not _ANSWERED.match(subject)
-    if not from_system and not about:
-        return False
-    said = bounce_text.opens_like_a_bounce(text)
-    return (from_system and about) or said
+    subject = fields.text("subject")[:300]
+    if from_system:
+        return bool(_SUBJECT.search(subject)) or bounce_text.opens_like_a_bounce(text)
+    # Anyone may write under such a subject, of a transfer that failed: only a report names a mailbox in its way.
+    return (
+        bool(_MAIL_SUBJECT.search(subject))
+        and not _ANSWERED.match(subject)
+        and bounce_text.opens_like_a_bounce(text)
+        and bool(bounce_text.recipients(text, exclude=(), delayed=False, clear=True))
+    )
 
 
 def _from_system(fields: Headers, *, null_sender: bool) -> bool:
@@ -172,11 +189,10 @@ def _recipient(group: Headers) -> FailedRecipient | bool | None:
     for name in ("original-recipient", "final-recipient", "x-actual-recipient"):
         given = group.plain(name).rpartition(";")[2].strip()
         # Mail systems write the mailbox in angle brackets, or a name beside it, where the RFC has the bare address.
-        boxes = [each.address for each in headers.addresses(given) if "@" in each.address]
+        boxes = [each.address for each in addresses(given) if "@" in each.address and "..." not in each.address]
         if boxes:
             address = boxes[0]
             break
-        address = address or (given if "@" not in given else "")
     if not address and "action" not in group:
         return None
     action = group.plain("action").lower().split(None, 1)[0].strip(";,.") if group.plain("action") else ""
@@ -185,7 +201,7 @@ def _recipient(group: Headers) -> FailedRecipient | bool | None:
     status = match[1] if match else ""
     if action in ("delivered", "relayed", "expanded") or (not action and status.startswith("2")):
         return True
-    if "@" not in address:
+    if not address:
         return None
     permanent = action in _ACTIONS_FAILED or (action not in _ACTIONS_DELAYED and not status.startswith("4"))
     detail = _STATUS.search(diagnostic)

@@ -1,34 +1,23 @@
-"""Header fields: unfolded, decoded once, and taken apart (RFC 5322, 2047, 2231, 6532).
+"""Header fields: kept raw, and taken apart when asked for (RFC 5322, 2045, 2231).
 
-Raw values are bytes. Everything here is linear in the length of a value and never raises: what cannot be understood is
-shown as it stands.
+Everything here is linear in the length of a value and never raises: what cannot be understood is shown as it stands.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from connectors.email import charsets
+from connectors.email.addresses import MAX_ADDRESSES, Mailbox, addresses
+from connectors.email.words import clean, decode_words, eight_bit, unfolded
 
-MAX_VALUE = 64_000
-"""Bytes of one header value that are looked at; nobody writes 64 kB of recipients by hand."""
-MAX_ADDRESSES = 500
+MAX_ID = 1_000
 MAX_IDS = 200
 
-_WORD = re.compile(r"=\?([^?\s=]{1,40})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)\?=")
-_FOLD = re.compile(rb"\r?\n[ \t]*|\r|\n")
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
-_HEX = re.compile(r"=([0-9A-Fa-f]{2})")
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|\s+|[()<>,;:]|[^\s"()<>,;:]+', re.DOTALL)
-_PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
-_ID = re.compile(r"<\s*([^<>\s]{1,800}(?:\s[^<>\s@]{0,200}@[^<>\s]{1,200})?)\s*>")
-_BARE_ID = re.compile(r"[^<>\s\",;]{1,400}@[^<>\s\",;]{1,400}")
+_ID_END = re.compile(r"[\s,;\">]+")
 _PARAMETER = re.compile(r'([A-Za-z0-9_.!#$%&+^`{|}~*-]{1,80})\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)', re.DOTALL)
 _TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+-]{1,100})")
 _SECTION = re.compile(r"(.+?)\*(\d{1,3})(\*?)\Z")
@@ -41,23 +30,16 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
 _ZONES: Final = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9}
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """One address of a list. `address` is empty where only a name was written; `group` where it stood in a group."""
-
-    name: str
-    address: str
-    group: str = ""
-
-
 class Headers:
-    """The fields of one message or part, in order, names in lower case, values raw."""
+    """The fields of a message or part, in order, names in lower case, values raw. What was read is remembered."""
 
-    __slots__ = ("_first", "fields")
+    __slots__ = ("_boxes", "_first", "_plain", "fields")
 
     def __init__(self, fields: Sequence[tuple[str, bytes]] = ()) -> None:
         self.fields = fields
         self._first: dict[str, bytes] = {}
+        self._plain: dict[str, str] = {}
+        self._boxes: dict[str, list[Mailbox]] = {}
         for name, value in fields:
             self._first.setdefault(name, value)
 
@@ -72,222 +54,37 @@ class Headers:
 
     def text(self, name: str) -> str:
         """The first such field, unfolded and decoded, without control characters."""
-        raw = self._first.get(name)
-        return decoded(raw) if raw else ""
+        return decode_words(self.plain(name)) if name in self._first else ""
 
     def plain(self, name: str) -> str:
         """The first such field, unfolded, encoded words left alone: for structured values."""
-        raw = self._first.get(name)
-        return unfolded(raw) if raw else ""
+        if name not in self._first:
+            return ""
+        found = self._plain.get(name)
+        if found is None:
+            found = self._plain[name] = unfolded(self._first[name])
+        return found
 
     def addresses(self, name: str) -> list[Mailbox]:
         """The mailboxes of all fields of that name."""
-        found: list[Mailbox] = []
-        for value in self.every(name):
-            found.extend(addresses(unfolded(value)))
-        return found[:MAX_ADDRESSES]
-
-
-def unfolded(raw: bytes) -> str:
-    """One line. Bytes beyond ASCII become surrogates, so that `decode_words` can still tell them from characters."""
-    raw = raw[:MAX_VALUE]
-    if b"\n" in raw or b"\r" in raw:
-        raw = _FOLD.sub(b" ", raw)
-    return raw.decode("ascii", "surrogateescape").strip()
-
-
-def decoded(raw: bytes) -> str:
-    """Unstructured text (a subject): unfolded, encoded words decoded once, no control characters."""
-    return decode_words(unfolded(raw))
-
-
-def decode_words(value: str) -> str:
-    """RFC 2047, as it is written in the wild: words inside quotes and glued to text are decoded too.
-
-    Neighbouring words of one charset are joined as bytes before they are decoded, since programs cut characters in two.
-    """
-    if "=?" not in value:
-        return _clean(_eight_bit(value))
-    out: list[str] = []
-    pending: list[bytes] = []
-    charset = ""
-    at = 0
-    for match in _WORD.finditer(value):
-        between = value[at : match.start()]
-        label = match[1].partition("*")[0].lower()
-        if pending and (between.strip() or label != charset):
-            out.append(charsets.decode(b"".join(pending), charset)[0])
-            pending.clear()
-        if between.strip() or (between and not at):
-            out.append(_eight_bit(between))
-        charset = label
-        pending.append(_word_bytes(match[2], match[3]))
-        at = match.end()
-    if pending:
-        out.append(charsets.decode(b"".join(pending), charset)[0])
-    out.append(_eight_bit(value[at:]))
-    return _clean("".join(out))
-
-
-def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text) if not text.isprintable() else text
-
-
-def _eight_bit(text: str) -> str:
-    """Raw bytes that stood in a header: UTF-8 by RFC 6532, else whatever they look like."""
-    if text.isascii():
-        return text
-    return charsets.decode(text.encode("ascii", "surrogateescape"), "utf-8")[0]
-
-
-def _word_bytes(encoding: str, text: str) -> bytes:
-    if encoding in "bB":
-        text = _NOT_BASE64.sub("", text)
-        if len(text) % 4 == 1:
-            text = text[:-1]
-        return binascii.a2b_base64(text + "=" * (-len(text) % 4))
-    raw = text.replace("_", " ").encode("ascii", "surrogateescape")
-    return binascii.a2b_qp(raw) if b"=" in raw else raw
-
-
-def addresses(value: str) -> list[Mailbox]:
-    """The mailboxes of an address list (RFC 5322 section 3.4, obsolete forms and common slips included).
-
-    `value` is unfolded, not decoded: a comma inside an encoded word separates nothing.
-    """
-    found: list[Mailbox] = []
-    phrase: list[str] = []
-    comments: list[str] = []
-    angle: list[str] | None = None
-    address = ""
-    group = ""
-    tokens = _tokens(value)
-    for token in tokens:
-        if len(found) >= MAX_ADDRESSES:
-            break
-        if token.startswith("("):
-            comments.append(token[1:].removesuffix(")"))
-        elif token == "<":
-            if address:
-                found.append(_mailbox(phrase, comments, address, group))
-                phrase, comments, address = [], [], ""
-            angle = []
-        elif token == ">":
-            if angle is not None:
-                address = _route_free("".join(angle))
-                angle = None
-        elif angle is not None and not (token in ",;" and "@" in "".join(angle[-3:])):
-            if not token.isspace():
-                angle.append(token)
-        elif token in ",;":
-            if angle is not None:
-                address, angle = _route_free("".join(angle)), None
-            if address or phrase or comments:
-                found.append(_mailbox(phrase, comments, address, group))
-            phrase, comments, address = [], [], ""
-            if token == ";":
-                group = ""
-        elif token == ":" and not address and not any("@" in each for each in phrase):
-            group = _name(phrase) or " "
-            phrase = []
-        else:
-            phrase.append(token)
-    if angle:
-        address = _route_free("".join(angle))
-    if address or phrase or comments:
-        found.append(_mailbox(phrase, comments, address, group))
-    return [each for each in found if each.name or each.address]
-
-
-def _tokens(value: str) -> Iterator[str]:
-    """Tokens, a comment as one token however deeply nested."""
-    at, end = 0, len(value)
-    while at < end:
-        match = _TOKEN.match(value, at)
-        if match is None:  # pragma: no cover - the classes of the expression cover every character
-            return
-        if match[0] != "(":
-            yield match[0]
-            at = match.end()
-            continue
-        depth, stop = 0, end
-        for mark in _PARENTHESIS.finditer(value, at):
-            depth += {"(": 1, ")": -1}.get(mark[0], 0)
-            if not depth:
-                stop = mark.end()
-                break
-        yield value[at:stop]
-        at = stop
-
-
-def _mailbox(phrase: list[str], comments: list[str], address: str, group: str) -> Mailbox:
-    if not address:
-        # "a@b", "a @ b", "joe@b (Joe)", and a list whose commas were forgotten all arrive here as one phrase.
-        words = [each for each in phrase if not each.isspace()]
-        spread = [each for each in words if "@" in each]
-        if len(spread) == 1 and len(words) == 1:
-            address, phrase = words[0], []
-        elif len(spread) == 1 and spread[0] == "@":
-            address, phrase = "".join(words), []
-        elif spread:
-            longest = max(spread, key=len)
-            address = longest
-            phrase = [each for each in phrase if each is not longest]
-        elif not phrase:
-            return Mailbox(decode_words(" ".join(comments)), "", group)
-    name = _name(phrase) or decode_words(" ".join(comments)).strip()
-    return Mailbox(name, _eight_bit(address.strip("'\"" if address.startswith("'") else "")), group)
-
-
-def _route_free(address: str) -> str:
-    """The address without the source route of RFC 822 (`@a,@b:joe@c`)."""
-    return address.rpartition(":")[2] if address.startswith("@") else address
-
-
-def _name(phrase: list[str]) -> str:
-    words = []
-    for each in phrase:
-        if each.startswith('"'):
-            each = _ESCAPED.sub(r"\1", each[1:].removesuffix('"')) if "\\" in each else each.strip('"')
-        words.append(" " if each.isspace() else each)
-    name = decode_words("".join(words).strip()).strip()
-    if len(name) > 1 and name[0] == name[-1] == "'":
-        name = name[1:-1]
-    return name
-
-
-def handle(address: str) -> str:
-    """What identifies a mailbox: the address, its domain in lower case and readable (`xn--` labels as Unicode).
-
-    Both spellings of an internationalised domain are one mailbox, so they become one handle. A label whose Unicode form
-    holds anything but letters, marks, digits and hyphens stays as it is.
-    """
-    local, at, domain = address.strip().rpartition("@")
-    if not at:
-        return address.strip()
-    domain = domain.strip(" .").lower()
-    if "xn--" in domain:
-        domain = ".".join(_readable(label) for label in domain.split("."))
-    return f"{local}@{domain}"
-
-
-def _readable(label: str) -> str:
-    if not label.startswith("xn--") or len(label) > 63:
-        return label
-    try:
-        text = label[4:].encode("ascii").decode("punycode")
-    except (UnicodeError, ValueError):
-        return label
-    fits = text.lower() == text and all(each.isalnum() or each == "-" or each.isidentifier() for each in text)
-    return text if fits and text and not text.isascii() else label
+        if name not in self._first:
+            return []
+        found = self._boxes.get(name)
+        if found is None:
+            found = []
+            for value in self.every(name):
+                found.extend(addresses(unfolded(value)))
+            self._boxes[name] = found = found[:MAX_ADDRESSES]
+        return found
 
 
 def message_ids(value: str) -> list[str]:
     """Message-IDs without their angle brackets, in order; bare ones where a program forgot the brackets."""
-    found = [match[1].replace(" ", "") for match in _ID.finditer(value)]
-    if not found and "@" in value:
-        found = _BARE_ID.findall(value)
-    return [_eight_bit(each) for each in found[:MAX_IDS]]
+    if "<" in value:
+        pieces = ["".join(piece.partition(">")[0].split()) for piece in value.split("<")[1:] if ">" in piece[:MAX_ID]]
+    else:
+        pieces = [piece for piece in _ID_END.split(value) if "@" in piece]
+    return [eight_bit(piece) for piece in pieces if 0 < len(piece) < MAX_ID][:MAX_IDS]
 
 
 def parameters(value: str) -> tuple[str, dict[str, str]]:
@@ -336,7 +133,7 @@ def _extended(sections: Mapping[int, tuple[str, bool]]) -> str:
     whole = b"".join(data)
     if not charset and b"=?" in whole:
         return decode_words(whole.decode("utf-8", "replace"))
-    return _clean(charsets.decode(whole, charset or "utf-8")[0])
+    return clean(charsets.decode(whole, charset or "utf-8")[0])
 
 
 def _unquoted(raw: bytes) -> bytes:

@@ -9,14 +9,13 @@ A limit that is passed never loses the mail: what lies beyond stays unread, and 
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
-from connectors.email import charsets
-from connectors.email.headers import Headers, message_ids, parameters, unfolded
+from connectors.email import charsets, transfer
+from connectors.email.headers import Headers, message_ids, parameters
+from connectors.email.words import unfolded
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_PARTS = 500
@@ -28,10 +27,7 @@ _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _JUNK = re.compile(rb"^(?![ \t]|[!-9;-~]{1,200}[ \t]*:)", re.MULTILINE)
 _FIELD_START = re.compile(rb"[!-9;-~]{1,200}[ \t]{0,20}:")
 _FIRST_DELIMITER = re.compile(rb"^--([^\s-][^\r\n]{0,98}|-[^\r\n]{1,98}[^\r\n-])[ \t]*\r?$", re.MULTILINE)
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
-_SHORT_BASE64 = bytes.maketrans(b"-_", b"+/")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ", re.MULTILINE)
-_TEXTS: Final = frozenset(["text/plain", "text/html"])
 
 
 @dataclass(slots=True)
@@ -68,11 +64,11 @@ class Part:
         words = self.headers.plain("content-transfer-encoding").lower().split()
         encoding = words[0].strip("\"';") if words else ""
         if encoding == "base64":
-            return _from_base64(raw)
+            return transfer.from_base64(raw)
         if encoding == "quoted-printable":
-            return _from_quoted_printable(raw)
+            return transfer.from_quoted_printable(raw)
         if encoding in ("x-uuencode", "uuencode", "x-uue", "uue") or (not encoding and _UU_BEGIN.match(raw.lstrip())):
-            return from_uuencode(raw)
+            return transfer.from_uuencode(raw)
         return raw
 
     def text(self) -> tuple[str, bool]:
@@ -95,15 +91,6 @@ class Tree:
     root: Part
     truncated: bool = False
     parts: int = 1
-
-
-@dataclass(slots=True)
-class Bodies:
-    """The leaves as RFC 8621 section 4.1.4 sorts them: what to show as text, as HTML, and what is attached."""
-
-    text: list[Part] = field(default_factory=list)
-    html: list[Part] = field(default_factory=list)
-    attachments: list[Part] = field(default_factory=list)
 
 
 def parse(data: bytes) -> Tree:
@@ -261,102 +248,3 @@ def _name(part: Part) -> None:
         part.filename = given.get("filename") or given.get("name", "")
     if not part.filename:
         part.filename = part.parameters.get("name") or part.parameters.get("filename", "")
-
-
-def bodies(root: Part) -> Bodies:
-    """Sorts the leaves (RFC 8621 section 4.1.4). Text parts come in reading order, to be joined by whoever shows them."""
-    found = Bodies()
-    _sort([root], "mixed", False, found.text, found.html, found.attachments)
-    return found
-
-
-def _sort(
-    parts: list[Part],
-    kind: str,
-    in_alternative: bool,
-    text: list[Part] | None,
-    html: list[Part] | None,
-    attached: list[Part],
-) -> None:
-    texts, htmls = len(text) if text is not None else -1, len(html) if html is not None else -1
-    for index, part in enumerate(parts):
-        if part.is_multipart:
-            below = part.content_type.partition("/")[2]
-            _sort(part.children, below, in_alternative or below == "alternative", text, html, attached)
-        elif not _is_inline(part, index, kind):
-            attached.append(part)
-        elif kind == "alternative":
-            target = {"text/plain": text, "text/html": html}.get(part.content_type, attached)
-            if target is not None:
-                target.append(part)
-        else:
-            if in_alternative:
-                html = None if part.content_type == "text/plain" else html
-                text = None if part.content_type == "text/html" else text
-            for target in (text, html):
-                if target is not None:
-                    target.append(part)
-            if part.is_media and (text is None or html is None):
-                attached.append(part)
-    if kind == "alternative" and text is not None and html is not None:
-        if texts == len(text) and htmls != len(html):
-            text.extend(html[htmls:])
-        elif htmls == len(html) and texts != len(text):
-            html.extend(text[texts:])
-
-
-def _is_inline(part: Part, index: int, kind: str) -> bool:
-    return (
-        part.disposition != "attachment"
-        and (part.content_type in _TEXTS or part.is_media)
-        and (index == 0 or (kind != "related" and (part.is_media or not part.filename)))
-    )
-
-
-def _from_base64(raw: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(raw) if raw.find(b"=", 0, len(raw) - 8) < 0 else _from_pieces(raw)
-    except binascii.Error:
-        return _from_pieces(raw)
-
-
-def _from_pieces(raw: bytes) -> bytes:
-    """Base64 with padding in the middle (blocks joined by a careless program), without padding, or cut off."""
-    out = []
-    for piece in _NOT_BASE64.sub(b"", raw.translate(_SHORT_BASE64)).split(b"="):
-        if len(piece) % 4 == 1:
-            piece = piece[:-1]
-        if piece:
-            out.append(binascii.a2b_base64(piece + b"=" * (-len(piece) % 4)))
-    return b"".join(out)
-
-
-def _from_quoted_printable(raw: bytes) -> bytes:
-    if b" \n" in raw or b" \r\n" in raw or b"\t\n" in raw or b"\t\r\n" in raw:
-        # White space at the end of a line was added on the way (RFC 2045 section 6.7, rule 3).
-        raw = b"\n".join([line.rstrip(b" \t\r") for line in raw.split(b"\n")])
-    return binascii.a2b_qp(raw)
-
-
-def from_uuencode(raw: bytes) -> bytes:
-    """The content between `begin` and `end`; lines that cannot be decoded are left out."""
-    out = []
-    started = False
-    for line in raw.split(b"\n"):
-        line = line.rstrip(b"\r")
-        if not started:
-            started = line.startswith(b"begin ")
-            continue
-        if line == b"end":
-            break
-        if not line:
-            continue
-        try:
-            out.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            # Some encoders count the padding wrongly: take as many characters as the length byte says.
-            try:
-                out.append(binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3]))
-            except binascii.Error:
-                continue
-    return b"".join(out)

@@ -66,10 +66,12 @@ def _ids(mail: Any) -> list[str]:
     """From the copied header first: the service's own id is not what we sent."""
     if not isinstance(mail, dict):
         return []
-    found = []
-    for each in mail.get("headers") or []:
-        if isinstance(each, dict) and str(each.get("name", "")).lower() == "message-id":
-            found.append(str(each.get("value", "")))
+    listed = mail.get("headers")
+    found = [
+        str(each.get("value", ""))
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, dict) and str(each.get("name", "")).lower() == "message-id"
+    ]
     common = mail.get("commonHeaders")
     if isinstance(common, dict):
         found.append(str(common.get("messageId", "")))

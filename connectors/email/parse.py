@@ -14,15 +14,16 @@ from hashlib import sha256
 from typing import Any
 
 from connectors.email import authentication, automatic, body, bounces, headers, mime, notifications, quotes
+from connectors.email.addresses import Mailbox, addresses, handle
 from connectors.email.forwards import unwrap_forward, unwrap_forward_html
-from connectors.email.headers import Headers, Mailbox, handle
+from connectors.email.headers import Headers
 from helpdesk.channels import Address, Authentication, Automatic, Bounce, InboundMessage, RawInbound, Unreadable
 
 MAX_TOKENS = 50
 MAX_ID = 900
 MAX_SUBJECT = 2_000
 
-_TOKEN = "([a-z0-9]{36})"  # noqa: S105 - the shape of one, not one
+_SHAPE = "([a-z0-9]{36})"
 _NOTIFIED = {
     "bounce": Automatic.BOUNCE,
     "complaint": Automatic.FEEDBACK,
@@ -72,7 +73,7 @@ def parse(raw: RawInbound, config: Mapping[str, Any]) -> InboundMessage:
         to=_people(fields.addresses("to")),
         cc=_people(fields.addresses("cc")),
         reply_to=reply_to,
-        tokens=tuple(_tokens(fields, raw.hints, str(config.get("reply_address") or ""), [*in_reply_to, *reversed(references)])),
+        tokens=_tokens(fields, raw.hints, str(config.get("reply_address") or ""), [*in_reply_to, *references[::-1]]),
         in_reply_to=in_reply_to[0] if in_reply_to else "",
         references=tuple(references),
         attachments=tuple(read.attachments),
@@ -80,14 +81,15 @@ def parse(raw: RawInbound, config: Mapping[str, Any]) -> InboundMessage:
         bounce=bounce,
         authentication=_authentication(fields, raw.hints, config, sender, suspect),
         suspect=suspect,
+        notes=tuple(read.notes),
     )  # fmt: skip
-    return replace(_unforwarded(message, read, config), notes=tuple(read.notes))
+    return _unforwarded(message, read, config)
 
 
 def _sender(fields: Headers) -> tuple[Address, tuple[str, ...]]:
     """The one author, and the words for what is wrong with the From lines."""
     lines = fields.every("from")
-    found = [each for line in lines for each in headers.addresses(headers.unfolded(line))]
+    found = fields.addresses("from")
     suspect = []
     if len(lines) > 1 or len([each for each in found if each.address]) > 1:
         suspect.append("several_from")
@@ -124,8 +126,8 @@ def _nature(
         return Automatic.FEEDBACK, complaint
     told = notifications.read(text)
     if told is not None:
-        kind = _NOTIFIED[told.kind]
-        return kind, None if kind is Automatic.DELIVERY_NOTICE else Bounce(told.recipients, told.ids)
+        named = _NOTIFIED[told.kind]
+        return named, None if named is Automatic.DELIVERY_NOTICE else Bounce(told.recipients, told.ids)
     report = bounces.status_report(tree.root)
     kind = automatic.classify(
         tree.root,
@@ -152,12 +154,12 @@ def _separate(read: body.Body) -> quotes.Separated:
 
 def _tokens(
     fields: Headers, hints: Mapping[str, Any], reply_address: str, ids: Iterable[str]
-) -> Iterator[tuple[str, str]]:
+) -> tuple[tuple[str, str], ...]:
     """Candidates, unverified, the best first: the address that was written to, then the mail that was answered."""
     found: dict[tuple[str, str], None] = {}
     if "{token}" in reply_address:
         before, _, after = reply_address.lower().partition("{token}")
-        pattern = re.compile(re.escape(before) + _TOKEN + re.escape(after))
+        pattern = re.compile(re.escape(before) + _SHAPE + re.escape(after))
         for address in _recipients(fields, hints):
             match = pattern.fullmatch(address.lower())
             if match is not None:
@@ -166,7 +168,7 @@ def _tokens(
         match = _OWN_ID.match(each)
         if match is not None:
             found[("message_id", match[1].lower())] = None
-    return iter(list(found)[:MAX_TOKENS])
+    return tuple(found)[:MAX_TOKENS]
 
 
 def _recipients(fields: Headers, hints: Mapping[str, Any]) -> Iterator[str]:
@@ -220,7 +222,6 @@ def _unforwarded(message: InboundMessage, read: body.Body, config: Mapping[str, 
     author, text = original
     if author.handle.lower() == own:
         return message
-    read.note("forwarded_by_trusted")
     separated = quotes.separate(text)
     return replace(
         message,
@@ -229,6 +230,7 @@ def _unforwarded(message: InboundMessage, read: body.Body, config: Mapping[str, 
         signature=separated.signature,
         quoted=separated.quoted,
         authentication=Authentication.NONE,
+        notes=(*message.notes, "forwarded_by_trusted"),
     )
 
 
@@ -239,5 +241,5 @@ def _original(read: body.Body) -> tuple[Address, str] | None:
         found = unwrap_forward_html(read.html)
     if found is None:
         return None
-    boxes = [each for each in headers.addresses(found.sender[:1_000]) if "@" in each.address]
+    boxes = [each for each in addresses(found.sender[:1_000]) if "@" in each.address]
     return (_person(boxes[0]), found.body) if len(boxes) == 1 else None

@@ -9,6 +9,7 @@ from typing import Any
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_FILES = 100
+MAX_ATTRIBUTES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def is_tnef(content_type: str, filename: str) -> bool:
 
 def unpack(data: bytes) -> Contents | None:
     """The contents, or None if this cannot be read. The RTF body is left alone: unpacking it has no bound."""
-    if len(data) > MAX_BYTES or not data.startswith(b"\x78\x9f\x3e\x22"):
+    if len(data) > MAX_BYTES or not _is_sound(data):
         return None
     try:
         parsed: Any = importlib.import_module("tnefparse").TNEF(data, do_checksum=False)
@@ -36,6 +37,23 @@ def unpack(data: bytes) -> Contents | None:
         return Contents(_text(parsed.body), _text(parsed.htmlbody), files[:MAX_FILES])
     except Exception:  # the library indexes into hostile bytes and raises whatever comes of it
         return None
+
+
+def _is_sound(data: bytes) -> bool:
+    """Whether the outer structure holds: signature and key, then level, id, length, content, checksum per attribute.
+
+    The library steps through anything, one byte at a time if need be: 2.8 s for 1 MB of zeros.
+    """
+    if not data.startswith(b"\x78\x9f\x3e\x22"):
+        return False
+    at = 6
+    for _ in range(MAX_ATTRIBUTES):
+        if at >= len(data) - 10:
+            return True
+        if data[at] not in (1, 2):
+            return False
+        at += 9 + int.from_bytes(data[at + 5 : at + 9], "little") + 2
+    return False
 
 
 def _text(value: object) -> str:
