@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,11 +42,11 @@ async def backfill(
                 await host.accept([], cursor=place.cursor())
         elif place.uidvalidity != box.uidvalidity or place.uid < place.rescan_to:
             raise TemporaryFailure("The server has renumbered the mailbox, and it is being read anew: try again later")
-        wanted = await _wanted(session, host, place, since)
+        fetcher = Fetcher(session, {})
+        wanted = await _wanted(session, fetcher, host, place, since)
         tell(0, len(wanted))
         if dry_run:
             return len(wanted)
-        fetcher = Fetcher(session, Counter())
         done = 0
         for batch in fetcher.batches(wanted):
             items = await unknown(host, await fetcher.fetch(batch, place.prefix))
@@ -57,7 +56,9 @@ async def backfill(
         return len(wanted)
 
 
-async def _wanted(session: Session, host: Host, place: Place, since: datetime | None) -> list[Described]:
+async def _wanted(
+    session: Session, fetcher: Fetcher, host: Host, place: Place, since: datetime | None
+) -> list[Described]:
     criteria = []
     if since is not None:
         # SEARCH compares dates without times and zones (RFC 3501 section 6.4.4): a day early, then exactly.
@@ -67,5 +68,5 @@ async def _wanted(session: Session, host: Host, place: Place, since: datetime | 
     uids = [uid for uid in await session.uids(1, *criteria) if uid <= place.uid and f"{place.prefix}{uid}" not in known]
     found: list[Described] = []
     for at in range(0, len(uids), DESCRIBE_AT_ONCE):
-        found += await session.describe(uids[at : at + DESCRIBE_AT_ONCE])
+        found += await fetcher.describe(uids[at : at + DESCRIBE_AT_ONCE])
     return [one for one in found if since is None or one.received_at >= since]

@@ -24,7 +24,6 @@ import asyncio
 import hashlib
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -153,14 +152,14 @@ class _Reader:
         self._config = config
         self._host = host
         self._mailbox = mailbox_name(config)
-        self._refusals: Counter[int] = Counter()
+        self._refused: dict[int, float] = {}
         self._reconciled_at: float | None = None
         self.well = False
 
     async def follow(self, session: Session) -> None:
         """Read to the end, wait, and read on, for as long as the connection lives. Only ever ends by raising."""
         place = await self._begin(session)
-        fetcher = Fetcher(session, self._refusals)
+        fetcher = Fetcher(session, self._refused)
         while True:
             if self._reconciled_at is None or time.monotonic() - self._reconciled_at >= RECONCILE_SECONDS:
                 await self._reconcile(session, fetcher, place)
@@ -179,14 +178,14 @@ class _Reader:
             _log.info("imap.started", inbox_id=str(self._host.inbox_id), left_out=box.exists)
         elif place.uidvalidity != box.uidvalidity:
             _log.warning("imap.renumbered", inbox_id=str(self._host.inbox_id), count=box.exists)
-            self._refusals.clear()
+            self._refused.clear()
             place = place.renumbered(box)
         return place
 
     async def _read(self, session: Session, fetcher: Fetcher, place: Place) -> Place:
         uids = await session.uids(place.uid + 1)
         for at in range(0, len(uids), DESCRIBE_AT_ONCE):
-            described = await session.describe(uids[at : at + DESCRIBE_AT_ONCE])
+            described = await fetcher.describe(uids[at : at + DESCRIBE_AT_ONCE])
             for batch in fetcher.batches(_split(described, place.rescan_to)):
                 items = await fetcher.fetch(batch, place.prefix)
                 uid, dates = batch[-1].uid, [d.received_at for d in batch]
@@ -220,7 +219,7 @@ class _Reader:
             return
         _log.warning("imap.hole", inbox_id=str(self._host.inbox_id), count=len(holes), checked=len(there))
         for at in range(0, len(holes), DESCRIBE_AT_ONCE):
-            for batch in fetcher.batches(await session.describe(holes[at : at + DESCRIBE_AT_ONCE])):
+            for batch in fetcher.batches(await fetcher.describe(holes[at : at + DESCRIBE_AT_ONCE])):
                 await self._store(session, await fetcher.fetch(batch, place.prefix), None)
 
 

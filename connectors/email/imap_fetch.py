@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,25 +18,44 @@ BATCH_BYTES = 4 * 1024 * 1024
 PIECE = 1024 * 1024
 MAX_MESSAGE = 50 * 1024 * 1024
 MAX_HEADER = PIECE
-PATIENCE = 3
-"""How often a server may refuse one message before an entry without its text takes its place."""
+PATIENCE_SECONDS = 300.0
+"""For how long a server may refuse one message before an entry without its text takes its place.
+
+The others wait behind it meanwhile, and the entry is final: long enough for a server that is only out of sorts, short
+enough for a promise of 24 hours.
+"""
 
 _log = structlog.get_logger(__name__)
 
 
-class Fetcher:
-    """Bodies of one selected mailbox. `refusals` counts per UID, over connections, how often FETCH was answered NO."""
+class _LeftOut(TemporaryFailure):
+    def __init__(self, uids: Iterable[int]) -> None:
+        super().__init__("The server leaves out messages that it has")
+        self.uids = tuple(uids)
 
-    def __init__(self, session: Session, refusals: Counter[int]) -> None:
+
+class Fetcher:
+    """Bodies of one selected mailbox. `refused` outlives connections: UID → monotonic time of the first refusal."""
+
+    def __init__(self, session: Session, refused: dict[int, float]) -> None:
         self._session = session
-        self._refusals = refusals
+        self._refused = refused
+
+    async def describe(self, uids: Sequence[int]) -> list[Described]:
+        """What SEARCH found, described. Only what is gone is left out, not what the server forgot to describe."""
+        described = await self._session.describe(uids)
+        missing = sorted(set(uids) - {one.uid for one in described})
+        if missing and (kept := await self._session.present(missing)):
+            described += [Described(uid, 0, clock.now()) for uid in kept]
+            described.sort(key=lambda one: one.uid)
+        return described
 
     def batches(self, described: Iterable[Described | None]) -> Iterator[list[Described]]:
         """Ascending, at most BATCH_MESSAGES and BATCH_BYTES each, big and refused ones alone. None ends a batch."""
         batch: list[Described] = []
         total = 0
         for one in described:
-            alone = one is not None and (one.size > PIECE or self._refusals[one.uid] > 0)
+            alone = one is not None and (one.size > PIECE or one.uid in self._refused)
             full = one is None or alone or len(batch) >= BATCH_MESSAGES or total + one.size > BATCH_BYTES
             if full and batch:
                 yield batch
@@ -55,8 +74,8 @@ class Fetcher:
         """The messages of one batch; those that another client expunged meanwhile are left out.
 
         Raises TemporaryFailure when the server refuses, and Unreachable. Refused messages come alone the next time, so
-        that one that the server itself cannot read does not hold up the others, and after PATIENCE times an entry with
-        the header, or with nothing, stands for it (`hints["unfetchable"]`).
+        that one that the server itself cannot read does not hold up the others, and after PATIENCE_SECONDS an entry
+        with the header, or with nothing, stands for it (`hints["unfetchable"]`).
         """
         uids = [one.uid for one in batch]
         try:
@@ -67,23 +86,27 @@ class Fetcher:
             missing = [uid for uid in uids if uid not in bodies]
             if missing and (kept := await self._session.present(missing)):
                 # Not expunged, and yet not sent: only some servers say NO to that.
-                self._refusals.update(kept)
-                if len(uids) > 1 or self._refusals[uids[0]] < PATIENCE:
-                    raise TemporaryFailure("The server leaves out messages that it has")
-                bodies, hints = await self._placeholder(uids[0])
-        except Refused:
-            self._refusals.update(uids)
-            if len(uids) > 1 or self._refusals[uids[0]] < PATIENCE:
+                raise _LeftOut(kept)
+        except (Refused, _LeftOut) as error:
+            if isinstance(error, Refused) and error.passing:
+                raise
+            self._remember(error.uids if isinstance(error, _LeftOut) else uids)
+            if len(uids) > 1 or time.monotonic() < self._refused[uids[0]] + PATIENCE_SECONDS:
                 raise
             bodies, hints = await self._placeholder(uids[0])
         for uid in uids:
-            self._refusals.pop(uid, None)
+            self._refused.pop(uid, None)
         now = clock.now()
         return [
             RawInbound(f"{prefix}{one.uid}", bodies[one.uid], min(one.received_at, now), hints)
             for one in batch
             if one.uid in bodies
         ]
+
+    def _remember(self, uids: Iterable[int]) -> None:
+        now = time.monotonic()
+        for uid in uids:
+            self._refused.setdefault(uid, now)
 
     async def _big(self, one: Described) -> tuple[dict[int, bytes], dict[str, Any]]:
         """A message in pieces: whole ones keep the event loop for as long as they take to be put together.

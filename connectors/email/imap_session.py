@@ -29,18 +29,19 @@ from connectors.email.imap_wire import (
     sequence_set,
 )
 from connectors.email.oauth import TokenSource
-from helpdesk import net
+from helpdesk import clock, net
 from helpdesk.channels import AuthenticationFailed, ChannelError, Misconfigured, TemporaryFailure, Unreachable
 
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 30.0
 """How long a server may say nothing while it owes an answer."""
+GLANCE_SECONDS = 5.0
 COMMAND_SECONDS = 600.0
 """How long an answer may take in all, however steadily it drips."""
 FAREWELL_SECONDS = 1.5
 
 _CODE = re.compile(rb"\[([A-Z-]+)[ \]]")
-_PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "CONTACTADMIN"})
+_PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "OVERQUOTA"})
 _TOO_MANY = re.compile(rb"too many (?:simultaneous )?connections|maximum number of connections", re.IGNORECASE)
 
 
@@ -52,6 +53,11 @@ class Refused(TemporaryFailure):
     def __init__(self, command: str, word: str) -> None:
         super().__init__(f"The server refused {command}" + (f" ({word})" if word else ""))
         self.word = word
+
+    @property
+    def passing(self) -> bool:
+        """The server says itself that this will not last."""
+        return self.word in _PASSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +80,19 @@ class Session:
     async def _ask(self, command: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
         task = asyncio.ensure_future(command)
         wire, started = self._wire, self._loop.time()
+        sent_at, unsent = started, 0
         try:
             while not task.done():
-                until = min(max(started, wire.heard_at) + SILENCE_SECONDS, started + COMMAND_SECONDS)
-                if (left := until - self._loop.time()) <= 0:
+                now = self._loop.time()
+                if wire.unsent < unsent:  # nothing to hear while a big APPEND is on its way out
+                    sent_at = now
+                unsent = wire.unsent
+                left = min(max(sent_at, wire.heard_at) + SILENCE_SECONDS, started + COMMAND_SECONDS) - now
+                if left <= 0:
                     raise Unreachable("The server stopped answering")
-                await asyncio.wait({task, wire.lost}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {task, wire.lost}, timeout=min(left, GLANCE_SECONDS), return_when=asyncio.FIRST_COMPLETED
+                )
                 if wire.lost.done() and not task.done():
                     raise Unreachable("The server closed the connection")
             return task.result()
@@ -150,7 +163,7 @@ class Session:
         try:
             lines = await self._do("SELECT", self._wire.select(mailbox_argument(mailbox)))
         except Refused as error:
-            if error.word in _PASSING:
+            if error.passing:
                 raise
             raise Misconfigured("The mailbox does not exist, or this login may not open it") from None
         text = b"\n".join(lines)
@@ -183,7 +196,9 @@ class Session:
         """Size and INTERNALDATE, ascending. Messages that are gone by now are not in it."""
         lines = await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")
         wanted = set(uids)
-        found = {described.uid: described for described in parse_descriptions(lines) if described.uid in wanted}
+        found = {
+            described.uid: described for described in parse_descriptions(lines, clock.now()) if described.uid in wanted
+        }
         return [found[uid] for uid in sorted(found)]
 
     async def bodies(self, uids: Sequence[int], section: str = "") -> dict[int, bytes]:
@@ -207,7 +222,7 @@ class Session:
         try:
             await self._do("APPEND", self._wire.append(body, mailbox_argument(mailbox), r"\Seen", at))
         except Refused as error:
-            if error.word in _PASSING:
+            if error.passing:
                 raise
             raise Misconfigured("The mailbox for sent mail does not exist, or takes no copies") from None
 

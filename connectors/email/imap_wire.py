@@ -13,7 +13,6 @@ import base64
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
@@ -163,6 +162,11 @@ class Wire(IMAP4ClientProtocol):
         if not self.lost.done():
             self.lost.set_result(why)
 
+    @property
+    def unsent(self) -> int:
+        """Octets that were written and have not left yet."""
+        return self._line_out.get_write_buffer_size() if self._line_out is not None else 0
+
     def abort(self, why: str = "aborted") -> None:
         self._end(why)
         if self._line_out is not None:
@@ -239,24 +243,26 @@ def _responses(lines: Sequence[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
         text, literals = b"", []
 
 
-def parse_descriptions(lines: Sequence[bytes]) -> Iterator[Described]:
-    """Answers to `UID FETCH ... (UID RFC822.SIZE INTERNALDATE)`; flag changes told in between are passed over."""
+def parse_descriptions(lines: Sequence[bytes], now: datetime) -> Iterator[Described]:
+    """Answers to `UID FETCH ... (UID RFC822.SIZE INTERNALDATE)`; flag changes told in between are passed over.
+
+    A date that is none, or is missing, counts as `now`: better a clock that starts late than one that starts in 1970.
+    """
     for text, _ in _responses(lines):
         uid, size, date = _UID.search(text), _SIZE.search(text), _DATE.search(text)
-        if uid and size and date:
-            yield Described(int(uid[1]), int(size[1]), _instant(date))
+        if uid and size:
+            yield Described(int(uid[1]), int(size[1]), (_instant(date) if date else None) or now)
 
 
-def _instant(match: re.Match[bytes]) -> datetime:
+def _instant(match: re.Match[bytes]) -> datetime | None:
     day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
     offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
-    with suppress(ValueError, OverflowError, KeyError):
+    try:
         zone = timezone(-offset if sign == b"-" else offset)
-        moment = datetime(
-            int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone
-        )
-        return moment.astimezone(UTC)
-    return datetime.fromtimestamp(0, UTC)
+        time = int(hour), int(minute), min(int(second), 59)
+        return datetime(int(year), _MONTHS[month], int(day), *time, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError, KeyError):
+        return None
 
 
 def parse_bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -7,13 +7,13 @@ import hashlib
 import imaplib
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.email import imap, imap_session
 from connectors.email.backfill import backfill
@@ -307,21 +307,22 @@ async def test_a_mail_that_is_gone_before_it_is_fetched_is_left_out(shared: Dove
         await session.select("INBOX")
         described = await session.describe(await session.uids(1))
         ghost = replace(described[1], uid=77)
-        items = await Fetcher(session, Counter()).fetch([*described, ghost], "INBOX;1;")
+        items = await Fetcher(session, {}).fetch([*described, ghost], "INBOX;1;")
     assert [item.position for item in items] == ["INBOX;1;1", "INBOX;1;2", "INBOX;1;3"]
 
 
-async def test_a_hole_is_found_and_filed(shared: Dovecot, user: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_hole_is_found_and_filed(shared: Dovecot, user: str) -> None:
     async with reading(config(shared.url(user))) as host:
         for n in range(5):
             shared.deliver(user, mail(f"{n}"))
         await host.until(lambda: len(host.items) == 5)
     position = list(host.items)[2]
     del host.items[position]
-    async with reading(config(shared.url(user)), host):
-        assert position in host.items
-        assert host.place["uid"] == 5
-    assert "imap.hole" in capsys.readouterr().out
+    with capture_logs() as logs:
+        async with reading(config(shared.url(user)), host):
+            assert position in host.items
+            assert host.place["uid"] == 5
+    assert [(log["log_level"], log["count"]) for log in logs if log["event"] == "imap.hole"] == [("warning", 1)]
 
 
 async def test_the_list_is_compared_once_a_day(shared: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@
         server.deliver("support", b"Subject: ...")
         EmailConfig(receive="imap", imap_url=server.url("support", tls="starttls"), ca_file=server.ca_file, ...)
 
-Plain, STARTTLS and implicit TLS are on three ports. `introspect` names an RFC 7662-like endpoint (GET with the bearer
-token, answering `{"active": true, "email": user}`), and switches XOAUTH2 on. Mail is kept in Maildirs, so that tests may look at it
-and do to it what other programs do.
+Plain, STARTTLS and implicit TLS are on two ports. `introspect` names an RFC 7662-like endpoint (GET with the bearer
+token, answering `{"active": true, "email": user}`), and switches XOAUTH2 on. Mail is kept in Maildirs, so that tests
+may look at it and do to it what other programs do.
 """
 
 from __future__ import annotations
@@ -98,6 +98,16 @@ passdb {{
 """
 
 
+_INTROSPECTION = """
+introspection_mode = auth
+introspection_url = {url}
+force_introspection = yes
+username_attribute = email
+active_attribute = active
+active_value = true
+"""
+
+
 class Dovecot:
     """One server. `users` maps names to passwords. `settings` are further lines of its configuration."""
 
@@ -118,11 +128,7 @@ class Dovecot:
         cert, key = authority.issue("localhost", "127.0.0.1")
         self.ports: dict[str, int] = {"plain": _free_port(), "tls": _free_port()}
         if introspect:
-            self._write(
-                "oauth2.conf",
-                f"introspection_mode = auth\nintrospection_url = {introspect}\n"
-                "username_attribute = email\nactive_attribute = active\nactive_value = true\nforce_introspection = yes\n",
-            )
+            self._write("oauth2.conf", _INTROSPECTION.format(url=introspect))
         self._write("users", "".join(f"{name}:{{PLAIN}}{word}\n" for name, word in self.users.items()))
         self._write(
             "dovecot.conf",
