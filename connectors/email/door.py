@@ -240,7 +240,7 @@ async def serve(host: ServiceHost, limits: Limits | None = None) -> AsyncIterato
                 servers.append(await _listen_tcp(factory, bind, name))
                 found = servers[-1].sockets[0].getsockname()
                 door.addresses[name] = f"[{found[0]}]:{found[1]}" if ":" in found[0] else f"{found[0]}:{found[1]}"
-            _log.info("door.open", door=name, bind=door.addresses[name])
+            _log.info("door.open", name=name, host=door.addresses[name])
         yield door
     finally:
         for server in servers:

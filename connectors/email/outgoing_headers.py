@@ -31,7 +31,8 @@ _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+")
 _DOMAIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}))*")
 _SPACES = re.compile(r"\s+")
 _JOINERS = {"\u200c", "\u200d"}  # emoji and Indic scripts need them
-_MESSAGE_ID = re.compile(r"<?((?!.*=\?)[^\x00-\x20\x7f-\U0010ffff<>\"\\()]{1,250}@[\x21-\x3b\x3d\x3f-\x7e]{1,250})>?")
+# No `@` is asked for: there are programs that do without. A digest that stands in for a missing id is none, though.
+_MESSAGE_ID = re.compile(r"<?((?!sha256-[0-9a-f]{64}>?$)(?!.*=\?)[^\x00-\x20\x7f-\U0010ffff<>\"\\()]{1,500})>?")
 
 Header = tuple[str, str]
 """A name, and a value that is encoded and folded already."""

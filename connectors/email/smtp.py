@@ -7,7 +7,7 @@ import asyncio
 from connectors.email.config import EmailConfig, Server
 from connectors.email.oauth import TokenSource
 from connectors.email.outgoing_headers import addr_spec
-from connectors.email.smtp_session import SmtpSession, Waits, open_session
+from connectors.email.smtp_session import AtFinal, SmtpSession, Waits, open_session
 from helpdesk.channels import ChannelError, Check, Composed, Receipt, TemporaryFailure
 from helpdesk.clock import now
 from helpdesk.net import Guard
@@ -41,19 +41,20 @@ class Sender:
         self._parked: list[SmtpSession] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    async def send(self, message: Composed) -> Receipt:
+    async def send(self, message: Composed, *, at_final: AtFinal) -> Receipt:
         """Deliver to every recipient that is not in `accepted` yet.
 
-        Raises Unreachable and the other TemporaryFailures (nothing was taken, try again), RecipientRefused and
-        PermanentFailure (nothing was, nothing will be), AuthenticationFailed, Misconfigured, and Uncertain when the
-        connection died after the final dot. Recipients that were refused while others were not are in the receipt.
+        `at_final` is awaited right before the final dot. Raises Unreachable and the other TemporaryFailures (nothing
+        was taken, try again), RecipientRefused and PermanentFailure (nothing was, nothing will be),
+        AuthenticationFailed, Misconfigured, Uncertain when the connection died after the final dot, and whatever
+        `at_final` raises. Recipients that were refused while others were not are in the receipt.
         """
         if set(message.recipients) <= set(message.accepted):
             return Receipt(message.external_id, now(), accepted=message.accepted)
         async with self._slots:
             session = await self._begin(message)
             try:
-                outcome = await session.deliver(message)
+                outcome = await session.deliver(message, at_final)
             finally:
                 self._park(session)
         return Receipt(

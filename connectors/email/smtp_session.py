@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,6 +44,17 @@ _TOO_MUCH = re.compile(r"too (?:many|fast|much)|throttl|rate.?limit|slow down|se
 _LINE_START_DOT = re.compile(rb"(?m)^\.")
 _NOT_IN_PATH = re.compile(r"[\s<>\x00-\x1f\x7f\ud800-\udfff]")
 _LOGIN_REFUSED = frozenset({432, 530, 534, 535, 538})
+
+
+AtFinal = Callable[[], Awaitable[None]]
+
+
+class _HouseRefused(Exception):
+    """`at_final` raised `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +260,18 @@ class SmtpSession:
         # Automatic mail has no sender that a notice could go to.
         return not message.automatic and self._client.supports_extension("dsn")
 
-    async def deliver(self, message: Composed) -> Outcome:
-        """RCPT for everybody who does not have the message yet, then the message. Raises a ChannelError."""
+    async def deliver(self, message: Composed, at_final: AtFinal) -> Outcome:
+        """RCPT for everybody who does not have the message yet, then the message.
+
+        `at_final` is awaited when all but the final dot is out: the last moment when not sending is still possible.
+        Raises a ChannelError, and whatever `at_final` raises; the mail was not sent then.
+        """
         outcome = await self._recipients(message)
         reached("rcpt.accepted")
         answer = await self._ask(b"DATA", wait=self._waits.data)
         if answer.code != 354:
             raise failure("the message", answer.code, answer.message)
-        answer = await self._data(message.body)
+        answer = await self._data(message.body, at_final)
         reached("reply.received")
         if not 200 <= answer.code < 300:
             raise failure("the message", answer.code, answer.message)
@@ -286,7 +302,7 @@ class SmtpSession:
             raise TemporaryFailure(f"The mail server put the recipients off ({refused[0].code})")
         return Outcome(tuple(accepted), tuple(refused))
 
-    async def _data(self, body: bytes) -> SMTPResponse:
+    async def _data(self, body: bytes, at_final: AtFinal) -> SMTPResponse:
         protocol = self._client.protocol
         transport = cast(asyncio.WriteTransport | None, self._client.transport)
         if protocol is None or transport is None:
@@ -299,6 +315,8 @@ class SmtpSession:
         try:
             await self._write(transport, _stuffed(body), reply)
             if not reply.done():
+                await self._ask_house(at_final)
+            if not reply.done():
                 protocol.write(b".\r\n")
                 final = True
                 await self._drained(transport, reply)
@@ -309,6 +327,8 @@ class SmtpSession:
                 # Told before it was complete; the rest of the conversation would be out of step.
                 self.abort()
             return answer
+        except _HouseRefused as refused:
+            raise refused.error from None
         except (SMTPException, OSError, ChannelError):
             self.abort()
             if final:
@@ -318,6 +338,13 @@ class SmtpSession:
             if not reply.done():
                 reply.cancel()
                 self.abort()
+
+    async def _ask_house(self, at_final: AtFinal) -> None:
+        # Its errors may be of the same kinds as those of a connection (a database is one): kept apart here.
+        try:
+            await at_final()
+        except Exception as error:
+            raise _HouseRefused(error) from None
 
     async def _write(self, transport: asyncio.WriteTransport, data: bytes, reply: asyncio.Future[SMTPResponse]) -> None:
         for start in range(0, len(data), CHUNK):

@@ -32,6 +32,7 @@ CONFIG = EmailConfig(
 )
 ANN = Address("ann@customer.test", "Ann")
 PLAIN = {"date", "from", "to", "subject", "message-id", "mime-version", "content-type"}
+THREAD = {"reply-to", "in-reply-to", "references"}
 
 
 def outbound(**changes: Any) -> OutboundMessage:
@@ -136,10 +137,11 @@ def test_long_threads_keep_the_first_reference_and_the_newest() -> None:
 
 def test_what_is_no_message_id_is_left_out_of_the_thread() -> None:
     mail = built(
-        in_reply_to="sha256:abc", references=("a b@x.test", "<a@x.test>\r\nBcc: v@x.test", "ok@x.test", "<<a@b>>")
+        in_reply_to=f"sha256-{'ab' * 32}",
+        references=("a b@x.test", "<a@x.test>\r\nBcc: v@x.test", "ok@x.test", "<<a@b>>", "bare"),
     )
     assert mail["In-Reply-To"] is None
-    assert mail["References"] == "<ok@x.test>"
+    assert mail["References"] == "<ok@x.test> <bare>"
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,8 @@ def test_no_value_becomes_a_header_or_a_recipient(value: str) -> None:
     mail = message_from_bytes(composed.body)
     names = [name.lower() for name in mail.keys()]  # noqa: SIM118 - each occurrence, not each name
     assert len(names) == len(set(names))
-    assert set(names) <= PLAIN | {"reply-to"}
+    assert set(names) <= PLAIN | THREAD
+    assert all(re.fullmatch(r"<[\x21-\x7e]+>", mail[name]) for name in THREAD - {"reply-to"} if name in mail)
     assert [a for _, a in getaddresses([mail["To"]])] == ["ann@customer.test"]
     # A receiver that decodes once more, as the standard library's newer policy does, sees nothing else.
     again = message_from_bytes(composed.body, policy=default)
@@ -349,8 +352,7 @@ def test_no_value_becomes_a_header_or_a_recipient(value: str) -> None:
     for shown_value in again.values():
         assert not set("\r\n\x00\u2028\u2029\u202e") & set(str(shown_value))
     for part in mail.walk():
-        assert {name.lower() for name in part.keys()} <= PLAIN | {  # noqa: SIM118
-            "reply-to",
+        assert {name.lower() for name in part.keys()} <= PLAIN | THREAD | {  # noqa: SIM118
             "content-transfer-encoding",
             "content-disposition",
             "content-id",

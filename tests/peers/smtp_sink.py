@@ -9,7 +9,7 @@
 
 Stages: connect ehlo starttls auth mail rcpt rset data body dot quit. `body` is reached with the first chunk of a mail's
 bytes, `dot` when the mail is complete and before its reply. `tls` is none, starttls or implicit. `logins` maps users to
-passwords, `tokens` users to XOAUTH2 tokens; a login is demanded when one of them is given.
+passwords, `tokens` tells whether an XOAUTH2 token is a user's; a login is demanded when one of them is given.
 
 As a program, it writes `N.eml` and `N.json` (the envelope), and its port on the first line:
 
@@ -87,7 +87,7 @@ class SmtpSink:
         tls: Tls = "none",
         certificate: tuple[Path, Path] | None = None,
         logins: Mapping[str, str] | None = None,
-        tokens: Mapping[str, str] | None = None,
+        tokens: Callable[[str, str], bool] | None = None,
         mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "XOAUTH2"),
         extensions: Sequence[str] = EXTENSIONS,
         keep: Callable[[Message], None] | None = None,
@@ -95,7 +95,7 @@ class SmtpSink:
         self.port = port
         self.tls = tls
         self.logins = dict(logins or {})
-        self.tokens = dict(tokens or {})
+        self.tokens = tokens
         self.mechanisms = tuple(mechanisms)
         self.extensions = list(extensions)
         self.messages: list[Message] = []
@@ -270,7 +270,7 @@ class _Session:
         if mechanism == "XOAUTH2":
             fields = dict(part.split("=", 1) for part in base64.b64decode(initial).decode().split("\1") if part)
             token = fields["auth"].removeprefix("Bearer ")
-            return fields["user"], self.sink.tokens.get(fields["user"]) == token
+            return fields["user"], self.sink.tokens is not None and self.sink.tokens(fields["user"], token)
         raise ValueError(mechanism)
 
     async def _challenge(self, text: str) -> str:
