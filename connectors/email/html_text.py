@@ -69,13 +69,13 @@ _NO_MARGIN = re.compile(r"margin(?:-top|-bottom)?\s{0,4}:\s{0,4}0", re.IGNORECAS
 _BORDER_NONE = re.compile(r"border\s{0,4}:\s{0,4}(?:none|0)", re.IGNORECASE)
 _QUOTED_NAME = re.compile(
     r"yahoo_quoted|ntes-mailmaster-quote|history-quote-wrapper|lark-mail-quote|protonmail_quote|tutanota_quote|zmail_extra"
-    r"|olk_src_body_section|isreplycontent|alimail[-_]quote|aliyun[-_]quote|__aliyun_reply|(?<!g)mail[-_]?quote\b|replycontent|wisestamp-quote"
+    r"|olk_src_body_section|isreplycontent|isforwardcontent|reference-message|edo-original|\bcm_quote|alimail[-_]quote|aliyun[-_]quote|__aliyun_reply|(?<!g)mail[-_]?quote\b|replycontent|wisestamp-quote"
     r"|\bquoted?[-_](?:mail|message|text|content|html|reply)\b|front-blockquote|mailru-blockquote|moz-forward-container"
     r"|aolmsgpart|reply_quote|replyquote|qm_?original|hm_ms__quote"
 )
 _SIGNED_NAME = re.compile(r"signature|mail[-_]sign\b|__aliyun_sign|xm_signature|fox_?sign|mobile-sign")
 _ATTRIBUTION_NAME = re.compile(
-    r"gmail_attr|divrplyfwdmsg|moz-cite-prefix|moz-email-headers-table|history-quote-.{0,10}header|mailru-attr"
+    r"gmail_attr|divrplyfwdmsg|outlookmessageheader|reply-intro|moz-cite-prefix|moz-email-headers-table|history-quote-.{0,10}header|mailru-attr"
 )
 _CITED_NAME = re.compile(r"gmail_quote|moz-cite|yahoo|protonmail_quote|tutanota|mimemail-quote|cite|ydp|quote|^reply")
 

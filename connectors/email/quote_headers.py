@@ -75,12 +75,16 @@ _FORWARD = re.compile(_FORWARD_WORDS)
 _WROTE = re.compile(
     r"(?<!\w)(?:wrote|writes|a écrit|à écrit|a ecrit|écrivait|schrieb|escribi[óo]|ha escrit[oa]?|va escriure|"
     r"ha scritto|scrisse|escreveu|schreef|skrev|skrifaði|kirjoitti|kirjutas|rakstīja|rašė|parašė|napsala?|napísala?|"
-    r"napisał(?:\(a\)|a)?|napisao|написала?|написав|пишет|пише|писал|pisze|a scris|írta|yazdı|yazmış|"
+    r"napisał(?:\(a\)|a)?|napisao je|napisao|написала?|написав|пишет|пише|писал|pisze|a scris|írta|yazdı|yazmış|"
     r"έγραψε|đã viết|menulis|je napisal)(?!\w)"
     r"|写道|寫道|写到|來信|来信|写了|のメール|さんは書きました|が書きました|からのメッセージ|작성|썼습니다|쓴 글|"
-    r"كتب|כתב|כתבה|เขียน|ได้เขียน",
+    r"كتب|כתב|כתבה|เขียนว่า|เขียน",
     re.IGNORECASE,
 )
+# Languages that put the verb before the name or the date.
+_VERB_FIRST = re.compile("schrieb|schreef|skrev|kirjoitti|كتب", re.IGNORECASE)
+# What may stand between the verb and the end without being words: "napisał(a):", "написал(а):".
+_AFTER_VERB = " \u00a0\u202f:：-*>()aа"
 _STEM_LIST = (
     "wrote writes écri ecrit schrieb escrib escri escrev scri schreef skr kirjo kirju rakst raš naps napí napi напис "
     "пиш писа írta yazd yazm έγραψε viết menulis 写 寫 來信 来信 メール メッセージ 書き 작성 썼 쓴 "
@@ -202,7 +206,7 @@ def _field_follows(lines: Sequence[str], index: int) -> bool:
 
 def _convincing(fields: dict[str, str]) -> bool:
     kinds = fields.keys()
-    if len(kinds) < 2 or not kinds & {"from", "date"}:
+    if len(kinds) < 2 or not ("from" in kinds or kinds >= {"date", "to"}):
         return False
     return "subject" in kinds or any("@" in fields.get(field, "") for field in ("from", "to", "cc"))
 
@@ -358,12 +362,17 @@ def _attributes(text: str, *, quote_follows: bool) -> bool:
         return known or (
             quote_follows and colon and (address or (timed and _YEAR.search(text) is not None)) and len(text) < 240
         )
-    at_end = not text[verb.end() :].strip(" :：-*>()a")
     if _FIRST_PERSON.search(text) and not quote_follows:
         return False
     if dashed or (quote_follows and colon):
         return True
-    if colon or at_end:
-        return address or (dated and (opening or timed))
-    # "Am 20.06.24 um 16:20 schrieb Name": no colon, so everything else has to be there.
-    return bool(_LEAD.match(text)) and opening and dated and timed and len(text) < 120 and text[-1] not in ",;"
+    after = text[verb.end() :].strip(_AFTER_VERB)
+    named = "<" in text or "@" in text.split(None, 1)[0]
+    if not after:
+        return (address and (dated or named)) or (dated and (opening or (colon and timed)))
+    if not (colon or quote_follows):
+        return False
+    if _VERB_FIRST.fullmatch(verb[0]):
+        return (address or (dated and (opening or timed))) and len(after.split()) <= 12
+    # "... wrote on 5.11.2024 10:12:" is an attribution, "... wrote to me and asked:" is a story.
+    return address and named and _DIGIT.search(after) is not None

@@ -23,6 +23,7 @@ from connectors.email import html_text
 from connectors.email.quote_headers import (
     attribution_start,
     bare,
+    field_of,
     header_block,
     is_rule,
     may_end_attribution,
@@ -78,8 +79,6 @@ def separate(text: str, *, keep_signature: bool = False) -> Separated:
     if len(lines) > MAX_LINES:
         tail = "\n".join(lines[MAX_LINES:]) + tail
         del lines[MAX_LINES:]
-    if "--" in head:
-        lines = _unshare(lines)
     return _separate(lines, [html_text.PLAIN] * len(lines), tail, keep_signature=keep_signature)
 
 
@@ -90,19 +89,23 @@ def separate_html(html: str, *, keep_signature: bool = False) -> Separated:
     return _separate(marked.lines[:MAX_LINES], marked.marks[:MAX_LINES], tail, keep_signature=keep_signature)
 
 
-def _unshare(lines: list[str]) -> list[str]:
+def _unshare(lines: list[str], marks: list[int]) -> tuple[list[str], list[int]]:
     """Splits ``my answer--- On Wed, ... wrote:``, which some clients leave on one line."""
     out: list[str] = []
-    for line in lines:
+    out_marks: list[int] = []
+    for line, mark in zip(lines, marks, strict=True):
         match = _SHARED_LINE.search(line) if "--" in line and len(line) < 600 and line[-1:] in ":：" else None
         if match is not None and attribution_start([line[match.end() :]], 0, quote_follows=False) == 0:
             out += [line[: match.start()], line[match.start() :]]
+            out_marks += [mark, mark]
         else:
             out.append(line)
-    return out
+            out_marks.append(mark)
+    return out, out_marks
 
 
 def _separate(lines: list[str], marks: list[int], tail: str, *, keep_signature: bool) -> Separated:
+    lines, marks = _unshare(lines, marks)
     kinds = _kinds(lines, marks)
     stretches = _stretches(lines, kinds, marks)
     signature, guessed = _signatures(lines, kinds, marks, stretches)
@@ -227,7 +230,8 @@ def _header(lines: Sequence[str], marks: Sequence[int], at: int) -> tuple[int, i
         return at, at + 1, True
     if not may_end_attribution(line):
         return None
-    start = attribution_start(lines, at, quote_follows=_quote_follows(lines, marks, at + 1))
+    evidence = _quote_follows(lines, marks, at + 1) or (at + 1 < len(lines) and field_of(lines[at + 1]) is not None)
+    start = attribution_start(lines, at, quote_follows=evidence)
     return None if start is None else (start, at + 1, False)
 
 

@@ -20,20 +20,24 @@ _MAX_AFTER_SIGN_OFF = 9
 _MAX_FOOTER = 140
 
 _FOOTER = re.compile(
-    r"(?:sent|envoyé|envoyée|gesendet|verstuurd|verzonden|enviado|enviada|enviat|inviato|inviata|skickat|skickades|sendt|"
-    r"lähetetty|wysłane|wysłano|odesláno|odoslané|отправлено|надіслано|trimis|trimisă|küldve|elküldve|gönderildi|"
-    r"poslano|poslané|saadetud|nosūtīts|išsiųsta|dikirim|terkirim|được gửi|đã gửi|gửi)\s"
+    r"sent (?:from|via|using|with|by|on|through)\s|envoyée? (?:de|depuis|à partir|via|avec|par|du|d['’])|"
+    r"gesendet (?:von|vom|mit|über|via|aus|durch)\s|(?:verstuurd|verzonden) (?:vanaf|met|via|vanuit|van)\s|"
+    r"enviad[oa] (?:desde|de|do|da|via|pelo|pela|a partir|por|com|con|mediante)\s|"
+    r"inviat[oa] (?:da|dal|dall['’]|con|tramite)|"
+    r"(?:enviat|skickat|skickades|sendt|lähetetty|wysłan[eoy]|odeslán[oa]|odoslané|отправлено|надіслано|trimisă?|"
+    r"(?:el)?küldve|gönderildi|poslan[oé]|saadetud|nosūtīts|išsiųsta|dikirim|terkirim|được gửi|đã gửi|gửi)\s"
     r"|(?:get|obtenir|télécharge[rz]|obtener|descargar|obter|baixar|scarica|ottieni|laden sie|holen sie sich|"
     r"download|hämta|hent|lataa|pobierz|stáhnout|скачать|загрузить) .{0,20}outlook"
     r"|get \S{2,20} for (?:ios|android|iphone|mobile)"
-    r"|outlook (?:für|for|pour|para|per) "
+    r"|outlook (?:für|for|pour|para|per) (?:ios|android|iphone|mac|windows)\b.{0,16}$"
     r"|(?:von|vom|mit) (?:meinem |mein )?.{2,30}gesendet|diese nachricht wurde von mein"
     r"|from my (?:iphone|ipad|android|mobile|phone)"
     r"|az? .{2,20}(?:küldve|küldöm)|.{2,20}(?:'umdan|'ımdan|'dan|’umdan|’dan|den) gönderildi"
     r"|[^。，,]{0,20}から送信|(?:나의|내) .{2,14}(?:에서|로) ?(?:보냄|전송)|.{2,16}에서 보냄"
     r"|أ[ُ]?رسلت من|مرسل من|تم الإرسال من"
     r"|נשלח מ|ส่งจาก|εστάλη από|στάλθηκε από"
-    r"|(?:发自|發自|寄自|发送自|發送自|傳送自|传送自|寄件自|(?:来自|來自)(?:我的|於我的)?)[^。；;！!？?，,]{1,36}$"
+    r"|(?:发自|發自|寄自|发送自|發送自|傳送自|传送自|寄件自)(?: ?我的)?[^的。；;！!？?，,]{1,36}$"
+    r"|(?:来自|來自)(?:於)?(?: ?我的[^。；;！!？?，,]{1,24}|[^的。；;！!？?，,]{1,16}(?:[邮郵信]箱|手[机機]|客[户戶]端|版|iphone|ipad))$"
     r"|(?:由|从|從|通过|透過|使用|用)(?:我的)?[^。；;！!？?，,]{1,30}(?:发送|發送|发出|發出|传送|傳送|寄出|寄送|寄件)(?:的邮件|的郵件)?$"
     r"|(?:获取|獲取|取得|下载|下載|获得)[^。；;！!？?，,]{0,20}outlook",
     re.IGNORECASE,
@@ -74,7 +78,7 @@ mvg|hartelijke groet|hartelijke groeten|
 med vänlig hälsning|med vänliga hälsningar|vänliga hälsningar|vänligen|hälsningar|mvh|bästa hälsningar|
 med venlig hilsen|venlig hilsen|venlige hilsner|hilsen|de bedste hilsner|vh|mange hilsner|
 med vennlig hilsen|vennlig hilsen|beste hilsen|
-ystävällisin terveisin|terveisin|parhain terveisin|t|yst terv|kunnioittavasti|hyvästi|
+ystävällisin terveisin|terveisin|parhain terveisin|yst terv|kunnioittavasti|hyvästi|
 z poważaniem|z powazaniem|pozdrawiam|pozdrowienia|serdecznie pozdrawiam|z wyrazami szacunku|do widzenia|
 z pozdrowieniami|
 s pozdravem|s přátelským pozdravem|zdraví|s úctou|s pozdravom|hezký den|
@@ -96,7 +100,7 @@ _SIGN_OFFS = frozenset(phrase.strip() for phrase in _SIGN_OFF_LIST.split("|") if
 # Prefixes that no list of whole phrases can cover: "祝" plus anything short.
 _WISH = re.compile(r"\s*(?:[顺順敬谨謹即并並]?[祝颂頌])[^，。,.？?]{1,10}$")
 # Alone at the end these are a word of the message; above a name they are a sign-off.
-_CASUAL = frozenset({"cheers", "ciao", "tschüss", "best", "yours", "t", "br", "kr", "salud", "lg", "vg", "take care"})
+_CASUAL = frozenset({"cheers", "ciao", "tschüss", "best", "yours", "br", "kr", "salud", "lg", "vg", "take care"})
 _DASH_NAME = re.compile(r"[-–—]{1,2} ?[^\W\d_][\w.'’]*(?: [^\W\d_][\w.'’]*){0,2}$")
 
 _CONFIDENTIAL = re.compile(
@@ -135,7 +139,7 @@ def is_footer(line: str) -> bool:
     if text.isascii() or " " in text[3:-3]:
         # "Sent from my desk, it is easier than from a phone": the device has to come first.
         head = text.split(",", 1)[0]
-        if len(head.split()) > 12 or (head != text and _DEVICE.search(head) is None):
+        if len(head.split()) > 12 or " to " in text or (head != text and _DEVICE.search(head) is None):
             return False
     elif len(text) > 36:
         return False
@@ -165,7 +169,9 @@ def _delimiter(lines: Sequence[str], body: Sequence[int]) -> int | None:
     for rank in range(max(len(body) - _MAX_AFTER_DELIMITER - 1, 0), len(body)):
         at = body[rank]
         text = lines[at].strip()
-        if not is_rule(text) and text not in {"—", "–"}:
+        # NetEase draws the frame of its signature card with bars.
+        frame = "|" in text and not text.strip("| ")
+        if not is_rule(text) and text not in {"—", "–"} and not frame:
             continue
         after = body[rank + 1 :]
         if text in {"--", "—", "––", "- -"}:
@@ -238,8 +244,14 @@ def _signs_off(text: str, *, last: bool) -> bool:
 
 
 def _names_by_dash(lines: Sequence[str], body: Sequence[int]) -> bool:
-    text = clean(lines[body[-1]])
+    """``-Anna`` on the last line; with a space it could be a point of a list, and has to stand by itself."""
+    last = body[-1]
+    text = clean(lines[last])
     if len(body) < 2 or len(text) > 32 or _DASH_NAME.match(text) is None:
+        return False
+    if " " in text[:3] and (body[-2] == last - 1 or len(text.split()) > 3):
+        return False
+    if clean(lines[body[-2]])[-1:] in {":", "：", ","}:
         return False
     return not any(clean(lines[at])[:1] in {"-", "–", "—", "*", "•"} for at in body[-4:-1])
 

@@ -228,6 +228,12 @@ FOOTERS = [
     "Đã gửi từ iPhone của tôi",
     "أُرسلت من الـ iPhone",
     "发自我的iPhone",
+    "发自我的华为手机",
+    "发自 Outlook for iOS",
+    "来自我的 iPad",
+    "来自网易手机邮箱",
+    "获取适用于 iOS 的 Outlook",
+    "由我的 Galaxy 手机发送",
     "從我的 iPhone 傳送",
 ]
 
@@ -258,6 +264,19 @@ def test_a_device_footer_is_signature(footer: str) -> None:
         "Error log:\n[10:12:33] connect: timeout\n[10:12:34] retry: timeout",
         "My mail is me@mail.example:\nplease write there.",
         "Dear Support Team,",
+        "On 3 May 2024 at 10:30 your agent wrote me that I should wait\nbut nothing came.",
+        "A man wrote me on 5 Nov 2024 at 10:12 and asked for my phrase:\n\nplease tell us your words",
+        "Someone with the address help@phish.example wrote to me and said:\n\nyour wallet is frozen",
+        "Am 5. Mai 2024 hat mir jemand geschrieben, der sich als Support ausgab:\n\nIhr Konto ist gesperrt",
+        "Sent it from my phone yesterday, and it still has not arrived.",
+        "Sent from my phone to the exchange\nNothing there.",
+        "Outlook for Windows crashes when I open your newsletter",
+        "I tried the following:\n- restart",
+        "Name: Anna\nDate: 5 Nov 2024\nSubject: lost funds\n\nPlease help.",
+        "客服在2024年5月3日给我写信说三天内退款：\n\n现在已经五天了",
+        "来自手机银行的转账一直没到",
+        "发自手机的短信收不到",
+        "姓名：张三\n邮箱：zhang@mail.example\n日期：2024年5月3日\n主题：充值问题\n\n请处理",
     ],
 )
 def test_what_only_looks_like_a_quote_stays(text: str) -> None:
