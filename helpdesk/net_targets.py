@@ -82,6 +82,7 @@ _LOCAL_ENDINGS = frozenset(
         "home",
         "lan",
         "svc",
+        "consul",
         "cluster",
         "arpa",
         "onion",

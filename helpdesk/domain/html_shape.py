@@ -38,6 +38,7 @@ _MARKUP = re.compile(
     )""",
     re.VERBOSE,
 )
+_PICTURE = re.compile(r"data:image/[a-z]{3,8};base64,[A-Za-z0-9+/=\s]{1000,}+")
 _FIRST_ATTRIBUTES = re.compile(rf"""(?:[\s/=]*+{_ATTRIBUTE}){{{MAX_ATTRIBUTES}}}""")
 
 
@@ -94,7 +95,8 @@ class _Open:
 def shaped(html: str) -> Shaped:
     """`html` within the bounds: what is too long is cut; what is too deep or too much keeps its text, not its tag."""
     truncated = len(html) > MAX_CHARS
-    text = html[:MAX_CHARS] if truncated else html
+    # Pasted screenshots are what makes a mail that long: they go first, so that the words after them stay.
+    text = _PICTURE.sub("", html)[:MAX_CHARS] if truncated else html
     open_ = _Open()
     out: list[str] = []
     at = tags = 0

@@ -49,7 +49,8 @@ WATCH = """
       }
       const link = element.closest('a[href], area[href]');
       const away = link && /^(https?|mailto|tel):$/.test(String(link.protocol));
-      try { if (!away && element.click) element.click(); } catch {}
+      if (away) continue;
+      try { element.click ? element.click() : element.dispatchEvent(new MouseEvent('click')); } catch {}
     }
   };
   addEventListener('load', () => setTimeout(touch, 0), {once: true});
@@ -88,6 +89,8 @@ _ACTIVE = frozenset(
 )
 _LOADING = frozenset({"srcset", "srcdoc", "background", "poster", "ping", "action", "formaction", "data", "xlink:href"})
 _CLOBBERING = frozenset({"id", "name", "class", "for", "form", "slot", "part", "is"})
+# What belongs to the transfer that a page was fetched by, and not to the page.
+_FRAMING = frozenset({"connection", "content-encoding", "content-length", "date", "server", "transfer-encoding"})
 _LINKS = ("http://", "https://", "mailto:", "tel:")
 _STYLES = ("position", "transform", "z-index", "display", "visibility")
 
@@ -189,7 +192,8 @@ def _served(pages: list[tuple[str, Mapping[str, str]]]) -> Iterator[str]:
             status = 200
             if kind == "page" and rest.isdigit() and int(rest) < len(pages):
                 body, given = pages[int(rest)]
-                headers = {**headers, **given}
+                kept = {name.title(): value for name, value in given.items() if name.lower() not in _FRAMING}
+                headers = {**headers, **kept}
             elif kind == "cover":
                 body = _cover(rest)
             else:

@@ -21,7 +21,7 @@ RUNNING: tuple[str, ...] = (
     f"<img src={PIXEL} onload=alert(1)>",
     "<image src=nowhere onerror=alert(1)>",
     "<svg onload=alert(1)>",
-    "<svg/onload=alert(1)//",
+    "<svg/onload=alert(1)//>",
     "<svg><g onclick=alert(1)><text x=1 y=9>t</text></g></svg>",
     "<svg><animate onbegin=alert(1) attributeName=x dur=1s></svg>",
     "<svg><a xlink:href='javascript:alert(1)'><text x=1 y=9>t</text></a></svg>",

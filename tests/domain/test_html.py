@@ -342,6 +342,12 @@ def test_unended_paragraphs_items_and_cells_are_not_nesting() -> None:
     assert clean("<a href=https://a.example/>x" * 3000).count("href") == 3000
 
 
+def test_pictures_go_before_words_when_a_mail_is_too_long() -> None:
+    got = sanitise(f'<p>before</p><img alt="shot" src="data:image/png;base64,{"A" * MAX_CHARS}"><p>after</p>')
+    assert got.html == '<p>before</p><img alt="shot"><p>after</p>'
+    assert got.truncated
+
+
 def test_length_and_number_of_tags_are_bounded() -> None:
     assert sanitise("x" * (MAX_CHARS + 1)) == Sanitised("x" * MAX_CHARS, POLICY_VERSION, True)
     got = sanitise("<b>x</b>" * MAX_TAGS + "end")
