@@ -40,7 +40,7 @@ async def backfill(
             place = first_place(box, mailbox)
             if not dry_run:
                 await host.accept([], cursor=place.cursor())
-        elif place.uidvalidity != box.uidvalidity or place.uid < place.rescan_to:
+        elif not place.holds(box) or place.uid < place.rescan_to:
             raise TemporaryFailure("The server has renumbered the mailbox, and it is being read anew: try again later")
         fetcher = Fetcher(session, {})
         wanted = await _wanted(session, fetcher, host, place, since)

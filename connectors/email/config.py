@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 _ADDRESS = re.compile(r"[^@\s<>,;\"\\]{1,64}@[^@\s<>,;\"\\]{1,255}")
 _IMAP_SCHEMES = {"imaps": 993, "imap+starttls": 143, "imap": 143}
+_LOOPBACK = {("http", "127.0.0.1"), ("http", "localhost"), ("http", "::1")}
 _SMTP_SCHEMES = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
@@ -75,6 +76,15 @@ class EmailConfig(BaseModel):
     def _one_line(cls, value: str) -> str:
         if any(ord(c) < 32 or ord(c) == 127 for c in value):
             raise ValueError("control characters are not allowed")
+        return value
+
+    @field_validator("oauth_token_url", "oauth_authorize_url", "oauth_device_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        # Secrets go there in the clear otherwise; loopback is for trying things out.
+        parts = urlsplit(value)
+        if value and parts.scheme != "https" and (parts.scheme, parts.hostname) not in _LOOPBACK:
+            raise ValueError("use https://")
         return value
 
     @field_validator("trusted_forwarders", mode="before")

@@ -9,11 +9,16 @@ the commit that stores the mails, is
     newest                 the latest INTERNALDATE that was stored, at first the time when the inbox began: tells old
                            from new after a renumbering
     rescan_to              up to here, mails are compared by digest first, since they may be old ones renumbered
+    turn                   how often numbers came back that had been used already
 
 A new inbox starts at UIDNEXT. When UIDVALIDITY changes, everything is read again. What is held (by SHA-256 of the raw
 bytes) is passed over. Of the rest, what came in later than `newest` (less an hour, since deliveries overtake each
 other) is mail like any other, and what is older is `backfilled`: it was there before the inbox was, or lost its digest
 when somebody migrated it, and its sender must not get an acknowledgement today.
+
+A mailbox that was restored from a backup may count on from an earlier number under the same UIDVALIDITY, or go back to
+an earlier one. The same positions would then mean other mails, so from there on they carry the turn:
+`INBOX;1700000000.1;42`.
 
 Flags are set, never read. Nothing is ever searched by flag or date, and nothing is deleted.
 """
@@ -58,6 +63,7 @@ class Place:
     start: int
     newest: str
     rescan_to: int = 0
+    turn: int = 0
 
     @classmethod
     def read(cls, cursor: Mapping[str, Any], mailbox: str) -> Place | None:
@@ -72,6 +78,7 @@ class Place:
             start=int(cursor.get("start", uid)),
             newest=str(cursor.get("newest", "")),
             rescan_to=int(cursor.get("rescan_to", 0)),
+            turn=int(cursor.get("turn", 0)),
         )
 
     def cursor(self) -> dict[str, Any]:
@@ -79,7 +86,12 @@ class Place:
 
     @property
     def prefix(self) -> str:
-        return f"{self.mailbox};{self.uidvalidity};"
+        turn = f".{self.turn}" if self.turn else ""
+        return f"{self.mailbox};{self.uidvalidity}{turn};"
+
+    def holds(self, box: Selected) -> bool:
+        """Whether numbers still mean what they meant."""
+        return self.uidvalidity == box.uidvalidity and (self.uid < box.uidnext or not box.uidnext_told)
 
     def is_old(self, received_at: datetime) -> bool:
         """Whether an unknown mail with this INTERNALDATE lay here before the numbers changed."""
@@ -87,7 +99,16 @@ class Place:
 
     def renumbered(self, box: Selected) -> Place:
         """The beginning of a new epoch. Reconciliation leaves out what is compared by digest: most has no position."""
-        return replace(self, uidvalidity=box.uidvalidity, uid=0, start=box.uidnext - 1, rescan_to=box.uidnext - 1)
+        fresh = box.uidvalidity > self.uidvalidity and not self.turn
+        last = box.uidnext - 1
+        return replace(
+            self,
+            uidvalidity=box.uidvalidity,
+            uid=0,
+            start=last,
+            rescan_to=last,
+            turn=0 if fresh else self.turn + 1,
+        )
 
     def after(self, uid: int, received: Sequence[datetime]) -> Place:
         """The place once everything up to `uid` is stored. `newest` stands still while old and new are told apart."""
@@ -176,7 +197,7 @@ class _Reader:
             place = first_place(box, self._mailbox)
             await self._host.accept([], cursor=place.cursor())
             _log.info("imap.started", inbox_id=str(self._host.inbox_id), left_out=box.exists)
-        elif place.uidvalidity != box.uidvalidity:
+        elif not place.holds(box):
             _log.warning("imap.renumbered", inbox_id=str(self._host.inbox_id), count=box.exists)
             self._refused.clear()
             place = place.renumbered(box)

@@ -62,11 +62,12 @@ class Refused(TemporaryFailure):
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A mailbox as SELECT shows it."""
+    """A mailbox as SELECT shows it. `uidnext_told`: the server said so; else it is one after the last that is there."""
 
     uidvalidity: int
     uidnext: int
     exists: int
+    uidnext_told: bool = True
 
 
 class Session:
@@ -173,7 +174,7 @@ class Session:
         if validity is None or int(validity[1]) == 0 or b"[UIDNOTSTICKY" in text:
             raise Misconfigured("The server gives messages no lasting numbers (UIDVALIDITY)")
         uidnext = int(following[1]) if following else max(await self.uids(1), default=0) + 1
-        return Selected(int(validity[1]), uidnext, int(exists[1]) if exists else 0)
+        return Selected(int(validity[1]), uidnext, int(exists[1]) if exists else 0, following is not None)
 
     async def uids(self, low: int, *criteria: str) -> list[int]:
         """Ascending UIDs from `low` on. `n:*` names the last message even when it lies below n: it is left out."""

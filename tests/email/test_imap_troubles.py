@@ -321,3 +321,53 @@ async def test_a_cancelled_reader_leaves_no_connection_behind() -> None:
             async with asyncio.timeout(2):
                 while server.peers:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_mailbox_restored_from_a_backup_may_use_numbers_again() -> None:
+    async with ScriptedImap() as server:
+        for n in range(1, 4):
+            server.deliver(mail(f"old {n}"))
+        async with reading(config(server.url())) as host:
+            for n in range(4, 7):
+                server.deliver(mail(f"held {n}"))
+            await host.until(lambda: len(host.items) == 3)
+            backup = {uid: server.messages[uid] for uid in (1, 2, 3, 4)}
+        server.messages = backup
+        server.deliver(mail("under a number that was used"))
+        async with reading(config(server.url()), host):
+            new = {position: item for position, item in host.items.items() if ".1;" in position}
+            assert {position for position, item in new.items() if not item.backfilled} >= {"INBOX;7.1;5"}
+            assert "INBOX;7.1;4" not in new
+            server.deliver(mail("afterwards"))
+            await host.until(lambda: "INBOX;7.1;6" in host.items)
+        assert host.place["uid"] == 6
+        count = len(host.items)
+        async with reading(config(server.url()), host):
+            assert len(host.items) == count
+
+
+async def test_a_server_without_uidnext_is_read_all_the_same() -> None:
+    class Ancient(ScriptedImap):
+        async def select(self, peer: Peer, tag: str) -> None:
+            peer.told = len(self.messages)
+            await peer.say(f"* {peer.told} EXISTS", "* OK [UIDVALIDITY 7] valid", f"{tag} OK selected")
+
+    async with Ancient() as server:
+        server.deliver(mail("old"))
+        async with reading(config(server.url())) as host:
+            server.deliver(mail("new"))
+            await host.until(lambda: bool(host.items))
+        server.messages.clear()
+        async with reading(config(server.url()), host):
+            assert host.subjects == ["new"]
+            assert host.place["turn"] == 0
+
+
+async def test_a_server_without_lasting_numbers_is_a_misconfiguration() -> None:
+    class Forgetful(ScriptedImap):
+        async def select(self, peer: Peer, tag: str) -> None:
+            await peer.say("* 0 EXISTS", f"{tag} OK selected")
+
+    async with Forgetful() as server, reading(config(server.url()), ready=False) as host:
+        await host.until(lambda: bool(host.errors))
+        assert isinstance(host.errors[0], Misconfigured)

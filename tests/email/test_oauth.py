@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import ValidationError
 
 from connectors.email import oauth
 from connectors.email.authorize import authorize
@@ -281,3 +282,8 @@ async def test_refused_consent_is_told(issuer: TokenServer, http: SafeHttp) -> N
 async def test_without_an_endpoint_nobody_can_consent(issuer: TokenServer, http: SafeHttp) -> None:
     with pytest.raises(Misconfigured, match="oauth_authorize_url"):
         await authorize(config(issuer), http, lambda _: None)
+
+
+def test_an_endpoint_without_tls_is_refused_outside_loopback(issuer: TokenServer) -> None:
+    with pytest.raises(ValidationError, match="https"):
+        config(issuer, oauth_token_url="http://login.example.com/token")

@@ -194,6 +194,8 @@ class Dovecot:
         self._process = None
 
     def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
         self.stop()
         shutil.rmtree(self.base, ignore_errors=True)
 
