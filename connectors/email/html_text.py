@@ -17,7 +17,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAX_HTML = 1_000_000
 _MAX_DEPTH = 250
-_MAX_LINES = 20_000
+MAX_HTML_LINES = 20_000
 
 PLAIN: Final = 0
 CITED: Final = 1  # inside a blockquote that a mail program made for a quotation
@@ -97,14 +97,17 @@ def tidy(lines: list[str]) -> list[str]:
 
 
 def marked_lines(html: str) -> MarkedLines:
-    """The lines of `html` with the mark of the container that each stood in. Input over MAX_HTML is cut there."""
+    """The lines of `html` with the mark of the container that each stood in.
+
+    What lies beyond MAX_HTML characters or MAX_HTML_LINES lines is not read; the raw mail still has it.
+    """
     html = html[:MAX_HTML]
     if "<" not in html:
         lines = [" ".join(unescape(line).split()) for line in html.split("\n")]
         return MarkedLines(lines, [PLAIN] * len(lines))
     if _too_deep(html):
         text = unescape(_ANY_TAG.sub("\n", _without_code(html)))
-        lines = [line.strip() for line in text.split("\n") if line.strip()][:_MAX_LINES]
+        lines = [line.strip() for line in text.split("\n") if line.strip()][:MAX_HTML_LINES]
         return MarkedLines(lines, [PLAIN] * len(lines))
     root = LexborHTMLParser(html).body
     writer = _Writer()
@@ -192,7 +195,7 @@ class _Writer:
 
     def _put(self, line: str) -> None:
         out = self.out
-        if len(out.lines) >= _MAX_LINES:
+        if len(out.lines) >= MAX_HTML_LINES:
             return
         if self.blank_wanted:
             self.blank_wanted = False
