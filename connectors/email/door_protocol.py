@@ -19,7 +19,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from aiosmtpd.lmtp import LMTP
@@ -154,9 +154,8 @@ class DoorProtocol(SMTP):
         self.admitted = self.sessions.admit(self, str(name[0]) if isinstance(name, tuple) else "unix")
         if self.admitted:
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.WriteTransport):
-            transport.write(b"421 4.3.2 Too many connections, try again later\r\n")
-            transport.close()
+        else:
+            _hang_up(transport, b"421 4.3.2 Too many connections, try again later\r\n")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.admitted:
@@ -168,9 +167,8 @@ class DoorProtocol(SMTP):
 
     def dismiss(self) -> None:
         """Close an idle connection politely: the process is shutting down."""
-        if isinstance(self.transport, asyncio.WriteTransport) and not self.transport.is_closing():
-            self.transport.write(b"421 4.3.2 Shutting down, try again later\r\n")
-            self.transport.close()
+        if self.transport is not None and not self.transport.is_closing():
+            _hang_up(self.transport, b"421 4.3.2 Shutting down, try again later\r\n")
 
     def _create_envelope(self) -> Envelope:
         return Mail()
@@ -251,6 +249,12 @@ class DoorProtocol(SMTP):
         """Answer the end of DATA. SMTP knows one answer: it is good only when every recipient's is."""
         replies = [reply(recipient) for recipient in mail.rcpt_tos]
         await self.push(next((line for line in replies if not line.startswith("250")), replies[0]))
+
+
+def _hang_up(transport: asyncio.BaseTransport, line: bytes) -> None:
+    # A cast, no isinstance: uvloop's transports write, but descend from nothing of asyncio's.
+    cast(asyncio.WriteTransport, transport).write(line)
+    transport.close()
 
 
 class LmtpProtocol(DoorProtocol, LMTP):

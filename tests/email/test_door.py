@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import uvloop
 
 from connectors.email.config import EmailConfig
 from connectors.email.door import Door, DoorShut, Limits, TrustedPeers, serve
@@ -532,6 +533,22 @@ async def test_connections_above_the_limit_are_told_to_come_back(host: Memory) -
                 assert await three.closed()
         await asyncio.sleep(0.05)
         assert (await deliver(door)).startswith("250")
+
+
+def test_the_door_is_the_same_on_uvloop() -> None:
+    async def story() -> None:
+        host = Memory(inbox())
+        async with serve(host, Limits(connections_per_peer=1)) as door, connected(door) as one:
+            await one.start()
+            async with connected(door) as two:
+                assert (await two.reply()).startswith("421 4.3.2")
+                assert await two.closed()
+            await one.send(MAIL + b".\r\n")
+            assert (await one.reply()).startswith("250")
+        assert len(host.mails) == 1
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
 
 
 async def test_mails_that_together_are_too_much_for_the_memory_are_put_off(host: Memory) -> None:
