@@ -26,7 +26,7 @@ MAX_ATTRIBUTES: Final = 40
 
 # Possessive throughout: a tag that never ends is looked at once. The attribute part is the HTML standard's tokeniser:
 # quotes count only after an equals sign.
-_ATTRIBUTE = r"""=?[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?)?"""
+_ATTRIBUTE = r"""=?[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+"""
 _MARKUP = re.compile(
     rf"""<(?:
         (?P<tag>[A-Za-z][^\s/>]*+)
@@ -39,7 +39,7 @@ _MARKUP = re.compile(
     re.VERBOSE,
 )
 _PICTURE = re.compile(r"data:image/[a-z]{3,8};base64,[A-Za-z0-9+/=\s]{1000,}+")
-_FIRST_ATTRIBUTES = re.compile(rf"""(?:[\s/=]*+{_ATTRIBUTE}){{{MAX_ATTRIBUTES}}}""")
+_FIRST_ATTRIBUTES = re.compile(rf"""(?:[\s/=]*+{_ATTRIBUTE}){{{MAX_ATTRIBUTES}}}+""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,6 +374,8 @@ HOSTILE = {
     "spaces": "<a " + " " * 1_900_000,
     "attributes": "<p " + " ".join(f"a{n}=1" for n in range(200_000)) + ">",
     "attributes of many": ("<p " + " ".join(f"a{n}" for n in range(300)) + ">x") * 1400,
+    "few attributes": "".join(f'<p {" ".join(f"""a{n}="b = c=d" """ for n in range(39))}>' for _ in range(2000)),
+    "odd attributes": ("<p " + "=".join("abcdefghijklmnop" * 20) + '="' + "'= " * 30 + '">') * 1000,
     "style": '<p style="' + "color:red;" * 190_000 + '">',
     "styles": "".join(f'<p style="color:#{n:06x}">' for n in range(19_000)),
     "style spaces": "".join(f'<p style="{("font:a" + " " * 180 + f"{n}!;") * 4}">' for n in range(2500)),
