@@ -112,6 +112,16 @@ _CONFIDENTIAL = re.compile(
 # One of these is in every text that _CONFIDENTIAL matches; looking for them first is much cheaper.
 _CUE_LIST = "confiden privileged intended vertraulich 密 邮件 郵件 конфиден poufn luottam gizli riservat"
 _CUES = tuple(_CUE_LIST.split())
+_OPENS_DISCLAIMER = re.compile(
+    r"\W{0,6}(?:confidential|disclaimer|privacy|legal notice|notice|important|this (?:e-?mail|message|communication|"
+    r"transmission)|the (?:information|contents?)|if you (?:are not|have received)|diese (?:e-?mail|nachricht)|"
+    r"der inhalt dieser|vertraulich|ce (?:message|courriel|mail|courrier)|le contenu de ce|"
+    r"este (?:mensaje|correo|e-?mail|mensagem)|esta (?:mensagem|e-?mail)|aviso|questo messaggio|questa e-?mail|"
+    r"le informazioni|dit (?:bericht|e-?mail)|deze e-?mail|denna|denne|dette|tämä|ta wiadomość|niniejsz|"
+    r"эт[оа] |настоящ|данн|bu (?:e-?posta|mesaj|ileti)|本[电電]?子?[邮郵]件|此[电電]?子?[邮郵]件|这封|保密|免责|"
+    r"免責|机密|機密|重要提示|重要通知|声明|聲明|このメール|本メール)",
+    re.IGNORECASE,
+)
 _MAIL_WORD = re.compile(
     r"e-?mail|message|communication|nachricht|courriel|mensaje|mensagem|messaggio|bericht|meddelande|wiadomo|письм|"
     r"сообщен|邮件|郵件|信息|資訊|mesaj|ileti|メール",
@@ -258,26 +268,21 @@ def _names_by_dash(lines: Sequence[str], body: Sequence[int]) -> bool:
 
 
 def _disclaimer(lines: Sequence[str], body: Sequence[int]) -> int | None:
-    """The start of the last paragraphs when they speak of a confidential mail; never the only paragraph."""
-    found = None
+    """The start of a closing paragraph that speaks of a confidential mail; never the only paragraph.
+
+    It has to open like one: fraud mail, which customers paste, is full of "confidential" in its prose.
+    """
     first = max(len(body) - 20, 1)
     whole = "\n".join(lines[at][:400] for at in body[first:]).casefold()
     if not any(cue in whole for cue in _CUES):
         return None
     for rank in range(first, len(body)):
-        at = body[rank]
-        line = lines[at][:400]
-        if _CONFIDENTIAL.search(line) is None:
+        if _OPENS_DISCLAIMER.match(clean(lines[body[rank]][:200])) is None:
             continue
-        near = " ".join(lines[other][:400] for other in body[rank : rank + 3])
-        if _MAIL_WORD.search(near) is None or not _is_legal(near):
-            continue
-        top = rank
-        while top > 1 and body[top - 1] == body[top] - 1:
-            top -= 1
-        found = body[top]
-        break
-    return found
+        near = " ".join(lines[at][:400] for at in body[rank : rank + 4])
+        if _CONFIDENTIAL.search(near) is not None and _MAIL_WORD.search(near) is not None and _is_legal(near):
+            return body[rank]
+    return None
 
 
 def _is_legal(text: str) -> bool:

@@ -264,6 +264,7 @@ def test_a_device_footer_is_signature(footer: str) -> None:
         "Error log:\n[10:12:33] connect: timeout\n[10:12:34] retry: timeout",
         "My mail is me@mail.example:\nplease write there.",
         "Dear Support Team,",
+        "Is it you?\n\nWrite in confidence: keep this message confidential and send\nyour privileged phrase to us.",
         "On 3 May 2024 at 10:30 your agent wrote me that I should wait\nbut nothing came.",
         "A man wrote me on 5 Nov 2024 at 10:12 and asked for my phrase:\n\nplease tell us your words",
         "Someone with the address help@phish.example wrote to me and said:\n\nyour wallet is frozen",
@@ -382,6 +383,28 @@ HTML_QUOTES = {
     "<div>QUOTED</div></div>",
     "lark": '<div class="history-quote-wrapper" id="lark-mail-quote-1"><div>From: S</div><div>QUOTED</div></div>',
     "mail master": '<div class="ntes-mailmaster-quote"><div>---- Replied Message ----</div><div>QUOTED</div></div>',
+    "yandex": "<div>05.11.2024, 10:12, &quot;S&quot; &lt;s@w.example&gt;:</div>"
+    '<blockquote type="cite"><div>QUOTED</div></blockquote>',
+    "mail.ru": "<div>Вторник, 5 ноября 2024, 10:12 +03:00 от S &lt;s@w.example&gt;:</div>"
+    '<blockquote style="border-left:1px solid #0857A6;margin:10px;padding:0 0 0 10px"><div>QUOTED</div></blockquote>',
+    "hotmail": '<hr id="stopSpelling">Date: Tue, 5 Nov 2024 10:12:00 +0100<br>Subject: Re: x<br>From: s@w.example<br>'
+    "To: me@mail.example<br><br>QUOTED",
+    "roundcube": '<p id="reply-intro">On 2024-11-05 10:12, S wrote:</p><blockquote type="cite" id="replybody">'
+    "<div>QUOTED</div></blockquote>",
+    "outlook mobile": '<div class="ms-outlook-mobile-reference-message"><hr><div id="divRplyFwdMsg"><b>From:</b> S'
+    "</div>QUOTED</div>",
+    "outlook mac": '<blockquote id="MAC_OUTLOOK_ATTRIBUTION_BLOCKQUOTE" style="border-left:#b5c4df 5 solid">'
+    '<div class="OutlookMessageHeader">From: S<br>Date: Tuesday</div>QUOTED</blockquote>',
+    "aol": '<div style="font-family:arial">-----Original Message-----<br>From: S &lt;s@w.example&gt;<br>To: me<br>'
+    'Sent: Tue, Nov 5, 2024<br>Subject: x<br><div id="yiv1">QUOTED</div></div>',
+    "airmail": '<p class="airmail_on">On 5 November 2024 at 10:12:00, S (s@w.example) wrote:</p>'
+    '<blockquote type="cite" class="clean_bq"><div>QUOTED</div></blockquote>',
+    "tutanota": "<br>5. Nov. 2024, 10:12 von s@w.example:<br>"
+    '<blockquote class="tutanota_quote" style="border-left:1px solid #93A3B8">QUOTED</blockquote>',
+    "kmail": "<p>Am Dienstag, 5. November 2024, 10:12:00 CET schrieb S:</p><p>&gt; QUOTED</p>",
+    "coremail zh": '<div>---Original---</div><div><b>From:</b> "客服"&lt;s@w.example&gt;</div><div><b>Date:</b> Tue, Nov 5'
+    ", 2024 10:12 AM</div>"
+    '<div><b>To:</b> "me"</div><div><b>Subject:</b> Re: x</div><div>QUOTED</div>',
     "plain blockquote": "<div>On 11-Apr-2024, at 6:54 PM, S wrote:</div><blockquote>QUOTED</blockquote>",
 }
 
