@@ -34,7 +34,7 @@ def addresses(value: str) -> list[Mailbox]:
     """
     simple = _SIMPLE.fullmatch(value)
     if simple is not None:
-        return [Mailbox(decode_words((simple[1] or simple[2] or "").strip()), eight_bit(simple[3]))]
+        return [Mailbox(_unquoted(decode_words((simple[1] or simple[2] or "").strip())), eight_bit(simple[3]))]
     reader = _ListReader()
     for piece in _tokens(value):
         if len(reader.found) >= MAX_ADDRESSES:
@@ -127,10 +127,8 @@ def _mailbox(phrase: list[str], comments: list[str], address: str, group: str) -
     if not address:
         # `a@b`, `a @ b`, `joe@b (Joe)`, and a list whose commas were forgotten all arrive here as one phrase.
         words = [each for each in phrase if not each.isspace()]
-        spread = [each for each in words if "@" in each]
-        if len(spread) == 1 and len(words) == 1:
-            address, phrase = words[0], []
-        elif len(spread) == 1 and spread[0] == "@":
+        spread = [each for each in words if "@" in each and not each.startswith('"')]
+        if len(spread) == 1 and (len(words) == 1 or spread[0] == "@" or words[-1].startswith("@")):
             address, phrase = "".join(words), []
         elif spread:
             longest = max(spread, key=len)
@@ -148,10 +146,11 @@ def _name(phrase: list[str]) -> str:
         if each.startswith('"'):
             each = _ESCAPED.sub(r"\1", each[1:].removesuffix('"')) if "\\" in each else each.strip('"')
         words.append(" " if each.isspace() else each)
-    name = decode_words("".join(words).strip()).strip()
-    if len(name) > 1 and name[0] == name[-1] == "'":
-        name = name[1:-1]
-    return name
+    return _unquoted(decode_words("".join(words).strip()).strip())
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "'" else name
 
 
 def handle(address: str) -> str:

@@ -35,6 +35,10 @@ _CLAUSE_FROM = re.compile(
 _ADDRESS = re.compile(r"\[?(?:IPv6:)?([0-9A-Fa-f:.]{3,45})\]?")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){1,10}")
 _MAX_FIELDS = 300
+_OWN_NETWORKS = tuple(
+    ipaddress.ip_network(each)
+    for each in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
+)
 
 
 def verdict(headers: Headers, *, authserv_id: str, inbox_domain: str, from_domain: str) -> Authentication:
@@ -94,7 +98,8 @@ def _internal(received: str, domains: tuple[str, ...]) -> bool:
             address = ipaddress.ip_address(found[1])
         except ValueError:
             continue
-        return address.is_loopback or address.is_private or _named_ours(seen, domains)
+        # Not `is_private`: that holds for much that is nobody's own, documentation ranges among it.
+        return any(address in network for network in _OWN_NETWORKS) or _named_ours(seen, domains)
     return False
 
 

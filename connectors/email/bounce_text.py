@@ -163,7 +163,11 @@ def recipients(text: str, *, exclude: Collection[str], delayed: bool, clear: boo
             address = match[0].strip("'.`")
             # X.400 addresses carry ours as one of their attributes: `dda:SMTP=joe@example.com`.
             address = address[5:] if address[:5].lower() == "smtp=" else address
-            rank = 0 if "..." in address else _rank(line, match.start(), match.end(), address, exclude)
+            rank = (
+                0
+                if "..." in address + line[match.end() : match.end() + 3]
+                else _rank(line, match.start(), match.end(), address, exclude)
+            )
             if rank:
                 ranked.append((rank, number, address))
     if not ranked:

@@ -83,7 +83,7 @@ def find(
     """
     failed: Iterable[FailedRecipient] = report.failed if report is not None else ()
     if not failed:
-        if says_reply and report is None and not _from_system(tree.root.headers, null_sender=False):
+        if says_reply and report is None and not _signed_by_system(tree.root.headers):
             return None
         if report is None and not _looks_like_one(tree.root, text, null_sender=null_sender):
             return None
@@ -116,8 +116,10 @@ def _looks_like_one(root: mime.Part, text: str, *, null_sender: bool) -> bool:
 
 
 def _from_system(fields: Headers, *, null_sender: bool) -> bool:
-    if null_sender or fields.plain("return-path").strip() in ("<>", "<MAILER-DAEMON>"):
-        return True
+    return null_sender or fields.plain("return-path").strip() in ("<>", "<MAILER-DAEMON>") or _signed_by_system(fields)
+
+
+def _signed_by_system(fields: Headers) -> bool:
     found = fields.addresses("from")
     return not found or any(_DAEMON.match(each.address) or _DAEMON_NAME.search(each.name) for each in found[:1])
 

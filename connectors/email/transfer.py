@@ -6,14 +6,24 @@ import binascii
 import re
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _SHORT_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 def from_base64(raw: bytes) -> bytes:
+    padding = raw.find(b"=")
     try:
-        return binascii.a2b_base64(raw) if raw.find(b"=", 0, len(raw) - 8) < 0 else _from_pieces(raw)
+        if padding < 0 or not _goes_on(raw[padding:].lstrip(b"=\r\n\t ")):
+            return binascii.a2b_base64(raw)
     except binascii.Error:
-        return _from_pieces(raw)
+        pass
+    return _from_pieces(raw)
+
+
+def _goes_on(rest: bytes) -> bool:
+    """Whether what follows the padding is more of the content, and not the footer that a list appended."""
+    lines = rest.split()
+    return bool(lines) and all(len(line) % 4 == 0 and _BASE64_LINE.fullmatch(line) for line in lines)
 
 
 def _from_pieces(raw: bytes) -> bytes:
