@@ -115,6 +115,8 @@ def canonical_host(host: str) -> str | IPAddress:
     6943 section 3.1.1), zone identifiers, escapes, user information, empty labels, and names in other scripts that
     fold to plain ASCII: nobody writes those except to get past a filter.
     """
+    if len(host) > 255:
+        raise Unreachable(Kind.BLOCKED)
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if ":" in bare:
         return _literal(bare, IPv6Address)

@@ -10,8 +10,9 @@ import gzip
 import json
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -346,7 +347,24 @@ def test_an_ambiguous_url_is_refused(url: str) -> None:
         parse_url(url)
 
 
-# --- the shared set
+# --- the shared sets
+
+
+def shared_redos() -> list[str]:
+    path = SHARED / "attack" / "redos_inputs.jsonl"
+    return [json.loads(line)["input"] for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+@pytest.mark.skipif(not shared_redos(), reason="../shared/attack/redos_inputs.jsonl is not here")
+def test_no_input_keeps_the_readers_of_hosts_and_urls_busy() -> None:
+    for text in shared_redos():
+        started = time.process_time()
+        for read in (canonical_host, parse_url, lambda text: parse_url(f"https://{text}/")):
+            with suppress(Unreachable):
+                read(text)
+        with suppress(Invalid):
+            AllowList.parse([text])
+        assert time.process_time() - started < 0.2
 
 
 def shared_cases() -> list[dict[str, str]]:
@@ -692,6 +710,28 @@ async def test_the_callers_headers_cannot_move_the_host_or_smuggle_lines() -> No
             with pytest.raises(Unreachable):
                 await http.request("GET", "http://a.test/", headers={"X-One": "1\r\nX-Two: 2"})
         assert len(heads) == 1
+
+
+async def test_forms_and_files_are_sent() -> None:
+    bodies: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        bodies.append(await reader.readexactly(length))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server, safe_http(Net(port=server.sockets[0].getsockname()[1]).guard()) as http:
+        got = await http.request("POST", "http://a.test/", data={"a": "1 2"}, params={"q": "x y"})
+        assert got.json() == {"ok": True}
+        await http.request("POST", "http://a.test/", data={"a": "1"}, files={"f": ("n.txt", b"body", "text/plain")})
+        await http.request("POST", "http://a.test/", json={"a": "文"})
+    assert bodies[0] == b"a=1+2"
+    assert b'name="f"; filename="n.txt"\r\nContent-Type: text/plain\r\n\r\nbody' in bodies[1]
+    assert json.loads(bodies[2]) == {"a": "文"}
 
 
 async def test_connections_are_kept_and_cookies_are_not() -> None:

@@ -20,6 +20,8 @@ from helpdesk.domain.html_tags import ALLOWED, DROPPED_WHOLE, ENDS, FORMATTING, 
 
 MAX_CHARS: Final = 2_000_000
 MAX_TAGS: Final = 20_000
+# Of any kind, kept or not. After that many the rest is not looked at: no mail that people wrote comes near.
+MAX_MARKUP: Final = 100_000
 MAX_DEPTH: Final = 200
 MAX_FORMATTING: Final = 16
 MAX_ATTRIBUTES: Final = 40
@@ -99,8 +101,12 @@ def shaped(html: str) -> Shaped:
     text = _PICTURE.sub("", html)[:MAX_CHARS] if truncated else html
     open_ = _Open()
     out: list[str] = []
-    at = tags = 0
+    at = tags = markup = 0
     while match := _MARKUP.search(text, at):
+        markup += 1
+        if markup > MAX_MARKUP:
+            truncated = True
+            break
         out.append(text[at : match.start()])
         at = match.end()
         kind = match.lastgroup

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +26,7 @@ from helpdesk.domain.html_shape import MAX_CHARS, MAX_DEPTH, MAX_TAGS
 from helpdesk.domain.html_style import safe_style
 from helpdesk.domain.html_tags import ALLOWED
 
+SHARED = Path(__file__).parents[2].parent / "shared"
 REL = 'target="_blank" rel="noopener noreferrer nofollow"'
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
@@ -394,6 +397,20 @@ def test_hostile_html_costs_little(name: str) -> None:
     started = time.process_time()
     sanitise(HOSTILE[name])
     assert time.process_time() - started < 2.5
+
+
+def shared_redos() -> list[str]:
+    path = SHARED / "attack" / "redos_inputs.jsonl"
+    return [json.loads(line)["input"] for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+@pytest.mark.skipif(not shared_redos(), reason="../shared/attack/redos_inputs.jsonl is not here")
+def test_no_input_keeps_the_sanitiser_busy() -> None:
+    for text in shared_redos():
+        for html in (text, f'<p style="{text}" title="{text}">', f'<a href="https://{text}"><img src="cid:{text}">'):
+            started = time.process_time()
+            sanitise(html)
+            assert time.process_time() - started < 0.2
 
 
 def test_a_mail_of_a_kilobyte_costs_well_below_a_third_of_a_millisecond() -> None:
