@@ -118,6 +118,8 @@ def marked_lines(html: str) -> MarkedLines:
 
 
 def _too_deep(html: str) -> bool:
+    if html.count("<") <= _MAX_DEPTH:
+        return False
     depth = 0
     deepest = 0
     for match in _TAG.finditer(html):

@@ -98,8 +98,8 @@ trân trọng|thân ái|kính thư|trân trọng kính chào|
 顺致敬意|順致敬意|致礼|致禮|最好的祝福|祝您愉快|祝您一切顺利|祝您一切順利|祝一切顺利|祝一切順利|谨致问候|
 """
 _SIGN_OFFS = frozenset(phrase.strip() for phrase in _SIGN_OFF_LIST.split("|") if phrase.strip())
-# Prefixes that no list of whole phrases can cover: "祝" plus anything short.
-_WISH = re.compile(r"\s*(?:[顺順敬谨謹即并並]?[祝颂頌])[^，。,.？?]{1,10}$")
+# What no list of whole phrases can cover: "祝" and anything short, a name and "敬上".
+_WISH = re.compile(r"[顺順敬谨謹即并並]?[祝颂頌][^，。,.？?]{1,10}$|[^，。,.？?]{1,10}[敬谨謹拜][上启啟]$")
 # Alone at the end these are a word of the message; above a name they are a sign-off.
 _CASUAL = frozenset({"cheers", "ciao", "tschüss", "best", "yours", "br", "kr", "salud", "lg", "vg", "take care"})
 _DASH_NAME = re.compile(r"[-–—]{1,2} ?[^\W\d_][\w.'’]*(?: [^\W\d_][\w.'’]*){0,2}$")

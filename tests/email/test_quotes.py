@@ -402,7 +402,7 @@ HTML_QUOTES = {
     "tutanota": "<br>5. Nov. 2024, 10:12 von s@w.example:<br>"
     '<blockquote class="tutanota_quote" style="border-left:1px solid #93A3B8">QUOTED</blockquote>',
     "kmail": "<p>Am Dienstag, 5. November 2024, 10:12:00 CET schrieb S:</p><p>&gt; QUOTED</p>",
-    "coremail zh": '<div>---Original---</div><div><b>From:</b> "客服"&lt;s@w.example&gt;</div><div><b>Date:</b> Tue, Nov 5'
+    "coremail zh": '<div>---Original---</div><div><b>From:</b> "客服"&lt;s@w.example&gt;</div><div><b>Date:</b> Nov 5'
     ", 2024 10:12 AM</div>"
     '<div><b>To:</b> "me"</div><div><b>Subject:</b> Re: x</div><div>QUOTED</div>',
     "plain blockquote": "<div>On 11-Apr-2024, at 6:54 PM, S wrote:</div><blockquote>QUOTED</blockquote>",
