@@ -22,7 +22,16 @@ from hypothesis import strategies as st
 from connectors.email.compose import compose
 from connectors.email.config import EmailConfig
 from connectors.email.outgoing_texts import flowed
-from helpdesk.channels import Address, OutboundAttachment, OutboundMessage, PermanentFailure, Quote, RecipientRefused
+from connectors.email.parse import parse
+from helpdesk.channels import (
+    Address,
+    OutboundAttachment,
+    OutboundMessage,
+    PermanentFailure,
+    Quote,
+    RawInbound,
+    RecipientRefused,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 TOKEN = "abcdefghijklmnopqrstuvwxyz234567abcd"
@@ -206,6 +215,27 @@ def test_history_is_quoted_under_a_line_in_the_readers_language(language: str, l
     assert "<blockquote" in html
     assert "<p>Where is <b>it</b>?</p>\n</blockquote>" in html
     assert "Wallet<br>\nSupport" in html
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN", "zh-TW"])
+@pytest.mark.parametrize("html", [None, "<p>It is <b>on its way</b>.</p>"])
+def test_what_we_send_is_taken_apart_again_by_what_we_read(language: str, html: str | None) -> None:
+    config = CONFIG.model_copy(update={"signature": "Wallet Support\nwww.wallet.test"})
+    quote = Quote("Ann Lee", "Where is it?\n\nPlease.", None, AT)
+    composed = compose(
+        config, outbound(text="It is on its way.", html=html, quote=quote, language=language, token=TOKEN)
+    )
+    settings = config.model_dump(mode="json")
+    found = parse(RawInbound("1", composed.body, AT), settings)
+    assert found.external_id == composed.external_id
+    assert found.new_text == "It is on its way."
+    assert "www.wallet.test" in found.signature
+    assert "Where is it?" in found.quoted
+    answer = f"From: ann@customer.test\r\nIn-Reply-To: <{composed.external_id}>\r\n\r\nThanks\r\n".encode()
+    by_id = parse(RawInbound("2", answer, AT), settings)
+    assert by_id.tokens == (("message_id", TOKEN),)
+    by_address = parse(RawInbound("3", answer, AT, {"recipients": [f"support+{TOKEN}@wallet.test"]}), settings)
+    assert by_address.tokens == (("address", TOKEN), ("message_id", TOKEN))
 
 
 def test_inline_images_go_beside_the_html_and_files_outside() -> None:
