@@ -65,7 +65,7 @@ async def _by_device_code(
     code = str(body.get("device_code", ""))
     if not code or not address.startswith(("https://", "http://")):
         raise Misconfigured("oauth_device_url does not answer as a device authorization endpoint")
-    interval = _bounded(body.get("interval"), 5.0, 60.0)
+    interval = max(1.0, _bounded(body.get("interval"), 5.0, 60.0))
     until = time.monotonic() + _bounded(body.get("expires_in"), PATIENCE_SECONDS, 1800.0)
     tell(f"Open {address} and enter the code {_shown(body.get('user_code'))}")
     form = {"grant_type": _DEVICE_GRANT, "device_code": code, **_client(config)}

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from connectors.email.config import EmailConfig
 from connectors.email.imap import DESCRIBE_AT_ONCE, Place, first_place, mailbox_name, unknown
 from connectors.email.imap_fetch import Fetcher
-from connectors.email.imap_session import Session, logged_in
+from connectors.email.imap_login import logged_in
+from connectors.email.imap_session import Session
 from connectors.email.imap_wire import Described
 from connectors.email.oauth import TokenSource
 from helpdesk.channels import Host, TemporaryFailure

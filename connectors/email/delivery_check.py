@@ -14,7 +14,7 @@ from uuid import UUID
 
 from connectors.email.compose import compose
 from connectors.email.config import TOKEN_LENGTH, EmailConfig
-from connectors.email.imap_session import logged_in
+from connectors.email.imap_login import logged_in
 from connectors.email.oauth import TokenSource
 from connectors.email.smtp import Sender
 from helpdesk.channels import Address, ChannelError, Check, Composed, OutboundMessage

@@ -39,7 +39,8 @@ import structlog
 
 from connectors.email.config import EmailConfig
 from connectors.email.imap_fetch import Fetcher
-from connectors.email.imap_session import Refused, Selected, Session, logged_in
+from connectors.email.imap_login import logged_in
+from connectors.email.imap_session import Refused, Selected, Session
 from connectors.email.imap_wire import Described
 from connectors.email.oauth import TokenSource
 from helpdesk import clock, failpoints

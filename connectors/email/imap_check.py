@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from connectors.email.config import EmailConfig
 from connectors.email.imap import mailbox_name
-from connectors.email.imap_session import Session, connect, logged_in
+from connectors.email.imap_login import connect, logged_in
+from connectors.email.imap_session import Session
 from connectors.email.oauth import TokenSource
 from helpdesk.channels import ChannelError, Check
 from helpdesk.net import Guard

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from connectors.email.config import EmailConfig
-from connectors.email.imap_session import Session, logged_in
+from connectors.email.imap_login import logged_in
+from connectors.email.imap_session import Session
 from connectors.email.oauth import TokenSource
 from helpdesk.channels import Misconfigured
 from helpdesk.net import Guard

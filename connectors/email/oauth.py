@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from helpdesk.channels import (
 AHEAD_SECONDS = 300.0
 """How long before its end a token is replaced. Half of its life, where that is shorter."""
 FRESH_SECONDS = 10.0
+LAST_WORDS_SECONDS = 5.0
 MAX_ANSWER = 65_536
 REQUEST_SECONDS = 20.0
 
@@ -163,7 +164,7 @@ class TokenSource:
             if self._access_token and now < self._renew_at:
                 return self._access_token
             try:
-                await self._refresh()
+                await _to_its_end(self._refresh())
             except TemporaryFailure:
                 if self._access_token and now < self._ends_at:
                     return self._access_token
@@ -216,6 +217,18 @@ class TokenSource:
         if self._refresh_token != self._saved:
             await self._save({"oauth_refresh_token": self._refresh_token})
             self._saved = self._refresh_token
+
+
+async def _to_its_end(refresh: Coroutine[Any, Any, None]) -> None:
+    """A refresh that is cancelled half-way would lose a token that the issuer has rotated already: finish it first."""
+    task = asyncio.ensure_future(refresh)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=LAST_WORDS_SECONDS)
+        if not task.cancel():
+            task.exception()
+        raise
 
 
 def _seconds(value: object) -> float:

@@ -20,8 +20,8 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRespons
 from aiosmtplib.response import SMTPResponse
 
 from connectors.email.config import EmailConfig, Server
-from connectors.email.imap_session import reached_not, tls_context
 from connectors.email.oauth import TokenSource
+from connectors.email.reach import reached_not, tls_context
 from helpdesk import net
 from helpdesk.channels import (
     AuthenticationFailed,

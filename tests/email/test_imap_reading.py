@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import imaplib
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from connectors.email import imap, imap_session
+from connectors.email import imap, imap_login
 from connectors.email.backfill import backfill
 from connectors.email.config import EmailConfig
 from connectors.email.imap_check import check_imap
@@ -65,7 +66,7 @@ async def test_a_new_mail_is_accepted_within_seconds(shared: Dovecot, user: str,
     sent = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
     async with reading(config(shared.url(user, tls=tls), ca_file=shared.ca_file)) as host:
         shared.deliver(user, mail("hello"), at=sent)
-        await host.until(lambda: bool(host.items), seconds=5)
+        await host.until(lambda: bool(host.items))
     (item,) = host.items.values()
     assert item.body == mail("hello")
     assert item.received_at == sent
@@ -79,7 +80,7 @@ async def test_several_mails_in_a_row_each_wake_the_reader(shared: Dovecot, user
     async with reading(config(shared.url(user))) as host:
         for n in range(1, 6):
             shared.deliver(user, mail(f"number {n}"))
-            await host.until(lambda n=n: len(host.items) == n, seconds=5)
+            await host.until(lambda n=n: len(host.items) == n)
 
 
 async def test_a_mail_is_marked_as_read_only_after_it_was_stored(shared: Dovecot, user: str) -> None:
@@ -283,7 +284,7 @@ async def test_other_clients_may_expunge_and_read_as_they_like(shared: Dovecot, 
         client.expunge()
         client.logout()
         shared.deliver(user, mail("after the purge"))
-        await host.until(lambda: len(host.items) == 31, seconds=5)
+        await host.until(lambda: len(host.items) == 31)
         assert host.errors == []
 
 
@@ -303,7 +304,7 @@ async def test_thousands_of_changes_at_once_are_no_trouble(shared: Dovecot, user
 async def test_a_mail_that_is_gone_before_it_is_fetched_is_left_out(shared: Dovecot, user: str) -> None:
     for n in range(3):
         shared.deliver(user, mail(f"{n}"))
-    async with imap_session.logged_in(config(shared.url(user)), LOOPBACK, None) as session:
+    async with imap_login.logged_in(config(shared.url(user)), LOOPBACK, None) as session:
         await session.select("INBOX")
         described = await session.describe(await session.uids(1))
         ghost = replace(described[1], uid=77)
@@ -331,16 +332,17 @@ async def test_the_list_is_compared_once_a_day(shared: Dovecot, user: str, monke
         shared.deliver(user, mail("one"))
         await host.until(lambda: len(host.items) == 1)
         host.items.clear()
-        await host.until(lambda: len(host.items) == 1, seconds=5)
+        await host.until(lambda: len(host.items) == 1)
 
 
 async def test_cancelling_says_goodbye_at_once(shared: Dovecot, user: str) -> None:
     async with reading(config(shared.url(user))):
         await asyncio.sleep(0.2)
         started = time.perf_counter()
-    assert time.perf_counter() - started < 1
-    await asyncio.sleep(0.1)
-    assert "Logged out" in shared.log().splitlines()[-1]
+    assert time.perf_counter() - started < 3
+    async with asyncio.timeout(5):
+        while not re.search(rf"\({user}\).*Logged out", shared.log()):
+            await asyncio.sleep(0.05)
 
 
 async def test_backfill_counts_and_then_takes_old_mail_once(shared: Dovecot, user: str) -> None:

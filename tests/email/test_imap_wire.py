@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from aioimaplib.aioimaplib import SELECTED, Command, FetchCommand
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.email.imap_wire import (
@@ -36,6 +36,7 @@ def test_mailbox_names_are_coded_and_quoted(name: str, argument: str) -> None:
     assert mailbox_argument(name) == argument
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_mailbox_name_becomes_one_printable_argument(name: str) -> None:
     argument = mailbox_argument(name)
@@ -50,6 +51,7 @@ def test_what_would_end_the_command_is_refused(text: str) -> None:
         quoted(text)
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(1, 60), min_size=1))
 def test_a_set_of_uids_says_exactly_those(uids: set[int]) -> None:
     said: set[int] = set()

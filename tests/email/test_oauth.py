@@ -105,6 +105,19 @@ async def test_nothing_is_used_that_could_not_be_saved(issuer: TokenServer, http
     assert issuer.forms[1]["refresh_token"] == store.saved[0]
 
 
+async def test_being_cancelled_in_the_middle_does_not_lose_a_rotated_token(issuer: TokenServer, http: SafeHttp) -> None:
+    issuer.delay = 0.2
+    store = Store()
+    task = asyncio.create_task(
+        TokenSource(config(issuer, oauth_refresh_token=issuer.grant("support")), http, store.save).token()
+    )
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await TokenSource(config(issuer, oauth_refresh_token=store.saved[0]), http, store.save).token()
+
+
 async def test_a_new_process_goes_on_with_what_was_saved(issuer: TokenServer, http: SafeHttp) -> None:
     store = Store()
     await TokenSource(config(issuer, oauth_refresh_token=issuer.grant("support")), http, store.save).token()
