@@ -7,7 +7,8 @@ import asyncio
 from connectors.email.config import EmailConfig, Server
 from connectors.email.oauth import TokenSource
 from connectors.email.outgoing_headers import addr_spec
-from connectors.email.smtp_session import AtFinal, SmtpSession, Waits, open_session
+from connectors.email.smtp_login import open_session
+from connectors.email.smtp_session import AtFinal, SmtpSession, Waits
 from helpdesk.channels import ChannelError, Check, Composed, Receipt, TemporaryFailure
 from helpdesk.clock import now
 from helpdesk.net import Guard

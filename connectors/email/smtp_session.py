@@ -2,9 +2,6 @@
 
 Up to the last byte before the final dot, any failure means that the mail was not taken: `Unreachable`, safe to repeat.
 From the moment when the dot is handed to the system, silence means `Uncertain`. A reply means what it says.
-
-Of a server's words only codes go further (RFC 5321 and RFC 3463); its text is looked at for the one thing that codes do
-not tell apart, a rate limit, and dropped.
 """
 
 from __future__ import annotations
@@ -15,21 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
-import aiosmtplib
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from aiosmtplib.response import SMTPResponse
 
-from connectors.email.config import EmailConfig, Server
-from connectors.email.oauth import TokenSource
-from connectors.email.reach import reached_not, tls_context
-from helpdesk import net
+from connectors.email.smtp_replies import codes, failure
 from helpdesk.channels import (
     AuthenticationFailed,
     ChannelError,
     Composed,
-    Misconfigured,
     PermanentFailure,
-    RateLimited,
     RecipientRefused,
     Refusal,
     TemporaryFailure,
@@ -39,11 +30,8 @@ from helpdesk.channels import (
 from helpdesk.failpoints import reached
 
 CHUNK = 128 * 1024
-_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_TOO_MUCH = re.compile(r"too (?:many|fast|much)|throttl|rate.?limit|slow down|sending limit", re.IGNORECASE)
 _LINE_START_DOT = re.compile(rb"(?m)^\.")
 _NOT_IN_PATH = re.compile(r"[\s<>\x00-\x1f\x7f\ud800-\udfff]")
-_LOGIN_REFUSED = frozenset({432, 530, 534, 535, 538})
 
 
 AtFinal = Callable[[], Awaitable[None]]
@@ -75,115 +63,6 @@ class Outcome:
 
     accepted: tuple[str, ...]
     refused: tuple[Refusal, ...]
-
-
-def codes(code: int, message: str) -> str:
-    """`550 5.1.1`: all of a reply that is shown or stored."""
-    enhanced = _ENHANCED.match(message)
-    return f"{code} {enhanced[1]}" if enhanced else str(code)
-
-
-def failure(what: str, code: int, message: str) -> ChannelError:
-    """What a refusal of `what` means."""
-    shown = codes(code, message)
-    if code in _LOGIN_REFUSED:
-        return AuthenticationFailed(f"The mail server wants another login ({shown})")
-    # X.4.5 is congestion, "only useful as a persistent transient error" (RFC 3463): daily limits are told by it.
-    if (400 <= code < 500 and _TOO_MUCH.search(message)) or shown.endswith(" 5.4.5"):
-        return RateLimited(f"The mail server asks to slow down ({shown})")
-    if 400 <= code < 500:
-        return TemporaryFailure(f"The mail server put {what} off ({shown})")
-    if 500 <= code < 600:
-        return PermanentFailure(f"The mail server refused {what} ({shown})")
-    return Unreachable(f"The mail server's answer to {what} could not be understood")
-
-
-async def open_session(
-    config: EmailConfig, server: Server, guard: net.Guard, tokens: TokenSource | None, waits: Waits
-) -> SmtpSession:
-    """Connect through the guard, encrypt and log in. Raises Unreachable, Misconfigured, AuthenticationFailed, ..."""
-    context = tls_context(config.ca_file) if server.tls != "none" else None
-    try:
-        sock = await guard.open_socket(server.host, server.port)
-    except net.Unreachable as error:
-        raise reached_not(error) from None
-    client = SMTP(
-        hostname=server.host,
-        sock=sock,
-        timeout=waits.command,
-        use_tls=server.tls == "implicit",
-        start_tls=False,
-        tls_context=context,
-        local_hostname=config.domain if config.domain.isascii() else "localhost",
-    )
-    try:
-        await client.connect(timeout=waits.connect)
-        await _ehlo(client)
-        if server.tls == "starttls":
-            if not client.supports_extension("starttls"):
-                raise Misconfigured("The mail server does not offer STARTTLS here")
-            await client.starttls(timeout=waits.connect)
-            await _ehlo(client)
-        await _log_in(client, config, tokens)
-    except BaseException as error:
-        client.close()
-        if isinstance(error, SMTPException | OSError | EOFError | ValueError):
-            raise _as_channel_error(error) from None
-        raise
-    reached("smtp.connected")
-    return SmtpSession(client, waits)
-
-
-async def _ehlo(client: SMTP) -> None:
-    try:
-        await client.ehlo()
-    except aiosmtplib.SMTPHeloError:
-        if not client.is_connected:
-            raise
-        await client.helo()
-
-
-async def _log_in(client: SMTP, config: EmailConfig, tokens: TokenSource | None) -> None:
-    if config.auth == "xoauth2" and tokens is not None:
-        await _log_in_with_token(client, config.smtp_user or config.imap_user or config.address, tokens)
-    elif config.smtp_user:
-        password = config.smtp_password.get_secret_value()
-        # PLAIN and LOGIN carry the same; CRAM-MD5 would make the server keep the password readable.
-        if "plain" in client.server_auth_methods:
-            await client.auth_plain(config.smtp_user, password)
-        elif "login" in client.server_auth_methods:
-            await client.auth_login(config.smtp_user, password)
-        else:
-            raise Misconfigured(
-                "The mail server takes no password on this connection: try smtps:// or smtp+starttls://"
-            )
-
-
-async def _log_in_with_token(client: SMTP, user: str, tokens: TokenSource) -> None:
-    if "xoauth2" not in client.server_auth_methods:
-        raise Misconfigured("The mail server does not offer XOAUTH2")
-    token = await tokens.token()
-    try:
-        await client.auth_xoauth2(user, token)
-    except SMTPAuthenticationError as error:
-        if 400 <= error.code < 500 or not tokens.forget(token):
-            raise
-        # It may have been withdrawn early: one more try, with another one.
-        await client.auth_xoauth2(user, await tokens.token())
-
-
-def _as_channel_error(error: BaseException) -> ChannelError:
-    if isinstance(error, SMTPAuthenticationError):
-        if 400 <= error.code < 500 and error.code not in _LOGIN_REFUSED:
-            return TemporaryFailure(f"The mail server takes no logins now ({codes(error.code, error.message)})")
-        return AuthenticationFailed(f"The mail server refused the login ({codes(error.code, error.message)})")
-    if isinstance(error, SMTPResponseException):
-        if 500 <= error.code < 600:
-            # A greeting of 554 and the like concern the connection, not a message: a person has to look.
-            return Misconfigured(f"The mail server refuses this connection ({codes(error.code, error.message)})")
-        return failure("the connection", error.code, error.message)
-    cause = error.__cause__ if isinstance(error.__cause__, OSError | EOFError) else error
-    return reached_not(net.Unreachable(net.kind_of(cause)))
 
 
 class SmtpSession:

@@ -24,7 +24,8 @@ from connectors.email.config import EmailConfig
 from connectors.email.oauth import TokenSource
 from connectors.email.outgoing_files import path_of, write
 from connectors.email.smtp import Sender
-from connectors.email.smtp_session import Waits, codes
+from connectors.email.smtp_replies import codes
+from connectors.email.smtp_session import Waits
 from helpdesk.channels import (
     Address,
     AuthenticationFailed,
