@@ -3,7 +3,8 @@
 `Wire` is aioimaplib's protocol with its own reading of the stream replaced. The original takes one stack frame for each
 line of a chunk (1,000 flag changes by another client end in a RecursionError), scans all earlier lines for each new
 one (191 ms for a list of 1,000 sizes, here 15), and formats every byte received for a debug log, passwords and
-bodies included. Its commands, tags and states are kept. What is overridden is private there, hence the `~=` pin.
+bodies included. Its commands, tags and states are kept. What is overridden is private there, hence the upper bound in
+pyproject.toml.
 """
 
 from __future__ import annotations
