@@ -133,7 +133,8 @@ class Prepared:
         processors = compiled._bind_processors
         self._binds = [(name, compiled.binds[name].value, processors.get(name)) for name in compiled.positiontup or ()]
         native = dialect.name == "postgresql"
-        found = [] if native else [column.type.result_processor(dialect, None) for column in statement.selected_columns]
+        types: list[Any] = [] if native else [column.type for column in statement.selected_columns]
+        found = [kind.dialect_impl(dialect).result_processor(dialect, None) for kind in types]
         self._columns = [(index, process) for index, process in enumerate(found) if process is not None]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:

@@ -27,6 +27,14 @@ class SlaState(StrEnum):
     NONE = "none"
 
 
+class SlaAsked(StrEnum):
+    """The states that can be asked for."""
+
+    DUE_SOON = "due_soon"
+    BREACHED = "breached"
+    PAUSED = "paused"
+
+
 SOON: Final = 0.2
 """`due_soon` is the last fifth of the promised time: 4 h 48 min of a day, 24 min of two hours."""
 
@@ -44,7 +52,7 @@ def sla_state(*, since: datetime, due: datetime | None, now: datetime) -> SlaSta
 class ConversationFilter:
     """Each empty tuple and each None is no condition; several values of one field are alternatives.
 
-    `assignee_ids` holds None for "nobody". `sla` holds words of SlaState.
+    `assignee_ids` holds None for "nobody". `sla` holds words of SlaAsked.
     """
 
     status: tuple[str, ...] = ()
@@ -61,8 +69,6 @@ class ConversationFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     updated_after: datetime | None = None
-
-
 
 
 def like(text: str) -> str:

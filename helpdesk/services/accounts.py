@@ -198,7 +198,7 @@ async def login(services: Services, *, email: str, password: str, address: str, 
         found = await session.execute(
             select(agents.c.id, agents.c.password_hash).where(agents.c.email == email.strip().lower(), agents.c.active)
         )
-        agent_id, stored = found.tuples().one_or_none() or (None, None)
+        agent_id, stored = found.one_or_none() or (None, None)
     if not await passwords.verify(stored, password) or agent_id is None or stored is None:
         raise Unauthenticated("the address or the password is wrong", slug="login_failed")
     renewed = await passwords.hash_of(password) if passwords.is_outdated(stored) else None

@@ -106,7 +106,7 @@ async def _sent_this_minute(session: AsyncSession, *, now: datetime) -> Counter[
         )
         .group_by(acknowledgements.c.inbox_id)
     )
-    return Counter(dict(found.tuples().all()))
+    return Counter({row[0]: row[1] for row in found})
 
 
 async def _write(
@@ -178,7 +178,7 @@ async def _take_seqs(session: AsyncSession, conversation_ids: Sequence[UUID]) ->
         .values(seq=conversations.c.seq + 1, message_count=conversations.c.message_count + 1)
         .returning(conversations.c.id, conversations.c.seq)
     )
-    return dict(found.tuples().all())
+    return {row[0]: row[1] for row in found}
 
 
 def _message(services: Services, row: RowMapping, message_id: UUID, *, seq: int, now: datetime) -> dict[str, Any]:

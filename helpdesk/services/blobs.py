@@ -70,7 +70,7 @@ async def adopt(
     )
     # Read back rather than remembered: another writer may have been first, and then his row is the one that counts.
     found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(set(wanted))))
-    known = dict(found.tuples().all())
+    known = {row[0]: row[1] for row in found}
     return [known[digest] for digest in wanted]
 
 

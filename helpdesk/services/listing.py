@@ -73,7 +73,7 @@ COLUMNS: Final[Mapping[str, ColumnElement[Any]]] = {
 }
 """What a list item is made of, in the order of the rows that `list_conversations` answers."""
 
-_SELECT: Final = select(*COLUMNS.values()).select_from(
+SELECT: Final = select(*COLUMNS.values()).select_from(
     conversations.join(contacts, contacts.c.id == _C.contact_id)
     .outerjoin(agents, agents.c.id == _C.assignee_id)
     .outerjoin(teams, teams.c.id == _C.team_id)
@@ -146,7 +146,7 @@ def _value(name: str, cursor: Cursor) -> Any:
 def _statement(shape: _Shape) -> Select[Any]:
     name, descending = _SORTS[shape.sort]
     column = _C[name]
-    query = _SELECT
+    query = SELECT
     if not shape.sees_all:
         query = query.where(visible())
     for condition in shape.conditions:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
+from sqlalchemy import RowMapping
 
 from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Line, Reference, Shown, Text, When
 from helpdesk.domain.filters import sla_state
@@ -208,9 +209,9 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
 def detail(
     row: Sequence[Any],
     *,
-    participants: Sequence[Mapping[str, Any]],
+    participants: Sequence[RowMapping],
     custom_fields: Mapping[str, Any],
-    related: Sequence[Mapping[str, Any]],
+    related: Sequence[RowMapping],
     reply_channels: Sequence[Mapping[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
@@ -227,5 +228,5 @@ def detail(
     }
 
 
-def event(row: Mapping[str, Any]) -> dict[str, Any]:
+def event(row: RowMapping) -> dict[str, Any]:
     return {name: row[name] for name in ("id", "position", "type", "occurred_at", "conversation_id", "seq", "data")}

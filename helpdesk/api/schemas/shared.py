@@ -30,7 +30,7 @@ def _zoned(value: datetime) -> datetime:
 
 
 def _handle(value: str) -> str:
-    if not value or any(c.isspace() or c in "<>,;\"" for c in value):
+    if not value or any(c.isspace() or c in '<>,;"' for c in value):
         raise ValueError("give one plain address or handle")
     return value
 

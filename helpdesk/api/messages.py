@@ -1,0 +1,210 @@
+"""Messages: read, answer, note, send again, take back, and what they were made of."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk import clock
+from helpdesk.api import queries
+from helpdesk.api.answers import answer, page
+from helpdesk.api.dependencies import House, Reader, Reading, Transaction, Writer
+from helpdesk.api.problems import documented
+from helpdesk.api.queries import PAGING, Query, page_of
+from helpdesk.api.repeating import once
+from helpdesk.api.schemas import messages as shapes
+from helpdesk.api.schemas.messages import MessageCreate, MessageShown
+from helpdesk.api.schemas.shared import Page
+from helpdesk.crypto import CannotOpen
+from helpdesk.domain.filenames import disposition
+from helpdesk.domain.html import PAGE_HEADERS
+from helpdesk.domain.values import Status
+from helpdesk.errors import Conflict, Forbidden, NotFound, StillRunning
+from helpdesk.services import describing, paging, replies, sources
+from helpdesk.services.access import get_conversation, get_message
+from helpdesk.services.describing import Thread
+from helpdesk.services.replies import Draft
+
+router = APIRouter(tags=["messages"])
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+LIST = Query(
+    queries.number("after_seq", "Only messages after this `seq`", least=0, most=2**31 - 1),
+    queries.number("before_seq", "Only messages before this `seq`", least=0, most=2**31 - 1),
+    queries.choice("order", Order, "By `seq`", default=Order.ASC),
+    *PAGING,
+)
+
+
+def _shown(thread: Thread) -> list[dict[str, Any]]:
+    return [shapes.message(row, thread.files.get(row["id"], ())) for row in thread.messages]
+
+
+@router.get(
+    "/conversations/{conversation_id}/messages",
+    summary="List a conversation's messages",
+    response_model=Page[MessageShown],
+    responses=documented(Forbidden, NotFound),
+    openapi_extra=LIST.openapi,
+)
+async def list_messages(
+    request: Request, actor: Reader, services: House, session: Reading, conversation_id: UUID
+) -> Response:
+    """Messages and notes by `seq`. What happened otherwise is in the events."""
+    given = LIST.read(request)
+    asked = page_of(given)
+    order = given.get("order", Order.ASC)
+    sort = f"messages:{order}:{conversation_id}"
+    cursor = paging.read_cursor(services, asked, sort=sort)
+    after, before = given.get("after_seq"), given.get("before_seq")
+    if cursor is not None:
+        after, before = (max(after or 0, cursor.value), before) if order is Order.ASC else (after, cursor.value)
+    await get_conversation(session, actor, conversation_id)
+    found = await describing.list_messages(
+        session, conversation_id, after=after, before=before, order=order.value, limit=asked.limit + 1
+    )
+    items, more = paging.cut(_shown(found), asked.limit)
+    return page(items, paging.write_cursor(services, sort=sort, value=items[-1]["seq"]) if more else None)
+
+
+@router.post(
+    "/conversations/{conversation_id}/messages",
+    status_code=201,
+    summary="Answer, or write a note",
+    response_model=MessageShown,
+    responses=documented(
+        Forbidden,
+        NotFound,
+        StillRunning,
+        idempotency_key_required=(400, "Idempotency-Key is missing"),
+        conversation_moved=(409, "Messages came in that were not seen; they are in `messages`"),
+        conversation_closed=(409, "A closed conversation takes no more answers"),
+        reply_window_closed=(409, "The channel takes answers only for a while after a message"),
+        idempotency_key_reused=(422, "The key was used with another body"),
+    ),
+)
+async def create_message(
+    actor: Writer,
+    services: House,
+    session: Transaction,
+    conversation_id: UUID,
+    body: MessageCreate,
+    idempotency_key: Annotated[str | None, Header(description="Needed; new for each message")] = None,
+) -> Response:
+    """The message is queued and sent by a worker; its `delivery` tells what became of it.
+
+    With `seen_seq`, nothing is written when the contact has written something newer: 409 with those messages. A
+    repetition under the same key gets the first answer, whatever has happened since.
+    """
+    now = clock.now()
+    await get_conversation(session, actor, conversation_id)
+
+    async def write() -> tuple[int, dict[str, Any]]:
+        conversation = await get_conversation(session, actor, conversation_id, lock=True)
+        draft = Draft(
+            text=body.text,
+            html=body.html,
+            private=body.private,
+            inbox_id=body.inbox_id,
+            visibility=body.visibility,
+            to=[one.model_dump() for one in body.to],
+            cc=[one.model_dump() for one in body.cc],
+            attachment_ids=body.attachment_ids,
+            seen_seq=body.seen_seq,
+            status=Status(body.status) if body.status else None,
+            undo_seconds=body.undo_seconds,
+        )
+        try:
+            message_id = await replies.reply(services, session, conversation, draft, by=actor, now=now)
+        except Conflict as error:
+            if "unseen" in error.extra:
+                unseen = await describing.some_messages(session, error.extra.pop("unseen"))
+                error.extra["messages"] = _shown(unseen)
+            raise
+        return 201, _shown(await describing.some_messages(session, [message_id]))[0]
+
+    route = f"POST /conversations/{conversation_id}/messages"
+    found = await once(session, actor, route, idempotency_key, body, write, now=now)
+    return answer(found.body, status=found.status)
+
+
+@router.post(
+    "/messages/{message_id}/retry",
+    summary="Send a failed message again",
+    response_model=MessageShown,
+    responses=documented(Forbidden, NotFound, delivery_state=(409, "Only a failed message is sent again")),
+)
+async def retry_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
+    """The identical bytes, to those recipients who have not got it."""
+    message = await get_message(session, actor, message_id)
+    await replies.retry(session, message, by=actor, now=clock.now())
+    return await _one(session, message_id)
+
+
+@router.post(
+    "/messages/{message_id}/cancel",
+    summary="Take a deferred message back",
+    response_model=MessageShown,
+    responses=documented(Forbidden, NotFound, delivery_state=(409, "It is too late to take it back")),
+)
+async def cancel_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
+    """Works while `undo_seconds` have not passed."""
+    message = await get_message(session, actor, message_id)
+    await replies.cancel(session, message, by=actor, now=clock.now())
+    return await _one(session, message_id)
+
+
+async def _one(session: AsyncSession, message_id: UUID) -> Response:
+    return answer(_shown(await describing.some_messages(session, [message_id]))[0])
+
+
+@router.get(
+    "/messages/{message_id}/raw",
+    summary="A message's source",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The bytes as they came in",
+            "content": {"message/rfc822": {"schema": {"type": "string"}}},
+        },
+        **documented(Forbidden, NotFound, CannotOpen),
+    },
+)
+async def read_source(actor: Reader, services: House, session: Transaction, message_id: UUID) -> Response:
+    """Always as a download. That you read it is recorded."""
+    message = await get_message(session, actor, message_id)
+    body = await sources.raw(services, session, message, by=actor, now=clock.now())
+    headers = {
+        "Content-Disposition": disposition(f"message-{message['seq']}.eml"),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return Response(body, media_type="message/rfc822", headers=headers)
+
+
+@router.get(
+    "/messages/{message_id}/html",
+    summary="A message's page for the sandboxed frame",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A whole document without scripts",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        **documented(Forbidden, NotFound, CannotOpen),
+    },
+)
+async def read_page(actor: Reader, services: House, session: Reading, message_id: UUID) -> Response:
+    """Sanitised HTML under a policy of its own: no script, nothing remote; pictures of the mail are inlined."""
+    message = await get_message(session, actor, message_id)
+    document = await sources.html(services, session, message)
+    return Response(document.encode(errors="replace"), headers=dict(PAGE_HEADERS))

@@ -1,0 +1,38 @@
+"""Requests under an Idempotency-Key: run once, answered as often as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.api.answers import to_json
+from helpdesk.domain.values import Actor
+from helpdesk.services import idempotency
+from helpdesk.services.idempotency import Answer
+
+
+async def once(
+    session: AsyncSession,
+    actor: Actor,
+    route: str,
+    key: str | None,
+    body: BaseModel,
+    run: Callable[[], Awaitable[tuple[int, dict[str, Any]]]],
+    *,
+    now: datetime,
+) -> Answer:
+    """`run` answers status and body. Bodies count as the same when they mean the same, whatever their spelling."""
+    meaning = orjson.dumps(body.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    request = idempotency.Request.of(actor, route, key, meaning)
+    found = await idempotency.find_answer(session, request, now=now)
+    if found is not None:
+        return found
+    status, shown = await run()
+    answer = Answer(status, orjson.loads(to_json(shown)))
+    await idempotency.keep(session, request, answer, now=now)
+    return answer

@@ -1,0 +1,308 @@
+"""Inboxes, agents, teams, tags, channels, contacts and the account, as they are given and shown.
+
+What an agent is shown of a setting is less than a supervisor is shown: two models, never one with holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+from sqlalchemy import RowMapping
+
+from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Line, Name, Shown, Text
+from helpdesk.domain.values import Actor
+
+RoleWord = Literal["agent", "supervisor", "admin"]
+Ids = Annotated[list[UUID], Field(max_length=500)]
+Language = Annotated[Line, Field(max_length=35)]
+Password = Annotated[SecretStr, Field(min_length=10, max_length=256)]
+
+
+# -- the account --
+
+
+class Login(Given):
+    email: Annotated[str, Field(max_length=320)]
+    password: Annotated[SecretStr, Field(max_length=256)]
+    totp: Annotated[str, Field(max_length=10)] | None = Field(
+        None, description="For accounts with a second factor; ignored for the others"
+    )
+
+
+class Me(Shown):
+    id: UUID
+    name: str
+    email: str
+    role: RoleWord
+    kind: Literal["agent", "bot"]
+    locale: str
+    team_ids: list[UUID]
+    scopes: list[str] | None = Field(description="Of the token; null in a console session")
+
+
+def me(actor: Actor, agent: RowMapping) -> dict[str, Any]:
+    return {
+        **{name: agent[name] for name in ("id", "name", "email", "role", "locale")},
+        "kind": actor.kind.value,
+        "team_ids": list(actor.team_ids),
+        "scopes": None if actor.scopes is None else sorted(actor.scopes),
+    }
+
+
+# -- agents and teams --
+
+
+class AgentName(Shown):
+    """What every agent is shown of a colleague."""
+
+    id: UUID
+    name: str
+    active: bool
+
+
+class AgentShown(AgentName):
+    email: str
+    role: RoleWord
+    locale: str
+    team_ids: list[UUID]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AgentCreate(Given):
+    email: Annotated[Line, Field(max_length=320)]
+    name: Name
+    role: RoleWord = "agent"
+    locale: Language = "en"
+    password: Password | None = None
+
+
+class AgentPatch(Given):
+    name: Name | None = None
+    role: RoleWord | None = None
+    locale: Language | None = None
+    active: bool | None = None
+    password: Password | None = None
+
+
+def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor) -> dict[str, Any]:
+    names = ("id", "name", "active")
+    if not actor.sees_all:
+        return {name: row[name] for name in names}
+    more = ("email", "role", "locale", "version", "created_at", "updated_at")
+    return {**{name: row[name] for name in (*names, *more)}, "team_ids": list(team_ids)}
+
+
+class TeamShown(Shown):
+    id: UUID
+    name: str
+    description: str
+    member_ids: list[UUID]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TeamCreate(Given):
+    name: Name
+    description: Annotated[Text, Field(max_length=1000)] = ""
+    member_ids: Ids = Field(default_factory=list)
+
+
+class TeamPatch(Given):
+    name: Name | None = None
+    description: Annotated[Text, Field(max_length=1000)] | None = None
+    member_ids: Ids | None = None
+
+
+def team(row: RowMapping, member_ids: Sequence[UUID]) -> dict[str, Any]:
+    names = ("id", "name", "description", "version", "created_at", "updated_at")
+    return {**{name: row[name] for name in names}, "member_ids": list(member_ids)}
+
+
+class TagShown(Shown):
+    id: UUID
+    name: str
+    version: int
+    created_at: datetime
+
+
+class TagGiven(Given):
+    name: Annotated[Line, Field(min_length=1, max_length=60)]
+
+
+def tag(row: RowMapping) -> dict[str, Any]:
+    return {name: row[name] for name in ("id", "name", "version", "created_at")}
+
+
+# -- inboxes and channels --
+
+
+class InboxName(Shown):
+    """What an agent is shown of an inbox that he may work in."""
+
+    id: UUID
+    channel: str
+    name: str
+    handle: str
+    state: Literal["active", "paused"]
+    team_id: UUID | None
+
+
+class InboxShown(InboxName):
+    """`settings` are the public ones; `secrets` names those that are stored, never what they are."""
+
+    settings: dict[str, Any]
+    secrets: list[str]
+    business_hours_id: UUID | None
+    sla_policy_id: UUID | None
+    member_ids: list[UUID]
+    last_success_at: datetime | None
+    failing_since: datetime | None
+    error_kind: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class InboxCreate(Given):
+    """`settings` are the channel's, as `GET /channels` describes them."""
+
+    channel: Annotated[Line, Field(max_length=40)]
+    name: Name
+    settings: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+    team_id: UUID | None = None
+    business_hours_id: UUID | None = None
+    sla_policy_id: UUID | None = None
+    member_ids: Ids = Field(default_factory=list)
+
+
+class InboxPatch(Given):
+    """Settings that are not named stay as they are. A changed host needs its secrets again."""
+
+    name: Name | None = None
+    state: Literal["active", "paused"] | None = None
+    settings: Annotated[dict[str, Any], Field(max_length=100)] | None = None
+    team_id: UUID | None = None
+    business_hours_id: UUID | None = None
+    sla_policy_id: UUID | None = None
+    member_ids: Ids | None = None
+
+
+class InboxCheck(Given):
+    send: bool = Field(False, description="Also send a mail to the inbox itself and see it arrive")
+
+
+class CheckShown(Shown):
+    name: str
+    ok: bool
+    detail: str
+
+
+class Checked(Shown):
+    ok: bool
+    checks: list[CheckShown]
+
+
+class Reprocess(Given):
+    message_id: UUID | None = Field(None, description="Only the entry of this message; default: all that failed")
+
+
+class Reprocessed(Shown):
+    count: int
+
+
+def inbox(row: RowMapping, secrets: Sequence[str], member_ids: Sequence[UUID], actor: Actor) -> dict[str, Any]:
+    names = ("id", "channel", "name", "handle", "state", "team_id")
+    if not actor.sees_all:
+        return {name: row[name] for name in names}
+    more = ("business_hours_id", "sla_policy_id", "last_success_at", "failing_since", "version")
+    return {
+        **{name: row[name] for name in (*names, *more, "created_at", "updated_at")},
+        "settings": row["config"],
+        "secrets": sorted(secrets),
+        "member_ids": list(member_ids),
+        "error_kind": row["error_kind"] or "",
+    }
+
+
+class CapabilitiesShown(Shown):
+    html: bool
+    subject: bool
+    attachments: bool
+    cc: bool
+    tokens: bool
+    acknowledge: bool
+    public_replies: bool
+    direct_replies: bool
+    read_receipts: bool
+    typing: bool
+    deferrable: bool
+    max_length: int | None
+    reply_window: float | None = Field(description="Seconds")
+    promise: float | None = Field(description="Seconds")
+
+
+class ChannelShown(Shown):
+    name: str
+    title: str
+    config_schema: dict[str, Any] = Field(description="JSON schema of an inbox's `settings`")
+    secrets: list[str] = Field(description="The settings that are write-only")
+    capabilities: CapabilitiesShown
+
+
+# -- contacts --
+
+
+class IdentityGiven(Given):
+    channel: Annotated[Line, Field(max_length=40)]
+    handle: Handle
+
+
+class IdentityShown(Shown):
+    id: UUID
+    channel: str
+    handle: str
+    display: str
+    verified: bool
+    created_at: datetime
+
+
+class ContactShown(Shown):
+    id: UUID
+    name: str
+    language: str
+    blocked: bool
+    custom_fields: dict[str, Any]
+    identities: list[IdentityShown]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ContactCreate(Given):
+    name: Line = ""
+    language: Language = ""
+    custom_fields: CustomFields = Field(default_factory=dict)
+    identities: Annotated[list[IdentityGiven], Field(min_length=1, max_length=20)]
+
+
+class ContactPatch(Given):
+    name: Line | None = None
+    language: Language | None = None
+    blocked: bool | None = None
+    custom_fields: CustomFields | None = None
+
+
+def contact(row: RowMapping, identities: Sequence[RowMapping]) -> dict[str, Any]:
+    names = ("id", "name", "language", "blocked", "custom_fields", "version", "created_at", "updated_at")
+    each = ("id", "channel", "handle", "display", "verified", "created_at")
+    return {
+        **{name: row[name] for name in names},
+        "identities": [{name: identity[name] for name in each} for identity in identities],
+    }

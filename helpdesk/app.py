@@ -1,0 +1,89 @@
+"""The composition root of the HTTP side: the API, the reference, health, and each connector's routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from fastapi import APIRouter, FastAPI
+
+import helpdesk
+from helpdesk.api import (
+    agents,
+    attachments,
+    auth,
+    contacts,
+    conversations,
+    health,
+    inboxes,
+    messages,
+    problems,
+    reference,
+    tags,
+    teams,
+)
+from helpdesk.api.dependencies import Touches
+from helpdesk.api.edge import JSON_LIMIT, Edge
+from helpdesk.channels import Channel, ServiceHost
+from helpdesk.services.house import Services
+
+_ROUTERS = (
+    auth.router,
+    conversations.router,
+    messages.router,
+    contacts.router,
+    inboxes.router,
+    inboxes.channels,
+    agents.router,
+    teams.router,
+    tags.router,
+    attachments.router,
+)
+_MULTIPART_ROOM = 64 * 1024
+
+
+def create_app(
+    services: Services,
+    *,
+    beside: Callable[[FastAPI], AbstractAsyncContextManager[object]] | None = None,
+    host_for: Callable[[Channel], ServiceHost] | None = None,
+) -> FastAPI:
+    """The ASGI application over made `services`; whoever made them closes them.
+
+    `beside` runs for as long as the application does (`helpdesk up`: the workers). `host_for` gives each channel with
+    `routes` its host; without it no channel's routes are mounted.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with beside(app) if beside else nullcontext():
+            yield
+        await app.state.touches.settle()
+
+    app = FastAPI(
+        title="Helpdesk",
+        version=helpdesk.__version__,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.state.touches = Touches(services.database)
+    app.state.metrics = health.Metrics()
+    upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM
+    limits = {"/api/v1/attachments": upload, "/channels/": upload, "/": JSON_LIMIT}
+    app.add_middleware(Edge, limits=limits)
+    problems.install(app)
+    api = APIRouter(prefix="/api/v1")
+    for router in _ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(health.router)
+    if host_for is not None:
+        for channel in services.channels.values():
+            if channel.routes:
+                routes = channel.load_routes()(host_for(channel))
+                app.include_router(routes, prefix=f"/channels/{channel.name}")
+    reference.install(app)
+    return app

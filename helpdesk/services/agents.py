@@ -1,0 +1,133 @@
+"""Agents: who answers, in which role, and whether still."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_rows, lock_name, new_id
+from helpdesk.domain.values import Actor, Role
+from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.models.agents import agents, api_tokens, team_members
+from helpdesk.services import accounts, audit, passwords
+
+_EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
+
+
+async def create(
+    session: AsyncSession,
+    *,
+    email: str,
+    name: str,
+    role: str = Role.AGENT,
+    password: str | None = None,
+    locale: str = "en",
+    by: Actor,
+    now: datetime,
+) -> UUID:
+    """A new agent; without a password he can only use tokens. Raises `Invalid`, or `Conflict` for a known address."""
+    address = email.strip().lower()
+    if not _EMAIL.fullmatch(address):
+        raise Invalid.field("email", "give one plain address such as anna@example.com")
+    if role not in {r.value for r in Role}:
+        raise Invalid.field("role", "use agent, supervisor or admin")
+    if not name.strip():
+        raise Invalid.field("name", "give a name")
+    agent_id = new_id()
+    row = {
+        "id": agent_id,
+        "email": address,
+        "name": name.strip(),
+        "role": str(role),
+        "locale": locale,
+        "password_hash": await passwords.hash_of(password) if password else None,
+        "active": True,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    try:
+        async with session.begin_nested():
+            await insert_rows(session, agents, [row])
+    except IntegrityError:
+        raise Conflict("an agent has this address", slug="email_taken") from None
+    await audit.record(
+        session, "agent.created", subject="agent", subject_id=agent_id, by=by, now=now, data={"role": str(role)}
+    )
+    return agent_id
+
+
+async def find_by_email(session: AsyncSession, email: str) -> RowMapping | None:
+    query = select(agents).where(agents.c.email == email.strip().lower())
+    return (await session.execute(query)).mappings().one_or_none()
+
+
+async def list_agents(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """The oldest first."""
+    query = select(agents).order_by(agents.c.id).limit(limit)
+    if after is not None:
+        query = query.where(agents.c.id > after)
+    return (await session.execute(query)).mappings().all()
+
+
+async def get_agent(session: AsyncSession, agent_id: UUID, *, version: int | None = None) -> RowMapping:
+    """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
+    query = select(agents).where(agents.c.id == agent_id)
+    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    if found is None:
+        raise NotFound("there is no such agent")
+    if version is not None and found["version"] != version:
+        raise Stale(extra={"version": found["version"]})
+    return found
+
+
+async def teams_of(session: AsyncSession, agent_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    query = select(team_members.c.agent_id, team_members.c.team_id).where(team_members.c.agent_id.in_(agent_ids))
+    for agent_id, team_id in await session.execute(query.order_by(team_members.c.team_id)):
+        found.setdefault(agent_id, []).append(team_id)
+    return found
+
+
+async def edit(
+    session: AsyncSession, agent: RowMapping, wanted: Mapping[str, Any], *, by: Actor, now: datetime
+) -> None:
+    """Set `name role locale active password` (already hashed: `password_hash`).
+
+    A new role or password, and leaving, end the agent's sessions. Raises `Conflict` for the last administrator.
+    """
+    values = {name: value for name, value in wanted.items() if value is not None and value != agent[name]}
+    if not values:
+        return
+    if agent["role"] == Role.ADMIN and (values.get("role", Role.ADMIN) != Role.ADMIN or values.get("active") is False):
+        await _keep_one_admin(session, agent["id"])
+    await session.execute(
+        update(agents).where(agents.c.id == agent["id"]).values(**values, version=agent["version"] + 1, updated_at=now)
+    )
+    if values.keys() & {"role", "active", "password_hash"}:
+        await accounts.end_sessions(session, agent["id"])
+    fields = sorted("password" if name == "password_hash" else name for name in values)
+    await audit.record(
+        session, "agent.updated", subject="agent", subject_id=agent["id"], by=by, now=now, data={"fields": fields}
+    )
+
+
+async def leave(session: AsyncSession, agent: RowMapping, *, by: Actor, now: datetime) -> None:
+    """He stays in what he wrote, and can do nothing more: sessions end, tokens are revoked."""
+    await edit(session, agent, {"active": False}, by=by, now=now)
+    mine = update(api_tokens).where(api_tokens.c.agent_id == agent["id"], api_tokens.c.revoked_at.is_(None))
+    await session.execute(mine.values(revoked_at=now))
+
+
+async def _keep_one_admin(session: AsyncSession, agent_id: UUID) -> None:
+    await lock_name(session, "last-admin")
+    others = select(func.count()).where(agents.c.role == Role.ADMIN.value, agents.c.active, agents.c.id != agent_id)
+    if not await session.scalar(others):
+        raise Conflict("somebody must stay administrator", slug="last_admin")

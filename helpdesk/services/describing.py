@@ -1,0 +1,162 @@
+"""One conversation in full, and its messages, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.domain.values import Actor, InboxStatus
+from helpdesk.errors import NotFound
+from helpdesk.models.contacts import contact_identities
+from helpdesk.models.conversations import conversation_links, conversations, participants
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import deliveries, messages
+from helpdesk.services import attachments, listing, replies
+from helpdesk.services.access import may_use, scoped
+from helpdesk.services.house import Services
+
+_MANY: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`row` is a list row (`listing.COLUMNS`); the rest is what only the single conversation shows."""
+
+    row: Sequence[Any]
+    version: int
+    custom_fields: dict[str, Any]
+    participants: Sequence[RowMapping]
+    related: Sequence[RowMapping]
+    reply_channels: Sequence[dict[str, Any]]
+
+
+async def describe(
+    services: Services, session: AsyncSession, actor: Actor, conversation_id: UUID, *, changed: bool = False
+) -> Description:
+    """Raises `NotFound`. `changed`: the actor has just changed it, and is shown it even if he gave it away by that."""
+    query: Select[Any] = listing.SELECT.add_columns(conversations.c.custom_fields).where(
+        conversations.c.id == conversation_id
+    )
+    row = (await session.execute(query if changed else scoped(query, actor))).one_or_none()
+    if row is None:
+        raise NotFound("there is no such conversation")
+    named = dict(zip(listing.COLUMNS, row, strict=False))
+    people = await session.execute(
+        select(participants)
+        .where(participants.c.conversation_id == conversation_id, participants.c.removed_at.is_(None))
+        .order_by(participants.c.created_at, participants.c.handle)
+    )
+    return Description(
+        row[:-1],
+        named["version"],
+        row[-1],
+        people.mappings().all(),
+        await _related(session, actor, conversation_id),
+        await _reply_channels(services, session, actor, named),
+    )
+
+
+async def _related(session: AsyncSession, actor: Actor, conversation_id: UUID) -> list[RowMapping]:
+    """Linked conversations, from either end, that the actor may see."""
+    c, link = conversations.c, conversation_links.c
+    found: list[RowMapping] = []
+    for mine, other in ((link.conversation_id, link.related_id), (link.related_id, link.conversation_id)):
+        query = (
+            select(c.id, c.number, c.subject, c.status, link.kind)
+            .select_from(conversation_links.join(conversations, c.id == other))
+            .where(mine == conversation_id)
+            .order_by(link.created_at)
+            .limit(_MANY)
+        )
+        found += (await session.execute(scoped(query, actor))).mappings().all()
+    return found
+
+
+async def _reply_channels(
+    services: Services, session: AsyncSession, actor: Actor, conversation: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Where the contact can be answered: each inbox that the actor may use, with the contact's newest handle there.
+
+    The one where the contact wrote last comes first.
+    """
+    identities = await session.execute(
+        select(contact_identities.c.channel, contact_identities.c.handle)
+        .where(contact_identities.c.contact_id == conversation["contact_id"])
+        .order_by(contact_identities.c.created_at)
+    )
+    handles = {row[0]: row[1] for row in identities}
+    if conversation["contact_handle"]:
+        handles[conversation["channel"]] = conversation["contact_handle"]
+    open_inboxes = await session.execute(
+        select(inboxes.c.id, inboxes.c.channel)
+        .where(inboxes.c.channel.in_(handles), inboxes.c.deleted_at.is_(None))
+        .where(inboxes.c.state == InboxStatus.ACTIVE.value)
+        .order_by(inboxes.c.created_at)
+    )
+    usable = [(i, channel) for i, channel in open_inboxes if may_use(actor, i) and channel in services.channels]
+    usable.sort(key=lambda one: one[0] != conversation["inbox_id"])
+    windows = {channel: services.channels[channel].capabilities.reply_window for _, channel in usable}
+    narrow = [channel for channel, window in windows.items() if window is not None]
+    last = await replies.last_incoming_at(session, conversation["id"], narrow) if narrow else {}
+    return [
+        {
+            "inbox_id": inbox_id,
+            "channel": channel,
+            "handle": handles[channel],
+            "reply_until": last[channel] + window if (window := windows[channel]) and channel in last else None,
+        }
+        for inbox_id, channel in usable
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Messages in order, with their files."""
+
+    messages: Sequence[RowMapping]
+    files: dict[UUID, list[RowMapping]]
+
+
+_DELIVERY: Final = (
+    deliveries.c.status.label("d_status"),
+    deliveries.c.attempts.label("d_attempts"),
+    deliveries.c.error.label("d_error"),
+    deliveries.c.next_attempt_at.label("d_next_attempt_at"),
+)
+
+
+async def list_messages(
+    session: AsyncSession,
+    conversation_id: UUID,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    order: Literal["asc", "desc"] = "asc",
+    limit: int,
+) -> Thread:
+    """Messages by `seq`, both bounds excluded. The caller has made sure that the conversation may be seen."""
+    m = messages.c
+    query = _MESSAGES.where(m.conversation_id == conversation_id)
+    if after is not None:
+        query = query.where(m.seq > after)
+    if before is not None:
+        query = query.where(m.seq < before)
+    return await _thread(session, query.order_by(m.seq.asc() if order == "asc" else m.seq.desc()).limit(limit))
+
+
+async def some_messages(session: AsyncSession, message_ids: Sequence[UUID]) -> Thread:
+    """These messages, by `seq`."""
+    return await _thread(session, _MESSAGES.where(messages.c.id.in_(message_ids)).order_by(messages.c.seq))
+
+
+_MESSAGES: Final = select(messages, *_DELIVERY).outerjoin(deliveries, deliveries.c.message_id == messages.c.id)
+
+
+async def _thread(session: AsyncSession, query: Select[Any]) -> Thread:
+    rows = (await session.execute(query)).mappings().all()
+    return Thread(rows, await attachments.of_messages(session, [r["id"] for r in rows if r["attachment_count"]]))

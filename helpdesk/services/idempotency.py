@@ -1,0 +1,88 @@
+"""A request that may come again: the same key and body get the same answer, for 24 hours per actor and route.
+
+The key's row and what the request does are one transaction, so a crash leaves neither. A request that fails keeps
+nothing either: it may be tried again under its key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_rows, lock_name
+from helpdesk.domain.values import Actor
+from helpdesk.errors import Invalid, StillRunning
+from helpdesk.models.events import idempotency_keys
+
+KEPT: Final = timedelta(hours=24)
+MAX_KEY: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`route` names the method and the path with its ids: the same key on another conversation is another request."""
+
+    actor: str
+    route: str
+    key: str
+    digest: str
+
+    @classmethod
+    def of(cls, actor: Actor, route: str, key: str | None, body: bytes) -> Request:
+        """Raises `Invalid` (400) without a usable key."""
+        if not key or len(key) > MAX_KEY or not key.isprintable():
+            raise Invalid(
+                f"send Idempotency-Key, 1 to {MAX_KEY} printable characters, new for each message",
+                slug="idempotency_key_required",
+                status=400,
+            )
+        return cls(f"{actor.kind.value}:{actor.id}", route, key, sha256(body).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: dict[str, Any]
+
+
+async def find_answer(session: AsyncSession, request: Request, *, now: datetime) -> Answer | None:
+    """What was answered before, or None when this is the first time; the key is then ours until the transaction ends.
+
+    Raises `Invalid` (422) when the key was used with another body, `StillRunning` while it is being worked on.
+    """
+    if not await lock_name(session, f"idempotency:{request.actor}:{request.route}:{request.key}", wait=False):
+        raise StillRunning
+    mine = (
+        idempotency_keys.c.actor == request.actor,
+        idempotency_keys.c.route == request.route,
+        idempotency_keys.c.key == request.key,
+    )
+    found = (await session.execute(select(idempotency_keys).where(*mine))).mappings().one_or_none()
+    if found is None:
+        return None
+    if found["created_at"] <= now - KEPT:
+        await session.execute(delete(idempotency_keys).where(*mine))
+        return None
+    if found["request_digest"] != request.digest:
+        raise Invalid("this Idempotency-Key was used with another body", slug="idempotency_key_reused")
+    return Answer(found["status"], found["response"])
+
+
+async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: datetime) -> None:
+    """Remember the answer, and forget what is older than a day."""
+    row = {
+        "actor": request.actor,
+        "route": request.route,
+        "key": request.key,
+        "request_digest": request.digest,
+        "status": answer.status,
+        "response": answer.body,
+        "created_at": now,
+    }
+    await session.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
+    await insert_rows(session, idempotency_keys, [row])

@@ -1,0 +1,400 @@
+"""Answering: a message and its delivery, written together and sent later by a worker.
+
+What a channel can do is asked of its capabilities, never of its name. The agent's text is stored as he wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import Capabilities
+from helpdesk.db import insert_ignoring, insert_rows, new_id, ring
+from helpdesk.domain.events import MessageCreated
+from helpdesk.domain.html import sanitise
+from helpdesk.domain.plain import preview_of, text_of
+from helpdesk.domain.values import Actor, DeliveryStatus, MessageType, Status, Visibility
+from helpdesk.errors import Conflict, Forbidden, Invalid, NotFound
+from helpdesk.models.contacts import contact_identities
+from helpdesk.models.conversations import conversation_inboxes, conversations, participants
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import deliveries as delivery_rows
+from helpdesk.models.messages import messages
+from helpdesk.services import attachments, deliveries, rows
+from helpdesk.services import conversations as conversation_verbs
+from helpdesk.services.access import may_use
+from helpdesk.services.events import record
+from helpdesk.services.house import Services
+
+Person = Mapping[str, str]
+
+MAX_UNDO: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an agent wants to say. `to` and `cc` are `{"handle", "name"}`; empty `to` is the contact himself."""
+
+    text: str = ""
+    html: str | None = None
+    private: bool = False
+    inbox_id: UUID | None = None
+    visibility: str | None = None
+    to: Sequence[Person] = ()
+    cc: Sequence[Person] = ()
+    attachment_ids: Sequence[UUID] = ()
+    seen_seq: int | None = None
+    status: Status | None = None
+    undo_seconds: int = 0
+
+
+async def reply(
+    services: Services, session: AsyncSession, conversation: RowMapping, draft: Draft, *, by: Actor, now: datetime
+) -> UUID:
+    """Write a message or note into the locked conversation; answers the message's id.
+
+    Raises `Conflict` (`conversation_moved` with the messages that came in, `conversation_closed`,
+    `reply_window_closed`), `NotFound` for an inbox or upload that is not there for the actor, `Forbidden` when he sees
+    the conversation but may not answer through its inbox, `Invalid` for what the channel cannot do.
+    """
+    if draft.seen_seq is not None and conversation["last_incoming_seq"] > draft.seen_seq:
+        unseen = await _unseen(session, conversation["id"], draft.seen_seq)
+        if unseen:
+            raise Conflict("messages came in that were not seen", slug="conversation_moved", extra={"unseen": unseen})
+    content = _content(draft)
+    if draft.private:
+        _check_note(draft)
+        message_id = await _write(services, session, conversation, draft, content, inbox=None, by=by, now=now)
+    else:
+        message_id = await _send(services, session, conversation, draft, content, by=by, now=now)
+    if draft.status is not None and draft.status != conversation["status"]:
+        latest = {**conversation, "seq": conversation["seq"] + 1}
+        await conversation_verbs.change(session, latest, {"status": draft.status}, by=by, now=now)
+    return message_id
+
+
+def _check_note(draft: Draft) -> None:
+    for name, given in (
+        ("to", draft.to),
+        ("cc", draft.cc),
+        ("undo_seconds", draft.undo_seconds),
+        ("inbox_id", draft.inbox_id),
+        ("visibility", draft.visibility),
+    ):
+        if given:
+            raise Invalid.field(name, "a note goes to nobody")
+
+
+def _content(draft: Draft) -> dict[str, Any]:
+    if not draft.text.strip() and not (draft.html or "").strip():
+        raise Invalid.field("text", "write something, as text or html")
+    if draft.html is None or not draft.html.strip():
+        return {"text": draft.text, "new_text": draft.text, "html": None, "html_policy": 0}
+    clean = sanitise(draft.html)
+    if clean.truncated:
+        raise Invalid.field("html", "this is longer or deeper than can be sent")
+    text = draft.text or text_of(clean.html)
+    return {"text": text, "new_text": text, "html": clean.html, "html_policy": clean.policy_version}
+
+
+async def _send(
+    services: Services,
+    session: AsyncSession,
+    conversation: RowMapping,
+    draft: Draft,
+    content: dict[str, Any],
+    *,
+    by: Actor,
+    now: datetime,
+) -> UUID:
+    if conversation["status"] == Status.CLOSED:
+        raise Conflict("a closed conversation takes no more answers", slug="conversation_closed")
+    inbox = await usable_inbox(session, draft.inbox_id, conversation["inbox_id"], by=by)
+    capabilities = services.channel(inbox["channel"]).capabilities
+    visibility = _check_capabilities(capabilities, draft, content)
+    await _check_window(session, conversation, inbox, capabilities, now=now)
+    to, cc = await _recipients(session, conversation, inbox, draft, capabilities)
+    message_id = await _write(
+        services,
+        session,
+        conversation,
+        draft,
+        content,
+        inbox=inbox,
+        by=by,
+        now=now,
+        to=to,
+        cc=cc,
+        visibility=visibility,
+    )
+    touched = insert_ignoring(session, conversation_inboxes, on=["conversation_id", "inbox_id"])
+    await session.execute(touched.values(conversation_id=conversation["id"], inbox_id=inbox["id"]))
+    if draft.to or draft.cc:
+        people = [(inbox["channel"], one["handle"], one["name"]) for one in (*to, *cc)]
+        await conversation_verbs.add_participants(session, conversation, people, by=by, now=now)
+    token = ""
+    if capabilities.tokens:
+        token = deliveries.token_for(services, number=conversation["number"], recipient=to[0]["handle"])
+    delivery = deliveries.row(
+        message_id=message_id,
+        inbox_id=inbox["id"],
+        token=token,
+        to=to,
+        cc=cc,
+        automatic=False,
+        now=now,
+        not_before=now + timedelta(seconds=draft.undo_seconds) if draft.undo_seconds else None,
+    )
+    await deliveries.queue(session, [delivery])
+    return message_id
+
+
+async def usable_inbox(session: AsyncSession, wanted: UUID | None, default: UUID, *, by: Actor) -> RowMapping:
+    """The inbox to answer through. One that was named and is not the actor's is not there; the default is forbidden."""
+    if not may_use(by, wanted or default):
+        raise NotFound("there is no such inbox") if wanted else Forbidden("answering needs access to the inbox")
+    query = select(inboxes).where(inboxes.c.id == (wanted or default), inboxes.c.deleted_at.is_(None))
+    found = (await session.execute(query)).mappings().one_or_none()
+    if found is None:
+        raise NotFound("there is no such inbox")
+    return found
+
+
+def _check_capabilities(can: Capabilities, draft: Draft, content: Mapping[str, Any]) -> str:
+    """Raises `Invalid` for what the channel cannot do; answers the visibility."""
+    visibility = draft.visibility or (Visibility.DIRECT if can.direct_replies else Visibility.PUBLIC).value
+    allowed = can.public_replies if visibility == Visibility.PUBLIC else can.direct_replies
+    too_long = can.max_length is not None and len(content["text"]) > can.max_length
+    checks = (
+        ("html", content["html"] is not None and not can.html, "this channel takes plain text only"),
+        ("text", too_long, f"this channel takes at most {can.max_length} characters"),
+        ("attachment_ids", bool(draft.attachment_ids) and not can.attachments, "this channel takes no files"),
+        ("cc", bool(draft.cc) and not can.cc, "this channel has no copies"),
+        ("to", len(draft.to) > 1 and not can.cc, "this channel takes one recipient"),
+        ("visibility", not allowed, f"this channel has no {visibility} replies"),
+        ("undo_seconds", draft.undo_seconds > 0 and not can.deferrable, "this channel cannot defer"),
+    )
+    for name, wrong, why in checks:
+        if wrong:
+            raise Invalid.field(name, why)
+    return visibility
+
+
+async def _check_window(
+    session: AsyncSession, conversation: RowMapping, inbox: RowMapping, can: Capabilities, *, now: datetime
+) -> None:
+    if can.reply_window is None:
+        return
+    last = await last_incoming_at(session, conversation["id"], [inbox["channel"]])
+    if last.get(inbox["channel"], datetime.min.replace(tzinfo=now.tzinfo)) + can.reply_window < now:
+        raise Conflict("the channel takes answers only for a while after a message", slug="reply_window_closed")
+
+
+async def last_incoming_at(
+    session: AsyncSession, conversation_id: UUID, channels: Sequence[str]
+) -> dict[str, datetime]:
+    """When the contact last wrote, by channel."""
+    at = func.coalesce(messages.c.received_at, messages.c.created_at)
+    query = (
+        select(messages.c.channel, func.max(at, type_=messages.c.created_at.type))
+        .where(messages.c.conversation_id == conversation_id, messages.c.type == MessageType.INCOMING.value)
+        .where(messages.c.channel.in_(channels))
+        .group_by(messages.c.channel)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def _recipients(
+    session: AsyncSession, conversation: RowMapping, inbox: RowMapping, draft: Draft, can: Capabilities
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Whom it goes to. Where there are no copies, only somebody who is known on the channel can be written to."""
+    channel = inbox["channel"]
+    identities = await session.execute(
+        select(contact_identities.c.handle, contact_identities.c.display)
+        .where(contact_identities.c.contact_id == conversation["contact_id"], contact_identities.c.channel == channel)
+        .order_by(contact_identities.c.created_at.desc())
+    )
+    known = {row[0]: row[1] for row in identities}
+    own = conversation["contact_handle"] if channel == conversation["channel"] else next(iter(known), "")
+    seen = {inbox["handle"]} if inbox["handle"] else set()
+    to, cc = _distinct(draft.to, seen), []
+    if not to:
+        if draft.to or not own:
+            raise Invalid.field("to", "the contact has no address on this channel; name one")
+        to = [{"handle": own, "name": known.get(own, "")}]
+        seen.add(own)
+    cc = _distinct(draft.cc, seen)
+    if draft.to and not can.cc:
+        people = select(participants.c.handle).where(
+            participants.c.conversation_id == conversation["id"],
+            participants.c.channel == channel,
+            participants.c.removed_at.is_(None),
+        )
+        if to[0]["handle"] not in {own, *known, *(await session.execute(people)).scalars()}:
+            raise Invalid.field("to", "nobody here has this handle on this channel")
+    return to, cc
+
+
+def _distinct(people: Sequence[Person], seen: set[str]) -> list[dict[str, str]]:
+    """Each handle once, in lower case as handles are compared; never the inbox itself, which would be a loop."""
+    found = []
+    for one in people:
+        handle = one["handle"].lower()
+        if handle not in seen:
+            seen.add(handle)
+            found.append({"handle": handle, "name": one.get("name", "")})
+    return found
+
+
+async def _write(
+    services: Services,
+    session: AsyncSession,
+    conversation: RowMapping,
+    draft: Draft,
+    content: Mapping[str, Any],
+    *,
+    inbox: RowMapping | None,
+    by: Actor,
+    now: datetime,
+    to: Sequence[Person] = (),
+    cc: Sequence[Person] = (),
+    visibility: str = Visibility.DIRECT,
+) -> UUID:
+    """The message row, its files, the conversation's counters and the event. Without an inbox it is a note."""
+    message_id, seq = new_id(), conversation["seq"] + 1
+    channel = inbox["channel"] if inbox else conversation["channel"]
+    subject = conversation["subject"] if inbox and services.channel(channel).capabilities.subject else ""
+    row = rows.message(
+        message_id,
+        conversation_id=conversation["id"],
+        seq=seq,
+        type=MessageType.OUTGOING.value,
+        private=draft.private,
+        channel=channel,
+        inbox_id=inbox["id"] if inbox else conversation["inbox_id"],
+        visibility=visibility,
+        author_kind=by.kind.value,
+        author_id=by.id,
+        author_name=by.name,
+        subject=subject,
+        to=list(to),
+        cc=list(cc),
+        attachment_count=len(set(draft.attachment_ids)),
+        delivery_status=DeliveryStatus.QUEUED.value if inbox else None,
+        in_reply_to=await _answered(session, conversation["id"], channel) if inbox else "",
+        created_at=now,
+        **content,
+    )
+    await insert_rows(session, messages, [row])
+    if draft.attachment_ids:
+        await attachments.take(
+            services,
+            session,
+            draft.attachment_ids,
+            message_id=message_id,
+            contact_id=conversation["contact_id"],
+            by=by,
+        )
+    values: dict[str, Any] = {"seq": seq, "last_agent_seq": seq, "last_activity_at": now, "updated_at": now}
+    values["message_count"] = conversation["message_count"] + 1
+    if inbox:
+        values |= {"preview": preview_of(content["text"]), "last_message_direction": "outgoing"}
+    await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(values))
+    event = MessageCreated(
+        conversation_id=conversation["id"],
+        seq=seq,
+        message_id=message_id,
+        inbox_id=row["inbox_id"],
+        private=draft.private,
+        by=conversation_verbs.word_for(by),
+    )
+    await record(session, event, now=now)
+    return message_id
+
+
+async def _answered(session: AsyncSession, conversation_id: UUID, channel: str) -> str:
+    """The external id of what is answered: the contact's latest message on the same channel."""
+    found = await session.scalar(
+        select(messages.c.external_id)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.channel == channel,
+            messages.c.type == MessageType.INCOMING.value,
+            messages.c.private.is_(False),
+        )
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+    )
+    return found or ""
+
+
+async def _unseen(session: AsyncSession, conversation_id: UUID, seen_seq: int) -> Sequence[UUID]:
+    found = await session.execute(
+        select(messages.c.id)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.seq > seen_seq,
+            messages.c.type == MessageType.INCOMING.value,
+        )
+        .order_by(messages.c.seq)
+        .limit(100)
+    )
+    return found.scalars().all()
+
+
+async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
+    """Send a failed message again, the identical bytes, to those who have not got it. Raises `Conflict`."""
+    wanted = {
+        "status": DeliveryStatus.QUEUED.value,
+        "attempts": 0,
+        "error": "",
+        "next_attempt_at": now,
+        "give_up_at": now + deliveries.GIVE_UP_AFTER,
+        "final_at": None,
+        "claimed_by": "",
+        "claimed_until": 0.0,
+    }
+    await _turn(session, message, DeliveryStatus.FAILED, wanted, "only a failed message is sent again", by=by, now=now)
+    ring(session, "deliver")
+
+
+async def cancel(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
+    """Take back a deferred message that nobody has begun to send. Raises `Conflict` when it is too late."""
+    wanted = {"status": DeliveryStatus.CANCELLED.value}
+    await _turn(
+        session, message, DeliveryStatus.QUEUED, wanted, "it is too late to take it back", by=by, now=now, waiting=True
+    )
+
+
+async def _turn(
+    session: AsyncSession,
+    message: RowMapping,
+    before: DeliveryStatus,
+    values: dict[str, Any],
+    why: str,
+    *,
+    by: Actor,
+    now: datetime,
+    waiting: bool = False,
+) -> None:
+    """Move a delivery from one state to another, if it is still there: the sender may be faster."""
+    locked = select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update()
+    conversation = (await session.execute(locked)).mappings().one()
+    mine = update(delivery_rows).where(
+        delivery_rows.c.message_id == message["id"], delivery_rows.c.status == before.value
+    )
+    if waiting:
+        mine = mine.where(delivery_rows.c.next_attempt_at > now, delivery_rows.c.attempts == 0)
+    done = await session.execute(mine.values(values).returning(delivery_rows.c.message_id))
+    if done.first() is None:
+        raise Conflict(why, slug="delivery_state")
+    shown = {"delivery_status": values["status"]}
+    await session.execute(update(messages).where(messages.c.id == message["id"]).values(shown))
+    changes = {"delivery": [before.value, values["status"]], "message_id": str(message["id"])}
+    await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)

@@ -1,0 +1,54 @@
+"""Holds what the API answers against what it promises: response models never run in production, so they run here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.routing import Match
+
+from helpdesk.api.problems import MEDIA, PREFIX
+from helpdesk.api.schemas.shared import Problem
+
+
+def route_of(app: FastAPI, method: str, path: str) -> APIRoute | None:
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+    for route in all_routes(app):
+        if route.matches(scope)[0] is Match.FULL:
+            return route
+    return None
+
+
+def all_routes(app: FastAPI) -> list[APIRoute]:
+    return [route for route in app.routes if isinstance(route, APIRoute)]
+
+
+def checker(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:
+    adapters: dict[Any, TypeAdapter[Any]] = {}
+
+    async def check(response: httpx.Response) -> None:
+        route = route_of(app, response.request.method, response.request.url.path)
+        if route is None:
+            return
+        await response.aread()
+        status = response.status_code
+        if status >= 400:
+            assert response.headers["content-type"] == MEDIA, response.text
+            problem = Problem.model_validate_json(response.content)
+            assert problem.status == status
+            assert problem.type.startswith(PREFIX)
+            promised = route.responses.get(status)
+            if route.include_in_schema and status != 413:
+                assert promised is not None, f"{route.path} does not document {status} {problem.type}"
+                known = {e["value"]["type"] for e in promised["content"][MEDIA]["examples"].values()}
+                assert problem.type in known or status == 422, f"{route.path} does not document {problem.type}"
+        elif route.response_model is not None:
+            assert status == (route.status_code or 200)
+            adapter = adapters.setdefault(route.path + response.request.method, TypeAdapter(route.response_model))
+            adapter.validate_json(response.content, strict=False)
+
+    return check

@@ -1,0 +1,251 @@
+"""Rows to begin with. Plain async functions over the services' own verbs, so that what they make is what is really made.
+
+anna = await agent(services, role="agent")
+desk = await inbox(services, members=[anna.id])
+mail = await conversation(services, inbox_id=desk)
+answer = await client.get("/api/v1/conversations", headers=anna.headers)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from sqlalchemy import select, update
+
+from helpdesk import clock
+from helpdesk.channels import Address
+from helpdesk.crypto import encrypt, new_key
+from helpdesk.db import insert_rows, new_id, next_numbers
+from helpdesk.domain.html import POLICY_VERSION
+from helpdesk.domain.values import SYSTEM, AuthorKind, MessageType, RawState
+from helpdesk.models.agents import agents as agent_rows
+from helpdesk.models.conversations import conversation_inboxes, conversation_tags, conversations, participants
+from helpdesk.models.inboxes import inboxes as inbox_rows
+from helpdesk.models.inboxes import raw_items
+from helpdesk.models.messages import messages
+from helpdesk.services import accounts, agents, contacts, inboxes, rows, tags, teams
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+
+PASSWORD = "correct horse battery"
+
+_serial = count(1)
+
+
+@cache
+def _hash() -> str:
+    """Cheap parameters: the real ones take a tenth of a second each time."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Someone:
+    """An agent and a token of his."""
+
+    id: UUID
+    email: str
+    name: str
+    token: str
+    token_id: UUID
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+async def agent(
+    services: Services,
+    *,
+    role: str = "agent",
+    name: str = "",
+    kind: str = "agent",
+    scopes: Sequence[str] = (),
+    password: bool = False,
+    now: datetime | None = None,
+) -> Someone:
+    """An agent with a token; `password` lets him sign in with PASSWORD."""
+    number = next(_serial)
+    name = name or f"{role.title()} {number}"
+    email = f"{role}{number}@helpdesk.test"
+    now = now or clock.now()
+    async with services.database.transaction() as session:
+        agent_id = await agents.create(session, email=email, name=name, role=role, by=SYSTEM, now=now)
+        if password:
+            await session.execute(update(agent_rows).where(agent_rows.c.id == agent_id).values(password_hash=_hash()))
+        token_id, plain = await accounts.create_token(
+            session, agent_id=agent_id, name="test", kind=kind, scopes=scopes, by=SYSTEM, now=now
+        )
+    return Someone(agent_id, email, name, plain, token_id)
+
+
+async def team(services: Services, *, name: str = "", members: Sequence[UUID] = ()) -> UUID:
+    async with services.database.transaction() as session:
+        return await teams.create(
+            session, name=name or f"Team {next(_serial)}", members=members, by=SYSTEM, now=clock.now()
+        )
+
+
+async def inbox(
+    services: Services,
+    *,
+    channel: str = "email",
+    name: str = "",
+    team_id: UUID | None = None,
+    members: Sequence[UUID] = (),
+    **given: Any,
+) -> UUID:
+    """An inbox; settings that are not given are made up for e-mail."""
+    number = next(_serial)
+    own = {"address": f"desk{number}@helpdesk.test"} if channel == "email" else {}
+    async with services.database.transaction() as session:
+        return await inboxes.add(
+            services,
+            session,
+            channel=channel,
+            name=name or f"Desk {number}",
+            settings={**own, **given, "team_id": team_id},
+            members=members,
+            by=SYSTEM,
+            now=clock.now(),
+        )
+
+
+async def contact(services: Services, *, handle: str = "", name: str = "Mina", channel: str = "email") -> UUID:
+    handle = handle or f"mina{next(_serial)}@customer.test"
+    async with services.database.transaction() as session:
+        return await contacts.find_or_create(
+            services, session, channel=channel, handle=handle, name=name, by=SYSTEM, now=clock.now()
+        )
+
+
+async def conversation(
+    services: Services,
+    *,
+    inbox_id: UUID,
+    handle: str = "",
+    name: str = "Mina",
+    text: str = "Where is my withdrawal?",
+    html: str | None = None,
+    tag: Sequence[str] = (),
+    now: datetime | None = None,
+    messages: int = 1,
+    **given: Any,
+) -> UUID:
+    """A conversation as filing leaves it, with `messages` of the contact; `given` overrides its columns."""
+    now = now or clock.now()
+    handle = handle or f"mina{next(_serial)}@customer.test"
+    conversation_id = new_id()
+    async with services.database.transaction() as session:
+        found = await session.execute(select(inbox_rows).where(inbox_rows.c.id == inbox_id))
+        through = found.mappings().one()
+        contact_id = await contacts.find_or_create(
+            services, session, channel=through["channel"], handle=handle, name=name, by=SYSTEM, now=now
+        )
+        row = rows.conversation(
+            conversation_id,
+            inbox=through,
+            contact_id=contact_id,
+            handle=handle,
+            subject="Withdrawal",
+            preview=text,
+            language="en",
+            quarantined=False,
+            activity=now,
+            now=now,
+        )
+        (row["number"],) = await next_numbers(session, 1)
+        row |= {"waiting_since": now, "next_due_at": now + timedelta(hours=24)}
+        await insert_rows(session, conversations, [row | given])
+        await insert_rows(session, conversation_inboxes, [{"conversation_id": conversation_id, "inbox_id": inbox_id}])
+        person = rows.participant(row, Address(handle, name), contact_id, now=now)
+        await insert_rows(session, participants, [person])
+        await tags.ensure(session, tag, now=now)
+        await insert_rows(session, conversation_tags, [{"conversation_id": conversation_id, "tag": t} for t in tag])
+    for _ in range(messages):
+        await incoming(services, conversation_id, text=text, html=html, now=now)
+    return conversation_id
+
+
+async def incoming(
+    services: Services,
+    conversation_id: UUID,
+    *,
+    text: str = "Hello?",
+    html: str | None = None,
+    raw: bytes | None = None,
+    now: datetime | None = None,
+    **given: Any,
+) -> UUID:
+    """A message of the contact, with its encrypted source when `raw` is given."""
+    now = now or clock.now()
+    message_id = new_id()
+    async with services.database.transaction() as session:
+        found = await session.execute(
+            select(conversations).where(conversations.c.id == conversation_id).with_for_update()
+        )
+        row = found.mappings().one()
+        seq = row["seq"] + 1
+        message = rows.message(
+            message_id,
+            conversation_id=conversation_id,
+            seq=seq,
+            type=MessageType.INCOMING.value,
+            channel=row["channel"],
+            inbox_id=row["inbox_id"],
+            author_kind=AuthorKind.CONTACT.value,
+            author_id=row["contact_id"],
+            author_name="Mina",
+            subject=row["subject"],
+            text=text,
+            new_text=text,
+            html=html,
+            html_policy=POLICY_VERSION if html else 0,
+            external_id=f"<{message_id}@customer.test>",
+            created_at=now,
+            received_at=now,
+            **given,
+        )
+        await insert_rows(session, messages, [message])
+        values = {"seq": seq, "message_count": row["message_count"] + 1, "last_incoming_seq": seq}
+        values |= {"last_message_direction": "incoming", "last_activity_at": max(now, row["last_activity_at"])}
+        await session.execute(update(conversations).where(conversations.c.id == conversation_id).values(values))
+        if raw is not None:
+            await _source(services, session, row, message_id, raw, now)
+    return message_id
+
+
+async def _source(services: Services, session: Any, row: Any, message_id: UUID, body: bytes, now: datetime) -> None:
+    keys, raw_id, data_key = Keys(services.keyring), new_id(), new_key()
+    owner = f"contact:{row['contact_id']}"
+    await keys.load(session, owner)
+    item = {
+        "id": raw_id,
+        "inbox_id": row["inbox_id"],
+        "position": f"test;{raw_id}",
+        "digest": "",
+        "size": len(body),
+        "body": encrypt(data_key, body, row=f"raw:{raw_id}"),
+        "blob_id": None,
+        "data_key": keys.wrap(data_key, owner=owner, row=f"raw:{raw_id}"),
+        "key_owner": owner,
+        "hints": {},
+        "backfilled": False,
+        "received_at": now,
+        "created_at": now,
+        "state": RawState.FILED.value,
+        "error": "",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "claimed_by": "",
+        "claimed_until": 0.0,
+        "claim": 0,
+        "message_id": message_id,
+    }
+    await insert_rows(session, raw_items, [item])
