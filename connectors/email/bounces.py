@@ -3,6 +3,8 @@
 A report in the standard form is believed as it stands. The free forms are recognised by two signs at least - who sends,
 what the subject says, how the text begins - since a person who writes about a bounce shows one of them.
 A false bounce does harm only together with one of our Message-IDs in it; the core verifies those.
+
+`bounce_text` is imported where it is needed: its expressions take 20 ms to compile, and few mails are bounces.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from connectors.email import bounce_text, headers, mime
+from connectors.email import headers, mime
 from connectors.email.addresses import addresses
 from connectors.email.headers import Headers
 from helpdesk.channels import Bounce, FailedRecipient
@@ -104,14 +106,15 @@ def _looks_like_one(root: mime.Part, text: str, *, null_sender: bool) -> bool:
         return True
     from_system = _from_system(fields, null_sender=null_sender)
     subject = fields.text("subject")[:300]
+    if not from_system and (not _MAIL_SUBJECT.search(subject) or _ANSWERED.match(subject)):
+        return False
+    from connectors.email import bounce_text
+
     if from_system:
         return bool(_SUBJECT.search(subject)) or bounce_text.opens_like_a_bounce(text)
     # Anyone may write under such a subject, of a transfer that failed: only a report names a mailbox in its way.
-    return (
-        bool(_MAIL_SUBJECT.search(subject))
-        and not _ANSWERED.match(subject)
-        and bounce_text.opens_like_a_bounce(text)
-        and bool(bounce_text.recipients(text, exclude=(), delayed=False, clear=True))
+    return bounce_text.opens_like_a_bounce(text) and bool(
+        bounce_text.recipients(text, exclude=(), delayed=False, clear=True)
     )
 
 
@@ -125,6 +128,8 @@ def _signed_by_system(fields: Headers) -> bool:
 
 
 def _from_text(root: mime.Part, text: str) -> list[FailedRecipient]:
+    from connectors.email import bounce_text
+
     own = {
         each.address.lower()
         for name in ("to", "delivered-to", "from", "reply-to")
@@ -220,6 +225,8 @@ def _returned(root: mime.Part, text: str) -> Headers | None:
         if part.content_type in ("message/rfc822", "message/global", "message/rfc822-headers", "text/rfc822-headers",
                                  "message/global-headers", "text/rfc822-header"):  # fmt: skip
             return mime.header_fields(part.content()[:_REPORT_BYTES].lstrip(b"\r\n"))
+    from connectors.email import bounce_text
+
     below = bounce_text.returned(text)
     return mime.header_fields(below.encode("utf-8", "replace")) if below else None
 
@@ -273,7 +280,11 @@ def feedback(root: mime.Part, text: str) -> Bounce | None:
 def rejection(root: mime.Part, text: str) -> Bounce | None:
     """A rejection that a filter on the recipient's side dressed as a receipt (RFC 5429 has filters do that)."""
     part = next((each for each in root.children if each.content_type == "message/disposition-notification"), None)
-    if part is None or not bounce_text.opens_like_a_bounce(text):
+    if part is None:
+        return None
+    from connectors.email import bounce_text
+
+    if not bounce_text.opens_like_a_bounce(text):
         return None
     fields = mime.header_fields(part.content()[:_REPORT_BYTES])
     disposition = fields.plain("disposition").lower()

@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from connectors.email import authentication, automatic, body, bounces, headers, mime, notifications, quotes
+from connectors.email import authentication, automatic, body, bounces, headers, mime, quotes
 from connectors.email.addresses import Mailbox, addresses, handle
 from connectors.email.forwards import unwrap_forward, unwrap_forward_html
 from connectors.email.headers import Headers
 from helpdesk.channels import Address, Authentication, Automatic, Bounce, InboundMessage, RawInbound, Unreadable
+
+if TYPE_CHECKING:
+    from connectors.email.notifications import Notification
 
 MAX_TOKENS = 50
 MAX_ID = 900
@@ -124,7 +127,7 @@ def _nature(
     complaint = bounces.feedback(tree.root, text)
     if complaint is not None:
         return Automatic.FEEDBACK, complaint
-    told = notifications.read(text)
+    told = _notification(text)
     if told is not None:
         named = _NOTIFIED[told.kind]
         return named, None if named is Automatic.DELIVERY_NOTICE else Bounce(told.recipients, told.ids)
@@ -140,6 +143,14 @@ def _nature(
         return (kind, None) if refused is None else (Automatic.BOUNCE, refused)
     bounce = bounces.find(tree, text, report=report, null_sender=null_sender, says_reply=kind is Automatic.AUTO_REPLY)
     return (Automatic.BOUNCE, bounce) if bounce is not None else (kind, None)
+
+
+def _notification(text: str) -> Notification | None:
+    if not text[:64].lstrip().startswith("{"):
+        return None
+    from connectors.email import notifications
+
+    return notifications.read(text)
 
 
 def _separate(read: body.Body) -> quotes.Separated:

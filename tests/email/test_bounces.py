@@ -135,8 +135,10 @@ class TestProse:
                 [("lost@far.example", "5.2.2")],
             ),
             (
-                "For help, contact <postmaster@mx.far.example>\n\n"
-                "<one@far.example>: unknown user\n\n<two@far.example>: 550 no\n",
+                (
+                    "For help, contact <postmaster@mx.far.example>\n\n"
+                    "<one@far.example>: unknown user\n\n<two@far.example>: 550 no\n"
+                ),
                 [("one@far.example", ""), ("two@far.example", "5.0.0")],
             ),
             (
