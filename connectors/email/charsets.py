@@ -24,7 +24,7 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
     codec = codec_of(declared) if declared else ""
     if data.isascii() and b"\x1b" not in data and codec not in _NOT_ASCII:
         return data.decode("ascii"), False
-    if codec and not (_SINGLE_BYTE.match(codec) and _is_utf8(data)):
+    if codec and not _contradicted(data, codec):
         text = _strict(data, codec)
         if text is not None:
             return text, False
@@ -33,6 +33,23 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
             if text is not None:
                 return text, True
     return guess(data), True
+
+
+def _contradicted(data: bytes, codec: str) -> bool:
+    """Whether the bytes are plainly something else, though the declared codec would take them without complaint."""
+    if codec == "utf-8":
+        return False
+    if _is_utf8(data):
+        # Two bytes of UTF-8 can be a Chinese character of GBK; three in a row, and again, are not by chance.
+        return (
+            bool(_SINGLE_BYTE.match(codec))
+            or sum(char >= "\u2e80" for char in data[:_SAMPLE].decode("utf-8", "ignore")) > 1
+        )
+    if codec in ("cp1252", "iso8859-15", "cp1254"):
+        # Western letters beyond ASCII stand alone. Old Chinese programs declare a Western charset and write pairs.
+        runs = _HIGH_RUN.findall(data[:_SAMPLE])
+        return len(b"".join(runs)) >= 4 and all(len(run) % 2 == 0 for run in runs) and len(runs) * 2 < len(data)
+    return False
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -48,9 +65,12 @@ def _is_utf8(data: bytes) -> bool:
 
 def _strict(data: bytes, codec: str) -> str | None:
     try:
-        return data.decode(codec)
+        text = data.decode(codec)
     except (UnicodeError, ValueError):
         pass
+    else:
+        # UTF-7 is the one codec here that can spell half of a surrogate pair, which no database takes.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if codec == "utf-7" else text
     if codec == "cp1252":
         # Five bytes have no meaning in windows-1252 but are C1 controls in the charset that was declared.
         return data.decode("latin-1")
@@ -68,6 +88,7 @@ def _mostly(data: bytes, codec: str) -> str | None:
         return None
     try:
         text = data.decode(codec, "replace")
+        text.encode("utf-8")
     except (UnicodeError, ValueError):
         return None
     broken = text.count("\ufffd")

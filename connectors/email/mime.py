@@ -27,6 +27,7 @@ _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _JUNK = re.compile(rb"^(?![ \t]|[!-9;-~]{1,200}[ \t]*:)", re.MULTILINE)
 _FIELD_START = re.compile(rb"[!-9;-~]{1,200}[ \t]{0,20}:")
 _FIRST_DELIMITER = re.compile(rb"^--([^\s-][^\r\n]{0,98}|-[^\r\n]{1,98}[^\r\n-])[ \t]*\r?$", re.MULTILINE)
+_META_CHARSET = re.compile(rb"<meta\s[^<>]{0,200}charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_-]{3,30})", re.IGNORECASE)
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ", re.MULTILINE)
 
 
@@ -73,7 +74,11 @@ class Part:
 
     def text(self) -> tuple[str, bool]:
         """The content as text with `\\n` line ends, and whether the charset was guessed."""
-        text, guessed = charsets.decode(self.content(), self.parameters.get("charset", ""))
+        content, declared = self.content(), self.parameters.get("charset", "")
+        if not declared and self.content_type == "text/html" and not content.isascii():
+            stated = _META_CHARSET.search(content, 0, 4_096)
+            declared = stated[1].decode("ascii") if stated is not None else ""
+        text, guessed = charsets.decode(content, declared)
         text = text.removeprefix("\ufeff")
         return text.replace("\r\n", "\n") if "\r" in text else text, guessed
 
@@ -178,7 +183,7 @@ class _Reader:
         declared = headers.every("content-type")
         if declared:
             kind, given = parameters(unfolded(declared[-1]))
-            if "/" not in kind:
+            if "/" not in kind or not kind.isascii() or len(kind) > 200:
                 kind = "text/plain" if kind in ("", "text") else "application/octet-stream"
         made = Part(self.data, body, end, headers, kind, given, depth=depth)
         if kind.startswith("multipart/"):

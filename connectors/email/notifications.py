@@ -25,6 +25,9 @@ class Notification:
 def read(text: str) -> Notification | None:
     """The notification, or None for any other text."""
     text = text[:_MAX_TEXT].strip()
+    if "\\ud" in text.lower():
+        # Half of a surrogate pair, escaped: no service writes that into an address, and no database takes it.
+        return None
     if not text.startswith("{") or ('"Message' not in text and "otificationType" not in text):
         return None
     body = _decoded(text)

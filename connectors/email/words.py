@@ -58,10 +58,10 @@ def clean(text: str) -> str:
 
 
 def eight_bit(text: str) -> str:
-    """Raw bytes that stood in a header: UTF-8 by RFC 6532, else whatever they look like."""
+    """Raw bytes that stood in a header: UTF-8 by RFC 6532, else whatever they look like. Characters stay themselves."""
     if text.isascii():
         return text
-    return charsets.decode(text.encode("ascii", "surrogateescape"), "utf-8")[0]
+    return charsets.decode(text.encode("utf-8", "surrogateescape"), "utf-8")[0]
 
 
 def _word_bytes(encoding: str, text: str) -> bytes:
@@ -70,5 +70,5 @@ def _word_bytes(encoding: str, text: str) -> bytes:
         if len(text) % 4 == 1:
             text = text[:-1]
         return binascii.a2b_base64(text + "=" * (-len(text) % 4))
-    raw = text.replace("_", " ").encode("ascii", "surrogateescape")
+    raw = text.replace("_", " ").encode("utf-8", "surrogateescape")
     return binascii.a2b_qp(raw) if b"=" in raw else raw

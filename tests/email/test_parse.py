@@ -273,6 +273,11 @@ class TestCharsets:
             ("", "gb18030", "您好，我的钱包转账一直没有到账，请帮忙看一下"),
             ("us-ascii", "utf-8", "您好，钱包"),
             ("iso-8859-1", "utf-8", "您好，钱包"),
+            ("gb2312", "utf-8", "您好，钱包转账未到账"),
+            ("gbk", "gb18030", "联通"),
+            ("iso-8859-1", "gb18030", "您好，我的钱包转账一直没有到账，order 123"),
+            ("iso-8859-1", "cp1252", "ÄÖ Ünëïcödé Straße"),
+            ("us-ascii", "gb18030", "您好，我的钱包转账一直没有到账"),
             ("big5", "big5", "您好，錢包轉帳沒有到帳"),
             ("", "big5", "您好，我的錢包轉帳一直沒有到帳，請幫忙看一下"),
             ("iso-2022-jp", "iso2022_jp", "こんにちは、送金が届きません"),
@@ -294,6 +299,10 @@ class TestCharsets:
         kind = f"Content-Type: text/plain; charset={label}" if label else "X-Charset: none"
         encoded = base64.b64encode(text.encode(codec))
         assert read(mail(kind, "Content-Transfer-Encoding: base64", body=encoded)).text == text
+
+    def test_html_may_name_its_charset_itself(self) -> None:
+        body = '<html><head><meta charset="koi8-r"></head><body>Привет</body></html>'.encode("koi8-r")
+        assert read(mail("Content-Type: text/html", body=body)).text == "Привет"
 
     def test_a_guess_is_noted(self) -> None:
         assert "charset_guessed" in read(mail(body="您好".encode("gb18030"))).notes
@@ -476,6 +485,13 @@ class TestTrustedForwarders:
         assert message.new_text.strip() == "I am locked out."
         assert "forwarded_by_trusted" in message.notes
         assert message.authentication is Authentication.NONE
+
+    def test_a_chinese_author_of_a_forwarded_mail_keeps_the_name(self) -> None:
+        body = self.FORWARD.replace("Li Wei", "李伟")
+        message = read(
+            mail(self.PASSED, "Content-Type: text/plain; charset=utf-8", body=body, sender="help@oldbrand.example")
+        )
+        assert message.sender.name == "李伟"
 
     def test_a_whole_domain_can_be_trusted(self) -> None:
         passed = self.PASSED.replace("oldbrand", "partner")
