@@ -377,8 +377,8 @@ class Connector(Protocol):
     async def send(self, message: OutboundMessage | Composed, *, at_final: Callable[[], Awaitable[None]]) -> Receipt:
         """Send one message. Raises a `ChannelError`.
 
-        `at_final` is awaited right before the bytes after which the other side may have taken the message: before a
-        mail's body, before a request to a vendor. It commits that fact. When it raises, nothing more may be sent; once
+        `at_final` is awaited right before the bytes after which the other side may have taken the message: a mail's
+        final dot, a request to a vendor. It commits that fact. When it raises, nothing more may be sent; once
         it returned, any failure that is not an answer of the other side is `Uncertain`.
         """
 
@@ -429,12 +429,16 @@ class Closes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a connector is built with, besides its configuration: the guard, and where files may be written."""
+    """What a connector is built with, besides its configuration: the guard, and where files may be written.
+
+    `stored_secrets` reads the inbox's secrets as they are now: another process may have rotated one since.
+    """
 
     guard: Guard
     inbox_id: UUID
     outgoing: str
     save_secrets: Callable[[Mapping[str, str]], Awaitable[None]]
+    stored_secrets: Callable[[], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)

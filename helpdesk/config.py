@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     uncertain_seconds: float = 30.0
     parse_seconds: float = 20.0
     parse_memory_mb: int = 1024
-    ack_per_minute: int = 60
+    ack_per_minute: int = 600
     database_pool: int = 5
     max_upload_mb: int = 25
 

@@ -11,7 +11,7 @@ from helpdesk.channels import Closes, Connector, Misconfigured
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
 from helpdesk.services.house import Services
-from helpdesk.wiring import build_connector
+from helpdesk.services.inboxes import connect
 
 
 class Connections:
@@ -31,7 +31,7 @@ class Connections:
             if connector is None or version != inbox["version"]:
                 await self._close(connector)
                 try:
-                    connector = await asyncio.to_thread(build_connector, self._services, self._guard, inbox)
+                    connector = await asyncio.to_thread(connect, self._services, self._guard, inbox)
                 except ValueError as error:
                     raise Misconfigured("the inbox's settings do not fit its channel") from error
                 self._built[inbox_id] = (inbox["version"], connector)

@@ -41,7 +41,7 @@ class Crew:
         tick = services.settings.tick_seconds
         self._relaying = Relaying(services, worker=worker)
         self._connections = Connections(services, guard)
-        self._receiver = Receiver(services, guard, worker=worker)
+        self._receiver = Receiver(services, guard, self._connections, worker=worker)
         deliverer = Deliverer(services, self._connections, worker=worker)
         self._loops = {
             loop.name: loop

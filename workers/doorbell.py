@@ -89,8 +89,12 @@ def embedded() -> Callable[[], Any]:
 
 
 class _EmbeddedPipeline(Pipeline):
-    def info(self, section: str | None = None, *args: str, **kwargs: Any) -> Any:
+    def info(self, section: str | None = None, *args: list[str], **kwargs: Any) -> Any:
         return self.execute_command("ECHO", "info")
+
+
+def _nothing_known(response: Any, **options: Any) -> dict[str, Any]:
+    return {}
 
 
 class EmbeddedRedis(ArqRedis):
@@ -98,7 +102,7 @@ class EmbeddedRedis(ArqRedis):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.set_response_callback("ECHO", lambda _answer, **_options: {})
+        self.set_response_callback("ECHO", _nothing_known)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         return _EmbeddedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

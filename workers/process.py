@@ -19,7 +19,8 @@ from helpdesk.services import blobs, filing, intake
 from helpdesk.services.filing import Entry
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.services.reading import Failure, Reading, read
+from helpdesk.services.reader import Failure, Reading
+from helpdesk.services.reading import read
 
 log = structlog.get_logger()
 

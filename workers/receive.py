@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import RowMapping, select
 
-from helpdesk.channels import ChannelError, Closes, LeaseLost, Misconfigured
+from helpdesk.channels import ChannelError, LeaseLost, Misconfigured
 from helpdesk.clock import now
 from helpdesk.domain.values import InboxStatus
 from helpdesk.logs import fault
@@ -17,7 +17,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
 from helpdesk.services import health, leases
 from helpdesk.services.house import Services
-from helpdesk.wiring import build_connector
+from workers.connections import Connections
 from workers.hosts import InboxHost
 
 log = structlog.get_logger()
@@ -33,8 +33,9 @@ class _Running:
 class Receiver:
     """Each step compares what should run with what does, and takes leases, starts and stops connectors to match."""
 
-    def __init__(self, services: Services, guard: Guard, *, worker: str) -> None:
+    def __init__(self, services: Services, guard: Guard, connections: Connections, *, worker: str) -> None:
         self._services, self._guard, self._worker = services, guard, worker
+        self._connections = connections
         self._running: dict[UUID, _Running] = {}
 
     async def step(self) -> int:
@@ -89,9 +90,9 @@ class Receiver:
     async def _run(self, row: RowMapping, fence: int) -> None:
         """One inbox's connector. It retries connection trouble itself; if it ends, the next step starts it anew."""
         host = InboxHost(self._services, self._guard, inbox_id=row["id"], lease=_lease(row["id"]), fence=fence)
-        connector = None
         try:
-            connector = await asyncio.to_thread(build_connector, self._services, self._guard, row)
+            # The one that also sends: two of them would rotate each other's OAuth grants away.
+            connector = await self._connections.get(row["id"])
             await connector.run(host)
         except LeaseLost:
             log.warning("inbox.lease_lost", inbox_id=str(row["id"]))
@@ -101,9 +102,6 @@ class Receiver:
             async with self._services.database.transaction() as session:
                 await health.failed(session, row["id"], told, now=now())
             await asyncio.sleep(5)
-        finally:
-            if isinstance(connector, Closes):
-                await connector.close()
 
 
 def _lease(inbox_id: UUID) -> str:

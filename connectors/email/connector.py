@@ -33,7 +33,7 @@ class EmailConnector:
         self._tokens: TokenSource | None = None
         if config.auth == "xoauth2":
             self._http = safe_http(house.guard)
-            self._tokens = TokenSource(config, self._http, house.save_secrets)
+            self._tokens = TokenSource(config, self._http, house.save_secrets, house.stored_secrets)
         server = config.smtp
         self._sender = Sender(config, server, house.guard, self._tokens) if server is not None else None
 

@@ -27,6 +27,7 @@ MAX_ANSWER = 65_536
 REQUEST_SECONDS = 20.0
 
 Save = Callable[[Mapping[str, str]], Awaitable[None]]
+Stored = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +135,20 @@ def as_channel_error(error: OAuthError) -> ChannelError:
 
 
 class TokenSource:
-    """Access tokens of one inbox. Keep one instance, and share it between IMAP and SMTP.
+    """Access tokens of one inbox. Keep one instance per process, and share it between IMAP and SMTP.
+
+    `stored` reads the secrets as they are now, so that what another process has rotated is used and not the old one.
 
     `save` stores `{"oauth_refresh_token": ...}`; it is awaited before a rotated token, or the access token that came
     with it, is used: an issuer that rotates withdraws the whole grant when it sees an old one again (RFC 9700 section
     4.14.2), and a crash must not leave the old one as the only one we have.
     """
 
-    def __init__(self, config: EmailConfig, http: net.SafeHttp, save: Save) -> None:
+    def __init__(self, config: EmailConfig, http: net.SafeHttp, save: Save, stored: Stored | None = None) -> None:
         self._config = config
         self._provider = provider(config)
         self._http = http
-        self._save = save
+        self._save, self._stored = save, stored
         self._refresh_token = config.oauth_refresh_token.get_secret_value()
         self._saved = self._refresh_token
         self._access_token = ""
@@ -180,7 +183,16 @@ class TokenSource:
         self._access_token = ""
         return not fresh
 
+    async def _catch_up(self) -> None:
+        """Take over a grant that another process has rotated since this one last looked."""
+        if self._stored is None or self._refresh_token != self._saved:
+            return
+        found = (await self._stored()).get("oauth_refresh_token", "")
+        if found and found != self._saved:
+            self._refresh_token = self._saved = found
+
     async def _refresh(self) -> None:
+        await self._catch_up()
         if not self._refresh_token:
             raise AuthenticationFailed("There is no grant yet: run `helpdesk inbox authorize`")
         await self._keep()

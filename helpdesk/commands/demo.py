@@ -13,9 +13,8 @@ from helpdesk.channels import RawInbound
 from helpdesk.clock import now
 from helpdesk.config import Settings
 from helpdesk.domain.values import SYSTEM, Role, Scope, TokenKind
-from helpdesk.models.agents import agents
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import accounts, intake
+from helpdesk.services import accounts, intake, passwords
 from helpdesk.services import agents as agent_service
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
@@ -79,7 +78,7 @@ async def prepare(services: Services, settings: Settings) -> list[str]:
         inbox_id = await session.scalar(
             select(inboxes.c.id).where(inboxes.c.handle == ADDRESS, inboxes.c.deleted_at.is_(None))
         )
-        agent_id = await session.scalar(select(agents.c.id).where(agents.c.email == AGENT))
+        agent = await agent_service.find_by_email(session, AGENT)
         new = inbox_id is None
         if inbox_id is None:
             given = {"address": ADDRESS, "display_name": "Demo Wallet Support", "receive": "smtp"}
@@ -87,12 +86,14 @@ async def prepare(services: Services, settings: Settings) -> list[str]:
             inbox_id = await inbox_service.add(
                 services, session, channel="email", name="Demo support", settings=given, by=SYSTEM, now=now()
             )
-        if agent_id is None:
+        if agent is None:
             agent_id = await agent_service.create(
                 session, email=AGENT, name="Demo Agent", role=Role.ADMIN, password=password, by=SYSTEM, now=now()
             )
         else:
-            await agent_service.set_password(session, agent_id, password=password, by=SYSTEM, now=now())
+            agent_id = agent["id"]
+            changed = {"password_hash": await passwords.hash_of(password)}
+            await agent_service.edit(session, agent, changed, by=SYSTEM, now=now())
         _, token = await accounts.create_token(
             session,
             agent_id=agent_id,

@@ -31,7 +31,7 @@ _LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 def detect(*texts: str) -> str:
-    """One of `SUPPORTED`, or `""` when there is nothing to tell by. A later text counts only where the earlier are empty.
+    """One of `SUPPORTED`, or `""` when there is nothing to tell by. A later text counts only if the earlier are empty.
 
     Chinese wins as soon as it makes up a fair part: a Chinese mail quotes English error messages far more often than
     an English one quotes Chinese.

@@ -75,5 +75,3 @@ def json(default: Any = None, *, nullable: bool = False) -> Any:
 def table_of(model: type[SQLModel]) -> Table:
     found: Table = SQLModel.metadata.tables[str(model.__tablename__)]
     return found
-
-

@@ -15,8 +15,8 @@ from helpdesk.models.columns import at, json, key, ref, table_of, words
 class Inbox(SQLModel, table=True):
     """One configured instance of a channel.
 
-    `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is the
-    inbox's own address on its channel, in lower case, and unique there among the inboxes that are not deleted.
+    `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is
+    the inbox's own address on its channel, in lower case, and unique there among the inboxes that are not deleted.
     """
 
     __tablename__ = "inboxes"

@@ -259,3 +259,9 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+async def forget_old_attempts(session: AsyncSession, *, now: datetime) -> None:
+    """Drop failed logins that no longer count, and sessions that are over."""
+    await session.execute(delete(login_attempts).where(login_attempts.c.created_at <= now - LOGIN_WINDOW))
+    await session.execute(delete(sessions).where(sessions.c.expires_at <= now))

@@ -23,7 +23,7 @@ from helpdesk.services import blobs, bounces, placing, replacing
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import look_up
-from helpdesk.services.reading import Failure, Reading
+from helpdesk.services.reader import Failure, Reading
 
 MAX_ATTEMPTS = 3
 """A message that took its worker down this often is shown as unreadable instead of being tried again."""

@@ -86,3 +86,8 @@ async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: 
     }
     await session.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
     await insert_rows(session, idempotency_keys, [row])
+
+
+async def forget_old(session: AsyncSession, *, now: datetime) -> None:
+    """Drop what no repeat may ask for any more."""
+    await session.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))

@@ -18,7 +18,7 @@ from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.channels import Channel, Check, Checks, House
+from helpdesk.channels import Channel, Check, Checks, Connector, House
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import Conflict, FieldError, Invalid, NotFound, Stale, Unavailable
@@ -291,19 +291,27 @@ async def members_of(session: AsyncSession, inbox_ids: Sequence[UUID]) -> dict[U
 
 async def check(services: Services, row: RowMapping, *, send: bool) -> Sequence[Check]:
     """Try what the inbox promises, with no transaction open. Raises `Unavailable` where the channel cannot check."""
-    descriptor = services.channel(row["channel"])
-    guard = Guard(AllowList.parse(services.settings.hosts_allowed))
-    outgoing = str(services.settings.data / "outgoing")
+    connector = connect(services, Guard(AllowList.parse(services.settings.hosts_allowed)), row)
+    if not isinstance(connector, Checks):
+        raise Unavailable("this channel cannot be checked", status=409, slug="cannot_check")
+    return await connector.check(send=send)
+
+
+def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
+    """The connector of one inbox, with its secrets. The channel's code is imported here, when it is first needed."""
 
     async def save(changed: Mapping[str, str]) -> None:
         async with services.database.transaction() as session:
             await save_secrets(services, session, row["id"], changed)
 
-    house = House(guard, row["id"], outgoing, save)
-    connector = descriptor.load_connector()(load_config(services, row), house)
-    if not isinstance(connector, Checks):
-        raise Unavailable("this channel cannot be checked", status=409, slug="cannot_check")
-    return await connector.check(send=send)
+    async def stored() -> Mapping[str, str]:
+        async with services.database.reading() as session:
+            found = (await session.execute(select(inboxes).where(inboxes.c.id == row["id"]))).mappings().one_or_none()
+        return open_secrets(services, found) if found is not None else {}
+
+    outgoing = str(services.settings.data / "outgoing")
+    house = House(guard, row["id"], outgoing, save_secrets=save, stored_secrets=stored)
+    return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 
 async def _check_team(session: AsyncSession, team_id: UUID | None) -> None:

@@ -36,7 +36,7 @@ from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import Held, Known, KnownContact
-from helpdesk.services.reading import Failure
+from helpdesk.services.reader import Failure
 
 FLOOD = 200
 """Conversations that one sender may start in an hour; what comes beyond joins his newest, marked."""

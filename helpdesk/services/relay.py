@@ -105,7 +105,7 @@ async def _attempt(session: AsyncSession, work: Callable[[], Awaitable[None]]) -
 
 
 async def retry(services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime) -> int:
-    """Try failed subscribers again, with exponential delays; after `GIVE_UP_AFTER` attempts the row waits for a person."""
+    """Try failed subscribers again, with growing delays; after `GIVE_UP_AFTER` attempts a person has to look."""
     due = await session.execute(
         select(pending_work.c.subscriber, pending_work.c.attempts, *events.c)
         .join(events, events.c.id == pending_work.c.event_id)

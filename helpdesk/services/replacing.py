@@ -20,7 +20,7 @@ from helpdesk.services import blobs, rows
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.services.reading import Reading
+from helpdesk.services.reader import Reading
 
 
 async def replace(

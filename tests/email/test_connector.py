@@ -52,6 +52,10 @@ async def nothing() -> None:
     """What the house does before the final byte, in tests that are not about it."""
 
 
+async def none_stored() -> Mapping[str, str]:
+    return {}
+
+
 async def no_secrets(changed: object) -> None:
     raise AssertionError(changed)
 
@@ -59,7 +63,7 @@ async def no_secrets(changed: object) -> None:
 @asynccontextmanager
 async def connected(tmp_path: Path, **settings: Any) -> AsyncIterator[EmailConnector]:
     config = EmailConfig.model_validate({"address": "support@wallet.test", **settings})
-    house = House(guard=GUARD, inbox_id=uuid4(), outgoing=str(tmp_path / "outgoing"), save_secrets=no_secrets)
+    house = House(guard=GUARD, inbox_id=uuid4(), outgoing=str(tmp_path / "outgoing"), save_secrets=no_secrets, stored_secrets=none_stored)
     connector = EmailConnector(config, house)
     try:
         yield connector

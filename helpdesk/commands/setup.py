@@ -1,0 +1,84 @@
+"""`migrate`, `agent`, `token` and `keys`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Table, select, update
+
+from helpdesk import migrate
+from helpdesk.clock import now
+from helpdesk.commands.opened import opened
+from helpdesk.config import Settings
+from helpdesk.crypto import Keyring
+from helpdesk.domain.values import SYSTEM
+from helpdesk.errors import Invalid
+from helpdesk.models.contacts import contacts
+from helpdesk.models.inboxes import inboxes
+from helpdesk.services import accounts, agents
+from helpdesk.services.house import Services
+from helpdesk.wiring import open_services
+
+_PAGE = 500
+
+
+async def migrate_database(settings: Settings) -> list[str]:
+    services = open_services(settings)
+    try:
+        revision = await migrate.upgrade(services.database)
+    finally:
+        await services.database.close()
+    return [f"the database is at revision {revision}"]
+
+
+async def create_agent(settings: Settings, *, email: str, name: str, role: str, password: str | None) -> list[str]:
+    if password is not None and len(password) < 8:
+        raise Invalid.field("password", "use at least 8 characters")
+    async with opened(settings) as services, services.database.transaction() as session:
+        agent_id = await agents.create(
+            session, email=email, name=name, role=role, password=password, by=SYSTEM, now=now()
+        )
+    return [str(agent_id)]
+
+
+async def create_token(
+    settings: Settings, *, agent: str, name: str, kind: str, scopes: Sequence[str] | None
+) -> list[str]:
+    async with opened(settings) as services, services.database.transaction() as session:
+        found = await agents.find_by_email(session, agent)
+        if found is None:
+            raise Invalid.field("agent", "there is no agent with this address")
+        _, token = await accounts.create_token(
+            session, agent_id=found["id"], name=name, kind=kind, scopes=scopes or (), by=SYSTEM, now=now()
+        )
+    return [token]
+
+
+async def rotate_keys(settings: Settings) -> list[str]:
+    """Seal anew what the master key seals. What these keys wrap in turn stays as it is."""
+    async with opened(settings) as services:
+        count = 0
+        for table, kind in ((inboxes, "inbox"), (contacts, "contact")):
+            count += await _reseal(services, table, kind)
+    return [f"{count} keys are sealed with key {services.keyring.current}"]
+
+
+async def _reseal(services: Services, table: Table, kind: str) -> int:
+    """In pages, each a transaction: it can be stopped and run again."""
+    keyring, count, after = services.keyring, 0, None
+    while True:
+        async with services.database.transaction() as session:
+            query = select(table).order_by(table.c.id).limit(_PAGE).with_for_update()
+            rows = (await session.execute(query if after is None else query.where(table.c.id > after))).mappings().all()
+            for row in rows:
+                values = {"key": _anew(keyring, row["key"], f"{kind}:{row['id']}")}
+                if kind == "inbox" and row["secrets"]:
+                    values["secrets"] = _anew(keyring, row["secrets"], f"inbox:{row['id']}:secrets")
+                await session.execute(update(table).where(table.c.id == row["id"]).values(values))
+        if not rows:
+            return count
+        count, after = count + len(rows), rows[-1]["id"]
+
+
+def _anew(keyring: Keyring, sealed: bytes, row: str) -> bytes:
+    return keyring.seal(keyring.open(sealed, row=row), row=row) if sealed else sealed
