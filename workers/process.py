@@ -24,7 +24,10 @@ from helpdesk.services.reading import read
 
 log = structlog.get_logger()
 
-BATCH = 25
+BATCH = 100
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch shares its statements, about thirty of them; its bytes, and what they are parsed into, are in memory."""
+
 _POSTPONED = timedelta(seconds=10)
 
 
@@ -32,7 +35,12 @@ async def process(services: Services, *, worker: str) -> int:
     """Claim, read and file one batch. Answers how many items it took."""
     async with services.database.transaction() as session:
         claimed = await filing.claim(
-            session, worker=worker, limit=BATCH, lease_seconds=services.settings.lease_seconds, now=now()
+            session,
+            worker=worker,
+            limit=BATCH,
+            bytes_limit=BATCH_BYTES,
+            lease_seconds=services.settings.lease_seconds,
+            now=now(),
         )
     if not claimed:
         return 0

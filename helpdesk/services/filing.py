@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import claimable, epoch
 from helpdesk.domain.admission import Admitted
-from helpdesk.domain.values import RawState
+from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
 from helpdesk.services import blobs, bounces, placing, replacing
 from helpdesk.services.house import Services
@@ -39,23 +39,38 @@ class Entry:
 
 
 async def claim(
-    session: AsyncSession, *, worker: str, limit: int, lease_seconds: float, now: datetime
+    session: AsyncSession, *, worker: str, limit: int, bytes_limit: int, lease_seconds: float, now: datetime
 ) -> list[RowMapping]:
-    """Take up to `limit` raw items of one inbox, the oldest first. A claim that is not renewed runs out."""
-    due = (
-        raw_items.c.state == RawState.RECEIVED.value,
-        raw_items.c.next_attempt_at <= now,
-        raw_items.c.claimed_until < epoch(session),
+    """Take up to `limit` raw items of one active inbox, the oldest first, and at most about `bytes_limit` of them.
+
+    A claim that is not renewed runs out. What came in while an inbox is paused waits for it.
+    """
+    active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value)
+    due = await session.execute(
+        claimable(
+            select(raw_items.c.id, raw_items.c.inbox_id, raw_items.c.size)
+            .where(
+                raw_items.c.state == RawState.RECEIVED.value,
+                raw_items.c.next_attempt_at <= now,
+                raw_items.c.claimed_until < epoch(session),
+                raw_items.c.inbox_id.in_(active),
+            )
+            .order_by(raw_items.c.id)
+            .limit(limit)
+        )
     )
-    first = await session.scalar(select(raw_items.c.inbox_id).where(*due).order_by(raw_items.c.id).limit(1))
-    if first is None:
+    chosen: list[UUID] = []
+    first: UUID | None = None
+    for identifier, inbox_id, size in due:
+        first = first or inbox_id
+        bytes_limit -= size
+        if inbox_id == first and (bytes_limit >= 0 or not chosen):
+            chosen.append(identifier)
+    if not chosen:
         return []
-    chosen = claimable(
-        select(raw_items.c.id).where(*due, raw_items.c.inbox_id == first).order_by(raw_items.c.id).limit(limit)
-    )
     found = await session.execute(
         update(raw_items)
-        .where(raw_items.c.id.in_(chosen.scalar_subquery()))
+        .where(raw_items.c.id.in_(chosen))
         .values(
             claimed_by=worker,
             claimed_until=epoch(session) + lease_seconds,
