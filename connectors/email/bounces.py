@@ -55,6 +55,14 @@ _MAIL_SUBJECT = re.compile(
 _ANSWERED = re.compile(r"\s*(?:re|aw|sv|antw|rif|fwd?|wg|tr|回复|回覆|答复|转发|轉寄)\s*[:：]", re.IGNORECASE)
 _ACTIONS_FAILED = ("failed", "failure", "fail", "hard", "error")
 _ACTIONS_DELAYED = ("delayed", "delay", "warning", "soft")
+_RETURNED = (
+    "message/rfc822",
+    "message/global",
+    "message/rfc822-headers",
+    "message/global-headers",
+    "text/rfc822-headers",
+    "text/rfc822-header",
+)
 _COMPLAINT = re.compile(r"\s{0,4}(?:complaint about message|(?:spam|abuse|feedback|fbl) report)", re.IGNORECASE)
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _ID_FIELD = re.compile(
@@ -218,13 +226,19 @@ def _recipient(group: Headers) -> FailedRecipient | bool | None:
 
 
 def _returned(root: mime.Part, text: str) -> Headers | None:
-    """The header of the message that came back: as a part of its own, or pasted below the report."""
+    """The header of the message that came back: as a part of its own, as a file of text, or pasted below the report."""
     for part in root.walk():
         if part is root or part.is_multipart:
             continue
-        if part.content_type in ("message/rfc822", "message/global", "message/rfc822-headers", "text/rfc822-headers",
-                                 "message/global-headers", "text/rfc822-header"):  # fmt: skip
+        if part.content_type in _RETURNED:
             return mime.header_fields(part.content()[:_REPORT_BYTES].lstrip(b"\r\n"))
+        if "message-id" in part.headers:
+            # A careless program left out the header of the part, so that the message's own took its place.
+            return part.headers
+        if part.filename and part.content_type.startswith("text/"):
+            fields = mime.header_fields(part.content()[:_REPORT_BYTES].lstrip(b"\r\n"))
+            if "message-id" in fields:
+                return fields
     from connectors.email import bounce_text
 
     below = bounce_text.returned(text)

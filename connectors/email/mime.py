@@ -25,6 +25,10 @@ MAX_HEADER_FIELDS = 2000
 
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _JUNK = re.compile(rb"^(?![ \t]|[!-9;-~]{1,200}[ \t]*:)", re.MULTILINE)
+_KNOWN_FIELD = re.compile(
+    rb"^(?:from|to|subject|date|message-id|received|return-path|mime-version|content-[a-z-]{2,30})[ \t]{0,9}:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _FIELD_START = re.compile(rb"[!-9;-~]{1,200}[ \t]{0,20}:")
 _FIRST_DELIMITER = re.compile(rb"^--([^\s-][^\r\n]{0,98}|-[^\r\n]{1,98}[^\r\n-])[ \t]*\r?$", re.MULTILINE)
 _META_CHARSET = re.compile(rb"<meta\s[^<>]{0,200}charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_-]{3,30})", re.IGNORECASE)
@@ -151,13 +155,18 @@ class _Reader:
             stop = body = cap
             self.truncated = self.truncated or cap < end
         junk = _JUNK.search(data, start, stop - 1 if stop > start else stop)
+        last_known = -1
+        if junk is not None:
+            for known in _KNOWN_FIELD.finditer(data, junk.start(), stop):
+                last_known = known.start()
         while junk is not None and junk.start() < stop:
             at = junk.start()
             line_end = data.find(b"\n", at, stop)
             follow = line_end + 1 if line_end >= 0 else stop
             envelope = at == start and data.startswith((b"From ", b">From "), at)
-            if not envelope and not (_FIELD_START.match(data, follow, stop) and at > start):
-                # Not a field, and no field after it: the blank line is missing, and this is the body.
+            if not envelope and (at == start or last_known < at):
+                # Not a field, and none of those that every mail has after it: the blank line is missing, and this is
+                # the body. Else it is the rest of a folded line that lost its indentation.
                 stop = body = at
                 break
             junk = _JUNK.search(data, follow, stop - 1) if follow < stop else None

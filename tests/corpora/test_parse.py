@@ -185,8 +185,10 @@ def test_hostile_strings_are_answered_in_time_wherever_they_stand(attacks: Path,
     slowest, where = 0.0, ""
     for row in rows:
         for place, data in _hostile_mails(row["input"]):
-            # The best of three: a neighbour on the same core is not the parser's fault.
-            took = min(_timed(data) for _ in range(3)) if _timed(data) > SECONDS / 2 else 0.0
+            took = _timed(data)
+            if took > SECONDS / 2:
+                # The best of three: a neighbour on the same core is not the parser's fault.
+                took = min(took, _timed(data), _timed(data))
             if took > slowest:
                 slowest, where = took, f"{row['name']} in {place}"
     scores.record("robust", "hostile strings, slowest (ms)", f"{slowest * 1000:.0f}")

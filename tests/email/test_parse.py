@@ -253,6 +253,12 @@ class TestWhatItSays:
         data = b"From: a@b.example\r\nSubject: hi\r\nDear support,\r\nI lost my phone.\r\n"
         assert read(data).text.split("\n")[:2] == ["Dear support,", "I lost my phone."]
 
+    def test_a_folded_line_that_lost_its_indentation_does_not_end_the_header(self) -> None:
+        trace = b"Received: from a\r\nby b with ESMTP id 1\r\nfor <x@y>; Mon\r\n"
+        data = trace + b"From: a@b.example\r\nSubject: hi\r\n\r\nText."
+        message = read(data)
+        assert (message.sender.handle, message.subject, message.text) == ("a@b.example", "hi", "Text.")
+
     def test_an_envelope_line_before_the_header_is_skipped(self) -> None:
         message = read(b"From mei@x Mon Nov  2 09:00:00 2026\n" + mail("Subject: hi"))
         assert (message.subject, message.sender.handle) == ("hi", "mei@customer.example")
