@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 import helpdesk
 from helpdesk.api import (
@@ -27,10 +27,12 @@ from helpdesk.api.edge import JSON_LIMIT, Edge
 from helpdesk.channels import Channel, ServiceHost
 from helpdesk.services.house import Services
 
+# In the order in which they are tried: the list of conversations is what is asked for most. Their routes are handed
+# over as one flat list, since walking included routers costs FastAPI a tenth of that request.
 _ROUTERS = (
-    auth.router,
     conversations.router,
     messages.router,
+    auth.router,
     contacts.router,
     inboxes.router,
     inboxes.channels,
@@ -38,6 +40,7 @@ _ROUTERS = (
     teams.router,
     tags.router,
     attachments.router,
+    health.router,
 )
 _MULTIPART_ROOM = 64 * 1024
 
@@ -67,6 +70,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.services = services
     app.state.touches = Touches(services.database)
@@ -75,11 +79,6 @@ def create_app(
     limits = {"/api/v1/attachments": upload, "/channels/": upload, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)
     problems.install(app)
-    api = APIRouter(prefix="/api/v1")
-    for router in _ROUTERS:
-        api.include_router(router)
-    app.include_router(api)
-    app.include_router(health.router)
     if host_for is not None:
         for channel in services.channels.values():
             if channel.routes:

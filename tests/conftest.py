@@ -1,8 +1,8 @@
 """What every test may ask for: a database of either kind with today's schema, services over it, and the API.
 
-`database` is parametrised: SQLite always, PostgreSQL where there is one. `HELPDESK_TEST_POSTGRES_URL` names a server that
-runs; otherwise one is started for the session from the installed binaries. With HELPDESK_REQUIRE_SERVICES=1 what is
-missing fails instead of being skipped.
+`database` is parametrised: SQLite always, PostgreSQL where there is one. `HELPDESK_TEST_POSTGRES_URL` names a server
+that runs; otherwise one is started for the session from the installed binaries. With HELPDESK_REQUIRE_SERVICES=1 what
+is missing fails instead of being skipped.
 """
 
 from __future__ import annotations

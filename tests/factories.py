@@ -1,4 +1,4 @@
-"""Rows to begin with. Plain async functions over the services' own verbs, so that what they make is what is really made.
+"""Rows to begin with: plain async functions over the services' own verbs, so that what they make is what is made.
 
 anna = await agent(services, role="agent")
 desk = await inbox(services, members=[anna.id])

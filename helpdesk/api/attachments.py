@@ -20,7 +20,7 @@ from helpdesk.domain.filenames import disposition
 from helpdesk.errors import Forbidden, Invalid, NotFound, TooLarge, TooMany
 from helpdesk.services import attachments, blobs
 
-router = APIRouter(prefix="/attachments", tags=["attachments"])
+router = APIRouter(prefix="/api/v1/attachments", tags=["attachments"])
 
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {

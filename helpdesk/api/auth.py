@@ -13,7 +13,7 @@ from helpdesk.api.schemas.settings import Login, Me
 from helpdesk.errors import TooMany, Unauthenticated
 from helpdesk.services import accounts, agents
 
-router = APIRouter(tags=["account"])
+router = APIRouter(prefix="/api/v1", tags=["account"])
 
 
 @router.post(

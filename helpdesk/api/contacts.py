@@ -30,7 +30,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import contacts, paging
 
-router = APIRouter(prefix="/contacts", tags=["contacts"])
+router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"])
 
 LIST = Query(
     queries.word("q", "In the name or a handle", most=200),

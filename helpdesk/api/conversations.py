@@ -33,7 +33,7 @@ from helpdesk.services import conversations, describing, events, listing, paging
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 
-router = APIRouter(prefix="/conversations", tags=["conversations"])
+router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
 
 _PRIORITIES = {rank.word: int(rank) for rank in Priority}
 

@@ -35,8 +35,8 @@ from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import inboxes, paging, raw
 from helpdesk.services.house import Services
 
-router = APIRouter(prefix="/inboxes", tags=["inboxes"])
-channels = APIRouter(prefix="/channels", tags=["inboxes"])
+router = APIRouter(prefix="/api/v1/inboxes", tags=["inboxes"])
+channels = APIRouter(prefix="/api/v1/channels", tags=["inboxes"])
 LIST = Query(*PAGING)
 _TAKEN = (409, "Another inbox has this address")
 

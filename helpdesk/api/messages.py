@@ -29,7 +29,7 @@ from helpdesk.services.access import get_conversation, get_message
 from helpdesk.services.describing import Thread
 from helpdesk.services.replies import Draft
 
-router = APIRouter(tags=["messages"])
+router = APIRouter(prefix="/api/v1", tags=["messages"])
 
 
 class Order(StrEnum):

@@ -17,7 +17,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import paging, tags
 
-router = APIRouter(prefix="/tags", tags=["tags"])
+router = APIRouter(prefix="/api/v1/tags", tags=["tags"])
 LIST = Query(*PAGING)
 _TAKEN = (409, "There is a tag of this name")
 

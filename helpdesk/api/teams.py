@@ -18,7 +18,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import paging, teams
 
-router = APIRouter(prefix="/teams", tags=["teams"])
+router = APIRouter(prefix="/api/v1/teams", tags=["teams"])
 LIST = Query(*PAGING)
 
 
