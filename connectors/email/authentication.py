@@ -9,7 +9,8 @@ its own name, but not all do. So a verdict counts only if all of this holds:
   until one tells of a host that is not provably ours: that one is the border. Fields above it are ours. Fields
   between it and the next Received are ours only if there is a next one: Gmail, rspamd and OpenDMARC write there, but a
   sender that connects to the border directly and brings no Received field could have written them just as well. What
-  lies below belongs to others. The first field with a DMARC result is the one; no lower field overrules it;
+  lies below belongs to others. The first field with a DMARC result is the one; no lower field overrules it, and
+  where ours stand above the border, none below it is looked at;
 - if it names the domain it judged (`header.from`), that is the domain of the one `From` address.
 
 What remains is a border server that neither removes nor writes a verdict, and a sender that adds a Received field below
@@ -20,8 +21,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
 
+from connectors.email.addresses import handle
 from connectors.email.headers import Headers
 from connectors.email.words import unfolded
 from helpdesk.channels import Authentication
@@ -46,41 +47,45 @@ def verdict(headers: Headers, *, authserv_id: str, inbox_domain: str, from_domai
     wanted = authserv_id.strip().lower()
     if not wanted:
         return Authentication.NONE
-    for value in _ours(headers, (wanted, inbox_domain.lower())):
-        server, results = _read(value)
-        if server != wanted:
-            continue
-        for result in results:
-            match = _METHOD.match(result)
-            if match is not None:
-                return _judged(match[1].lower(), result, from_domain)
+    above, below = _ours(headers, (wanted, inbox_domain.lower()))
+    results = [each for value in above for each in _results(value, wanted)]
+    if not any(_read(value)[0] == wanted for value in above):
+        # Where the server writes below its Received field it writes one field; a second one came with the mail.
+        results = next((found for value in below if (found := _results(value, wanted))), [])
+    for result in results:
+        match = _METHOD.match(result)
+        if match is not None:
+            return _judged(match[1].lower(), result, from_domain)
     return Authentication.NONE
+
+
+def _results(value: str, wanted: str) -> list[str]:
+    """The results in a field, if it bears our id."""
+    server, results = _read(value)
+    return results if server == wanted else []
 
 
 def _judged(result: str, text: str, from_domain: str) -> Authentication:
     named = _DOMAIN.search(text)
     if result == "pass":
-        about_sender = bool(from_domain) and (named is None or named[1].strip(".").lower() == from_domain.lower())
+        about_sender = bool(from_domain) and (named is None or handle(f"@{named[1]}") == f"@{from_domain.lower()}")
         return Authentication.PASS if about_sender else Authentication.NONE
     return Authentication.FAIL if result == "fail" else Authentication.NONE
 
 
-def _ours(headers: Headers, domains: tuple[str, ...]) -> Iterator[str]:
-    """The Authentication-Results values that our servers wrote, topmost first."""
-    below_border: list[str] | None = None
+def _ours(headers: Headers, domains: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The Authentication-Results values above our border's Received field, and those right below it, topmost first."""
+    above: list[str] = []
+    below: list[str] | None = None
     for name, raw in headers.fields[:_MAX_FIELDS]:
         if name == "received":
-            if below_border is not None:
-                yield from below_border
-                return
+            if below is not None:
+                return above, below
             if not _internal(unfolded(raw), domains):
-                below_border = []
+                below = []
         elif name == "authentication-results":
-            value = unfolded(raw)
-            if below_border is None:
-                yield value
-            else:
-                below_border.append(value)
+            (above if below is None else below).append(unfolded(raw))
+    return above, []
 
 
 def _internal(received: str, domains: tuple[str, ...]) -> bool:
@@ -93,7 +98,10 @@ def _internal(received: str, domains: tuple[str, ...]) -> bool:
     if match is None:
         return True
     seen = match[2] or ""
-    for found in _ADDRESS.finditer(seen or (match[1] if match[1].startswith("[") else "")):
+    if not seen and not match[1].startswith("["):
+        # A server that notes nothing of its own has nothing to contradict the name; those at a border all do.
+        return _named_ours(f"({match[1]})", domains)
+    for found in _ADDRESS.finditer(seen or match[1]):
         try:
             address = ipaddress.ip_address(found[1])
         except ValueError:

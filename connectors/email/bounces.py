@@ -119,7 +119,9 @@ def _looks_like_one(root: mime.Part, text: str, *, null_sender: bool) -> bool:
     from connectors.email import bounce_text
 
     if from_system:
-        return bool(_SUBJECT.search(subject)) or bounce_text.opens_like_a_bounce(text)
+        return (bool(_SUBJECT.search(subject)) and not _ANSWERED.match(subject)) or bounce_text.opens_like_a_bounce(
+            text
+        )
     # Anyone may write under such a subject, of a transfer that failed: only a report names a mailbox in its way.
     return bounce_text.opens_like_a_bounce(text) and bool(
         bounce_text.recipients(text, exclude=(), delayed=False, clear=True)

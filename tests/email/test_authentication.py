@@ -40,8 +40,19 @@ def verdict(*lines: str, hints: dict[str, Any] | None = None, authserv_id: str =
         [SISTER, PASS, BORDER],
         [OURSELVES, BORDER, PASS, THEIRS],
         [BORDER, PASS, THEIRS],
+        ["Received: from mx.wallet.example by store.wallet.example; Mon", BORDER, PASS, THEIRS],
     ],
-    ids=["alone", "on top", "above all hops", "after an inner hop", "private", "sister", "as Gmail", "as rspamd"],
+    ids=[
+        "alone",
+        "on top",
+        "above all hops",
+        "after an inner hop",
+        "private",
+        "sister",
+        "as Gmail",
+        "as rspamd",
+        "terse hop",
+    ],
 )
 def test_our_own_verdict_counts_where_servers_write_it(lines: list[str]) -> None:
     assert verdict(*lines) is Authentication.PASS
@@ -57,8 +68,20 @@ def test_our_own_verdict_counts_where_servers_write_it(lines: list[str]) -> None
         [SPOOFED_BORDER, LOCAL, PASS, THEIRS],
         [BORDER, LOCAL, PASS, THEIRS],
         [FAIL, BORDER, PASS, THEIRS],
+        ["Authentication-Results: mx.wallet.example; spf=fail", BORDER, PASS, THEIRS],
+        [BORDER, "Authentication-Results: mx.wallet.example; spf=fail", PASS, THEIRS],
     ],
-    ids=["brought along", "below", "below two", "HELO as ours", "HELO and a fake hop", "fake inner hop", "overruled"],
+    ids=[
+        "brought along",
+        "below",
+        "below two",
+        "HELO as ours",
+        "HELO and a fake hop",
+        "fake inner hop",
+        "overruled",
+        "ours above",
+        "ours below",
+    ],
 )
 def test_a_verdict_that_the_sender_brought_along_does_not_pass(lines: list[str]) -> None:
     assert verdict(*lines) is not Authentication.PASS
@@ -108,6 +131,11 @@ def test_spellings_of_a_verdict(value: str) -> None:
 )
 def test_what_is_no_pass(value: str) -> None:
     assert verdict(f"Authentication-Results: mx.wallet.example; {value}") is Authentication.NONE
+
+
+def test_the_judged_domain_may_be_spelt_in_either_way() -> None:
+    judged = PASS.replace("customer.example", "xn--bcher-kva.example")
+    assert verdict(judged, "From: a@bücher.example") is Authentication.PASS
 
 
 def test_without_an_id_nobody_is_believed() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import struct
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +48,24 @@ def multipart(kind: str, *parts: tuple[str, str | bytes], boundary: str = "edge"
         body += b"--" + boundary.encode() + b"\r\n" + header.encode() + b"\r\n\r\n"
         body += (content if isinstance(content, bytes) else content.encode()) + b"\r\n"
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"', body + b"--" + boundary.encode() + b"--\r\n"
+
+
+def test_importing_it_brings_in_nothing_heavy() -> None:
+    code = "import sys, connectors.email.parse; print(*sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    heavy = {
+        "asyncio",
+        "email",
+        "pydantic",
+        "httpx",
+        "charset_normalizer",
+        "tnefparse",
+        "sqlalchemy",
+        "fastapi",
+        "socket",
+    }
+    assert not heavy & set(done.stdout.split())
 
 
 class TestWhoWroteIt:
