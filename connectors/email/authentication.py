@@ -19,7 +19,6 @@ a forged one. An operator of such a server must leave `authserv_id` unset.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from connectors.email.addresses import handle
@@ -30,15 +29,15 @@ from helpdesk.channels import Authentication
 _PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|\\.|[()]|[^"\\()]+', re.DOTALL)
 _METHOD = re.compile(r"\s*dmarc\s*(?:/\s*\d+\s*)?=\s*([a-z]+)", re.IGNORECASE)
 _DOMAIN = re.compile(r"\bheader\.from\s*=\s*\"?(?:[^@\s\";]*@)?([^\s\";]+)", re.IGNORECASE)
-_CLAUSE_FROM = re.compile(
-    r"\s*from\s+([^\s();]+)\s*(\([^()]{0,500}(?:\([^()]{0,200}\)[^()]{0,200})?\))?", re.IGNORECASE
-)
-_ADDRESS = re.compile(r"\[?(?:IPv6:)?([0-9A-Fa-f:.]{3,45})\]?")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){1,10}")
 _MAX_FIELDS = 300
-_OWN_NETWORKS = tuple(
-    ipaddress.ip_network(each)
-    for each in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
+_FROM = re.compile(r"\s*from\s", re.IGNORECASE)
+_CLAUSE = re.compile(r"\s*from\s+(\S.{0,1000}?)\s+by\s", re.IGNORECASE)
+_HELO = re.compile(r"\b(?:he|eh|lh)lo[\s=]", re.IGNORECASE)
+_SEEN = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]|\(\s?([0-9A-Fa-f:.]{3,45})\s?\)")
+_HOST = re.compile(r"[A-Za-z0-9_.-]+")
+# Loopback, RFC 1918, unique and link-local addresses. Not `is_private`: that holds for much that is nobody's own.
+_OWN_ADDRESS = re.compile(
+    r"(?:127|10)(?:\.\d{1,3}){3}\Z|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|::1\Z|f[cd][0-9a-f]{2}:|fe80:", re.IGNORECASE
 )
 
 
@@ -91,33 +90,31 @@ def _ours(headers: Headers, domains: tuple[str, ...]) -> tuple[list[str], list[s
 def _internal(received: str, domains: tuple[str, ...]) -> bool:
     """Whether a Received field tells of a hop inside our own house, so that what is below it is still ours.
 
-    The name after `from` is what the other side said of itself and proves nothing; the name and address in
-    parentheses are what our server saw. No `from` at all is a server talking to itself.
+    The name after `from` is what the other side said of itself and proves nothing, and it may be made to look like more
+    (`a(mx.wallet.example[127.0.0.1])`). So every address in the clause has to be ours, or the name that our server
+    looked up, which it writes last. No `from` at all is a server talking to itself.
     """
-    match = _CLAUSE_FROM.match(received)
-    if match is None:
+    if not _FROM.match(received):
         return True
-    seen = match[2] or ""
-    if not seen and not match[1].startswith("["):
-        # A server that notes nothing of its own has nothing to contradict the name; those at a border all do.
-        return _named_ours(f"({match[1]})", domains)
-    for found in _ADDRESS.finditer(seen or match[1]):
-        try:
-            address = ipaddress.ip_address(found[1])
-        except ValueError:
-            continue
-        # Not `is_private`: that holds for much that is nobody's own, documentation ranges among it.
-        return any(address in network for network in _OWN_NETWORKS) or _named_ours(seen, domains)
-    return False
-
-
-def _named_ours(seen: str, domains: tuple[str, ...]) -> bool:
-    """Whether the looked-up name in the parentheses lies in one of our domains: it leads, before the address."""
-    name = _NAME.match(seen[1:].lstrip())
-    if name is None or _ADDRESS.fullmatch(name[0]):
+    match = _CLAUSE.match(received)
+    if match is None:
         return False
-    host = name[0].lower()
-    return any(domain and "." in domain and (host == domain or host.endswith("." + domain)) for domain in domains)
+    clause = _HELO.split(match[1], maxsplit=1)[0]
+    seen = list(_SEEN.finditer(clause))
+    if not seen:
+        # A server that notes nothing of its own has nothing to contradict the name; those at a border all do.
+        return "(" not in match[1] and _in_domains(clause.strip(), domains)
+    if all(_OWN_ADDRESS.match(found[1] or found[2]) for found in seen):
+        return True
+    looked_up = clause[: seen[-1].start()].replace("(", " ").split()[-1:]
+    return bool(seen[-1][1] and looked_up) and _in_domains(looked_up[0], domains)
+
+
+def _in_domains(name: str, domains: tuple[str, ...]) -> bool:
+    host = name.lower().rstrip(".")
+    return bool(_HOST.fullmatch(host)) and any(
+        "." in domain and (host == domain or host.endswith(f".{domain}")) for domain in domains
+    )
 
 
 def _read(value: str) -> tuple[str, list[str]]:

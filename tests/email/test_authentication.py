@@ -14,6 +14,17 @@ PASS = "Authentication-Results: mx.wallet.example; dmarc=pass header.from=custom
 FAIL = "Authentication-Results: mx.wallet.example; dmarc=fail header.from=customer.example"
 BORDER = "Received: from out.customer.example (out.customer.example [192.0.2.7]) by mx.wallet.example; Mon, 2 Nov 2026"
 SPOOFED_BORDER = "Received: from mx.wallet.example (unknown [198.51.100.9]) by mx.wallet.example; Mon, 2 Nov 2026"
+DISGUISED = (
+    "Received: from a(mx.wallet.example[127.0.0.1]) (unknown [198.51.100.9]) by mx.wallet.example; Mon",
+    "Received: from [127.0.0.1] (unknown [198.51.100.9]) by mx.wallet.example; Mon",
+    "Received: from unknown (HELO [127.0.0.1]) (198.51.100.9) by mx.wallet.example; Mon",
+    "Received: from [198.51.100.9] (helo=[127.0.0.1]) by mx.wallet.example; Mon",
+    "Received: from x ([198.51.100.9] helo=mx.wallet.example) by mx.wallet.example; Mon",
+    "Received: from x (10.0.0.1.evil.example [198.51.100.9]) by mx.wallet.example; Mon",
+    "Received: from x (mx.wallet.example.evil.example [198.51.100.9]) by mx.wallet.example; Mon",
+    "Received: from mx.wallet.example (198.51.100.9) by mx.wallet.example; Mon",
+    "Received: from mx.wallet.example",
+)
 LOCAL = "Received: from mx.wallet.example (localhost [127.0.0.1]) by store.wallet.example; Mon, 2 Nov 2026"
 PRIVATE = "Received: from filter (filter.lan [10.1.2.3]) by store.wallet.example; Mon, 2 Nov 2026"
 SISTER = "Received: from mx.wallet.example (mx.wallet.example [203.0.113.4]) by store.wallet.example; Mon, 2 Nov 2026"
@@ -85,6 +96,11 @@ def test_our_own_verdict_counts_where_servers_write_it(lines: list[str]) -> None
 )
 def test_a_verdict_that_the_sender_brought_along_does_not_pass(lines: list[str]) -> None:
     assert verdict(*lines) is not Authentication.PASS
+
+
+@pytest.mark.parametrize("border", DISGUISED)
+def test_a_stranger_who_looks_like_one_of_us_is_still_the_border(border: str) -> None:
+    assert verdict(border, LOCAL, PASS, THEIRS) is Authentication.NONE
 
 
 def test_the_topmost_verdict_is_the_one() -> None:
