@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from connectors.email import headers, mime
-from connectors.email.addresses import addresses
+from connectors.email.addresses import addresses, handle
 from connectors.email.headers import Headers
 from helpdesk.channels import Bounce, FailedRecipient
 
@@ -78,9 +78,9 @@ class Report:
     delivered: bool = False
 
 
-def is_daemon(address: str, name: str = "") -> bool:
-    """Whether a sender is the mail system itself."""
-    return bool(_DAEMON.match(address) or ((not address and name) and _DAEMON_NAME.search(name)))
+def is_daemon(address: str) -> bool:
+    """Whether an address is the mail system's own."""
+    return bool(_DAEMON.match(address))
 
 
 def find(
@@ -134,7 +134,7 @@ def _from_system(fields: Headers, *, null_sender: bool) -> bool:
 
 def _signed_by_system(fields: Headers) -> bool:
     found = fields.addresses("from")
-    return not found or any(_DAEMON.match(each.address) or _DAEMON_NAME.search(each.name) for each in found[:1])
+    return not found or any(is_daemon(each.address) or _DAEMON_NAME.search(each.name) for each in found[:1])
 
 
 def _from_text(root: mime.Part, text: str) -> list[FailedRecipient]:
@@ -167,12 +167,13 @@ def _from_text(root: mime.Part, text: str) -> list[FailedRecipient]:
 
 
 def _once(failed: Iterable[FailedRecipient]) -> Iterator[FailedRecipient]:
+    """Everyone once, spelt as senders are."""
     seen: set[str] = set()
     for each in failed:
         key = each.address.lower()
         if key not in seen:
             seen.add(key)
-            yield each
+            yield replace(each, address=handle(each.address))
 
 
 def status_report(root: mime.Part) -> Report | None:
