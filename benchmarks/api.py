@@ -64,7 +64,8 @@ INSERT INTO teams (id, name, description, version, created_at, updated_at)
 INSERT INTO team_members SELECT t.id, a.id FROM teams t, agents a WHERE a.name = 'Agent 1' AND t.name = 'Team 1';
 INSERT INTO inboxes (id, channel, name, handle, config, secrets, key, state, version, created_at, updated_at)
     SELECT ('00000000-0000-7000-8002-' || lpad(i::text, 12, '0'))::uuid, 'email', 'Desk ' || i,
-           'desk' || i || '@bench.test', '{{}}', '', 'x', 'active', 1, now(), now() FROM generate_series(1, {inboxes}) i;
+           'desk' || i || '@bench.test', '{{}}', '', 'x', 'active', 1, now(), now()
+    FROM generate_series(1, {inboxes}) i;
 INSERT INTO inbox_members SELECT i.id, a.id FROM inboxes i, agents a
     WHERE (a.name = 'Agent 1') = (substr(i.name, 6)::int <= 4);
 INSERT INTO api_tokens (id, agent_id, name, kind, digest, scopes, created_at, last_used_at)
@@ -79,7 +80,8 @@ INSERT INTO conversations (id, number, subject, contact_id, contact_handle, chan
         last_agent_seq, created_at, updated_at, last_activity_at, waiting_since, next_due_at, language, quarantined,
         custom_fields)
     SELECT gen_random_uuid(), i, 'Withdrawal ' || i || ' is pending since yesterday', c.id,
-           'customer' || i || '@example.com', 'email', ('00000000-0000-7000-8002-' || lpad((1 + i % {inboxes})::text, 12, '0'))::uuid,
+           'customer' || i || '@example.com', 'email',
+           ('00000000-0000-7000-8002-' || lpad((1 + i % {inboxes})::text, 12, '0'))::uuid,
            (ARRAY['open', 'pending', 'resolved', 'closed'])[1 + i % 4], i % 4, NULL,
            CASE WHEN i % 3 = 0 THEN ('00000000-0000-7000-8000-' || lpad((1 + i % {agents})::text, 12, '0'))::uuid END,
            CASE WHEN i % 5 = 0 THEN ('00000000-0000-7000-8001-' || lpad((1 + i % {teams})::text, 12, '0'))::uuid END,

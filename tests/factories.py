@@ -26,7 +26,13 @@ from helpdesk.db import insert_rows, new_id, next_numbers
 from helpdesk.domain.html import POLICY_VERSION
 from helpdesk.domain.values import SYSTEM, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
-from helpdesk.models.conversations import conversation_inboxes, conversation_tags, conversations, participants
+from helpdesk.models.conversations import (
+    conversation_inboxes,
+    conversation_links,
+    conversation_tags,
+    conversations,
+    participants,
+)
 from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
@@ -249,3 +255,17 @@ async def _source(services: Services, session: Any, row: Any, message_id: UUID, 
         "message_id": message_id,
     }
     await insert_rows(session, raw_items, [item])
+
+
+__all__ = [
+    "accounts",
+    "agent",
+    "clock",
+    "contact",
+    "conversation",
+    "conversation_links",
+    "inbox",
+    "incoming",
+    "tags",
+    "team",
+]

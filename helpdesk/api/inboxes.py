@@ -184,7 +184,7 @@ async def reprocess_inbox(
     return answer({"count": await raw.reprocess(session, inbox_id, message_id=message_id, now=clock.now())})
 
 
-@channels.get("", summary="List channels", response_model=Page[ChannelShown], responses=documented())
+@channels.get("", summary="List channels", response_model=Page[ChannelShown], responses=documented(Forbidden))
 async def list_channels(actor: Reader, services: House) -> Response:
     """What an inbox can be of, the schema of its settings, and what it can do."""
     return page([_channel(channel) for channel in services.channels.values()], None)

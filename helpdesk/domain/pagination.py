@@ -32,7 +32,7 @@ class Cursor:
 
 
 def encode(key: bytes, cursor: Cursor) -> str:
-    body = orjson.dumps([cursor.sort, cursor.value, cursor.id])
+    body = orjson.dumps([cursor.sort, cursor.value, cursor.id and str(cursor.id)])
     return base64.urlsafe_b64encode(_mac(key, body) + body).decode().rstrip("=")
 
 

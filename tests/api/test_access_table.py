@@ -1,0 +1,205 @@
+"""Every route, for every role, on what is one's own and on what is foreign: the whole table, and none left out.
+
+A row says what a role gets, as `own/foreign` (one number: there is no such difference). Own things are in an inbox that
+only the asker may work in, foreign ones in somebody else's. `anybody` sends no token at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from helpdesk.app import create_app
+from helpdesk.services import attachments
+from helpdesk.services.house import Services
+from tests import factories
+from tests.documented import all_routes
+
+
+@dataclass(frozen=True)
+class Row:
+    """What each role gets. `body` is what is sent; `version` says that If-Match is needed."""
+
+    agent: str
+    supervisor: str
+    admin: str
+    anybody: str = "401"
+    body: Any = None
+    version: bool = False
+    query: str = ""
+
+
+V: Final = "/api/v1"
+READ: Final = Row("200/404", "200/200", "200/200")
+LIST: Final = Row("200", "200", "200")
+ANSWER: Final = {"text": "Hello"}
+
+TABLE: Final[Mapping[str, Row]] = {
+    "POST /api/v1/auth/login": Row("401", "401", "401", "401", body={"email": "x@x.test", "password": "wrong one"}),
+    "POST /api/v1/auth/logout": Row("204", "204", "204"),
+    "GET /api/v1/me": LIST,
+    "GET /api/v1/conversations": LIST,
+    "POST /api/v1/conversations": Row(
+        "201/404",
+        "201/201",
+        "201/201",
+        body={"inbox_id": "{inbox_id}", "contact": {"handle": "new@customer.test"}, "subject": "Hi", "text": "Hi"},
+    ),
+    "GET /api/v1/conversations/{conversation_id}": READ,
+    "PATCH /api/v1/conversations/{conversation_id}": Row(
+        "200/404", "200/200", "200/200", body={"priority": "high"}, version=True
+    ),
+    "GET /api/v1/conversations/{conversation_id}/messages": READ,
+    "POST /api/v1/conversations/{conversation_id}/messages": Row("201/404", "201/201", "201/201", body=ANSWER),
+    "GET /api/v1/conversations/{conversation_id}/events": READ,
+    "POST /api/v1/conversations/{conversation_id}/participants": Row(
+        "200/404", "200/200", "200/200", body={"handle": "second@customer.test"}
+    ),
+    "DELETE /api/v1/conversations/{conversation_id}/participants": Row(
+        "404/404", "404/404", "404/404", version=True, query="?handle=nobody@customer.test"
+    ),
+    "POST /api/v1/messages/{message_id}/retry": Row("409/404", "409/409", "409/409"),
+    "POST /api/v1/messages/{message_id}/cancel": Row("409/404", "409/409", "409/409"),
+    "GET /api/v1/messages/{message_id}/raw": READ,
+    "GET /api/v1/messages/{message_id}/html": READ,
+    "GET /api/v1/contacts": LIST,
+    "POST /api/v1/contacts": Row(
+        "403", "201", "201", body={"identities": [{"channel": "email", "handle": "other@customer.test"}]}
+    ),
+    "GET /api/v1/contacts/{contact_id}": READ,
+    "PATCH /api/v1/contacts/{contact_id}": Row("200/404", "200/200", "200/200", body={"name": "M"}, version=True),
+    "GET /api/v1/inboxes": LIST,
+    "POST /api/v1/inboxes": Row(
+        "403", "403", "201", body={"channel": "email", "name": "New", "settings": {"address": "new@helpdesk.test"}}
+    ),
+    "GET /api/v1/inboxes/{inbox_id}": READ,
+    "PATCH /api/v1/inboxes/{inbox_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/inboxes/{inbox_id}": Row("403", "403", "204", version=True),
+    "POST /api/v1/inboxes/{inbox_id}/check": Row("403", "403", "200"),
+    "POST /api/v1/inboxes/{inbox_id}/reprocess": Row("403", "403", "200"),
+    "GET /api/v1/channels": LIST,
+    "GET /api/v1/agents": LIST,
+    "POST /api/v1/agents": Row("403", "403", "201", body={"email": "new@helpdesk.test", "name": "New"}),
+    "GET /api/v1/agents/{agent_id}": LIST,
+    "PATCH /api/v1/agents/{agent_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/agents/{agent_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/teams": LIST,
+    "POST /api/v1/teams": Row("403", "403", "201", body={"name": "New"}),
+    "GET /api/v1/teams/{team_id}": LIST,
+    "PATCH /api/v1/teams/{team_id}": Row("403", "403", "200", body={"description": "d"}, version=True),
+    "DELETE /api/v1/teams/{team_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/tags": LIST,
+    "POST /api/v1/tags": Row("403", "201", "201", body={"name": "new"}),
+    "GET /api/v1/tags/{tag_id}": LIST,
+    "PATCH /api/v1/tags/{tag_id}": Row("403", "200", "200", body={"name": "renamed"}, version=True),
+    "DELETE /api/v1/tags/{tag_id}": Row("403", "204", "204", version=True),
+    "POST /api/v1/attachments": Row("201", "201", "201"),
+    "GET /api/v1/attachments/{attachment_id}": Row("200/404", "200/404", "200/404"),
+    "GET /health/live": Row("200", "200", "200", "200"),
+    "GET /health/ready": Row("200", "200", "200", "200"),
+    "GET /metrics": Row("200", "200", "200", "200"),
+    "GET /openapi.json": Row("200", "200", "200", "200"),
+    "GET /docs": Row("200", "200", "200", "200"),
+}
+
+
+async def _world(services: Services, role: str) -> tuple[factories.Someone, dict[str, dict[str, str]]]:
+    """Someone of a role, and the ids of what is his and what is another's."""
+    me, other = await factories.agent(services, role=role), await factories.agent(services)
+    someone, team = await factories.agent(services), await factories.team(services)
+    ids: dict[str, dict[str, str]] = {}
+    for place, worker in (("own", me), ("foreign", other)):
+        inbox_id = await factories.inbox(services, members=[worker.id])
+        conversation_id = await factories.conversation(
+            services, inbox_id=inbox_id, handle=f"{place}{me.id}@customer.test", tag=["seen"]
+        )
+        message_id = await factories.incoming(services, conversation_id, raw=b"Subject: x\r\n\r\nx")
+        by = await _actor(services, worker)
+        file = await attachments.store(
+            services, filename="a.txt", content_type="text/plain", body=b"a", by=by, now=factories.clock.now()
+        )
+        ids[place] = {
+            "inbox_id": str(inbox_id),
+            "conversation_id": str(conversation_id),
+            "message_id": str(message_id),
+            "contact_id": str(await factories.contact(services, handle=f"{place}{me.id}@customer.test")),
+            "agent_id": str(someone.id),
+            "team_id": str(team),
+            "attachment_id": str(file["id"]),
+        }
+    async with services.database.reading() as session:
+        (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
+    for place in ids.values():
+        place["tag_id"] = str(tag["id"])
+    return me, ids
+
+
+async def _actor(services: Services, someone: factories.Someone) -> Any:
+    identity = await factories.accounts.identify_token(services.database, someone.token, now=factories.clock.now())
+    return identity.actor
+
+
+async def _ask(
+    client: httpx.AsyncClient, key: str, row: Row, ids: dict[str, str], headers: dict[str, str]
+) -> httpx.Response:
+    method, _, path = key.partition(" ")
+    url = path.format(**ids) + row.query
+    headers = {**headers, "Idempotency-Key": "one"}
+    if row.version:
+        shown = await client.get(path.removesuffix("/participants").format(**ids), headers=headers)
+        headers["If-Match"] = shown.headers.get("etag", '"1"')
+    if key == "POST /api/v1/attachments":
+        return await client.post(url, headers=headers, files={"file": ("a.txt", b"text", "text/plain")})
+    body = row.body
+    if isinstance(body, dict):
+        body = {name: value.format(**ids) if isinstance(value, str) else value for name, value in body.items()}
+    return await client.request(method, url, headers=headers, json=body)
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor", "admin"])
+async def test_each_route_answers_each_role_as_the_table_says(
+    role: str, client: httpx.AsyncClient, services: Services
+) -> None:
+    wrong = []
+    shared = await _world(services, role)
+    for key, row in TABLE.items():
+        for place, status in zip(("own", "foreign"), getattr(row, role).split("/"), strict=False):
+            # What changes something gets a world of its own; all the rest shares one.
+            changes = status.startswith("2") and not key.startswith("GET ")
+            me, ids = await _world(services, role) if changes else shared
+            found = await _ask(client, key, row, ids[place], me.headers)
+            if found.status_code != int(status):
+                wrong.append(f"{key} {place}: {found.status_code}, not {status}: {found.text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_nobody_without_a_token_gets_further_than_the_door(client: httpx.AsyncClient, services: Services) -> None:
+    _, ids = await _world(services, "admin")
+    wrong = []
+    for key, row in TABLE.items():
+        found = await _ask(client, key, row, ids["own"], {})
+        if found.status_code != int(row.anybody):
+            wrong.append(f"{key}: {found.status_code}, not {row.anybody}: {found.text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_route_has_a_row(services: Services) -> None:
+    app = create_app(services)
+    known = {f"{method} {route.path}" for route in all_routes(app) for method in route.methods - {"HEAD"}}
+    assert known == set(TABLE)
+
+
+async def test_a_token_without_the_scope_is_refused_by_each_route_that_needs_one(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    _, ids = await _world(services, "admin")
+    bare = await factories.agent(services, role="admin", scopes=["reports:read"])
+    open_to_all = {"POST /api/v1/auth/logout", "POST /api/v1/auth/login", "GET /api/v1/me"}
+    for key, row in TABLE.items():
+        if key.partition(" ")[2].startswith(V) and key not in open_to_all:
+            found = await _ask(client, key, row, ids["own"], bare.headers)
+            assert found.status_code == 403, key

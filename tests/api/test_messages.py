@@ -1,0 +1,375 @@
+"""Answering, noting, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+
+from helpdesk import clock
+from helpdesk.channels import Capabilities
+from helpdesk.domain import tokens
+from helpdesk.domain.html import PAGE_CSP
+from helpdesk.models.conversations import conversations
+from helpdesk.models.events import audit, events, idempotency_keys
+from helpdesk.models.messages import attachments, deliveries, messages
+from helpdesk.services.house import Services
+from tests import factories
+
+Client = httpx.AsyncClient
+
+
+def can(services: Services, **changed: Any) -> None:
+    """Let the e-mail channel be another one: the core asks for capabilities and never for names."""
+    channels: Any = services.channels
+    email = channels["email"]
+    channels["email"] = replace(email, capabilities=replace(email.capabilities, **changed))
+
+
+async def write(
+    client: Client, someone: factories.Someone, conversation: UUID, body: Mapping[str, Any], key: str = ""
+) -> httpx.Response:
+    headers = {**someone.headers, "Idempotency-Key": key or uuid4().hex}
+    return await client.post(f"/api/v1/conversations/{conversation}/messages", headers=headers, json=dict(body))
+
+
+async def row(services: Services, table: Any, *where: Any) -> Any:
+    async with services.database.reading() as session:
+        return (await session.execute(select(table).where(*where))).mappings().one()
+
+
+async def test_a_reply_is_queued_for_the_contact_with_a_token_of_its_own(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services, name="Anna"), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk, handle="mina@customer.test")
+    text = "Dear Mina,\r\n\ttwo  spaces — and \u202eodd\u202c signs stay. "
+    answer = await write(client, anna, identifier, {"text": text, "seen_seq": 1})
+    assert answer.status_code == 201
+    shown = answer.json()
+    assert (shown["seq"], shown["type"], shown["text"]) == (2, "outgoing", text)
+    assert shown["author"] == {"kind": "agent", "id": str(anna.id), "name": "Anna"}
+    assert shown["to"] == [{"handle": "mina@customer.test", "name": "Mina"}]
+    assert shown["delivery"]["status"] == "queued"
+    assert shown["in_reply_to"].endswith("@customer.test>")
+    sent = await row(services, deliveries, deliveries.c.message_id == UUID(shown["id"]))
+    token = tokens.read(sent["token"])
+    assert token is not None
+    key = services.keyring.subkey("token", token.key_id)
+    assert tokens.verify(key, token, recipient="mina@customer.test")
+    after = await row(services, conversations, conversations.c.id == identifier)
+    assert (after["seq"], after["last_agent_seq"], after["message_count"], after["version"]) == (2, 2, 2, 1)
+    assert after["last_message_direction"] == "outgoing"
+    assert after["waiting_since"] is not None
+    assert after["next_due_at"] is not None
+    event = await row(services, events, events.c.type == "message.created")
+    assert (event["seq"], event["data"]["message_id"]) == (2, shown["id"])
+    listed = (await client.get("/api/v1/conversations", headers=anna.headers)).json()["items"][0]
+    assert listed["unread"] is False
+
+
+async def test_a_reply_may_set_the_status_and_otherwise_leaves_it(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk, status="pending")
+    await write(client, anna, identifier, {"text": "First"})
+    assert (await row(services, conversations, conversations.c.id == identifier))["status"] == "pending"
+    await write(client, anna, identifier, {"text": "Done", "status": "resolved"})
+    after = await row(services, conversations, conversations.c.id == identifier)
+    assert (after["status"], after["seq"], after["version"]) == ("resolved", 4, 2)
+
+
+async def test_a_note_is_sent_to_nobody(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    answer = await write(client, anna, identifier, {"text": "He called.", "private": True})
+    assert answer.status_code == 201
+    assert answer.json()["delivery"] is None
+    async with services.database.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(deliveries)) == 0
+    after = await row(services, conversations, conversations.c.id == identifier)
+    assert (after["last_agent_seq"], after["preview"]) == (2, "Where is my withdrawal?")
+    refused = await write(client, anna, identifier, {"text": "x", "private": True, "cc": ["a@b.test"]})
+    assert refused.status_code == 422
+
+
+async def test_the_same_key_and_body_write_one_message_whatever_happened_since(
+    client: Client, services: Services
+) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    body = {"text": "Hello", "seen_seq": 1}
+    first = await write(client, anna, identifier, body, "k1")
+    await factories.incoming(services, identifier)
+    again = await write(client, anna, identifier, {"seen_seq": 1, "text": "Hello", "private": False}, "k1")
+    assert (again.status_code, again.json()) == (201, first.json())
+    other = await write(client, anna, identifier, {"text": "Other"}, "k1")
+    assert (other.status_code, other.json()["type"]) == (422, "urn:helpdesk:problem:idempotency_key_reused")
+    bert = await factories.agent(services)
+    assert (await write(client, bert, identifier, {"text": "Mine"}, "k1")).status_code == 201
+    second = await factories.conversation(services, inbox_id=desk)
+    assert (await write(client, anna, second, {"text": "Elsewhere"}, "k1")).status_code == 201
+
+
+async def test_a_key_is_forgotten_after_a_day(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    first = await write(client, anna, identifier, {"text": "Hello"}, "k1")
+    async with services.database.transaction() as session:
+        await session.execute(update(idempotency_keys).values(created_at=clock.now() - timedelta(hours=24, minutes=1)))
+    again = await write(client, anna, identifier, {"text": "Hello"}, "k1")
+    assert again.json()["id"] != first.json()["id"]
+
+
+async def test_a_failed_request_keeps_nothing_under_its_key(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    assert (await write(client, anna, identifier, {"text": " "}, "k1")).status_code == 422
+    assert (await write(client, anna, identifier, {"text": "Now"}, "k1")).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, None])
+async def test_a_message_needs_a_key(key: str | None, client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    headers = anna.headers if key is None else {**anna.headers, "Idempotency-Key": key}
+    answer = await client.post(f"/api/v1/conversations/{identifier}/messages", headers=headers, json={"text": "x"})
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:helpdesk:problem:idempotency_key_required")
+
+
+async def test_two_identical_requests_at_once_create_one_message(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    answers = await asyncio.gather(*(write(client, anna, identifier, {"text": "Once"}, "k1") for _ in range(6)))
+    created = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    running = [answer.json()["type"] for answer in answers if answer.status_code != 201]
+    assert len(set(created)) == 1
+    assert set(running) <= {"urn:helpdesk:problem:idempotency_running"}
+    async with services.database.reading() as session:
+        assert await session.scalar(select(func.count()).where(messages.c.type == "outgoing")) == 1
+    assert (await write(client, anna, identifier, {"text": "Once"}, "k1")).json()["id"] == created[0]
+
+
+async def test_a_request_that_is_still_running_is_told_apart(client: Client, services: Services) -> None:
+    if not services.database.is_postgresql:
+        pytest.skip("on SQLite a writer waits for the other, and finds its answer")
+    from helpdesk.db import lock_name
+
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    name = f"idempotency:agent:{anna.id}:POST /conversations/{identifier}/messages:k1"
+    async with services.database.transaction() as session:
+        await lock_name(session, name)
+        answer = await write(client, anna, identifier, {"text": "Once"}, "k1")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:idempotency_running")
+
+
+async def test_two_agents_who_answer_at_once_get_two_places(client: Client, services: Services) -> None:
+    anna, bert, desk = (
+        await factories.agent(services),
+        await factories.agent(services),
+        await factories.inbox(services),
+    )
+    identifier = await factories.conversation(services, inbox_id=desk)
+    answers = await asyncio.gather(
+        *(write(client, one, identifier, {"text": "Hello"}) for one in (anna, bert, anna, bert))
+    )
+    assert sorted(answer.json()["seq"] for answer in answers) == [2, 3, 4, 5]
+
+
+async def test_a_reply_to_less_than_everything_is_refused_with_what_came_in(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    await factories.incoming(services, identifier, text="Never mind, found it!")
+    answer = await write(client, anna, identifier, {"text": "Where?", "seen_seq": 1})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:conversation_moved")
+    assert [message["text"] for message in answer.json()["messages"]] == ["Never mind, found it!"]
+    await write(client, anna, identifier, {"text": "A note", "private": True})
+    assert (await write(client, anna, identifier, {"text": "Good.", "seen_seq": 2})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("capability", "body", "field"),
+    [
+        ({"html": False}, {"text": "x", "html": "<p>x</p>"}, "html"),
+        ({"cc": False}, {"text": "x", "cc": ["a@b.test"]}, "cc"),
+        ({"cc": False}, {"text": "x", "to": ["a@b.test", "c@d.test"]}, "to"),
+        ({"cc": False}, {"text": "x", "to": ["stranger@b.test"]}, "to"),
+        ({"attachments": False}, {"text": "x", "attachment_ids": [str(uuid4())]}, "attachment_ids"),
+        ({"max_length": 3}, {"text": "four"}, "text"),
+        ({}, {"text": "x", "visibility": "public"}, "visibility"),
+        ({"deferrable": False}, {"text": "x", "undo_seconds": 5}, "undo_seconds"),
+        ({}, {"text": "", "html": " "}, "text"),
+        ({}, {"text": "nul \u0000"}, "text"),
+        ({}, {"text": "x", "author_kind": "system"}, "author_kind"),
+        ({}, {"text": "x", "to": ["a@b.test\r\nBcc: c@d.test"]}, "to.0.handle"),
+    ],
+)
+async def test_what_a_channel_cannot_do_is_422_and_named(
+    capability: dict[str, Any], body: dict[str, Any], field: str, client: Client, services: Services
+) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    assert isinstance(services.channels["email"].capabilities, Capabilities)
+    before = services.channels["email"]
+    can(services, **capability)
+    try:
+        answer = await write(client, anna, identifier, body)
+    finally:
+        channels: Any = services.channels
+        channels["email"] = before
+    assert answer.status_code == 422, answer.text
+    assert field in [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_html_is_sanitised_and_gives_a_missing_text(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    html = "<p>Hello <b>Mina</b></p><script>alert(1)</script><p onclick=x>Bye</p>"
+    shown = (await write(client, anna, identifier, {"html": html})).json()
+    assert shown["html"] == "<p>Hello <b>Mina</b></p><p>Bye</p>"
+    assert shown["text"] == "Hello Mina\nBye"
+
+
+async def test_who_is_named_in_to_or_cc_becomes_a_participant(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk, handle="mina@customer.test")
+    body = {"text": "x", "cc": [{"handle": "Boss@Customer.test", "name": "Boss"}, "mina@customer.test"]}
+    shown = (await write(client, anna, identifier, body)).json()
+    assert shown["cc"] == [{"handle": "boss@customer.test", "name": "Boss"}]
+    detail = (await client.get(f"/api/v1/conversations/{identifier}", headers=anna.headers)).json()
+    assert {p["handle"] for p in detail["participants"]} == {"mina@customer.test", "boss@customer.test"}
+
+
+async def test_answering_needs_access_to_the_inbox(client: Client, services: Services) -> None:
+    anna, bert = await factories.agent(services), await factories.agent(services)
+    his = await factories.inbox(services, members=[bert.id])
+    assigned = await factories.conversation(services, inbox_id=his, assignee_id=anna.id)
+    assert (await write(client, anna, assigned, {"text": "x"})).status_code == 403
+    assert (await write(client, anna, assigned, {"text": "x", "inbox_id": str(his)})).status_code == 404
+    assert (await write(client, anna, assigned, {"text": "x", "private": True})).status_code == 201
+    open_desk = await factories.inbox(services)
+    assert (await write(client, anna, assigned, {"text": "x", "inbox_id": str(open_desk)})).status_code == 201
+
+
+async def test_a_closed_conversation_takes_notes_only(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk, status="closed")
+    answer = await write(client, anna, identifier, {"text": "x"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:conversation_closed")
+    assert (await write(client, anna, identifier, {"text": "x", "private": True})).status_code == 201
+
+
+async def test_a_reply_window_closes(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    now = clock.now()
+    identifier = await factories.conversation(services, inbox_id=desk, now=now - timedelta(hours=25))
+    before = services.channels["email"]
+    can(services, reply_window=timedelta(hours=24))
+    try:
+        answer = await write(client, anna, identifier, {"text": "x"})
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:reply_window_closed")
+        await factories.incoming(services, identifier)
+        assert (await write(client, anna, identifier, {"text": "x"})).status_code == 201
+        shown = (await client.get(f"/api/v1/conversations/{identifier}", headers=anna.headers)).json()
+        assert shown["reply_channels"][0]["reply_until"] > now.isoformat()
+    finally:
+        channels: Any = services.channels
+        channels["email"] = before
+
+
+async def test_a_deferred_reply_is_taken_back_in_time_and_not_later(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    deferred = (await write(client, anna, identifier, {"text": "x", "undo_seconds": 60})).json()
+    gone = await client.post(f"/api/v1/messages/{deferred['id']}/cancel", headers=anna.headers)
+    assert gone.json()["delivery"]["status"] == "cancelled"
+    at_once = (await write(client, anna, identifier, {"text": "x"})).json()
+    late = await client.post(f"/api/v1/messages/{at_once['id']}/cancel", headers=anna.headers)
+    assert (late.status_code, late.json()["type"]) == (409, "urn:helpdesk:problem:delivery_state")
+
+
+async def test_only_a_failed_message_is_sent_again(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    message = (await write(client, anna, identifier, {"text": "x"})).json()
+    url = f"/api/v1/messages/{message['id']}/retry"
+    assert (await client.post(url, headers=anna.headers)).status_code == 409
+    async with services.database.transaction() as session:
+        failed = {"status": "failed", "error": "refused", "attempts": 4}
+        await session.execute(update(deliveries).values(failed))
+        await session.execute(
+            update(messages).where(messages.c.id == UUID(message["id"])).values(delivery_status="failed")
+        )
+    again = (await client.post(url, headers=anna.headers)).json()
+    assert (again["delivery"]["status"], again["delivery"]["attempts"], again["delivery"]["error"]) == ("queued", 0, "")
+
+
+async def test_messages_are_listed_by_seq_in_either_order(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk, messages=5)
+    url = f"/api/v1/conversations/{identifier}/messages"
+
+    async def seqs(query: str) -> tuple[list[int], str | None]:
+        page = (await client.get(f"{url}?{query}", headers=anna.headers)).json()
+        return [item["seq"] for item in page["items"]], page["next_cursor"]
+
+    assert (await seqs(""))[0] == [1, 2, 3, 4, 5]
+    assert (await seqs("order=desc&after_seq=1&before_seq=5"))[0] == [4, 3, 2]
+    first, cursor = await seqs("order=desc&limit=2")
+    second, cursor_two = await seqs(f"order=desc&limit=2&cursor={cursor}")
+    third, end = await seqs(f"order=desc&limit=2&cursor={cursor_two}")
+    assert (first, second, third, end) == ([5, 4], [3, 2], [1], None)
+    forward, onward = await seqs("limit=3")
+    assert (forward, (await seqs(f"limit=3&cursor={onward}"))[0]) == ([1, 2, 3], [4, 5])
+
+
+async def test_the_source_is_given_as_a_download_and_that_is_recorded(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    source = b"Subject: <script>\r\n\r\n\xff\x00"
+    message_id = await factories.incoming(services, identifier, raw=source)
+    answer = await client.get(f"/api/v1/messages/{message_id}/raw", headers=anna.headers)
+    assert answer.content == source
+    assert answer.headers["content-type"] == "message/rfc822"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    entry = await row(services, audit, audit.c.action == "message.source_read")
+    assert (entry["subject_id"], entry["actor_id"]) == (message_id, anna.id)
+    other = await factories.incoming(services, identifier)
+    assert (await client.get(f"/api/v1/messages/{other}/raw", headers=anna.headers)).status_code == 404
+
+
+async def test_the_page_of_a_message_has_its_own_policy_and_its_pictures_in_it(
+    client: Client, services: Services
+) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    picture = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    files = {"file": ("a.png", picture, "image/png")}
+    upload = (await client.post("/api/v1/attachments", headers=anna.headers, files=files)).json()
+    message_id = await factories.incoming(
+        services, identifier, html='<p>See <img src="cid:one@x" alt="it"></p>', attachment_count=1
+    )
+    async with services.database.transaction() as session:
+        mine = update(attachments).where(attachments.c.id == UUID(upload["id"]))
+        await session.execute(mine.values(message_id=message_id, content_id="one@x", inline=True))
+    answer = await client.get(f"/api/v1/messages/{message_id}/html", headers=anna.headers)
+    assert answer.headers["content-security-policy"] == PAGE_CSP
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f"data:image/png;base64,{base64.b64encode(picture).decode()}" in answer.text
+    plain = await factories.incoming(services, identifier, text="1 < 2")
+    assert "1 &lt; 2" in (await client.get(f"/api/v1/messages/{plain}/html", headers=anna.headers)).text
+
+
+async def test_a_bots_token_writes_as_a_bot(client: Client, services: Services) -> None:
+    robot, desk = await factories.agent(services, kind="bot"), await factories.inbox(services)
+    identifier = await factories.conversation(services, inbox_id=desk)
+    assert (await write(client, robot, identifier, {"text": "Beep"})).json()["author"]["kind"] == "bot"
