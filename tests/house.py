@@ -95,7 +95,7 @@ class House:
             )
         return Desk(inbox_id, address)
 
-    # -- in -----------------------------------------------------------------------------------------------------------
+    # -- in --------------------------------------------------------------------------------------------------
 
     async def post(
         self,
@@ -154,7 +154,7 @@ class House:
         await self.post(desk, *mails, **how)
         await self.drain()
 
-    # -- out ----------------------------------------------------------------------------------------------------------
+    # -- out -------------------------------------------------------------------------------------------------
 
     def outgoing(self) -> list[EmailMessage]:
         """What was written to files since the last call, the oldest first."""
@@ -173,7 +173,7 @@ class House:
                 self.services, session, conversation, Draft(text=text, **draft), by=actor, now=now
             )
 
-    # -- what came of it ------------------------------------------------------------------------------------------------
+    # -- what came of it -------------------------------------------------------------------------------------
 
     async def rows(self, table: Table, *where: Any) -> list[RowMapping]:
         """Rows in the order of their ids, or of what else is their key."""
