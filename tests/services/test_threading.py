@@ -66,7 +66,9 @@ class Story:
         return [(row["related_id"], row["kind"]) for row in await self.house.rows(conversation_links)]
 
     async def people(self, conversation_id: UUID) -> set[str]:
-    XX
+        found = await self.house.rows(participants, participants.c.conversation_id == conversation_id)
+        return {row["handle"] for row in found}
+
     async def outcome(self, conversation_id: UUID) -> str:
         row = await self.house.row(acknowledgements, acknowledgements.c.conversation_id == conversation_id)
         return str(row["outcome"])
