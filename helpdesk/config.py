@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     failpoints: str = ""
     lease_seconds: float = 20.0
     tick_seconds: float = 2.0
+    worker_loops: str = ""
     failing_after_seconds: float = 180.0
     uncertain_seconds: float = 30.0
     parse_seconds: float = 20.0

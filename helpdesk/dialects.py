@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Boolean, Dialect, Float, Integer, Select, String, Uuid, bindparam
+from sqlalchemy import ARRAY, JSON, Boolean, Dialect, Executable, Float, Integer, String, Uuid, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -59,6 +59,12 @@ class _Gathered(FunctionElement[Any]):
     inherit_cache = True
 
 
+class _Epoch(FunctionElement[float]):
+    name = "epoch"
+    type = Float()
+    inherit_cache = True
+
+
 class _Seconds(FunctionElement[float]):
     name = "seconds"
     type = Float()
@@ -85,6 +91,21 @@ def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -
 def seconds(time: ColumnElement[Any]) -> ColumnElement[float]:
     """A time as seconds since 1970, so that times can be subtracted and scaled."""
     return _Seconds(time)
+
+
+def epoch() -> ColumnElement[float]:
+    """The database's own clock as seconds since 1970: leases compare times of one clock only."""
+    return _Epoch()
+
+
+@compiles(_Epoch, "postgresql")
+def _epoch_postgresql(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
+
+
+@compiles(_Epoch, "sqlite")
+def _epoch_sqlite(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(_Among, "postgresql")
@@ -121,20 +142,24 @@ def _seconds_sqlite(element: _Seconds, compiler: Any, **options: Any) -> str:
 
 
 class Prepared:
-    """A SELECT compiled once for one dialect. `sql` and `arguments` are what the driver takes.
+    """A statement compiled once for one dialect. `sql` and `arguments` are what the driver takes.
 
-    On PostgreSQL rows come as asyncpg made them: aware times, UUIDs and arrays are right already, JSON is text.
-    On SQLite `decode` makes them the same.
+    On PostgreSQL rows come as asyncpg made them: aware times, UUIDs and arrays are right already, and JSON is text
+    unless `json` asks for it to be read. On SQLite `decode` makes them the same.
     """
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+    def __init__(self, statement: Executable, dialect: Dialect, *, json: bool = False) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql: str = compiled.string
         processors = compiled._bind_processors
         self._binds = [(name, compiled.binds[name].value, processors.get(name)) for name in compiled.positiontup or ()]
         native = dialect.name == "postgresql"
-        types: list[Any] = [] if native else [column.type for column in statement.selected_columns]
-        found = [kind.dialect_impl(dialect).result_processor(dialect, None) for kind in types]
+        columns = compiled._result_columns
+        self.names = tuple(column.keyname for column in columns)
+        types: list[Any] = [
+            column.type if not native or (json and isinstance(column.type, JSON)) else None for column in columns
+        ]
+        found = [kind and kind.dialect_impl(dialect).result_processor(dialect, None) for kind in types]
         self._columns = [(index, process) for index, process in enumerate(found) if process is not None]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:

@@ -33,7 +33,8 @@ class Crew:
     """One worker: `start`, `ring` as often as liked, `stop`.
 
     `worker` identifies this process among all that share the database. `alone` says that no other life of the same
-    name can be alive, so that what it had claimed when it died is taken up at once instead of after its lease.
+    name can be alive, so that what it had claimed when it died is taken up at once instead of after its lease. The
+    setting `worker_loops` names the loops to run, where a fleet wants workers of their own for some of them.
     """
 
     def __init__(self, services: Services, guard: Guard, *, worker: str, alone: bool = False) -> None:
@@ -43,6 +44,7 @@ class Crew:
         self._connections = Connections(services, guard)
         self._receiver = Receiver(services, guard, self._connections, worker=worker)
         deliverer = Deliverer(services, self._connections, worker=worker)
+        wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
         self._loops = {
             loop.name: loop
             for loop in (
@@ -54,6 +56,7 @@ class Crew:
                 Loop("failing", partial(report_failing, services), tick=10 * tick),
                 Loop("tidy", partial(tidy, services), tick=3600.0),
             )
+            if not wanted or loop.name in wanted
         }
         self._tasks: list[asyncio.Task[None]] = []
         self._doors = AsyncExitStack()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import RowMapping, select
 
 from helpdesk import failpoints
 from helpdesk.channels import RawInbound
@@ -14,63 +13,60 @@ from helpdesk.clock import now
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain.admission import Admitted
 from helpdesk.logs import fault
-from helpdesk.models.inboxes import inboxes
 from helpdesk.services import blobs, filing, intake
-from helpdesk.services.filing import Entry
+from helpdesk.services.filing import Claimed, Entry
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
+from helpdesk.statements import Row
 
 log = structlog.get_logger()
 
-BATCH = 100
 BATCH_BYTES = 8 * 1024 * 1024
-"""A batch shares its statements, about thirty of them; its bytes, and what they are parsed into, are in memory."""
+"""What a batch may weigh: its bytes, and what they are parsed into, are in memory at once."""
 
 _POSTPONED = timedelta(seconds=10)
 
 
 async def process(services: Services, *, worker: str) -> int:
-    """Claim, read and file one batch. Answers how many items it took."""
+    """Claim, read and file one batch. Answers whether there may be more."""
     async with services.database.transaction() as session:
         claimed = await filing.claim(
             session,
             worker=worker,
-            limit=BATCH,
             bytes_limit=BATCH_BYTES,
             lease_seconds=services.settings.lease_seconds,
             now=now(),
         )
-    if not claimed:
+    if claimed is None:
         return 0
     entries = await _read(services, claimed)
     failpoints.reached("parsed")
-    await _file(services, entries)
+    await _file(services, claimed.inbox, entries)
     failpoints.reached("filed")
-    return len(claimed)
+    # A batch that was not full emptied the queue; whoever came since has rung.
+    return len(claimed.rows) if len(claimed.rows) == filing.BATCH else 0
 
 
-async def _read(services: Services, claimed: Sequence[RowMapping]) -> list[Entry]:
-    channel, config, bodies = await _bodies(services, claimed)
+async def _read(services: Services, claimed: Claimed) -> list[Entry]:
+    rows, bodies = claimed.rows, await _bodies(services, claimed)
     readings: list[Reading] = [Failure("erased") if body is None else Failure("limit") for body in bodies]
     # An item that has taken its worker down before is read alone, and not at all once it did so too often.
-    alone = [i for i, row in enumerate(claimed) if 1 < row["attempts"] <= filing.MAX_ATTEMPTS and bodies[i] is not None]
-    together = [i for i, row in enumerate(claimed) if row["attempts"] <= 1 and bodies[i] is not None]
+    alone = [i for i, row in enumerate(rows) if 1 < row["attempts"] <= filing.MAX_ATTEMPTS and bodies[i] is not None]
+    together = [i for i, row in enumerate(rows) if row["attempts"] <= 1 and bodies[i] is not None]
     for group in ([together] if together else []) + [[i] for i in alone]:
-        raws = [_raw(claimed[i], bodies[i] or b"") for i in group]
+        raws = [_raw(rows[i], bodies[i] or b"") for i in group]
         found = await read(
-            services.channel(channel).parse,
+            services.channel(claimed.inbox["channel"]).parse,
             raws,
-            config,
+            claimed.inbox["config"],
             seconds=services.settings.parse_seconds,
             memory_mb=services.settings.parse_memory_mb,
         )
         for i, reading in zip(group, found, strict=True):
             readings[i] = reading
-    return [
-        Entry(row, reading, await _stage(services, reading)) for row, reading in zip(claimed, readings, strict=True)
-    ]
+    return [Entry(row, reading, await _stage(services, reading)) for row, reading in zip(rows, readings, strict=True)]
 
 
 async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]:
@@ -78,30 +74,22 @@ async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]
     return await blobs.stage(services, [file.body for file in files]) if files else ()
 
 
-async def _bodies(
-    services: Services, claimed: Sequence[RowMapping]
-) -> tuple[str, dict[str, object], list[bytes | None]]:
+async def _bodies(services: Services, claimed: Claimed) -> list[bytes | None]:
+    """The plain bytes, or None for what was erased. Items that lie in their rows cost no query."""
     keys = Keys(services.keyring)
+    owner = f"inbox:{claimed.inbox['id']}"
+    keys.add(owner, claimed.inbox["key"])
     bodies: list[bytes | None] = []
     async with services.database.reading() as session:
-        inbox = (
-            (
-                await session.execute(
-                    select(inboxes.c.channel, inboxes.c.config).where(inboxes.c.id == claimed[0]["inbox_id"])
-                )
-            )
-            .mappings()
-            .one()
-        )
-        for row in claimed:
+        for row in claimed.rows:
             try:
                 bodies.append(await intake.body_of(services, session, keys, row))
             except CannotOpen:
                 bodies.append(None)
-    return inbox["channel"], inbox["config"], bodies
+    return bodies
 
 
-def _raw(row: RowMapping, body: bytes) -> RawInbound:
+def _raw(row: Row, body: bytes) -> RawInbound:
     return RawInbound(
         position=row["position"],
         body=body,
@@ -111,11 +99,11 @@ def _raw(row: RowMapping, body: bytes) -> RawInbound:
     )
 
 
-async def _file(services: Services, entries: Sequence[Entry]) -> None:
+async def _file(services: Services, inbox: Row, entries: Sequence[Entry]) -> None:
     """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait."""
     try:
         async with services.database.transaction() as session:
-            await filing.file(services, session, entries, now=now())
+            await filing.file(services, session, inbox, entries, now=now())
         return
     except Exception as error:
         if len(entries) == 1:
@@ -123,7 +111,7 @@ async def _file(services: Services, entries: Sequence[Entry]) -> None:
             return
         log.warning("filing.batch_failed", count=len(entries), **fault(error))
     for entry in entries:
-        await _file(services, [entry])
+        await _file(services, inbox, [entry])
 
 
 async def _postpone(services: Services, entry: Entry, error: Exception) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.services import leases, relay
@@ -17,6 +19,7 @@ class Relaying:
     def __init__(self, services: Services, *, worker: str) -> None:
         self._services, self._worker = services, worker
         self._fence: int | None = None
+        self._renew_at = self._retry_at = 0.0
 
     async def step(self) -> int:
         """Position and distribute one batch, or find that another worker does."""
@@ -29,12 +32,19 @@ class Relaying:
                     )
                     if self._fence is None:
                         return 0
-                else:
+                    self._renew_at = time.monotonic() + services.settings.lease_seconds / 3
+                elif time.monotonic() > self._renew_at:
                     await leases.renew(session, LEASE, fence=self._fence, seconds=services.settings.lease_seconds)
+                    self._renew_at = time.monotonic() + services.settings.lease_seconds / 3
+                else:
+                    await leases.check(session, LEASE, fence=self._fence)
                 happened = await relay.relay(services, session, SUBSCRIPTIONS, now=now())
-                if happened:
+                if len(happened) == relay.BATCH:
                     return len(happened)
-                return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
+                if time.monotonic() > self._retry_at:
+                    self._retry_at = time.monotonic() + services.settings.tick_seconds
+                    return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
+                return 0
         except LeaseLost:
             self._fence = None
             return 0

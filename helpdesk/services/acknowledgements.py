@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import Executable, String, bindparam, func, literal_column, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, insert_rows, new_id
+from helpdesk.db import new_id
+from helpdesk.dialects import among
 from helpdesk.domain import acknowledgement
-from helpdesk.domain.acknowledgement import Case, Outcome
+from helpdesk.domain.acknowledgement import Case, Outcome, mailbox
 from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.contacts import contact_identities
@@ -23,41 +23,54 @@ from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.services import deliveries, rows
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
+from helpdesk.statements import Row, Statement, insert
 
 
-async def acknowledge(
-    services: Services, session: AsyncSession, happened: Sequence[RowMapping], *, now: datetime
-) -> None:
+async def acknowledge(services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime) -> None:
     """Subscriber of `message.received`. Idempotent: a conversation has one outcome for ever."""
     first = {UUID(event["data"]["message_id"]): event["data"] for event in happened if event["data"]["first"]}
     if not first:
         return
-    found = (await session.execute(_facts(list(first)))).mappings().all()
-    own = frozenset((await session.execute(select(inboxes.c.handle).where(inboxes.c.deleted_at.is_(None)))).scalars())
-    lately = await _acknowledged_lately(session, {row["contact_handle"] for row in found}, now=now)
-    sent = await _sent_this_minute(session, now=now)
-    outcomes: list[tuple[RowMapping, Outcome]] = []
+    found = await _FACTS.rows(session, message_ids=list(first), minute=now - timedelta(minutes=1))
+    handles = {row["contact_handle"] for row in found}
+    handles |= {mailbox(handle) for handle in handles}
+    marked = await _HANDLES.rows(session, handles=list(handles), lately=now - acknowledgement.WINDOW)
+    own = frozenset(row["handle"] for row in marked if row["own"])
+    acknowledged = {row["handle"] for row in marked if not row["own"]}
+    sent = {row["inbox_id"]: row["this_minute"] or 0 for row in found}
+    outcomes: list[tuple[Row, Outcome]] = []
     for row in found:
+        handle = row["contact_handle"]
         case = Case(
             offered=services.channel(row["channel"]).capabilities.acknowledge,
             silent=bool(first[row["message_id"]]["silent"]),
             sender_verified=row["sender_verified"],
-            handle=row["contact_handle"],
+            handle=handle,
             own_handles=own,
             held_since=row["automatic_held_at"],
-            acknowledged_lately=row["contact_handle"] in lately,
+            acknowledged_lately=mailbox(handle) in acknowledged,
             inbox_room=services.settings.ack_per_minute - sent[row["inbox_id"]],
         )
         outcome = acknowledgement.decide(case, now=now)
         if outcome is Outcome.QUEUED:
-            lately.add(row["contact_handle"])
+            acknowledged.add(mailbox(handle))
             sent[row["inbox_id"]] += 1
         outcomes.append((row, outcome))
     await _write(services, session, outcomes, now=now)
 
 
-def _facts(message_ids: Sequence[UUID]) -> Any:
-    c, m = conversations.c, messages.c
+def _facts() -> Executable:
+    """Everything that decides, one row per new conversation that has no outcome yet, in one statement."""
+    c, m, a = conversations.c, messages.c, acknowledgements.c
+    queued = literal_column(f"'{Outcome.QUEUED.value}'", String())
+    time = a.created_at.type
+    theirs = acknowledgements.alias("theirs")
+    this_minute = (
+        select(theirs.c.inbox_id, func.count().label("count"))
+        .where(theirs.c.created_at > bindparam("minute", type_=time), theirs.c.outcome == queued)
+        .group_by(theirs.c.inbox_id)
+        .subquery("this_minute")
+    )
     return (
         select(
             c.id,
@@ -67,12 +80,11 @@ def _facts(message_ids: Sequence[UUID]) -> Any:
             m.id.label("message_id"),
             m.channel,
             m.inbox_id,
-            m.author_name,
             m.external_id,
             m.sender_verified,
-            inboxes.c.config,
             inboxes.c.handle,
             contact_identities.c.automatic_held_at,
+            this_minute.c.count.label("this_minute"),
         )
         .join(messages, m.conversation_id == c.id)
         .join(inboxes, inboxes.c.id == m.inbox_id)
@@ -80,42 +92,40 @@ def _facts(message_ids: Sequence[UUID]) -> Any:
             contact_identities,
             (contact_identities.c.channel == m.channel) & (contact_identities.c.handle == c.contact_handle),
         )
-        .outerjoin(acknowledgements, acknowledgements.c.conversation_id == c.id)
-        .where(m.id.in_(message_ids), acknowledgements.c.conversation_id.is_(None))
+        .outerjoin(this_minute, this_minute.c.inbox_id == m.inbox_id)
+        .outerjoin(acknowledgements, a.conversation_id == c.id)
+        .where(among(m.id, "message_ids", "uuid"), a.conversation_id.is_(None))
         .order_by(m.id)
     )
 
 
-async def _acknowledged_lately(session: AsyncSession, handles: set[str], *, now: datetime) -> set[str]:
-    found = await session.execute(
-        select(acknowledgements.c.handle).where(
-            acknowledgements.c.handle.in_(handles),
-            acknowledgements.c.created_at > now - acknowledgement.WINDOW,
-            acknowledgements.c.outcome == Outcome.QUEUED.value,
-        )
-    )
-    return set(found.scalars())
+_FACTS = Statement(lambda _: _facts())
 
 
-async def _sent_this_minute(session: AsyncSession, *, now: datetime) -> Counter[UUID]:
-    found = await session.execute(
-        select(acknowledgements.c.inbox_id, func.count())
-        .where(
-            acknowledgements.c.created_at > now - timedelta(minutes=1),
-            acknowledgements.c.outcome == Outcome.QUEUED.value,
-        )
-        .group_by(acknowledgements.c.inbox_id)
+def _handles() -> Executable:
+    """Of some handles: which are our own, and which were acknowledged lately."""
+    a = acknowledgements.c
+    own = select(inboxes.c.handle, literal_column("1").label("own")).where(
+        among(inboxes.c.handle, "handles", "text"), inboxes.c.deleted_at.is_(None)
     )
-    return Counter({row[0]: row[1] for row in found})
+    lately = select(a.handle, literal_column("0").label("own")).where(
+        among(a.handle, "handles", "text"),
+        a.created_at > bindparam("lately", type_=a.created_at.type),
+        a.outcome == literal_column(f"'{Outcome.QUEUED.value}'", String()),
+    )
+    return union_all(own, lately)
+
+
+_HANDLES = Statement(lambda _: _handles())
 
 
 async def _write(
-    services: Services, session: AsyncSession, outcomes: Sequence[tuple[RowMapping, Outcome]], *, now: datetime
+    services: Services, session: AsyncSession, outcomes: Sequence[tuple[Row, Outcome]], *, now: datetime
 ) -> None:
     queued = {row["id"]: row for row, outcome in outcomes if outcome is Outcome.QUEUED}
     seqs = await _take_seqs(session, list(queued))
     message_ids = {conversation_id: new_id() for conversation_id in queued}
-    await insert_rows(
+    await insert(
         session,
         messages,
         [
@@ -137,21 +147,18 @@ async def _write(
             for row in queued.values()
         ],
     )
-    if outcomes:
-        await (await session.connection()).execute(
-            insert_ignoring(session, acknowledgements, on=["conversation_id"]),
-            [
-                {
-                    "conversation_id": row["id"],
-                    "inbox_id": row["inbox_id"],
-                    "handle": row["contact_handle"],
-                    "outcome": outcome.value,
-                    "message_id": message_ids.get(row["id"]),
-                    "created_at": now,
-                }
-                for row, outcome in outcomes
-            ],
-        )
+    settled = [
+        {
+            "conversation_id": row["id"],
+            "inbox_id": row["inbox_id"],
+            "handle": mailbox(row["contact_handle"]),
+            "outcome": outcome.value,
+            "message_id": message_ids.get(row["id"]),
+            "created_at": now,
+        }
+        for row, outcome in outcomes
+    ]
+    await insert(session, acknowledgements, settled, ignoring=("conversation_id",))
     await record(
         session,
         *(
@@ -169,19 +176,26 @@ async def _write(
     )
 
 
+_TAKE_SEQS = Statement(
+    lambda _: (
+        update(conversations)
+        .where(among(conversations.c.id, "chosen", "uuid"))
+        .values(
+            seq=conversations.c.seq + literal_column("1"),
+            message_count=conversations.c.message_count + literal_column("1"),
+        )
+        .returning(conversations.c.id, conversations.c.seq)
+    )
+)
+
+
 async def _take_seqs(session: AsyncSession, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
     if not conversation_ids:
         return {}
-    found = await session.execute(
-        update(conversations)
-        .where(conversations.c.id.in_(conversation_ids))
-        .values(seq=conversations.c.seq + 1, message_count=conversations.c.message_count + 1)
-        .returning(conversations.c.id, conversations.c.seq)
-    )
-    return {row[0]: row[1] for row in found}
+    return {row["id"]: row["seq"] for row in await _TAKE_SEQS.rows(session, chosen=list(conversation_ids))}
 
 
-def _message(services: Services, row: RowMapping, message_id: UUID, *, seq: int, now: datetime) -> dict[str, Any]:
+def _message(services: Services, row: Row, message_id: UUID, *, seq: int, now: datetime) -> dict[str, Any]:
     subject, text = acknowledgement.text(
         row["language"],
         number=row["number"],

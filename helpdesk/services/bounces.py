@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
@@ -15,15 +15,15 @@ from helpdesk.models.messages import deliveries, messages
 from helpdesk.services import clocks
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
+from helpdesk.statements import Row
 
 
-async def apply(
-    services: Services, session: AsyncSession, bounce: Bounce, *, original: RowMapping, now: datetime
-) -> None:
+async def apply(services: Services, session: AsyncSession, bounce: Bounce, *, original: Row, now: datetime) -> None:
     """Mark the message failed when every one of its recipients failed for good, and hold automatic mail to those.
 
     A delay changes nothing: the other side is still trying. Recipients that we never sent to are ignored, so that a
-    forged bounce can at most fail a message whose Message-ID its author was sent.
+    forged bounce can at most fail a message whose Message-ID its author was sent. What is on its way again, or has
+    failed already, is left alone: a bounce may come late, or a hundred times.
     """
     delivery = (
         (await session.execute(select(deliveries).where(deliveries.c.message_id == original["id"]).with_for_update()))
@@ -34,13 +34,17 @@ async def apply(
         return
     sent_to = {recipient.lower() for recipient in delivery["recipients"]}
     failed = {one.address.lower() for one in bounce.recipients if one.permanent} & sent_to
-    if not bounce.recipients or not failed:
+    if not failed:
         return
     channel = await session.scalar(select(messages.c.channel).where(messages.c.id == original["id"]))
     await hold_automatic(session, failed, channel=channel or "", now=now)
-    refused = [*delivery["refused"], *({"recipient": one, "permanent": True, "code": "bounced"} for one in failed)]
-    gone = {entry["recipient"].lower() for entry in refused if entry["permanent"]}
-    status = DeliveryStatus.FAILED if sent_to <= gone else DeliveryStatus(delivery["status"])
+    before = DeliveryStatus(delivery["status"])
+    if before not in (DeliveryStatus.SENT, DeliveryStatus.UNCERTAIN):
+        return
+    gone = {entry["recipient"].lower() for entry in delivery["refused"] if entry["permanent"]}
+    fresh = ({"recipient": one, "permanent": True, "code": "bounced"} for one in sorted(failed - gone))
+    refused = [*delivery["refused"], *fresh]
+    status = DeliveryStatus.FAILED if sent_to <= gone | failed else before
     await session.execute(
         update(deliveries)
         .where(deliveries.c.message_id == original["id"])

@@ -10,7 +10,7 @@ A claim that ran out without `final_at` is simply repeated; with it, the message
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -117,11 +117,16 @@ async def claim(
     return list(found.mappings().all())
 
 
-async def renew(session: AsyncSession, *, worker: str, lease_seconds: float) -> None:
-    """Keep what a living worker has claimed."""
+async def renew(session: AsyncSession, held: Collection[UUID], *, worker: str, lease_seconds: float) -> None:
+    """Keep what a living worker has in hand. What it has let go of, because the database was away, is not renewed."""
     await session.execute(
         update(deliveries)
-        .where(deliveries.c.claimed_by == worker, deliveries.c.status.in_(_OPEN), deliveries.c.claimed_until > 0.0)
+        .where(
+            deliveries.c.message_id.in_(held),
+            deliveries.c.claimed_by == worker,
+            deliveries.c.status.in_(_OPEN),
+            deliveries.c.claimed_until > 0.0,
+        )
         .values(claimed_until=epoch(session) + lease_seconds)
     )
 
@@ -299,9 +304,7 @@ async def fail(
         await clocks.settle(services, session, conversation_id, now=now)
 
 
-async def doubt(
-    session: AsyncSession, delivery: RowMapping, *, look_up_after: timedelta, now: datetime
-) -> None:
+async def doubt(session: AsyncSession, delivery: RowMapping, *, look_up_after: timedelta, now: datetime) -> None:
     """The final byte left and no answer came. Told once.
 
     It rests for `look_up_after` before it is looked up: the other side may still be filing it.

@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_rows, new_id, ring
+from helpdesk.db import new_id, ring
 from helpdesk.domain.events import DomainEvent
 from helpdesk.models.events import events
+from helpdesk.statements import insert
 
 
 def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
 
 async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -> None:
     """Add events to the outbox; the relay is rung after the commit."""
-    await insert_rows(session, events, [row(event, now=now) for event in happened])
+    await insert(session, events, [row(event, now=now) for event in happened])
     ring(session, "relay")
 
 

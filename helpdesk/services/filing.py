@@ -6,16 +6,15 @@ that one bad row never holds the next mail up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import Executable, Float, String, Uuid, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import claimable, epoch
+from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
@@ -24,71 +23,101 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import look_up
 from helpdesk.services.reader import Failure, Reading
+from helpdesk.statements import Row, Statement
+
+BATCH = 100
+"""Items of one claim. They share its thirty statements or so."""
 
 MAX_ATTEMPTS = 3
 """A message that took its worker down this often is shown as unreadable instead of being tried again."""
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """Raw items of one inbox, and what reading and filing need of that inbox."""
+
+    inbox: Row
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A claimed raw item, what reading made of it, and its files, staged."""
 
-    row: RowMapping
+    row: Row
     reading: Reading
     staged: Sequence[blobs.Staged] = ()
 
 
-async def claim(
-    session: AsyncSession, *, worker: str, limit: int, bytes_limit: int, lease_seconds: float, now: datetime
-) -> list[RowMapping]:
-    """Take up to `limit` raw items of one active inbox, the oldest first, and at most about `bytes_limit` of them.
-
-    A claim that is not renewed runs out. What came in while an inbox is paused waits for it.
-    """
-    active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value)
-    due = await session.execute(
-        claimable(
-            select(raw_items.c.id, raw_items.c.inbox_id, raw_items.c.size)
-            .where(
-                raw_items.c.state == RawState.RECEIVED.value,
-                raw_items.c.next_attempt_at <= now,
-                raw_items.c.claimed_until < epoch(session),
-                raw_items.c.inbox_id.in_(active),
-            )
-            .order_by(raw_items.c.id)
-            .limit(limit)
+def _due(limit: int) -> Executable:
+    """The bound LIMIT is a literal: PostgreSQL would plan a bound one anew each time."""
+    active = select(inboxes.c.id).where(inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"))
+    return (
+        select(raw_items.c.id, raw_items.c.inbox_id, raw_items.c.size)
+        .where(
+            raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
+            raw_items.c.next_attempt_at <= bindparam("now", type_=raw_items.c.next_attempt_at.type),
+            raw_items.c.claimed_until < epoch(),
+            raw_items.c.inbox_id.in_(active),
         )
+        .order_by(raw_items.c.id)
+        .limit(literal_column(str(limit)))
+        .with_for_update(skip_locked=True)
     )
-    chosen: list[UUID] = []
-    first: UUID | None = None
-    for identifier, inbox_id, size in due:
-        first = first or inbox_id
-        bytes_limit -= size
-        if inbox_id == first and (bytes_limit >= 0 or not chosen):
-            chosen.append(identifier)
-    if not chosen:
-        return []
-    found = await session.execute(
+
+
+_DUE = Statement(lambda _: _due(BATCH))
+
+_CLAIM = Statement(
+    lambda _: (
         update(raw_items)
-        .where(raw_items.c.id.in_(chosen))
+        .where(among(raw_items.c.id, "chosen", "uuid"))
         .values(
-            claimed_by=worker,
-            claimed_until=epoch(session) + lease_seconds,
-            claim=raw_items.c.claim + 1,
-            attempts=raw_items.c.attempts + 1,
+            claimed_by=bindparam("worker", type_=String()),
+            claimed_until=epoch() + bindparam("seconds", type_=Float()),
+            claim=raw_items.c.claim + literal_column("1"),
+            attempts=raw_items.c.attempts + literal_column("1"),
         )
         .returning(*raw_items.c)
     )
-    return sorted(found.mappings().all(), key=lambda row: row["id"])
+)
+
+_INBOX = Statement(
+    lambda _: select(
+        inboxes.c.id, inboxes.c.channel, inboxes.c.config, inboxes.c.key, inboxes.c.team_id, inboxes.c.handle
+    ).where(inboxes.c.id == bindparam("inbox", type_=Uuid()))
+)
 
 
-async def file(services: Services, session: AsyncSession, entries: Sequence[Entry], *, now: datetime) -> int:
+async def claim(
+    session: AsyncSession, *, worker: str, bytes_limit: int, lease_seconds: float, now: datetime
+) -> Claimed | None:
+    """Take up to `BATCH` raw items of one active inbox, the oldest first, and at most about `bytes_limit` of them.
+
+    A claim that is not renewed runs out. What came in while an inbox is paused waits for it.
+    """
+    chosen: list[UUID] = []
+    first: UUID | None = None
+    for row in await _DUE.rows(session, now=now):
+        first = first or row["inbox_id"]
+        bytes_limit -= row["size"]
+        if row["inbox_id"] == first and (bytes_limit >= 0 or not chosen):
+            chosen.append(row["id"])
+    if first is None:
+        return None
+    found = await _CLAIM.rows(session, chosen=chosen, worker=worker, seconds=lease_seconds)
+    inbox = (await _INBOX.rows(session, inbox=first))[0]
+    return Claimed(inbox, sorted(found, key=lambda row: row["id"]))
+
+
+async def file(
+    services: Services, session: AsyncSession, inbox: Row, entries: Sequence[Entry], *, now: datetime
+) -> int:
     """File a batch of one inbox. Answers how many messages came of it; entries whose claim was lost are left alone."""
     held = await _still_claimed(session, entries)
     entries = [entry for entry in entries if entry.row["id"] in held]
     if not entries:
         return 0
-    inbox = (await session.execute(select(inboxes).where(inboxes.c.id == entries[0].row["inbox_id"]))).mappings().one()
     keys = Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
     again = [entry for entry in entries if entry.row["message_id"] is not None]
@@ -113,42 +142,43 @@ async def file(services: Services, session: AsyncSession, entries: Sequence[Entr
         else:
             batch.add(entry.row, entry.reading, entry.staged)
     await batch.write()
-    await _settle(session, batch.settled)
+    await _SETTLE.many(session, batch.settled)
     for notice in batch.bounces:
         await bounces.apply(services, session, notice.bounce, original=notice.original, now=now)
     return len(batch.messages)
 
 
-async def _still_claimed(session: AsyncSession, entries: Sequence[Entry]) -> set[UUID]:
-    claims = {entry.row["id"]: entry.row["claim"] for entry in entries}
-    found = await session.execute(
+_HELD = Statement(
+    lambda _: (
         select(raw_items.c.id, raw_items.c.claim)
-        .where(raw_items.c.id.in_(claims), raw_items.c.state == RawState.RECEIVED.value)
+        .where(
+            among(raw_items.c.id, "claimed", "uuid"),
+            raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
+        )
         .order_by(raw_items.c.id)
         .with_for_update()
     )
-    return {identifier for identifier, number in found if claims[identifier] == number}
+)
 
 
-async def _settle(session: AsyncSession, settled: Sequence[dict[str, Any]]) -> None:
-    """The raw rows' ends, in one statement."""
-    if settled:
-        statement = (
-            update(raw_items)
-            .where(raw_items.c.id == bindparam("raw_id"))
-            .values(
-                state=bindparam("to_state"),
-                error=bindparam("to_error"),
-                message_id=bindparam("to_message"),
-                data_key=bindparam("to_key"),
-                key_owner=bindparam("to_owner"),
-                claimed_until=0.0,
-            )
-        )
-        await (await session.connection()).execute(statement, list(settled))
+async def _still_claimed(session: AsyncSession, entries: Sequence[Entry]) -> set[UUID]:
+    claims = {entry.row["id"]: entry.row["claim"] for entry in entries}
+    found = await _HELD.rows(session, claimed=list(claims))
+    return {row["id"] for row in found if claims[row["id"]] == row["claim"]}
 
 
-async def postpone(session: AsyncSession, row: RowMapping, *, now: datetime, until: datetime) -> None:
+def _settle() -> Executable:
+    to = {"state": "to_state", "error": "to_error", "message_id": "to_message", "data_key": "to_key"}
+    to |= {"key_owner": "to_owner"}
+    values = {column: bindparam(name, type_=raw_items.c[column].type) for column, name in to.items()}
+    mine = raw_items.c.id == bindparam("raw_id", type_=Uuid())
+    return update(raw_items).where(mine).values(values | {"claimed_until": literal_column("0.0")})
+
+
+_SETTLE = Statement(lambda _: _settle())
+
+
+async def postpone(session: AsyncSession, row: Row, *, now: datetime, until: datetime) -> None:
     """Filing failed for a reason that is not the message's (a conflict, a lost database): try it again later."""
     await session.execute(
         update(raw_items)
@@ -166,14 +196,15 @@ async def release(session: AsyncSession, *, worker: str) -> None:
     )
 
 
-async def renew(session: AsyncSession, *, worker: str, lease_seconds: float) -> None:
-    """Keep what a living worker has claimed."""
+async def renew(session: AsyncSession, held: Collection[UUID], *, worker: str, lease_seconds: float) -> None:
+    """Keep what a living worker has in hand. What it has let go of, because the database was away, is not renewed."""
     await session.execute(
         update(raw_items)
         .where(
+            raw_items.c.id.in_(held),
             raw_items.c.claimed_by == worker,
             raw_items.c.state == RawState.RECEIVED.value,
             raw_items.c.claimed_until > 0.0,
         )
-        .values(claimed_until=epoch(session) + lease_seconds)
+        .values(claimed_until=epoch() + lease_seconds)
     )

@@ -11,18 +11,19 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import RawInbound
 from helpdesk.crypto import decrypt, encrypt, new_key
-from helpdesk.db import insert_ignoring, is_postgresql, new_id, ring
+from helpdesk.db import new_id, ring
+from helpdesk.dialects import among
 from helpdesk.domain.values import RawState
 from helpdesk.models.inboxes import inbox_states, raw_items
 from helpdesk.services import blobs
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import Row, Statement, insert
 
 IN_ROW = 256 * 1024
 """Bodies up to this many bytes stay in the row."""
@@ -47,7 +48,8 @@ async def accept(
     now: datetime,
 ) -> int:
     """Store raw items and the cursor. A position that is there already is a no-op. Answers how many were new."""
-    known = await _positions(session, inbox_id, [raw.position for raw in batch])
+    found = await _KNOWN.rows(session, inbox_id=inbox_id, positions=[raw.position for raw in batch]) if batch else ()
+    known = {row["position"] for row in found}
     new = {raw.position: (raw, blob) for raw, blob in zip(batch, staged, strict=True) if raw.position not in known}
     if new:
         owner = f"inbox:{inbox_id}"
@@ -59,11 +61,27 @@ async def accept(
             | {"inbox_id": inbox_id}
             for raw, blob in new.values()
         ]
-        await session.execute(insert_ignoring(session, raw_items, on=["inbox_id", "position"]), rows)
+        await insert(session, raw_items, rows, ignoring=("inbox_id", "position"))
         ring(session, "process")
     if cursor is not None:
-        await _save_cursor(session, inbox_id, cursor, now=now)
+        await _SAVE_CURSOR.rows(session, inbox_id=inbox_id, cursor=dict(cursor), error_kind="", error_detail="")
     return len(new)
+
+
+_KNOWN = Statement(
+    lambda _: select(raw_items.c.position).where(
+        raw_items.c.inbox_id == bindparam("inbox_id", type_=Uuid()), among(raw_items.c.position, "positions", "text")
+    )
+)
+
+
+def _save_cursor(maker: Any) -> Any:
+    columns = ("inbox_id", "cursor", "error_kind", "error_detail")
+    made = maker(inbox_states).values({name: bindparam(name, type_=inbox_states.c[name].type) for name in columns})
+    return made.on_conflict_do_update(index_elements=["inbox_id"], set_={"cursor": made.excluded.cursor})
+
+
+_SAVE_CURSOR = Statement(_save_cursor)
 
 
 def _row(raw: RawInbound, *, blob_id: UUID | None, keys: Keys, owner: str, now: datetime) -> dict[str, Any]:
@@ -94,21 +112,6 @@ def _row(raw: RawInbound, *, blob_id: UUID | None, keys: Keys, owner: str, now: 
     }
 
 
-async def _positions(session: AsyncSession, inbox_id: UUID, positions: Sequence[str]) -> set[str]:
-    if not positions:
-        return set()
-    found = await session.execute(
-        select(raw_items.c.position).where(raw_items.c.inbox_id == inbox_id, raw_items.c.position.in_(positions))
-    )
-    return set(found.scalars())
-
-
-async def _save_cursor(session: AsyncSession, inbox_id: UUID, cursor: Mapping[str, Any], *, now: datetime) -> None:
-    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
-    statement = maker(inbox_states).values(inbox_id=inbox_id, cursor=dict(cursor), error_kind="", error_detail="")
-    await session.execute(statement.on_conflict_do_update(index_elements=["inbox_id"], set_={"cursor": dict(cursor)}))
-
-
 async def cursor_of(session: AsyncSession, inbox_id: UUID) -> Mapping[str, Any]:
     """The cursor of the last commit, `{}` for an inbox that has none."""
     found = await session.scalar(select(inbox_states.c.cursor).where(inbox_states.c.inbox_id == inbox_id))
@@ -133,7 +136,7 @@ async def known_digests(session: AsyncSession, inbox_id: UUID, digests: Sequence
     return frozenset(found.scalars())
 
 
-async def body_of(services: Services, session: AsyncSession, keys: Keys, row: RowMapping) -> bytes:
+async def body_of(services: Services, session: AsyncSession, keys: Keys, row: Row) -> bytes:
     """The plain bytes of a raw item's row. Raises `CannotOpen` when they were erased."""
     if row["blob_id"] is not None:
         return await blobs.get(services, session, row["blob_id"])

@@ -1,7 +1,7 @@
 """Keys of inboxes and contacts, and the data keys that they wrap.
 
-A `key_owner` is `inbox:ID` or `contact:ID`, or `upload:KEY:ID` for a file that waits to be sent and belongs to nobody yet
-(its key is derived from master key KEY). Opening something therefore needs its owner's row; `Keys` remembers
+A `key_owner` is `inbox:ID` or `contact:ID`, or `upload:KEY:ID` for a file that waits to be sent and belongs to nobody
+yet (its key is derived from master key KEY). Opening something therefore needs its owner's row; `Keys` remembers
 the ones that it has opened for as long as one piece of work lasts.
 """
 

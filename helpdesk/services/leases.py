@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Float, Integer, String, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
-from helpdesk.db import epoch, is_postgresql
+from helpdesk.db import is_postgresql
+from helpdesk.dialects import epoch
 from helpdesk.models.inboxes import leases
+from helpdesk.statements import Statement
+
+_MINE = leases.c.name == bindparam("lease", type_=String()), leases.c.fence == bindparam("held", type_=Integer())
+
+_RENEW = Statement(
+    lambda _: (
+        update(leases)
+        .where(*_MINE)
+        .values(expires_at=epoch() + bindparam("seconds", type_=Float()))
+        .returning(leases.c.name)
+    )
+)
+
+_CHECK = Statement(lambda _: select(leases.c.name).where(*_MINE).with_for_update(read=True))
 
 
 async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: float) -> int | None:
@@ -16,13 +31,13 @@ async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: floa
 
     Taking one's own lease again gives a new fence: what an earlier life of this owner still does is fenced off.
     """
-    until = epoch(session) + seconds
+    until = epoch() + seconds
     maker = postgresql.insert if is_postgresql(session) else sqlite.insert
     statement = maker(leases).values(name=name, owner=owner, fence=1, expires_at=until)
     statement = statement.on_conflict_do_update(
         index_elements=["name"],
         set_={"owner": owner, "fence": leases.c.fence + 1, "expires_at": until},
-        where=or_(leases.c.expires_at < epoch(session), leases.c.owner == owner),
+        where=or_(leases.c.expires_at < epoch(), leases.c.owner == owner),
     )
     fence: int | None = (await session.execute(statement.returning(leases.c.fence))).scalar_one_or_none()
     return fence
@@ -30,22 +45,13 @@ async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: floa
 
 async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float) -> None:
     """Keep a lease. Raises `LeaseLost` when it went to someone else."""
-    done = await session.execute(
-        update(leases)
-        .where(leases.c.name == name, leases.c.fence == fence)
-        .values(expires_at=epoch(session) + seconds)
-        .returning(leases.c.name)
-    )
-    if done.scalar_one_or_none() is None:
+    if not await _RENEW.rows(session, lease=name, held=fence, seconds=seconds):
         raise LeaseLost
 
 
 async def check(session: AsyncSession, name: str, *, fence: int) -> None:
     """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends."""
-    statement = select(leases.c.name).where(leases.c.name == name, leases.c.fence == fence)
-    if is_postgresql(session):
-        statement = statement.with_for_update(read=True)
-    if (await session.execute(statement)).scalar_one_or_none() is None:
+    if not await _CHECK.rows(session, lease=name, held=fence):
         raise LeaseLost
 
 

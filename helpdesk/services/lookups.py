@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, or_, select
+from sqlalchemy import String, Uuid, bindparam, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import CannotOpen
+from helpdesk.dialects import among
 from helpdesk.domain import tokens
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Candidate, TokenFact
@@ -23,6 +24,7 @@ from helpdesk.models.inboxes import inbox_members, raw_items
 from helpdesk.models.messages import messages
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import Statement
 
 _CONVERSATION = [
     "id",
@@ -72,7 +74,7 @@ class Known:
     """The answers, by the value that was asked for. Filing adds to them as it goes through the batch."""
 
     digests: dict[str, UUID] = field(default_factory=dict)
-    outgoing: dict[str, RowMapping] = field(default_factory=dict)
+    outgoing: dict[str, dict[str, Any]] = field(default_factory=dict)
     incoming: dict[str, list[Held]] = field(default_factory=dict)
     contacts: dict[str, KnownContact] = field(default_factory=dict)
     agents: dict[str, frozenset[UUID]] = field(default_factory=dict)
@@ -99,7 +101,8 @@ async def look_up(
     """Everything about a batch. Conversations that it may join are locked, in the order of their ids."""
     known = Known()
     senders = {message.sender.handle.lower() for message in admitted} - {""}
-    await _digests(session, known, inbox_id, digests)
+    held = await _DIGESTS.rows(session, inbox_id=inbox_id, digests=list(digests))
+    known.digests = {row["digest"]: row["message_id"] for row in held}
     await _external_ids(session, known, admitted)
     await _contacts(session, known, keys, channel, senders, now=now)
     await _conversations(services, session, known, admitted)
@@ -107,32 +110,31 @@ async def look_up(
     return known
 
 
-async def _digests(session: AsyncSession, known: Known, inbox_id: UUID, digests: Sequence[str]) -> None:
-    found = await session.execute(
-        select(raw_items.c.digest, raw_items.c.message_id).where(
-            raw_items.c.inbox_id == inbox_id,
-            raw_items.c.digest.in_(list(digests)),
-            raw_items.c.state == RawState.FILED.value,
-            raw_items.c.message_id.is_not(None),
-        )
+_DIGESTS = Statement(
+    lambda _: select(raw_items.c.digest, raw_items.c.message_id).where(
+        raw_items.c.inbox_id == bindparam("inbox_id", type_=Uuid()),
+        among(raw_items.c.digest, "digests", "text"),
+        raw_items.c.state == literal_column(f"'{RawState.FILED.value}'"),
+        raw_items.c.message_id.is_not(None),
     )
-    known.digests = {digest: message_id for digest, message_id in found}  # noqa: C416 - rows are not pairs to mypy
+)
+
+_EXTERNAL_IDS = Statement(
+    lambda _: select(
+        messages.c.id,
+        messages.c.external_id,
+        messages.c.inbox_id,
+        messages.c.type,
+        messages.c.content_digest,
+        messages.c.conversation_id,
+    ).where(among(messages.c.external_id, "wanted", "text"))
+)
 
 
 async def _external_ids(session: AsyncSession, known: Known, admitted: Sequence[Admitted]) -> None:
     wanted = {message.external_id for message in admitted}
     wanted.update(original for m in admitted if m.bounce for original in m.bounce.original_ids)
-    found = await session.execute(
-        select(
-            messages.c.id,
-            messages.c.external_id,
-            messages.c.inbox_id,
-            messages.c.type,
-            messages.c.content_digest,
-            messages.c.conversation_id,
-        ).where(messages.c.external_id.in_(wanted - {""}))
-    )
-    for row in found.mappings():
+    for row in await _EXTERNAL_IDS.rows(session, wanted=list(wanted - {""})):
         if row["type"] == MessageType.OUTGOING:
             known.outgoing[row["external_id"]] = row
         else:
@@ -140,25 +142,54 @@ async def _external_ids(session: AsyncSession, known: Known, admitted: Sequence[
             known.incoming.setdefault(row["external_id"], []).append(held)
 
 
+_CONTACTS = Statement(
+    lambda _: (
+        select(
+            contact_identities.c.handle,
+            contacts.c.id,
+            contacts.c.name,
+            contacts.c.key,
+            select(func.count())
+            .where(
+                conversations.c.contact_id == contacts.c.id,
+                conversations.c.last_activity_at > bindparam("lately", type_=conversations.c.last_activity_at.type),
+            )
+            .scalar_subquery()
+            .label("started_lately"),
+        )
+        .join(contacts, contacts.c.id == contact_identities.c.contact_id)
+        .where(
+            contact_identities.c.channel == bindparam("channel", type_=String()),
+            among(contact_identities.c.handle, "senders", "text"),
+        )
+    )
+)
+
+
 async def _contacts(
     session: AsyncSession, known: Known, keys: Keys, channel: str, senders: set[str], *, now: datetime
 ) -> None:
-    if not senders:
-        return
-    lately = (
-        select(func.count())
-        .where(conversations.c.contact_id == contacts.c.id, conversations.c.last_activity_at > now - timedelta(hours=1))
-        .scalar_subquery()
+    found = await _CONTACTS.rows(session, channel=channel, senders=list(senders), lately=now - timedelta(hours=1))
+    for row in found:
+        if row["key"]:
+            keys.add(f"contact:{row['id']}", row["key"])
+            known.contacts[row["handle"]] = KnownContact(row["id"], row["name"], row["started_lately"])
+
+
+_CONVERSATIONS = Statement(
+    lambda _: (
+        select(*(conversations.c[name] for name in _CONVERSATION))
+        .where(or_(among(conversations.c.number, "numbers", "int"), among(conversations.c.id, "wanted", "uuid")))
+        .order_by(conversations.c.id)
+        .with_for_update()
     )
-    found = await session.execute(
-        select(contact_identities.c.handle, contacts.c.id, contacts.c.name, contacts.c.key, lately)
-        .join(contacts, contacts.c.id == contact_identities.c.contact_id)
-        .where(contact_identities.c.channel == channel, contact_identities.c.handle.in_(senders))
+)
+
+_PEOPLE = Statement(
+    lambda _: select(participants.c.conversation_id, participants.c.handle, participants.c.removed_at).where(
+        among(participants.c.conversation_id, "among", "uuid")
     )
-    for handle, contact_id, name, sealed, started in found:
-        if sealed:
-            keys.add(f"contact:{contact_id}", sealed)
-            known.contacts[handle] = KnownContact(contact_id, name, started)
+)
 
 
 async def _conversations(services: Services, session: AsyncSession, known: Known, admitted: Sequence[Admitted]) -> None:
@@ -169,21 +200,11 @@ async def _conversations(services: Services, session: AsyncSession, known: Known
     rows: dict[int, dict[str, Any]] = {}
     people: dict[UUID, dict[str, bool]] = {}
     if numbers or wanted:
-        found = await session.execute(
-            select(*(conversations.c[name] for name in _CONVERSATION))
-            .where(or_(conversations.c.number.in_(numbers), conversations.c.id.in_(wanted)))
-            .order_by(conversations.c.id)
-            .with_for_update()
-        )
-        rows = {row["number"]: dict(row) for row in found.mappings()}
-        known.conversations = {row["id"]: row for row in rows.values()}
-        joined = await session.execute(
-            select(participants.c.conversation_id, participants.c.handle, participants.c.removed_at).where(
-                participants.c.conversation_id.in_(known.conversations)
-            )
-        )
-        for conversation_id, handle, removed_at in joined:
-            people.setdefault(conversation_id, {})[handle] = removed_at is None
+        found = await _CONVERSATIONS.rows(session, numbers=list(numbers), wanted=list(wanted))
+        rows = {row["number"]: row for row in found}
+        known.conversations = {row["id"]: row for row in found}
+        for person in await _PEOPLE.rows(session, among=list(known.conversations)):
+            people.setdefault(person["conversation_id"], {})[person["handle"]] = person["removed_at"] is None
     for text, token in parsed.items():
         row = rows.get(token.number) if token else None
         known.token_facts[text] = _candidate(services, token, row, people.get(row["id"], {})) if token and row else None
@@ -204,16 +225,20 @@ def _candidate(
     return Candidate(row["id"], row["status"], active)
 
 
+_AGENTS = Statement(
+    lambda _: select(agents.c.id, agents.c.email, agents.c.role).where(
+        among(agents.c.email, "senders", "text"), agents.c.active
+    )
+)
+
+
 async def _agents(session: AsyncSession, known: Known, senders: set[str]) -> None:
     """Which senders are agents, and which of the conversations at hand they may see today."""
-    found = await session.execute(
-        select(agents.c.id, agents.c.email, agents.c.role).where(agents.c.email.in_(senders), agents.c.active)
-    )
-    for agent_id, email, role in found.all():
-        known.agents[email] = (
+    for row in await _AGENTS.rows(session, senders=list(senders)):
+        known.agents[row["email"]] = (
             frozenset(known.conversations)
-            if role != Role.AGENT
-            else await _visible(session, agent_id, list(known.conversations))
+            if row["role"] != Role.AGENT
+            else await _visible(session, row["id"], list(known.conversations))
         )
 
 

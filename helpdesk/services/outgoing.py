@@ -57,7 +57,19 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
 
 async def _thread(session: AsyncSession, message: RowMapping) -> Sequence[RowMapping]:
     """What stands before the message in its conversation and channel, and can be referred to, the oldest first."""
-    columns = ["id", "type", "external_id", "seq", "author_name", "text", "new_text", "html", "received_at", "created_at", "auto_submitted"]
+    columns = [
+        "id",
+        "type",
+        "external_id",
+        "seq",
+        "author_name",
+        "text",
+        "new_text",
+        "html",
+        "received_at",
+        "created_at",
+        "auto_submitted",
+    ]
     found = await session.execute(
         select(*(messages.c[name] for name in columns))
         .where(

@@ -5,17 +5,17 @@ Messages of a batch see what the ones before them did (a new contact, a raised `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Table, bindparam, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
-from helpdesk.db import insert_ignoring, insert_rows, new_id, next_numbers, ring
+from helpdesk.db import new_id, next_numbers, ring
 from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
@@ -37,6 +37,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import Held, Known, KnownContact
 from helpdesk.services.reader import Failure
+from helpdesk.statements import Row, Statement, insert
 
 FLOOD = 200
 """Conversations that one sender may start in an hour; what comes beyond joins his newest, marked."""
@@ -60,12 +61,21 @@ _CHANGEABLE = [
 ]
 
 
+_CHANGE = Statement(
+    lambda _: (
+        update(conversations)
+        .where(conversations.c.id == bindparam("b_id", type_=conversations.c.id.type))
+        .values({name: bindparam(f"b_{name}", type_=conversations.c[name].type) for name in _CHANGEABLE})
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class BounceNotice:
     """A bounce and the outgoing message that it is about."""
 
     bounce: Bounce
-    original: RowMapping
+    original: Row
 
 
 class Batch:
@@ -76,7 +86,7 @@ class Batch:
         services: Services,
         session: AsyncSession,
         keys: Keys,
-        inbox: RowMapping,
+        inbox: Row,
         known: Known,
         *,
         now: datetime,
@@ -99,7 +109,7 @@ class Batch:
         self.settled: list[dict[str, Any]] = []
         self.bounces: list[BounceNotice] = []
 
-    def add(self, raw: RowMapping, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
+    def add(self, raw: Row, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
         """Place one message. Duplicates and our own mail end here."""
         if (same := self._duplicate_of(raw, message)) is not None:
             self._settle(raw, RawState.DUPLICATE, message_id=same, error="")
@@ -114,7 +124,7 @@ class Batch:
         conversation = self._conversation(raw, message, placement, contact, original)
         self._write_message(raw, message, staged, placement, contact, conversation, original)
 
-    def add_unreadable(self, raw: RowMapping, failure: Failure) -> None:
+    def add_unreadable(self, raw: Row, failure: Failure) -> None:
         """A visible entry for what could not be read. It waits like any other mail: a person may be behind it."""
         contact = self._new_contact("", handle=str(raw["hints"].get("mail_from") or ""), identity=False)
         conversation = self._open(raw, contact, handle="", subject="", preview="", language="", quarantined=False)
@@ -132,7 +142,7 @@ class Batch:
 
     # -- decisions --------------------------------------------------------------------------------------------------
 
-    def _duplicate_of(self, raw: RowMapping, message: Admitted) -> UUID | None:
+    def _duplicate_of(self, raw: Row, message: Admitted) -> UUID | None:
         """The message that this one repeats, if any: the same bytes, or the same id with the same content."""
         held = self._known.digests.get(raw["digest"])
         if held is not None:
@@ -144,13 +154,13 @@ class Batch:
         held = self._known.incoming.get(message.external_id, ())
         return [one for one in held if one.content_digest == message.content_digest]
 
-    def _bounced(self, message: Admitted) -> RowMapping | None:
+    def _bounced(self, message: Admitted) -> Row | None:
         """Our message that a bounce is about. Its id is signed, so that only those it was sent to can know it."""
         if message.bounce is None:
             return None
         return next((found for i in message.bounce.original_ids if (found := self._known.outgoing.get(i))), None)
 
-    def _placement(self, message: Admitted, original: RowMapping | None) -> Placement:
+    def _placement(self, message: Admitted, original: Row | None) -> Placement:
         if original is not None:
             return Placement(join=original["conversation_id"], identifies=False, private=True, reasons=("bounce",))
         return place(
@@ -185,11 +195,11 @@ class Batch:
 
     def _conversation(
         self,
-        raw: RowMapping,
+        raw: Row,
         message: Admitted,
         placement: Placement,
         contact: KnownContact,
-        original: RowMapping | None,
+        original: Row | None,
     ) -> dict[str, Any]:
         """The conversation's draft: the joined one's, or a new one's."""
         if placement.join is not None and placement.join in self._known.conversations:
@@ -235,7 +245,7 @@ class Batch:
 
     def _open(
         self,
-        raw: RowMapping,
+        raw: Row,
         contact: KnownContact,
         *,
         handle: str,
@@ -263,13 +273,13 @@ class Batch:
 
     def _write_message(
         self,
-        raw: RowMapping,
+        raw: Row,
         message: Admitted,
         staged: Sequence[blobs.Staged],
         placement: Placement,
         contact: KnownContact,
         conversation: dict[str, Any],
-        original: RowMapping | None,
+        original: Row | None,
     ) -> None:
         first = conversation["message_count"] == 0
         silent = bool(
@@ -309,7 +319,7 @@ class Batch:
     def _touch(
         self,
         conversation: dict[str, Any],
-        raw: RowMapping,
+        raw: Row,
         message: Admitted,
         contact: KnownContact,
         *,
@@ -344,13 +354,13 @@ class Batch:
                 )
             )
 
-    def _wait(self, conversation: dict[str, Any], raw: RowMapping) -> None:
+    def _wait(self, conversation: dict[str, Any], raw: Row) -> None:
         since = conversation["waiting_since"]
         if not raw["backfilled"]:
             conversation["waiting_since"] = min(since or raw["received_at"], raw["received_at"])
         conversation["next_due_at"] = waiting.due(conversation["waiting_since"], promise=self._promise)
 
-    def _remember(self, raw: RowMapping, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
+    def _remember(self, raw: Row, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
         self._known.digests[raw["digest"]] = message_id
         held = Held(message_id, conversation["id"], self._inbox["id"], message.content_digest)
         self._known.incoming.setdefault(message.external_id, []).append(held)
@@ -373,9 +383,7 @@ class Batch:
             action, by=SYSTEM, subject=("conversation", conversation["id"]), now=self._now, message_id=str(message_id)
         )
 
-    def _settle(
-        self, raw: RowMapping, state: RawState, *, message_id: UUID | None, error: str, owner: str = ""
-    ) -> None:
+    def _settle(self, raw: Row, state: RawState, *, message_id: UUID | None, error: str, owner: str = "") -> None:
         """Note the raw item's end; with `owner`, its data key is handed over to the contact's."""
         owner = owner or raw["key_owner"]
         data_key = self._keys.rewrap(raw["data_key"], owner=raw["key_owner"], to=owner, row=f"raw:{raw['id']}")
@@ -402,26 +410,23 @@ class Batch:
         ):
             conversation["number"] = number
             self._events.insert(0, self._created(conversation))
-        await insert_rows(session, contacts, self._contacts)
-        await insert_rows(session, contact_identities, self._identities)
-        await insert_rows(session, conversations, list(self._new.values()))
+        await insert(session, contacts, self._contacts)
+        await insert(session, contact_identities, self._identities)
+        await insert(session, conversations, list(self._new.values()))
         await self._write_changes()
         touched = {**self._new, **self._changed}
-        await self._insert_ignoring(
-            conversation_inboxes,
-            ["conversation_id", "inbox_id"],
-            [{"conversation_id": conversation_id, "inbox_id": self._inbox["id"]} for conversation_id in touched],
-        )
-        await self._insert_ignoring(participants, ["conversation_id", "channel", "handle"], self._participants)
-        await self._insert_ignoring(conversation_links, ["conversation_id", "related_id", "kind"], self._links)
-        await insert_rows(session, messages, self.messages)
+        inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
+        await insert(session, conversation_inboxes, inboxes, ignoring=("conversation_id", "inbox_id"))
+        await insert(session, participants, self._participants, ignoring=("conversation_id", "channel", "handle"))
+        await insert(session, conversation_links, self._links, ignoring=("conversation_id", "related_id", "kind"))
+        await insert(session, messages, self.messages)
         await self._write_files()
         await blobs.hand_over(session, self._keys, self._handed_over)
-        await insert_rows(session, events, [event_row(event, now=now) for event in self._events])
-        await insert_rows(session, audit, self._audit)
+        await insert(session, events, [event_row(event, now=now) for event in self._events])
+        await insert(session, audit, self._audit)
         ring(session, "relay")
 
-    def _created(self, conversation: Mapping[str, Any]) -> ConversationCreated:
+    def _created(self, conversation: Row) -> ConversationCreated:
         return ConversationCreated(
             conversation_id=conversation["id"],
             seq=0,
@@ -432,23 +437,11 @@ class Batch:
         )
 
     async def _write_changes(self) -> None:
-        if not self._changed:
-            return
-        statement = (
-            update(conversations)
-            .where(conversations.c.id == bindparam("b_id"))
-            .values({name: bindparam(f"b_{name}") for name in _CHANGEABLE})
-        )
         drafts = [
             {"b_id": draft["id"], **{f"b_{name}": draft[name] for name in _CHANGEABLE}}
             for draft in self._changed.values()
         ]
-        await (await self._session.connection()).execute(statement, drafts)
-
-    async def _insert_ignoring(self, table: Table, on: list[str], given: Sequence[dict[str, Any]]) -> None:
-        if given:
-            statement = insert_ignoring(self._session, table, on=on)
-            await (await self._session.connection()).execute(statement, list(given))
+        await _CHANGE.many(self._session, drafts)
 
     async def _write_files(self) -> None:
         """Blobs belong to the contact who sent them: each contact's are adopted at once."""
@@ -465,4 +458,4 @@ class Batch:
                 written.append(
                     rows.attachment(message_id, message.files[index], blob_id=blob_id, size=blob.size, now=self._now)
                 )
-        await insert_rows(self._session, attachments, written)
+        await insert(self._session, attachments, written)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-from sqlalchemy import RowMapping, and_, delete, func, select, text, update
+from sqlalchemy import Executable, and_, delete, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring
 from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
 from helpdesk.services.house import Services
+from helpdesk.statements import Row, Statement
 
 log = structlog.get_logger()
 
@@ -32,37 +33,42 @@ class Subscriber(Protocol):
     __name__: str
 
     def __call__(
-        self, services: Services, session: AsyncSession, happened: Sequence[RowMapping], *, now: datetime
+        self, services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime
     ) -> Awaitable[None]: ...
 
 
 Subscriptions = Mapping[str, Sequence[Subscriber]]
 
-# One statement claims, numbers and returns: the lease keeps other relays out, the unique constraint would catch them.
-_POSITION = text(
-    """
-    UPDATE events SET position = numbered.position
-    FROM (
-        SELECT id, (SELECT coalesce(max(position), 0) FROM events) + row_number() OVER (ORDER BY id) AS position
-        FROM (SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT :batch) AS waiting
-    ) AS numbered
-    WHERE events.id = numbered.id
-    RETURNING events.id
-    """
-)
+
+def _position() -> Executable:
+    """One statement claims, numbers and returns: the lease keeps other relays out, the constraint would catch them."""
+    waiting = (
+        select(events.c.id)
+        .where(events.c.position.is_(None))
+        .order_by(events.c.id)
+        .limit(literal_column(str(BATCH)))
+        .subquery("waiting")
+    )
+    last = select(func.coalesce(func.max(events.c.position), literal_column("0"))).scalar_subquery()
+    numbered = select(waiting.c.id, (last + func.row_number().over(order_by=waiting.c.id)).label("position")).subquery(
+        "numbered"
+    )
+    return (
+        update(events)
+        .where(events.c.id == numbered.c.id, events.c.position.is_(None))
+        .values(position=numbered.c.position)
+        .returning(*events.c)
+    )
+
+
+_POSITION = Statement(lambda _: _position())
 
 
 async def relay(
     services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Position a batch of events and run their subscribers. Answers the events, in order."""
-    positioned = [row[0] for row in (await session.execute(_POSITION, {"batch": BATCH})).all()]
-    if not positioned:
-        return ()
-    found = await session.execute(
-        select(events).where(events.c.position > _before(len(positioned))).order_by(events.c.position)
-    )
-    happened = found.mappings().all()
+    happened = sorted(await _POSITION.rows(session), key=lambda event: event["position"])
     for type_, subscribers in subscriptions.items():
         mine = [event for event in happened if event["type"] == type_]
         for subscriber in subscribers if mine else ():
@@ -70,12 +76,8 @@ async def relay(
     return happened
 
 
-def _before(count: int) -> Any:
-    return select(func.coalesce(func.max(events.c.position), 0) - count).scalar_subquery()
-
-
 async def _run(
-    services: Services, session: AsyncSession, subscriber: Subscriber, mine: Sequence[RowMapping], *, now: datetime
+    services: Services, session: AsyncSession, subscriber: Subscriber, mine: Sequence[Row], *, now: datetime
 ) -> None:
     """All at once; when that fails, one by one, and what still fails is kept for later."""
     if await _attempt(session, lambda: subscriber(services, session, mine, now=now)):

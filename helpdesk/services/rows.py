@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-
 from helpdesk.channels import Address
 from helpdesk.db import new_id
 from helpdesk.domain.admission import Admitted, AdmittedFile
 from helpdesk.domain.matching import Placement
 from helpdesk.domain.values import Actor, AuthorKind, MessageType, Priority, Status, Visibility
+from helpdesk.statements import Row
 
 
 def contact(contact_id: UUID, *, name: str, sealed: bytes, now: datetime) -> dict[str, Any]:
@@ -46,7 +45,7 @@ def identity(contact_id: UUID, *, channel: str, handle: str, display: str, now: 
 def conversation(
     conversation_id: UUID,
     *,
-    inbox: RowMapping,
+    inbox: Row,
     contact_id: UUID,
     handle: str,
     subject: str,
@@ -143,8 +142,8 @@ def incoming(
     admitted: Admitted,
     *,
     conversation: dict[str, Any],
-    inbox: RowMapping,
-    raw: RowMapping,
+    inbox: Row,
+    raw: Row,
     contact_id: UUID,
     placement: Placement,
     reasons: Sequence[str],
@@ -196,7 +195,7 @@ def content(admitted: Admitted) -> dict[str, Any]:
 
 
 def unreadable(
-    message_id: UUID, conversation: dict[str, Any], raw: RowMapping, *, contact_id: UUID, reason: str
+    message_id: UUID, conversation: dict[str, Any], raw: Row, *, contact_id: UUID, reason: str
 ) -> dict[str, Any]:
     """The entry that stands for a message nobody could read; its raw source is kept."""
     return message(

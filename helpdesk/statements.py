@@ -1,0 +1,91 @@
+"""Statements of the hot path: built and compiled once, run on the driver inside a session's transaction.
+
+A round trip through SQLAlchemy's execution costs about as much as five on the driver, and filing one mail takes some
+thirty. What is measured here (`benchmarks/ingest.py`) is why these few modules do not just call `session.execute`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable, RowMapping, Table, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.dialects import Prepared
+
+Row = Mapping[str, Any] | RowMapping
+"""A row, by column name, whichever way it was read."""
+
+
+class Statement:
+    """`build` makes the statement; it is called when the first session of a dialect runs it.
+
+    Parameters are `bindparam`s, lists `dialects.among`, so that the text never changes.
+    """
+
+    def __init__(self, build: Callable[[Any], Executable]) -> None:
+        self._build = build
+        self._prepared: dict[str, Prepared] = {}
+
+    def _on(self, session: AsyncSession) -> Prepared:
+        dialect = session.get_bind().dialect
+        found = self._prepared.get(dialect.name)
+        if found is None:
+            maker = postgresql if dialect.name == "postgresql" else sqlite
+            found = self._prepared[dialect.name] = Prepared(self._build(maker.insert), dialect, json=True)
+        return found
+
+    async def rows(self, session: AsyncSession, **values: Any) -> list[dict[str, Any]]:
+        """Run it and answer its rows."""
+        prepared, driver = self._on(session), await _driver(session)
+        arguments = prepared.arguments(values)
+        if hasattr(driver, "fetch"):
+            found: Sequence[Sequence[Any]] = await driver.fetch(prepared.sql, *arguments)
+        else:
+            found = await driver.execute_fetchall(prepared.sql, arguments)
+        return [dict(zip(prepared.names, row, strict=True)) for row in prepared.decode(found)]
+
+    async def many(self, session: AsyncSession, given: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of `given`, pipelined."""
+        if given:
+            prepared, driver = self._on(session), await _driver(session)
+            await driver.executemany(prepared.sql, [prepared.arguments(values) for values in given])
+
+
+_inserts: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Statement] = {}
+
+
+async def insert(
+    session: AsyncSession, table: Table, given: Sequence[Mapping[str, Any]], *, ignoring: tuple[str, ...] = ()
+) -> None:
+    """Insert rows that all name the same columns; those that conflict on `ignoring` are left out."""
+    if not given:
+        return
+    columns = tuple(given[0])
+    key = table.name, columns, ignoring
+    if key not in _inserts:
+
+        def build(maker: Any) -> Executable:
+            made: postgresql.Insert = maker(table).values({name: _parameter(table, name) for name in columns})
+            return made.on_conflict_do_nothing(index_elements=list(ignoring)) if ignoring else made
+
+        _inserts[key] = Statement(build)
+    await _inserts[key].many(session, given)
+
+
+def _parameter(table: Table, name: str) -> Any:
+    return bindparam(name, type_=table.c[name].type)
+
+
+async def _driver(session: AsyncSession) -> Any:
+    """The session's own connection, as the driver made it, in the session's transaction."""
+    found = session.info.get("driver")
+    if found is None:
+        adapter: Any = (await (await session.connection()).get_raw_connection()).dbapi_connection
+        if session.get_bind().dialect.name == "postgresql" and adapter._transaction is None:
+            # SQLAlchemy begins with the first statement that it executes itself; this one does not go through it.
+            await adapter._start_transaction()
+        found = session.info["driver"] = adapter.driver_connection
+    return found
