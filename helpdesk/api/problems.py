@@ -132,12 +132,20 @@ def documented(*errors: type[HelpdeskError], **slugs: tuple[int, str]) -> dict[i
     return {status: _described(status, found) for status, found in sorted(cases.items())}
 
 
+def add_case(responses: dict[str, Any], status: int, slug: str, title: str) -> None:
+    """One more type to an operation's responses in the finished reference."""
+    described = responses.setdefault(str(status), _described(status, [(slug, title)]))
+    described["content"][MEDIA]["examples"].setdefault(slug, _example(status, slug, title))
+
+
+def _example(status: int, slug: str, title: str) -> dict[str, Any]:
+    value: dict[str, Any] = {"type": PREFIX + slug, "title": title, "status": status, "detail": title}
+    if status == 422:
+        value["errors"] = [{"field": "name", "message": "is needed"}]
+    return {"summary": title, "value": value}
+
+
 def _described(status: int, found: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    examples = {}
-    for slug, title in dict.fromkeys(found):
-        value: dict[str, Any] = {"type": PREFIX + slug, "title": title, "status": status, "detail": title}
-        if status == 422:
-            value["errors"] = [{"field": "name", "message": "is needed"}]
-        examples[slug] = {"summary": title, "value": value}
+    examples = {slug: _example(status, slug, title) for slug, title in dict.fromkeys(found)}
     content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}
     return {"description": "; ".join(title for _, title in dict.fromkeys(found)), "content": content}

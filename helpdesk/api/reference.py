@@ -11,8 +11,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from helpdesk.api.answers import Json
+from helpdesk.api.dependencies import Csrf
+from helpdesk.api.problems import add_case
 from helpdesk.api.schemas.messages import ConversationMoved
 from helpdesk.api.schemas.shared import Problem
+from helpdesk.errors import TooLarge
 
 _PUBLIC: Final = ("/health", "/metrics", "/channels/", "/openapi.json", "/docs", "/api/v1/auth/login")
 _ABOUT: Final = """\
@@ -93,6 +96,11 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
     for path, method, operation in _operations(schema):
         if not path.startswith(_PUBLIC):
             operation["security"] = [{"token": []}, {"session": []}]
+            if method != "get":
+                add_case(operation["responses"], 403, Csrf.slug, Csrf.title)
+        if "requestBody" in operation:
+            add_case(operation["responses"], 400, "bad_request", "The request cannot be read")
+            add_case(operation["responses"], 413, TooLarge.slug, TooLarge.title)
         if method in ("patch", "put", "delete"):
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "if-match":
