@@ -165,7 +165,6 @@ async def _forget(session: AsyncSession, contact_id: UUID) -> None:
         exists().where(conversations.c.contact_id == contact_id),
         exists().where(contact_identities.c.contact_id == contact_id),
         exists().where(participants.c.contact_id == contact_id),
-        exists().where(messages.c.author_id == contact_id),
     )
     await session.execute(delete(contacts).where(contacts.c.id == contact_id, *(~one for one in used)))
 
