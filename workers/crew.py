@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -43,15 +44,16 @@ class Crew:
         self._relaying = Relaying(services, worker=worker)
         self._connections = Connections(services, guard)
         self._receiver = Receiver(services, guard, self._connections, worker=worker)
-        deliverer = Deliverer(services, self._connections, worker=worker)
+        self._deliverer = Deliverer(services, self._connections, worker=worker)
+        self._reading: set[UUID] = set()
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
         self._loops = {
             loop.name: loop
             for loop in (
                 Loop("receive", self._receiver.step, tick=tick),
-                Loop("process", partial(process, services, worker=worker), tick=tick),
+                Loop("process", partial(process, services, worker=worker, held=self._reading), tick=tick),
                 Loop("relay", self._relaying.step, tick=tick),
-                Loop("deliver", deliverer.step, tick=tick),
+                Loop("deliver", self._deliverer.step, tick=tick),
                 Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
                 Loop("failing", partial(report_failing, services), tick=10 * tick),
                 Loop("tidy", partial(tidy, services), tick=3600.0),
@@ -97,11 +99,12 @@ class Crew:
             await deliveries.release(session, worker=self._worker)
 
     async def _renew(self) -> int:
-        """The heartbeat: claims and leases of this worker stay its own for as long as it lives."""
-        seconds = self._services.settings.lease_seconds
-        async with self._services.database.transaction() as session:
-            await filing.renew(session, worker=self._worker, lease_seconds=seconds)
-            await deliveries.renew(session, worker=self._worker, lease_seconds=seconds)
+        """The heartbeat: what this worker has in hand stays its own for as long as it lives."""
+        mine: dict[str, Any] = {"worker": self._worker, "lease_seconds": self._services.settings.lease_seconds}
+        if self._reading or self._deliverer.held:
+            async with self._services.database.transaction() as session:
+                await filing.renew(session, self._reading, **mine)
+                await deliveries.renew(session, self._deliverer.held, **mine)
         await self._receiver.renew()
         return 0
 

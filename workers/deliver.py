@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import RowMapping
@@ -46,6 +47,8 @@ class Deliverer:
 
     def __init__(self, services: Services, connections: Connections, *, worker: str) -> None:
         self._services, self._connections, self._worker = services, connections, worker
+        self.held: set[UUID] = set()
+        """What is in hand: claims that have to be renewed for as long as they are."""
 
     async def step(self) -> int:
         """Claim a handful and see each of them to its end."""
@@ -56,10 +59,21 @@ class Deliverer:
             )
         if claimed:
             failpoints.reached("claimed")
-            await asyncio.gather(*map(self._one, claimed))
+            # Each to its end, whatever becomes of the others: what is in hand is in this step.
+            ends = await asyncio.gather(*map(self._one, claimed), return_exceptions=True)
+            for error in ends:
+                if error is not None:
+                    raise error
         return len(claimed)
 
     async def _one(self, delivery: RowMapping) -> None:
+        self.held.add(delivery["message_id"])
+        try:
+            await self._attempt(delivery)
+        finally:
+            self.held.discard(delivery["message_id"])
+
+    async def _attempt(self, delivery: RowMapping) -> None:
         try:
             connector = await self._connections.get(delivery["inbox_id"])
             if await self._settle_doubt(delivery, connector):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from helpdesk import failpoints
 from helpdesk.channels import ChannelError, InboxView, RawInbound
 from helpdesk.clock import now
-from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
 from helpdesk.services import health, intake, leases
@@ -77,30 +77,46 @@ class InboxHost:
             await health.failed(session, self.inbox_id, error, now=now())
 
 
+_FRESH_SECONDS = 2.0
+_UNKNOWN_SECONDS = 0.2
+
+
 class DoorHost:
-    """A channel-wide service: it has no cursor, and finds inboxes by what the other side asks for."""
+    """A channel-wide service: it has no cursor, and finds inboxes by what the other side asks for.
+
+    Paused inboxes are found too: what comes for them is kept until they are resumed, where refusing it would bounce it.
+    The list of inboxes is read at most every two seconds; before anybody is turned away it is read again, though, so
+    that an inbox that was just added never bounces its first mail. A flood of strangers costs five reads a second.
+    """
 
     def __init__(self, services: Services, guard: Guard, *, channel: str, settings: Mapping[str, Any]) -> None:
         self.guard, self.settings = guard, settings
         self._services, self._channel = services, channel
         self._keys: dict[UUID, Keys] = {}
+        self._rows: Sequence[RowMapping] = ()
+        self._read_at = -_FRESH_SECONDS
 
     async def inboxes_by(self, key: str, value: str) -> Sequence[InboxView]:
-        async with self._services.database.reading() as session:
-            found = await session.execute(
-                select(inboxes).where(
-                    inboxes.c.channel == self._channel,
-                    inboxes.c.state == InboxStatus.ACTIVE.value,
-                    inboxes.c.deleted_at.is_(None),
-                )
-            )
-            rows = found.mappings().all()
         wanted = value.lower()
-        return [
-            InboxView(row["id"], self._services.channel(self._channel).load_config().model_validate(row["config"]))
-            for row in rows
-            if str(row["config"].get(key, "")).lower() == wanted
-        ]
+        for fresh in (_FRESH_SECONDS, _UNKNOWN_SECONDS):
+            found = [row for row in await self._known(fresh) if str(row["config"].get(key, "")).lower() == wanted]
+            if found:
+                config = self._services.channel(self._channel).load_config()
+                return [InboxView(row["id"], config.model_validate(row["config"])) for row in found]
+        return ()
+
+    async def _known(self, seconds: float) -> Sequence[RowMapping]:
+        """The channel's inboxes, as they were at most `seconds` ago."""
+        begun = time.monotonic()
+        if begun - self._read_at >= seconds:
+            async with self._services.database.reading() as session:
+                found = await session.execute(
+                    select(inboxes.c.id, inboxes.c.config).where(
+                        inboxes.c.channel == self._channel, inboxes.c.deleted_at.is_(None)
+                    )
+                )
+            self._rows, self._read_at = found.mappings().all(), begun
+        return self._rows
 
     async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
         staged = await intake.stage(self._services, batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -29,8 +30,8 @@ BATCH_BYTES = 8 * 1024 * 1024
 _POSTPONED = timedelta(seconds=10)
 
 
-async def process(services: Services, *, worker: str) -> int:
-    """Claim, read and file one batch. Answers whether there may be more."""
+async def process(services: Services, *, worker: str, held: set[UUID] | None = None) -> int:
+    """Claim, read and file one batch. Answers whether there may be more; `held` are the items in hand meanwhile."""
     async with services.database.transaction() as session:
         claimed = await filing.claim(
             session,
@@ -41,10 +42,15 @@ async def process(services: Services, *, worker: str) -> int:
         )
     if claimed is None:
         return 0
-    entries = await _read(services, claimed)
-    failpoints.reached("parsed")
-    await _file(services, claimed.inbox, entries)
-    failpoints.reached("filed")
+    held = set() if held is None else held
+    held.update(row["id"] for row in claimed.rows)
+    try:
+        entries = await _read(services, claimed)
+        failpoints.reached("parsed")
+        await _file(services, claimed.inbox, entries)
+        failpoints.reached("filed")
+    finally:
+        held.difference_update(row["id"] for row in claimed.rows)
     # A batch that was not full emptied the queue; whoever came since has rung.
     return len(claimed.rows) if len(claimed.rows) == filing.BATCH else 0
 

@@ -81,7 +81,10 @@ class Receiver:
             self._running[row["id"]] = _Running(row["version"], fence, task)
 
     async def _stop(self, inbox_id: UUID) -> None:
-        running = self._running.pop(inbox_id)
+        # The heartbeat and a step may both find that it has to end.
+        running = self._running.pop(inbox_id, None)
+        if running is None:
+            return
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)
         async with self._services.database.transaction() as session:
