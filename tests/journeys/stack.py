@@ -1,0 +1,290 @@
+"""A whole installation as processes: `helpdesk up`, or `api` and `worker`, told what to do by its commands and by HTTP.
+
+    with Stack(folder, database_url=..., redis_url=...) as stack:       # neither: embedded
+        inbox = stack.add_inbox("Desk", address="support@wallet.example", ...)
+        stack.start()
+        stack.kill("worker"); stack.start_one("worker")
+
+Every wait has a deadline, and whoever misses it is told what the processes have logged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+import helpdesk
+
+CRASHED = 86
+ROOT = Path(helpdesk.__file__).parents[1]
+AGENT = "mina@wallet.example"
+SHORT = {
+    "HELPDESK_LEASE_SECONDS": "2",
+    "HELPDESK_TICK_SECONDS": "0.3",
+    "HELPDESK_UNCERTAIN_SECONDS": "1",
+    "HELPDESK_FAILING_AFTER_SECONDS": "1",
+    "HELPDESK_ALLOW_HOSTS": "127.0.0.0/8,::1/128",
+    "HELPDESK_PARSE_SECONDS": "5",
+}
+_HASTE = 0.05
+T = TypeVar("T")
+
+
+class TooLate(AssertionError):
+    """Something did not happen in time; the message ends with the logs."""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 15.0, logs: Callable[[], str] = str) -> T:
+    """Look until something is found; what is false is not. Raises `TooLate`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TooLate(f"{what}: not within {seconds:g} s; the last answer was {found!r}\n{logs()}")
+        time.sleep(_HASTE)
+
+
+@dataclass
+class Process:
+    """One `helpdesk ...`, and the file that has all it says."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+    begins: int
+
+    def said(self) -> str:
+        """What this life of the process has said."""
+        with self.log.open("rb") as file:
+            file.seek(self.begins)
+            return file.read().decode("utf-8", "replace")
+
+
+class Stack:
+    """`database_url` empty: `helpdesk up` on SQLite. Otherwise a fleet, whose processes are `api` and `worker`."""
+
+    def __init__(self, folder: Path, *, database_url: str = "", redis_url: str = "", **environment: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.fleet = bool(database_url)
+        self.port, self.door = free_port(), free_port()
+        self.processes: dict[str, Process] = {}
+        self.token = self.agent_id = ""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
+        self.environment = inherited | SHORT | environment
+        self.environment |= {"HELPDESK_DATA": str(self.data), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+        self.environment |= {"HELPDESK_DATABASE_URL": database_url} if database_url else {}
+        self.environment |= {"HELPDESK_REDIS_URL": redis_url} if redis_url else {}
+        if self.fleet:
+            self.environment |= {"HELPDESK_SMTP_BIND": f"127.0.0.1:{self.door}", "HELPDESK_BASE_URL": self.url}
+        folder.mkdir(parents=True, exist_ok=True)
+        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=20, trust_env=False)
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+        for name in list(self.processes):
+            self.kill(name)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def outgoing(self) -> Path:
+        """Where mail of inboxes without `smtp_url` is written."""
+        return self.data / "outgoing"
+
+    # -- commands --
+
+    def run(self, *arguments: str, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """One command, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "helpdesk", *arguments],
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment | environment,
+            timeout=60,
+        )
+
+    def tell(self, *arguments: str, given: str | None = None) -> str:
+        """A command that has to work; answers what it printed."""
+        done = self.run(*arguments, given=given)
+        assert done.returncode == 0, f"helpdesk {' '.join(arguments)}: {done.returncode}\n{done.stderr}\n{self.logs()}"
+        return done.stdout.strip()
+
+    def set_up(self) -> None:
+        """An administrator and his token, as the first steps of the manual make them."""
+        if self.fleet:
+            self.tell("migrate")
+        self.agent_id = self.tell("agent", "create", "--email", AGENT, "--name", "Mina", "--role", "admin")
+        self.token = self.tell("token", "create", "--agent", AGENT, "--name", "journey")
+        self.http.headers["Authorization"] = f"Bearer {self.token}"
+
+    def add_inbox(self, name: str, **settings: str) -> str:
+        """By the command; its id."""
+        given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        return self.tell("inbox", "add", "email", "--name", name, *given)
+
+    def post_inbox(self, name: str, **settings: Any) -> str:
+        """By HTTP, which is quicker; its id."""
+        made = self.http.post("/inboxes", json={"channel": "email", "name": name, "settings": settings})
+        assert made.status_code == 201, made.text
+        found: str = made.json()["id"]
+        return found
+
+    # -- processes --
+
+    def start(self, **environment: str) -> None:
+        """Everything, ready when this returns. The environment is the workers'."""
+        for name in ("api", "worker") if self.fleet else ("up",):
+            self.launch(name, **({} if name == "api" else environment))
+        for name in list(self.processes):
+            self.ready(name)
+
+    def launch(self, name: str, **environment: str) -> Process:
+        """Start one process, without waiting. `worker-2` is another `worker`, without doors."""
+        kind = name.partition("-")[0]
+        arguments = {
+            "up": ("up", "--port", str(self.port), "--smtp-port", str(self.door)),
+            "api": ("api", "--port", str(self.port)),
+            "worker": ("worker",),
+        }[kind]
+        bare = {"HELPDESK_SMTP_BIND": ""} if name != kind else {}
+        log = self.folder / f"{name}.log"
+        begins = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "helpdesk", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                env=self.environment | bare | environment,
+            )
+        self.processes[name] = Process(name, popen, log, begins)
+        return self.processes[name]
+
+    def ready(self, name: str, *, seconds: float = 30.0) -> None:
+        """Wait until a process says that it is ready."""
+        process = self.processes[name]
+
+        def look() -> bool:
+            if process.popen.poll() is not None:
+                raise TooLate(f"{name} ended with {process.popen.returncode} before it was ready\n{self.logs()}")
+            return "ready " in process.said()
+
+        self.until(f"{name} is ready", look, seconds=seconds)
+
+    def start_one(self, name: str, **environment: str) -> None:
+        self.launch(name, **environment)
+        self.ready(name)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send the signal, wait for the end, answer the exit code."""
+        process = self.processes.pop(name)
+        if process.popen.poll() is None:
+            process.popen.send_signal(number)
+        return self._ended(process, seconds=30)
+
+    def crashed(self, name: str, *, seconds: float = 20.0) -> None:
+        """Wait until a process has died at its failpoint."""
+        code = self._ended(self.processes[name], seconds=seconds)
+        assert code == CRASHED, f"{name} ended with {code}\n{self.logs()}"
+        del self.processes[name]
+
+    def _ended(self, process: Process, *, seconds: float) -> int:
+        try:
+            return process.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.popen.kill()
+            process.popen.wait(5)
+            raise TooLate(f"{process.name} did not end within {seconds:g} s\n{self.logs()}") from None
+
+    def logs(self) -> str:
+        """The last lines of every process."""
+        found = []
+        for log in sorted(self.folder.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found.append("\n".join([f"--- {log.name}", *lines[-25:]]))
+        return "\n".join(found)
+
+    def until(self, what: str, look: Callable[[], T | None], *, seconds: float = 15.0) -> T:
+        return wait_for(what, look, seconds=seconds, logs=self.logs)
+
+    # -- the API --
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.http.get(path, params=query)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}\n{self.logs()}"
+        return answer.json()
+
+    def every(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """All pages of a list."""
+        found: list[dict[str, Any]] = []
+        cursor: Mapping[str, str] = {}
+        while True:
+            page = self.get(path, limit=100, **query, **cursor)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+    def conversations(self, **query: Any) -> list[dict[str, Any]]:
+        return self.every("/conversations", **query)
+
+    def conversation(self, subject: str, *, seconds: float = 15.0) -> dict[str, Any]:
+        """The one conversation with this subject, as soon as it is there."""
+        found = self.until(f"the conversation {subject!r}", lambda: self.conversations(q=subject), seconds=seconds)
+        assert len(found) == 1, [one["subject"] for one in found]
+        return found[0]
+
+    def messages(self, conversation_id: str) -> list[dict[str, Any]]:
+        return self.every(f"/conversations/{conversation_id}/messages")
+
+    def reply(self, conversation_id: str, text: str, *, key: str, **more: Any) -> dict[str, Any]:
+        answer = self.http.post(
+            f"/conversations/{conversation_id}/messages",
+            json={"text": text, **more},
+            headers={"Idempotency-Key": key},
+        )
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def delivered(self, conversation_id: str, *, seconds: float = 20.0) -> list[dict[str, Any]]:
+        """The messages of a conversation, once all that leaves has left."""
+
+        def look() -> list[dict[str, Any]] | None:
+            found = self.messages(conversation_id)
+            going = [m for m in found if m["delivery"] and m["delivery"]["status"] != "sent"]
+            return None if going else found
+
+        return self.until(f"everything of conversation {conversation_id} is sent", look, seconds=seconds)
