@@ -362,7 +362,7 @@ class ServiceHost(Protocol):
     settings: Mapping[str, Any]
 
     async def inboxes_by(self, key: str, value: str) -> Sequence[InboxView]:
-        """Active inboxes of this channel whose public config has `value` (compared in lower case) at `key`."""
+        """Inboxes of this channel, paused ones too, whose public config has `value` (in lower case) at `key`."""
 
     async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
         """As `Host.accept`; there is no cursor, since the other side keeps what was not confirmed."""
