@@ -52,7 +52,7 @@ async def process(services: Services, *, worker: str, held: set[UUID] | None = N
     finally:
         held.difference_update(row["id"] for row in claimed.rows)
     # A batch that was not full emptied the queue; whoever came since has rung.
-    return len(claimed.rows) if len(claimed.rows) == filing.BATCH else 0
+    return len(claimed.rows) if claimed.more else 0
 
 
 async def _read(services: Services, claimed: Claimed) -> list[Entry]:

@@ -38,6 +38,7 @@ class Claimed:
 
     inbox: Row
     rows: Sequence[Row]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ class Entry:
     staged: Sequence[blobs.Staged] = ()
 
 
-def _due(limit: int) -> Executable:
-    """The bound LIMIT is a literal: PostgreSQL would plan a bound one anew each time."""
+def _claim() -> Executable:
+    """The literal LIMIT keeps PostgreSQL's plan: it plans a bound one anew each time."""
     active = select(inboxes.c.id).where(inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"))
-    return (
-        select(raw_items.c.id, raw_items.c.inbox_id, raw_items.c.size)
+    due = (
+        select(raw_items.c.id)
         .where(
             raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
             raw_items.c.next_attempt_at <= bindparam("now", type_=raw_items.c.next_attempt_at.type),
@@ -61,17 +62,12 @@ def _due(limit: int) -> Executable:
             raw_items.c.inbox_id.in_(active),
         )
         .order_by(raw_items.c.id)
-        .limit(literal_column(str(limit)))
+        .limit(literal_column(str(BATCH)))
         .with_for_update(skip_locked=True)
     )
-
-
-_DUE = Statement(lambda _: _due(BATCH))
-
-_CLAIM = Statement(
-    lambda _: (
+    return (
         update(raw_items)
-        .where(among(raw_items.c.id, "chosen", "uuid"))
+        .where(raw_items.c.id.in_(due.scalar_subquery()))
         .values(
             claimed_by=bindparam("worker", type_=String()),
             claimed_until=epoch() + bindparam("seconds", type_=Float()),
@@ -80,12 +76,22 @@ _CLAIM = Statement(
         )
         .returning(*raw_items.c)
     )
-)
+
+
+_CLAIM = Statement(lambda _: _claim())
 
 _INBOX = Statement(
     lambda _: select(
         inboxes.c.id, inboxes.c.channel, inboxes.c.config, inboxes.c.key, inboxes.c.team_id, inboxes.c.handle
     ).where(inboxes.c.id == bindparam("inbox", type_=Uuid()))
+)
+
+_UNCLAIM = Statement(
+    lambda _: (
+        update(raw_items)
+        .where(among(raw_items.c.id, "chosen", "uuid"))
+        .values(claimed_until=literal_column("0.0"), attempts=raw_items.c.attempts - literal_column("1"))
+    )
 )
 
 
@@ -96,18 +102,21 @@ async def claim(
 
     A claim that is not renewed runs out. What came in while an inbox is paused waits for it.
     """
-    chosen: list[UUID] = []
-    first: UUID | None = None
-    for row in await _DUE.rows(session, now=now):
-        first = first or row["inbox_id"]
-        bytes_limit -= row["size"]
-        if row["inbox_id"] == first and (bytes_limit >= 0 or not chosen):
-            chosen.append(row["id"])
-    if first is None:
+    found = await _CLAIM.rows(session, worker=worker, seconds=lease_seconds, now=now)
+    if not found:
         return None
-    found = await _CLAIM.rows(session, chosen=chosen, worker=worker, seconds=lease_seconds)
+    found.sort(key=lambda row: row["id"])
+    first = found[0]["inbox_id"]
+    chosen: list[Row] = []
+    rest: list[Row] = []
+    for row in found:
+        bytes_limit -= row["size"]
+        fits = row["inbox_id"] == first and (bytes_limit >= 0 or not chosen)
+        (chosen if fits else rest).append(row)
+    if rest:
+        await _UNCLAIM.rows(session, chosen=[row["id"] for row in rest])
     inbox = (await _INBOX.rows(session, inbox=first))[0]
-    return Claimed(inbox, sorted(found, key=lambda row: row["id"]))
+    return Claimed(inbox, chosen, more=bool(rest) or len(found) == BATCH)
 
 
 async def file(

@@ -8,7 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, Uuid, bindparam, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    LargeBinary,
+    Select,
+    String,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import CannotOpen
@@ -101,79 +117,117 @@ async def look_up(
     """Everything about a batch. Conversations that it may join are locked, in the order of their ids."""
     known = Known()
     senders = {message.sender.handle.lower() for message in admitted} - {""}
-    held = await _DIGESTS.rows(session, inbox_id=inbox_id, digests=list(digests))
-    known.digests = {row["digest"]: row["message_id"] for row in held}
-    await _external_ids(session, known, admitted)
-    await _contacts(session, known, keys, channel, senders, now=now)
+    colleagues = await _ask(
+        session,
+        known,
+        keys,
+        admitted,
+        channel=channel,
+        inbox_id=inbox_id,
+        digests=digests,
+        senders=senders,
+        now=now,
+    )
     await _conversations(services, session, known, admitted)
-    await _agents(session, known, senders)
+    await _agents(session, known, colleagues)
     return known
 
 
-_DIGESTS = Statement(
-    lambda _: select(raw_items.c.digest, raw_items.c.message_id).where(
-        raw_items.c.inbox_id == bindparam("inbox_id", type_=Uuid()),
-        among(raw_items.c.digest, "digests", "text"),
-        raw_items.c.state == literal_column(f"'{RawState.FILED.value}'"),
-        raw_items.c.message_id.is_not(None),
+def _everything() -> Executable:
+    """Four questions in one round trip: what we hold of these bytes and ids, and who the senders are.
+
+    `kind` says which question a row answers, `asked` the value that was asked for.
+    """
+    r, m, a, i, k = raw_items.c, messages.c, agents.c, contact_identities.c, contacts.c
+    digests = _answer("digest", r.digest, id=r.message_id).where(
+        r.inbox_id == bindparam("inbox_id", type_=Uuid()),
+        among(r.digest, "digests", "text"),
+        r.state == literal_column(f"'{RawState.FILED.value}'"),
+        r.message_id.is_not(None),
     )
-)
+    held = _answer(
+        "message",
+        m.external_id,
+        id=m.id,
+        inbox_id=m.inbox_id,
+        conversation_id=m.conversation_id,
+        text=m.type,
+        digest=m.content_digest,
+    ).where(among(m.external_id, "external_ids", "text"))
+    lately = (
+        select(func.count())
+        .where(
+            conversations.c.contact_id == k.id,
+            conversations.c.last_activity_at > bindparam("lately", type_=conversations.c.last_activity_at.type),
+        )
+        .scalar_subquery()
+    )
+    senders = (
+        _answer("contact", i.handle, id=k.id, text=k.name, key=k.key, count=lately)
+        .join(contacts, k.id == i.contact_id)
+        .where(i.channel == bindparam("channel", type_=String()), among(i.handle, "senders", "text"))
+    )
+    colleagues = _answer("agent", a.email, id=a.id, text=a.role).where(among(a.email, "senders", "text"), a.active)
+    return union_all(digests, held, senders, colleagues)
 
-_EXTERNAL_IDS = Statement(
-    lambda _: select(
-        messages.c.id,
-        messages.c.external_id,
-        messages.c.inbox_id,
-        messages.c.type,
-        messages.c.content_digest,
-        messages.c.conversation_id,
-    ).where(among(messages.c.external_id, "wanted", "text"))
-)
+
+def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -> Select[Any]:
+    """One part of the union: columns that it does not know are empty, of the type that the others give them."""
+    empty: dict[str, ColumnElement[Any]] = {
+        "id": cast(null(), Uuid()),
+        "inbox_id": cast(null(), Uuid()),
+        "conversation_id": cast(null(), Uuid()),
+        "text": literal_column("''", String()),
+        "digest": literal_column("''", String()),
+        "key": cast(null(), LargeBinary()),
+        "count": literal_column("0", Integer()),
+    }
+    columns = {"kind": literal_column(f"'{kind}'", String()), "asked": asked} | empty | found
+    return select(*(column.label(name) for name, column in columns.items()))
 
 
-async def _external_ids(session: AsyncSession, known: Known, admitted: Sequence[Admitted]) -> None:
+_EVERYTHING = Statement(lambda _: _everything())
+
+
+async def _ask(
+    session: AsyncSession,
+    known: Known,
+    keys: Keys,
+    admitted: Sequence[Admitted],
+    *,
+    channel: str,
+    inbox_id: UUID,
+    digests: Sequence[str],
+    senders: set[str],
+    now: datetime,
+) -> list[tuple[UUID, str, str]]:
+    """Fill `known` but for the conversations; answers the senders who are agents: id, address, role."""
     wanted = {message.external_id for message in admitted}
     wanted.update(original for m in admitted if m.bounce for original in m.bounce.original_ids)
-    for row in await _EXTERNAL_IDS.rows(session, wanted=list(wanted - {""})):
-        if row["type"] == MessageType.OUTGOING:
-            known.outgoing[row["external_id"]] = row
-        else:
-            held = Held(row["id"], row["conversation_id"], row["inbox_id"], row["content_digest"])
-            known.incoming.setdefault(row["external_id"], []).append(held)
-
-
-_CONTACTS = Statement(
-    lambda _: (
-        select(
-            contact_identities.c.handle,
-            contacts.c.id,
-            contacts.c.name,
-            contacts.c.key,
-            select(func.count())
-            .where(
-                conversations.c.contact_id == contacts.c.id,
-                conversations.c.last_activity_at > bindparam("lately", type_=conversations.c.last_activity_at.type),
-            )
-            .scalar_subquery()
-            .label("started_lately"),
-        )
-        .join(contacts, contacts.c.id == contact_identities.c.contact_id)
-        .where(
-            contact_identities.c.channel == bindparam("channel", type_=String()),
-            among(contact_identities.c.handle, "senders", "text"),
-        )
-    )
-)
-
-
-async def _contacts(
-    session: AsyncSession, known: Known, keys: Keys, channel: str, senders: set[str], *, now: datetime
-) -> None:
-    found = await _CONTACTS.rows(session, channel=channel, senders=list(senders), lately=now - timedelta(hours=1))
-    for row in found:
-        if row["key"]:
-            keys.add(f"contact:{row['id']}", row["key"])
-            known.contacts[row["handle"]] = KnownContact(row["id"], row["name"], row["started_lately"])
+    colleagues = []
+    for row in await _EVERYTHING.rows(
+        session,
+        inbox_id=inbox_id,
+        digests=list(digests),
+        external_ids=list(wanted - {""}),
+        channel=channel,
+        senders=list(senders),
+        lately=now - timedelta(hours=1),
+    ):
+        match row["kind"]:
+            case "digest":
+                known.digests[row["asked"]] = row["id"]
+            case "message" if row["text"] == MessageType.OUTGOING:
+                known.outgoing[row["asked"]] = row
+            case "message":
+                held = Held(row["id"], row["conversation_id"], row["inbox_id"], row["digest"])
+                known.incoming.setdefault(row["asked"], []).append(held)
+            case "contact" if row["key"]:
+                keys.add(f"contact:{row['id']}", row["key"])
+                known.contacts[row["asked"]] = KnownContact(row["id"], row["text"], row["count"])
+            case "agent":
+                colleagues.append((row["id"], row["asked"], row["text"]))
+    return colleagues
 
 
 _CONVERSATIONS = Statement(
@@ -225,20 +279,13 @@ def _candidate(
     return Candidate(row["id"], row["status"], active)
 
 
-_AGENTS = Statement(
-    lambda _: select(agents.c.id, agents.c.email, agents.c.role).where(
-        among(agents.c.email, "senders", "text"), agents.c.active
-    )
-)
-
-
-async def _agents(session: AsyncSession, known: Known, senders: set[str]) -> None:
-    """Which senders are agents, and which of the conversations at hand they may see today."""
-    for row in await _AGENTS.rows(session, senders=list(senders)):
-        known.agents[row["email"]] = (
+async def _agents(session: AsyncSession, known: Known, colleagues: Sequence[tuple[UUID, str, str]]) -> None:
+    """Which of the conversations at hand each colleague may see today."""
+    for agent_id, email, role in colleagues:
+        known.agents[email] = (
             frozenset(known.conversations)
-            if row["role"] != Role.AGENT
-            else await _visible(session, row["id"], list(known.conversations))
+            if role != Role.AGENT
+            else await _visible(session, agent_id, list(known.conversations))
         )
 
 
