@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, literal, not_, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, literal_column, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
@@ -22,6 +22,9 @@ from helpdesk.models.messages import messages
 
 _Query = TypeVar("_Query", bound=Select[Any])
 
+# Written into the text: as parameters they would keep PostgreSQL from planning once.
+_ONE: ColumnElement[int] = literal_column("1")
+
 INBOXES, TEAMS, SELF = "actor_inboxes", "actor_teams", "actor_id"
 
 
@@ -32,11 +35,11 @@ def visible() -> ColumnElement[bool]:
     hash of the whole table, which costs more than the page of 25 that is wanted.
     """
     touched = (
-        select(literal(1))
+        select(_ONE)
         .select_from(conversation_inboxes)
         .where(conversation_inboxes.c.conversation_id == conversations.c.id)
         .where(among(conversation_inboxes.c.inbox_id, INBOXES, "uuid"))
-        .limit(1)
+        .limit(_ONE)
         .correlate(conversations)
         .scalar_subquery()
     )
@@ -67,7 +70,7 @@ def scoped_contacts(query: _Query, actor: Actor, contact_id: ColumnElement[UUID]
     """Narrow a query to contacts with a conversation that the actor may see. `contact_id` is the query's column."""
     if actor.sees_all:
         return query
-    seen = select(literal(1)).select_from(conversations).where(conversations.c.contact_id == contact_id, _VISIBLE)
+    seen = select(_ONE).select_from(conversations).where(conversations.c.contact_id == contact_id, _VISIBLE)
     return query.where(exists(seen.correlate_except(conversations, conversation_inboxes))).params(parameters(actor))
 
 
@@ -121,8 +124,10 @@ _RANK = {Role.AGENT: 0, Role.SUPERVISOR: 1, Role.ADMIN: 2}
 
 def workable(agent_id: ColumnElement[UUID]) -> ColumnElement[bool]:
     """On `inboxes`: open to everybody, or to the agent by his team or by name."""
-    named = select(inbox_members.c.agent_id).where(inbox_members.c.inbox_id == inboxes.c.id)
-    in_team = exists().where(team_members.c.team_id == inboxes.c.team_id, team_members.c.agent_id == agent_id)
+    named = select(_ONE).select_from(inbox_members).where(inbox_members.c.inbox_id == inboxes.c.id)
+    of_team = select(_ONE).select_from(team_members).where(team_members.c.team_id == inboxes.c.team_id)
+    # Correlated by hand: what stands two queries further out would otherwise be joined in, and every team be his.
+    in_team = exists(of_team.where(team_members.c.agent_id == agent_id).correlate_except(team_members))
     by_name = exists(named.where(inbox_members.c.agent_id == agent_id).correlate_except(inbox_members))
-    is_open = and_(inboxes.c.team_id.is_(None), not_(exists(named.correlate(inboxes))))
+    is_open = and_(inboxes.c.team_id.is_(None), not_(exists(named.correlate_except(inbox_members))))
     return or_(is_open, in_team, by_name)

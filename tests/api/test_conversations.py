@@ -44,6 +44,21 @@ async def test_an_agent_lists_what_his_inboxes_his_teams_and_he_himself_have(
     assert len(await numbers(client, boss)) == 4
 
 
+async def test_an_inbox_of_a_team_is_open_to_the_team_alone(client: httpx.AsyncClient, services: Services) -> None:
+    anna, bert, carl = [await factories.agent(services) for _ in range(3)]
+    first, second = [await factories.team(services, members=[one.id]) for one in (anna, bert)]
+    for team, members in ((first, []), (second, [carl.id]), (None, [])):
+        inbox_id = await factories.inbox(services, team_id=team, members=members)
+        await factories.conversation(services, inbox_id=inbox_id, team_id=None)
+    assert await numbers(client, anna, "sort=created_at") == [1, 3]
+    assert await numbers(client, bert, "sort=created_at") == [2, 3]
+    assert await numbers(client, carl, "sort=created_at") == [2, 3]
+    listed = (await client.get("/api/v1/inboxes", headers=anna.headers)).json()["items"]
+    assert len(listed) == 2
+    contacts = (await client.get("/api/v1/contacts", headers=anna.headers)).json()["items"]
+    assert len(contacts) == 2
+
+
 async def test_a_conversation_that_moved_to_another_inbox_stays_in_sight_of_the_first(
     client: httpx.AsyncClient, services: Services
 ) -> None:
