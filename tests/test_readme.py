@@ -11,6 +11,7 @@ import click
 import pytest
 import typer
 
+from connectors.email.config import EmailConfig
 from helpdesk.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -72,3 +73,19 @@ def test_every_command_that_is_written_down_exists() -> None:
                 assert word.partition("=")[0] in known, f"{page}: {command.name} {word}"
         seen += 1
     assert seen > 10
+
+
+def test_every_inbox_that_is_written_down_would_be_accepted() -> None:
+    seen = 0
+    for page, words in _commands():
+        if words[:3] != ["inbox", "add", "email"]:
+            continue
+        pairs = [words[n + 1].partition("=") for n, word in enumerate(words) if word == "--set"]
+        secrets = [words[n + 1] for n, word in enumerate(words) if word == "--set-stdin"]
+        settings = {key: value for key, _, value in pairs} | dict.fromkeys(secrets, "secret")
+        try:
+            EmailConfig.model_validate(settings)
+        except ValueError as error:
+            pytest.fail(f"{page}: {error}")
+        seen += 1
+    assert seen > 4
