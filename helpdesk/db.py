@@ -18,7 +18,7 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid7_source
-from sqlalchemy import Connection, Select, Table, event, func, literal_column, select, text
+from sqlalchemy import Connection, Select, Table, event, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -198,20 +198,6 @@ async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Mappin
     """Many rows at once: one prepared statement, pipelined. Every row gives the same columns."""
     if rows:
         await (await session.connection()).execute(table.insert(), list(rows))
-
-
-async def next_numbers(session: AsyncSession, count: int) -> list[int]:
-    """`count` new conversation numbers, ascending. On PostgreSQL a sequence, which does not queue writers up."""
-    if is_postgresql(session):
-        found = await session.execute(
-            text("SELECT nextval('conversation_number') FROM generate_series(1, :count)"), {"count": count}
-        )
-        return sorted(found.scalars())
-    last = await session.scalar(
-        text("UPDATE counters SET value = value + :count WHERE name = 'conversation_number' RETURNING value"),
-        {"count": count},
-    )
-    return list(range(int(last or 0) - count + 1, int(last or 0) + 1))
 
 
 def prepare_folder(url: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping, Table, bindparam
+from sqlalchemy import Executable, Integer, RowMapping, Table, bindparam, column, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -77,6 +77,27 @@ async def insert(
 
 def _parameter(table: Table, name: str) -> Any:
     return bindparam(name, type_=table.c[name].type)
+
+
+_SEQUENCE = Statement(
+    lambda _: text("SELECT nextval('conversation_number') AS number FROM generate_series(1, :count)").columns(
+        column("number", Integer())
+    )
+)
+
+_COUNTER = Statement(
+    lambda _: text(
+        "UPDATE counters SET value = value + :count WHERE name = 'conversation_number' RETURNING value AS number"
+    ).columns(column("number", Integer()))
+)
+
+
+async def next_numbers(session: AsyncSession, count: int) -> list[int]:
+    """`count` new conversation numbers, ascending. On PostgreSQL a sequence, which does not queue writers up."""
+    if session.get_bind().dialect.name == "postgresql":
+        return sorted(row["number"] for row in await _SEQUENCE.rows(session, count=count))
+    last = (await _COUNTER.rows(session, count=count))[0]["number"]
+    return list(range(last - count + 1, last + 1))
 
 
 async def _driver(session: AsyncSession) -> Any:

@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 from helpdesk import clock
 from helpdesk.channels import Address
 from helpdesk.crypto import encrypt, new_key
-from helpdesk.db import insert_rows, new_id, next_numbers
+from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.html import POLICY_VERSION
 from helpdesk.domain.values import SYSTEM, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
@@ -39,6 +39,7 @@ from helpdesk.models.messages import messages
 from helpdesk.services import accounts, agents, contacts, inboxes, rows, tags, teams
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import next_numbers
 
 PASSWORD = "correct horse battery"
 

@@ -30,7 +30,7 @@ class InboxHost:
         self.inbox_id, self.guard = inbox_id, guard
         self._services, self._lease, self._fence = services, lease, fence
         self._keys = Keys(services.keyring)
-        self._well = False
+        self._well_until = 0.0
 
     async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
         staged = await intake.stage(self._services, batch)
@@ -68,10 +68,14 @@ class InboxHost:
 
     async def succeeded(self) -> None:
         """Written when it changes something, and once a minute besides: an idle inbox must not keep a disk busy."""
+        if time.monotonic() < self._well_until:
+            return
         async with self._services.database.transaction() as session:
             await health.succeeded(session, self.inbox_id, now=now())
+        self._well_until = time.monotonic() + health.NOTED_EVERY.total_seconds()
 
     async def failed(self, error: ChannelError) -> None:
+        self._well_until = 0.0
         log.warning("inbox.attempt_failed", inbox_id=str(self.inbox_id), kind=error.kind)
         async with self._services.database.transaction() as session:
             await health.failed(session, self.inbox_id, error, now=now())

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
+from helpdesk.logs import fault
 from helpdesk.services import leases, relay
 from helpdesk.services.house import Services
 from workers.subscriptions import SUBSCRIPTIONS
+
+log = structlog.get_logger()
 
 LEASE = "relay"
 
@@ -22,32 +28,41 @@ class Relaying:
         self._renew_at = self._retry_at = 0.0
 
     async def step(self) -> int:
-        """Position and distribute one batch, or find that another worker does."""
-        services = self._services
+        """Position and distribute one batch, or find that another worker does. Answers whether there may be more."""
         try:
-            async with services.database.transaction() as session:
-                if self._fence is None:
-                    self._fence = await leases.acquire(
-                        session, LEASE, owner=self._worker, seconds=services.settings.lease_seconds
-                    )
-                    if self._fence is None:
-                        return 0
-                    self._renew_at = time.monotonic() + services.settings.lease_seconds / 3
-                elif time.monotonic() > self._renew_at:
-                    await leases.renew(session, LEASE, fence=self._fence, seconds=services.settings.lease_seconds)
-                    self._renew_at = time.monotonic() + services.settings.lease_seconds / 3
-                else:
-                    await leases.check(session, LEASE, fence=self._fence)
-                happened = await relay.relay(services, session, SUBSCRIPTIONS, now=now())
-                if len(happened) == relay.BATCH:
-                    return len(happened)
-                if time.monotonic() > self._retry_at:
-                    self._retry_at = time.monotonic() + services.settings.tick_seconds
-                    return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
-                return 0
+            return await self._step(careful=False)
         except LeaseLost:
             self._fence = None
             return 0
+        except Exception as error:  # a subscriber's, or the database's: with care, only what is at fault waits
+            log.warning("relay.batch_failed", **fault(error))
+            return await self._step(careful=True)
+
+    async def _step(self, *, careful: bool) -> int:
+        services = self._services
+        async with services.database.transaction() as session:
+            if not await self._hold(session):
+                return 0
+            happened = await relay.relay(services, session, SUBSCRIPTIONS, careful=careful, now=now())
+            if len(happened) >= relay.BATCH:
+                return len(happened)
+            if time.monotonic() > self._retry_at:
+                self._retry_at = time.monotonic() + services.settings.tick_seconds
+                return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
+            return 0
+
+    async def _hold(self, session: AsyncSession) -> bool:
+        """Take the lease, keep it, or at least see that it is ours until this transaction ends."""
+        seconds = self._services.settings.lease_seconds
+        if self._fence is not None and time.monotonic() < self._renew_at:
+            await leases.check(session, LEASE, fence=self._fence)
+            return True
+        if self._fence is not None:
+            await leases.renew(session, LEASE, fence=self._fence, seconds=seconds)
+        else:
+            self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
+        self._renew_at = time.monotonic() + seconds / 3
+        return self._fence is not None
 
     async def close(self) -> None:
         """Let another worker go on at once."""

@@ -17,7 +17,7 @@ from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inbox_states, inboxes
 from helpdesk.services.events import record
 
-_NOTED_EVERY = timedelta(seconds=60)
+NOTED_EVERY = timedelta(seconds=60)
 
 
 async def succeeded(session: AsyncSession, inbox_id: UUID, *, now: datetime) -> None:
@@ -33,7 +33,7 @@ async def succeeded(session: AsyncSession, inbox_id: UUID, *, now: datetime) -> 
             or_(
                 state.failing_since.is_not(None),
                 state.last_success_at.is_(None),
-                state.last_success_at < now - _NOTED_EVERY,
+                state.last_success_at < now - NOTED_EVERY,
             ),
         )
         .values(last_success_at=now, failing_since=None, failing_reported_at=None, error_kind="", error_detail="")

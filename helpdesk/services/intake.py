@@ -48,8 +48,7 @@ async def accept(
     now: datetime,
 ) -> int:
     """Store raw items and the cursor. A position that is there already is a no-op. Answers how many were new."""
-    found = await _KNOWN.rows(session, inbox_id=inbox_id, positions=[raw.position for raw in batch]) if batch else ()
-    known = {row["position"] for row in found}
+    known = await _held(session, inbox_id, [raw.position for raw in batch])
     new = {raw.position: (raw, blob) for raw, blob in zip(batch, staged, strict=True) if raw.position not in known}
     if new:
         owner = f"inbox:{inbox_id}"
@@ -57,7 +56,14 @@ async def accept(
         large = [blob for _, blob in new.values() if blob is not None]
         identifiers = iter(await blobs.adopt(services, session, keys, large, owner=owner, now=now))
         rows = [
-            _row(raw, blob_id=None if blob is None else next(identifiers), keys=keys, owner=owner, now=now)
+            _row(
+                raw,
+                blob_id=None if blob is None else next(identifiers),
+                content="" if blob is None else blob.content,
+                keys=keys,
+                owner=owner,
+                now=now,
+            )
             | {"inbox_id": inbox_id}
             for raw, blob in new.values()
         ]
@@ -66,6 +72,11 @@ async def accept(
     if cursor is not None:
         await _SAVE_CURSOR.rows(session, inbox_id=inbox_id, cursor=dict(cursor), error_kind="", error_detail="")
     return len(new)
+
+
+async def _held(session: AsyncSession, inbox_id: UUID, positions: Sequence[str]) -> set[str]:
+    found = await _KNOWN.rows(session, inbox_id=inbox_id, positions=positions) if positions else ()
+    return {row["position"] for row in found}
 
 
 _KNOWN = Statement(
@@ -84,13 +95,15 @@ def _save_cursor(maker: Any) -> Any:
 _SAVE_CURSOR = Statement(_save_cursor)
 
 
-def _row(raw: RawInbound, *, blob_id: UUID | None, keys: Keys, owner: str, now: datetime) -> dict[str, Any]:
+def _row(
+    raw: RawInbound, *, blob_id: UUID | None, content: str, keys: Keys, owner: str, now: datetime
+) -> dict[str, Any]:
     identifier, data_key = new_id(), new_key()
     place = f"raw:{identifier}"
     return {
         "id": identifier,
         "position": raw.position,
-        "digest": sha256(raw.body).hexdigest(),
+        "digest": content or sha256(raw.body).hexdigest(),
         "size": len(raw.body),
         "body": encrypt(data_key, raw.body, row=place) if blob_id is None else None,
         "blob_id": blob_id,

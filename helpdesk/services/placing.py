@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
-from helpdesk.db import new_id, next_numbers, ring
+from helpdesk.db import new_id, ring
 from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
@@ -35,12 +35,9 @@ from helpdesk.services import blobs, rows
 from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.services.lookups import Held, Known, KnownContact
+from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
-from helpdesk.statements import Row, Statement, insert
-
-FLOOD = 200
-"""Conversations that one sender may start in an hour; what comes beyond joins his newest, marked."""
+from helpdesk.statements import Row, Statement, insert, next_numbers
 
 _CHANGEABLE = [
     "status",
@@ -54,6 +51,7 @@ _CHANGEABLE = [
     "updated_at",
     "waiting_since",
     "next_due_at",
+    "snoozed_until",
     "channel",
     "inbox_id",
     "contact_handle",
@@ -98,7 +96,6 @@ class Batch:
         self._identities: list[dict[str, Any]] = []
         self._new: dict[UUID, dict[str, Any]] = {}
         self._changed: dict[UUID, dict[str, Any]] = {}
-        self._newest: dict[UUID, UUID] = {}
         self._participants: list[dict[str, Any]] = []
         self._links: list[dict[str, Any]] = []
         self._files: list[tuple[UUID, str, Admitted, Sequence[blobs.Staged]]] = []
@@ -120,7 +117,7 @@ class Batch:
             return
         original = self._bounced(message)
         placement = self._placement(message, original)
-        contact = self._contact(message, placement)
+        contact = self._contact(message, placement, original)
         conversation = self._conversation(raw, message, placement, contact, original)
         self._write_message(raw, message, staged, placement, contact, conversation, original)
 
@@ -173,7 +170,11 @@ class Batch:
             )
         )
 
-    def _contact(self, message: Admitted, placement: Placement) -> KnownContact:
+    def _contact(self, message: Admitted, placement: Placement, original: Row | None) -> KnownContact:
+        if original is not None and original["id"] in self._known.owners:
+            # A bounce repeats what was written to him: erasing him must take it along.
+            owner = self._known.owners[original["id"]]
+            return KnownContact(UUID(owner.removeprefix("contact:")), message.sender.name)
         handle = message.sender.handle.lower()
         found = self._known.contacts.get(handle)
         if found is None:
@@ -204,9 +205,9 @@ class Batch:
         """The conversation's draft: the joined one's, or a new one's."""
         if placement.join is not None and placement.join in self._known.conversations:
             return self._change(placement.join)
-        flooded = self._flooded(contact, placement)
-        if flooded is not None:
-            return flooded
+        flooding = contact.started_lately >= FLOOD and not placement.private
+        if flooding and contact.flood is not None:
+            return self._new.get(contact.flood) or self._change(contact.flood)
         conversation = self._open(
             raw,
             contact,
@@ -214,10 +215,11 @@ class Batch:
             subject=message.subject,
             preview=message.preview,
             language=message.language,
-            quarantined=placement.quarantined,
+            quarantined=placement.quarantined or flooding,
         )
         contact.started_lately += 1
-        self._newest[contact.contact_id] = conversation["id"]
+        if flooding:
+            contact.flood = conversation["id"]
         if placement.identifies and not placement.private and message.sender.handle:
             self._participants.append(rows.participant(conversation, message.sender, contact.contact_id, now=self._now))
         links = list(placement.links)
@@ -228,14 +230,6 @@ class Batch:
             {"conversation_id": conversation["id"], "related_id": other, "kind": kind.value, "created_at": self._now}
             for other, kind in dict.fromkeys(links)
         ]
-        return conversation
-
-    def _flooded(self, contact: KnownContact, placement: Placement) -> dict[str, Any] | None:
-        newest = self._newest.get(contact.contact_id)
-        if contact.started_lately < FLOOD or newest is None or placement.private:
-            return None
-        conversation = self._new[newest]
-        conversation["quarantined"] = True
         return conversation
 
     def _change(self, conversation_id: UUID) -> dict[str, Any]:
@@ -292,7 +286,7 @@ class Batch:
         reasons = list(placement.reasons)
         if any(held.inbox_id == self._inbox["id"] for held in self._known.incoming.get(message.external_id, ())):
             reasons.append("duplicate_message_id")
-        if first is False and conversation["id"] in self._new:
+        if conversation["id"] == contact.flood:
             reasons.append("flood")
         self.messages.append(
             rows.incoming(
@@ -308,11 +302,12 @@ class Batch:
             )
         )
         self._files.append((message_id, f"contact:{contact.contact_id}", message, staged))
+        self._received(conversation, message_id, first=first, silent=silent)
         self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
         self._remember(raw, message, message_id, conversation)
+        self._known.owners[message_id] = owner = f"contact:{contact.contact_id}"
         self._audit += [self._security(action, conversation, message_id) for action in placement.security]
-        self._received(conversation, message_id, first=first, silent=silent)
-        self._settle(raw, RawState.FILED, message_id=message_id, owner=f"contact:{contact.contact_id}", error="")
+        self._settle(raw, RawState.FILED, message_id=message_id, owner=owner, error="")
         if original is not None and message.bounce is not None:
             self.bounces.append(BounceNotice(message.bounce, original))
 
@@ -343,7 +338,9 @@ class Batch:
         self._wait(conversation, raw)
         if conversation["status"] in {Status.PENDING, Status.SNOOZED, Status.RESOLVED}:
             before, conversation["status"] = conversation["status"], Status.OPEN.value
+            conversation["snoozed_until"] = None
             conversation["version"] += 1
+            conversation["seq"] += 1
             self._events.append(
                 ConversationStatusChanged(
                     conversation_id=conversation["id"],
@@ -355,10 +352,12 @@ class Batch:
             )
 
     def _wait(self, conversation: dict[str, Any], raw: Row) -> None:
+        """Whoever waits already goes on waiting, for the promise of the channel that he first wrote by."""
         since = conversation["waiting_since"]
-        if not raw["backfilled"]:
-            conversation["waiting_since"] = min(since or raw["received_at"], raw["received_at"])
-        conversation["next_due_at"] = waiting.due(conversation["waiting_since"], promise=self._promise)
+        if raw["backfilled"] or (since is not None and since <= raw["received_at"]):
+            return
+        conversation["waiting_since"] = raw["received_at"]
+        conversation["next_due_at"] = waiting.due(raw["received_at"], promise=self._promise)
 
     def _remember(self, raw: Row, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
         self._known.digests[raw["digest"]] = message_id
@@ -383,10 +382,15 @@ class Batch:
             action, by=SYSTEM, subject=("conversation", conversation["id"]), now=self._now, message_id=str(message_id)
         )
 
-    def _settle(self, raw: Row, state: RawState, *, message_id: UUID | None, error: str, owner: str = "") -> None:
-        """Note the raw item's end; with `owner`, its data key is handed over to the contact's."""
-        owner = owner or raw["key_owner"]
-        data_key = self._keys.rewrap(raw["data_key"], owner=raw["key_owner"], to=owner, row=f"raw:{raw['id']}")
+    def _settle(self, raw: Row, state: RawState, *, message_id: UUID, error: str, owner: str = "") -> None:
+        """Note the raw item's end. Its data key is handed over to `owner`, or to whose the message is that it repeats.
+
+        Whoever was erased since has no key: then the data key ends here, and the bytes with it.
+        """
+        owner = owner or self._known.owners.get(message_id, "")
+        place, before = f"raw:{raw['id']}", raw["key_owner"]
+        data_key = self._keys.rewrap(raw["data_key"], owner=before, to=owner, row=place) if owner else b""
+        owner = owner or before
         if raw["blob_id"] is not None and owner != raw["key_owner"]:
             self._handed_over[raw["blob_id"]] = owner
         self.settled.append(

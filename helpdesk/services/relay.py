@@ -65,14 +65,27 @@ _POSITION = Statement(lambda _: _position())
 
 
 async def relay(
-    services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime
+    services: Services, session: AsyncSession, subscriptions: Subscriptions, *, careful: bool, now: datetime
 ) -> Sequence[Row]:
-    """Position a batch of events and run their subscribers. Answers the events, in order."""
-    happened = sorted(await _POSITION.rows(session), key=lambda event: event["position"])
-    for type_, subscribers in subscriptions.items():
-        mine = [event for event in happened if event["type"] == type_]
-        for subscriber in subscribers if mine else ():
-            await _run(services, session, subscriber, mine, now=now)
+    """Position a batch of events, and those that come of it, and run their subscribers. Answers the events, in order.
+
+    A subscriber that raises fails the whole batch, unless `careful`: then each is fenced in by savepoints, which cost
+    two round trips, and what fails is kept for later. Callers are careful after a failure, and only then.
+    """
+    happened: list[Row] = []
+    # What subscribers tell is positioned in the same transaction; what that leads to can wait for the next one.
+    for _ in range(2):
+        batch = sorted(await _POSITION.rows(session), key=lambda event: event["position"])
+        happened += batch
+        for type_, subscribers in subscriptions.items():
+            mine = [event for event in batch if event["type"] == type_]
+            for subscriber in subscribers if mine else ():
+                if careful:
+                    await _run(services, session, subscriber, mine, now=now)
+                else:
+                    await subscriber(services, session, mine, now=now)
+        if not batch or len(batch) == BATCH:
+            break
     return happened
 
 

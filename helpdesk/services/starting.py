@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Address
-from helpdesk.db import insert_rows, new_id, next_numbers
+from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.events import ConversationCreated
 from helpdesk.domain.values import SYSTEM, Actor, Status
 from helpdesk.errors import Invalid
@@ -18,6 +18,7 @@ from helpdesk.services.access import get_conversation
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.replies import Draft
+from helpdesk.statements import next_numbers
 
 
 async def start(
