@@ -9,7 +9,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import httpcore
 import httpx
@@ -49,9 +49,10 @@ class _Reader(asyncio.StreamReader):
         super().__init__()
         self.unread = 0
 
-    def feed_data(self, data: bytes) -> None:
-        self.unread += len(data)
-        super().feed_data(data)
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        held = bytes(data)  # no copy: bytes are what a transport hands over
+        self.unread += len(held)
+        super().feed_data(held)
 
     async def read(self, n: int = -1) -> bytes:
         data = await super().read(n)

@@ -123,7 +123,8 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
 
 def _extended(sections: Mapping[int, tuple[str, bool]]) -> str:
     """RFC 2231 sections 3 and 4: numbered pieces, percent-encoded with the charset named in the first."""
-    charset, data = "", []
+    charset = ""
+    data: list[bytes] = []
     for number in sorted(sections):
         text, encoded = sections[number]
         if encoded and not data and text.count("'") >= 2:

@@ -187,7 +187,8 @@ class _Reader:
     def part(self, start: int, end: int, depth: int, default_type: str) -> Part:
         self.parts += 1
         headers, body = self.headers(start, end)
-        kind, given = default_type, {}
+        kind = default_type
+        given: dict[str, str] = {}
         # The last of several wins, as in the other readers that agents may compare with.
         declared = headers.every("content-type")
         if declared:
