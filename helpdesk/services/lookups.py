@@ -32,7 +32,7 @@ from helpdesk.dialects import among
 from helpdesk.domain import tokens
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Candidate, TokenFact
-from helpdesk.domain.values import MessageType, RawState, Role
+from helpdesk.domain.values import MessageType, RawState, Role, Status
 from helpdesk.models.agents import agents, team_members
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversations, participants
@@ -41,6 +41,9 @@ from helpdesk.models.messages import messages
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Statement
+
+FLOOD = 200
+"""Conversations that one sender may start in an hour; what comes beyond is kept together in one more, marked."""
 
 _CONVERSATION = [
     "id",
@@ -60,6 +63,7 @@ _CONVERSATION = [
     "last_activity_at",
     "waiting_since",
     "next_due_at",
+    "snoozed_until",
     "preview",
     "last_message_direction",
     "language",
@@ -68,11 +72,12 @@ _CONVERSATION = [
 
 @dataclass(slots=True)
 class KnownContact:
-    """Whom a handle belongs to, and how many conversations he has started of late."""
+    """Whom a handle belongs to, how many conversations he has had of late, and the one that takes a flood of his."""
 
     contact_id: UUID
     name: str
     started_lately: int = 0
+    flood: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Known:
     agents: dict[str, frozenset[UUID]] = field(default_factory=dict)
     conversations: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     token_facts: dict[str, Candidate | None] = field(default_factory=dict)
+    owners: dict[UUID, str] = field(default_factory=dict)
 
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
@@ -128,6 +134,8 @@ async def look_up(
         senders=senders,
         now=now,
     )
+    await _floods(session, known, inbox_id, now=now)
+    await _owners(session, known, keys)
     await _conversations(services, session, known, admitted)
     await _agents(session, known, colleagues)
     return known
@@ -230,6 +238,43 @@ async def _ask(
     return colleagues
 
 
+async def _floods(session: AsyncSession, known: Known, inbox_id: UUID, *, now: datetime) -> None:
+    """For those few who write too much, where the excess of the last hour went."""
+    for contact in {one.contact_id: one for one in known.contacts.values() if one.started_lately >= FLOOD}.values():
+        contact.flood = await session.scalar(
+            select(conversations.c.id)
+            .where(
+                conversations.c.contact_id == contact.contact_id,
+                conversations.c.inbox_id == inbox_id,
+                conversations.c.quarantined,
+                conversations.c.status != Status.CLOSED.value,
+                conversations.c.created_at > now - timedelta(hours=1),
+            )
+            .order_by(conversations.c.id.desc())
+            .limit(1)
+        )
+
+
+async def _owners(session: AsyncSession, known: Known, keys: Keys) -> None:
+    """Whose a message is that was repeated, returned or bounced, with his key opened. Who was erased has none."""
+    wanted = {*known.digests.values(), *(row["id"] for row in known.outgoing.values())}
+    wanted |= {held.message_id for several in known.incoming.values() for held in several}
+    if not wanted:
+        return
+    found = await session.execute(
+        select(messages.c.id, messages.c.type, messages.c.author_id, conversations.c.contact_id)
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
+        .where(messages.c.id.in_(wanted))
+    )
+    for message_id, type_, author_id, contact_id in found.all():
+        owner = f"contact:{author_id if type_ == MessageType.INCOMING else contact_id}"
+        try:
+            await keys.load(session, owner)
+        except CannotOpen:
+            continue
+        known.owners[message_id] = owner
+
+
 _CONVERSATIONS = Statement(
     lambda _: (
         select(*(conversations.c[name] for name in _CONVERSATION))
@@ -251,6 +296,7 @@ async def _conversations(services: Services, session: AsyncSession, known: Known
     numbers = {token.number for token in parsed.values() if token}
     bounced = {original for m in admitted if m.bounce for original in m.bounce.original_ids}
     wanted = {known.outgoing[original]["conversation_id"] for original in bounced if original in known.outgoing}
+    wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
     rows: dict[int, dict[str, Any]] = {}
     people: dict[UUID, dict[str, bool]] = {}
     if numbers or wanted:
@@ -273,10 +319,12 @@ def _candidate(
     except CannotOpen:
         return None
     recipients = {*people, row["contact_handle"]}
-    if not any(tokens.verify(key, token, recipient=recipient) for recipient in recipients):
+    issued_to = {recipient for recipient in recipients if tokens.verify(key, token, recipient=recipient)}
+    if not issued_to:
         return None
-    active = frozenset(handle for handle, present in people.items() if present)
-    return Candidate(row["id"], row["status"], active)
+    # A contact who began without a good verdict is no participant by that; that we wrote to him since makes him one.
+    active = {handle for handle, present in people.items() if present} | (issued_to - people.keys())
+    return Candidate(row["id"], row["status"], frozenset(active))
 
 
 async def _agents(session: AsyncSession, known: Known, colleagues: Sequence[tuple[UUID, str, str]]) -> None:
