@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     parse_seconds: float = 20.0
     parse_memory_mb: int = 1024
     ack_per_minute: int = 600
-    database_pool: int = 5
+    database_pool: int = 10
     max_upload_mb: int = 25
 
     @field_validator("database_url")
