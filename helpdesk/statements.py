@@ -49,7 +49,11 @@ class Statement:
 
     async def many(self, session: AsyncSession, given: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of `given`, pipelined."""
-        if given:
+        if len(given) == 1 and session.get_bind().dialect.name == "postgresql":
+            # asyncpg's executemany costs three times its fetch when there is only one to execute.
+            prepared, driver = self._on(session), await _driver(session)
+            await driver.fetch(prepared.sql, *prepared.arguments(given[0]))
+        elif given:
             prepared, driver = self._on(session), await _driver(session)
             await driver.executemany(prepared.sql, [prepared.arguments(values) for values in given])
 
