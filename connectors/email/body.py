@@ -58,10 +58,10 @@ def read(tree: mime.Tree) -> Body:
         id(child) for node in tree.root.walk() if node.content_type == "multipart/related" for child in node.children
     }
     for part in tree.root.walk():
-        if not part.is_multipart and id(part) not in used:
+        if not part.is_multipart and (id(part) not in used or part.is_doubtful):
             _attach(part, found, related=id(part) in related)
-            if not found.text and found.html is None and _is_readable(part):
-                found.text = found.written = _plain(part, found)
+            if not found.text and found.html is None and id(part) not in used and _is_readable(part):
+                found.text = found.written = _plain(part, found).rstrip("\n")
     _describe(tree.root, found)
     return found
 
@@ -131,7 +131,7 @@ def _attach(part: mime.Part, found: Body, *, related: bool) -> None:
         if inside is not None and (inside.files or inside.html or inside.text):
             found.attachments.extend(_unpacked(inside, found))
             return
-    if not content and not part.filename:
+    if not part.filename and not (content.strip() if part.is_doubtful else content):
         return
     inline = part.disposition == "inline" or (related and part.disposition != "attachment")
     found.attachments.append(

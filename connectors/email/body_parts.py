@@ -12,7 +12,11 @@ _TEXTS: Final = frozenset(["text/plain", "text/html"])
 
 @dataclass(slots=True)
 class Bodies:
-    """The leaves as they are to be shown: as text, as HTML, and attached. Text comes in reading order, to be joined."""
+    """The leaves as they are to be shown: as text, as HTML, and attached. Text comes in reading order, to be joined.
+
+    An image in the text is attached as well, and so is a text that is doubtful: it is shown, for a person may have
+    written it, and can be had as a file, for nobody knows whether that is all and how it was meant.
+    """
 
     text: list[Part] = field(default_factory=list)
     html: list[Part] = field(default_factory=list)
@@ -51,6 +55,8 @@ def _sort(
             shown = [target for target in (text, html) if target is not None]
             for target in shown if len(shown) == 2 or not part.is_media else [*shown, attached]:
                 target.append(part)
+        if not (part.is_multipart or (attached and attached[-1] is part)) and part.is_doubtful:
+            attached.append(part)
     if kind == "alternative" and text is not None and html is not None:
         # Only one of the two was found here: it stands for both.
         if texts == len(text) and htmls != len(html):

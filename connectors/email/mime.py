@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from connectors.email import charsets, transfer
+from connectors.email.delimiters import Delimiters, Level, Mark
 from connectors.email.headers import Headers, message_ids, parameters
 from connectors.email.words import unfolded
 
@@ -37,7 +38,10 @@ _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ", re.MULTILINE)
 
 @dataclass(slots=True)
 class Part:
-    """A node: `children` for a multipart, else a leaf whose content is `source[start:end]`, still encoded."""
+    """A node: `children` for a multipart, else a leaf whose content is `source[start:end]`, still encoded.
+
+    `cut`: the delimiter after it never came, so that nobody can say whether this is all of it, or more than it.
+    """
 
     source: bytes
     start: int
@@ -49,10 +53,16 @@ class Part:
     filename: str = ""
     children: list[Part] = field(default_factory=list)
     depth: int = 0
+    cut: bool = False
 
     @property
     def is_multipart(self) -> bool:
-        return bool(self.children)
+        return self.content_type.startswith("multipart/")
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what can be read of a leaf may not be what was sent: it is `cut`, or base64 in name only."""
+        return self.cut or (self._encoding() == "base64" and not transfer.begins_as_base64(self.source, self.start))
 
     @property
     def content_id(self) -> str:
@@ -65,16 +75,18 @@ class Part:
 
     def content(self) -> bytes:
         """The content with its transfer encoding undone. Broken encodings give what can be had of them."""
-        raw = self.source[self.start : self.end]
-        words = self.headers.plain("content-transfer-encoding").lower().split()
-        encoding = words[0].strip("\"';") if words else ""
+        raw, encoding = self.source[self.start : self.end], self._encoding()
         if encoding == "base64":
-            return transfer.from_base64(raw)
+            return transfer.from_base64(raw) if transfer.begins_as_base64(raw) else raw
         if encoding == "quoted-printable":
             return transfer.from_quoted_printable(raw)
         if encoding in ("x-uuencode", "uuencode", "x-uue", "uue") or (not encoding and _UU_BEGIN.match(raw.lstrip())):
             return transfer.from_uuencode(raw)
         return raw
+
+    def _encoding(self) -> str:
+        words = self.headers.plain("content-transfer-encoding").lower().split()
+        return words[0].strip("\"';") if words else ""
 
     def text(self) -> tuple[str, bool]:
         """The content as text with `\\n` line ends, and whether the charset was guessed."""
@@ -115,14 +127,14 @@ def parse(data: bytes) -> Tree:
     if start and not _FIELD_START.match(data, start):
         start = 0
     reader = _Reader(data)
-    root = reader.part(start, len(data), 0, "text/plain")
+    root = reader.root(start, 0)
     return Tree(root, truncated or reader.truncated, reader.parts)
 
 
 def nested(part: Part) -> Tree:
     """The mail inside a message/rfc822 part, under what is left of the depth."""
     reader = _Reader(part.content().lstrip(b"\r\n"))
-    root = reader.part(0, len(reader.data), part.depth + 1, "text/plain")
+    root = reader.root(0, part.depth + 1)
     return Tree(root, reader.truncated, reader.parts)
 
 
@@ -132,10 +144,12 @@ def header_fields(data: bytes) -> Headers:
 
 
 class _Reader:
-    __slots__ = ("data", "parts", "truncated")
+    __slots__ = ("data", "delimiters", "frames", "parts", "truncated")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.frames = 0
+        self.delimiters = Delimiters(data)
         self.parts = 0
         self.truncated = False
 
@@ -184,75 +198,88 @@ class _Reader:
             del fields[MAX_HEADER_FIELDS:]
         return fields
 
-    def part(self, start: int, end: int, depth: int, default_type: str) -> Part:
+    def root(self, start: int, depth: int) -> Part:
+        """The whole of the data from `start`, as one part with all that is in it."""
+        headers, body = self.headers(start, len(self.data))
+        made = self._made(headers, body, len(self.data), depth, "text/plain")
+        if made.is_multipart:
+            self._descend(made, ())
+        return made
+
+    def _made(self, headers: Headers, body: int, end: int, depth: int, default_type: str) -> Part:
         self.parts += 1
-        headers, body = self.headers(start, end)
-        kind = default_type
-        given: dict[str, str] = {}
+        kind, given = default_type, dict[str, str]()
         # The last of several wins, as in the other readers that agents may compare with.
         declared = headers.every("content-type")
         if declared:
             kind, given = parameters(unfolded(declared[-1]))
             if "/" not in kind or not kind.isascii() or len(kind) > 200:
                 kind = "text/plain" if kind in ("", "text") else "application/octet-stream"
-        made = Part(self.data, body, end, headers, kind, given, depth=depth)
-        if kind.startswith("multipart/"):
-            self._descend(made)
-        else:
+        made = Part(self.data, body, max(body, end), headers, kind, given, depth=depth)
+        if made.is_multipart and depth >= MAX_DEPTH:
+            self.truncated = True
+            made.content_type = "application/octet-stream"
+        elif not made.is_multipart:
             _name(made)
         return made
 
-    def _descend(self, made: Part) -> None:
-        default = "message/rfc822" if made.content_type == "multipart/digest" else "text/plain"
-        if made.depth >= MAX_DEPTH:
-            self.truncated = True
-            made.content_type = "application/octet-stream"
-            return
-        for start, end in self._sections(made):
-            if self.parts >= MAX_PARTS:
-                self.truncated = True
-                break
-            made.children.append(self.part(start, end, made.depth + 1, default))
-        if not made.children:
+    def _descend(self, made: Part, outer: tuple[Level, ...]) -> int:
+        """Reads what is inside a multipart. Answers where the reading of its parent goes on."""
+        level, first = self._level(made, outer)
+        if level is None or first is None:
             # No boundary anywhere: the words are still words, and a person may have written them.
-            made.content_type = "text/plain"
+            made.content_type, made.cut = "text/plain", True
+            return made.start
+        default = "message/rfc822" if made.content_type == "multipart/digest" else "text/plain"
+        levels, mark = (*outer, level), first
+        while mark.opens:
+            if self.parts >= MAX_PARTS or self.frames >= 2 * MAX_PARTS:
+                self.truncated = True
+                return len(self.data)
+            self.frames += 1
+            mark = self._section(made, levels, mark.after, default)
+        made.end = max(made.start, mark.at)
+        return mark.after
 
-    def _sections(self, made: Part) -> list[tuple[int, int]]:
+    def _section(self, parent: Part, levels: tuple[Level, ...], start: int, default_type: str) -> Mark:
+        """Adds the part that begins at `start` to its parent. Answers with the delimiter that comes after it."""
+        mark = self.delimiters.next(levels, start)
+        headers, body = self.headers(start, max(start, mark.at))
+        if body >= mark.at and not headers.raw("content-disposition") and not self._has_blank_line(start, mark):
+            # Header lines, or nothing, straight up to the next delimiter: there is no part, only the frame of one.
+            return mark
+        made = self._made(headers, body, mark.at, parent.depth + 1, default_type)
+        parent.children.append(made)
+        if not made.is_multipart:
+            made.cut = mark.missing
+            return mark
+        resumed = self._descend(made, levels)
+        return mark if made.cut else self.delimiters.next(levels, resumed)
+
+    def _has_blank_line(self, start: int, mark: Mark) -> bool:
+        if mark.at < start:
+            return False
+        if self.data.startswith((b"\n", b"\r\n"), start):
+            return True
+        # The line break before a delimiter belongs to the delimiter; the one that ends the last field comes before it.
+        ends = (b"\n\n", b"\n\r\n") if mark.missing else (b"\n",)
+        return self.data[max(start, mark.at - 3) : mark.at].endswith(ends)
+
+    def _level(self, made: Part, outer: tuple[Level, ...]) -> tuple[Level | None, Mark | None]:
+        """The boundary that is in use in a multipart, and its first delimiter."""
         boundary = made.parameters.get("boundary", "").strip()
         if boundary:
-            found = self._split(made.start, made.end, boundary.encode("utf-8", "surrogateescape"))
-            if found:
-                return found
+            level = Level(b"\n--" + boundary.encode("utf-8", "surrogateescape"))
+            mark = self.delimiters.next((*outer, level), made.start, doubt=False)
+            if mark.opens:
+                return level, mark
         first = _FIRST_DELIMITER.search(self.data, made.start, min(made.end, made.start + 64_000))
         if first is not None and self.data.count(b"\n--" + first[1], made.start, made.end) > 1:
-            return self._split(made.start, made.end, first[1].rstrip())
-        return []
-
-    def _split(self, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
-        """The spans between the delimiter lines. Whole lines are compared: `--a1` does not end what `--a` began."""
-        data, token = self.data, b"--" + boundary
-        found: list[tuple[int, int]] = []
-        opened = -1
-        at = data.find(token, start, end)
-        while at >= 0:
-            after = at + len(token)
-            if at == start or data[at - 1] == 10:
-                line_end = data.find(b"\n", after, end)
-                if line_end < 0:
-                    line_end = end
-                rest = data[after : min(line_end, after + 100)].strip()
-                if not rest or rest.startswith(b"--"):
-                    if opened >= 0:
-                        found.append((opened, max(opened, at - (2 if data[at - 2 : at] == b"\r\n" else 1))))
-                    opened = min(line_end + 1, end)
-                    if rest:
-                        return found
-                    if len(found) > MAX_PARTS:
-                        break
-            at = data.find(token, after, end)
-        if 0 <= opened < end:
-            found.append((opened, end))
-        return found
+            level = Level(b"\n--" + first[1].rstrip())
+            mark = self.delimiters.next((*outer, level), made.start, doubt=False)
+            if mark.opens:
+                return level, mark
+        return None, None
 
 
 def _name(part: Part) -> None:

@@ -7,7 +7,15 @@ import re
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_NO_BASE64_BEGINS = re.compile(
+    rb"\s{0,100}(?:[A-Za-z0-9+/_-]{0,3}[^A-Za-z0-9+/=_\s-]|[A-Za-z0-9+/_-]{1,100}[,.:;!?']?[ \t]{1,10}[^\s=])"
+)
 _SHORT_BASE64 = bytes.maketrans(b"-_", b"+/")
+
+
+def begins_as_base64(data: bytes, start: int = 0) -> bool:
+    """Whether the first few characters can be base64. Plain words under that label are worth more as they stand."""
+    return _NO_BASE64_BEGINS.match(data, start) is None
 
 
 def from_base64(raw: bytes) -> bytes:

@@ -242,13 +242,68 @@ class TestWhatItSays:
         )
         assert message.text.strip() == "转账没到"
 
-    def test_a_mail_without_a_boundary_still_shows_its_words(self) -> None:
+    def test_a_mail_without_a_boundary_still_shows_its_words_and_keeps_them_as_a_file(self) -> None:
         message = read(mail('Content-Type: multipart/mixed; boundary="gone"', body="Please help.\r\n"))
         assert message.text.strip() == "Please help."
+        assert [each.body.strip() for each in message.attachments] == [b"Please help."]
 
     def test_a_boundary_written_differently_is_found(self) -> None:
         body = "--Edge\r\nContent-Type: text/plain\r\n\r\nOne.\r\n--Edge\r\n\r\nTwo.\r\n--Edge--\r\n"
         assert read(mail("Content-Type: multipart/mixed; boundary=edge", body=body)).text.split() == ["One.", "Two."]
+
+    def test_a_mail_that_was_cut_off_is_shown_as_far_as_it_goes_and_its_last_text_is_a_file_too(self) -> None:
+        kind, body = multipart("alternative", ("", "One."), ("Content-Type: text/html", "<p>One, and m"))
+        message = read(mail(kind, body=body[: body.rindex(b"\r\n--edge")]))
+        assert message.text.strip() == "One."
+        assert message.html is not None
+        assert "One, and m" in message.html
+        assert [(each.content_type, each.body) for each in message.attachments] == [("text/html", b"<p>One, and m")]
+
+    def test_blank_lines_that_were_cut_off_are_no_file(self) -> None:
+        message = read(mail("Content-Type: multipart/mixed; boundary=a", body="--a\r\n\r\nOne.\r\n--a\r\n\r\n\r\n"))
+        assert (message.text.strip(), message.attachments) == ("One.", ())
+
+    @pytest.mark.parametrize("end", ["--edge--\r\n", "--edge-", "--edge-- \r\n\r\n"])
+    def test_an_end_without_its_line_break_or_its_last_hyphen_is_an_end(self, end: str) -> None:
+        body = f"--edge\r\n\r\nOne.{'' if end.endswith('-') else ' '}" + ("\r\n" if end == "--edge-" else "") + end
+        message = read(mail("Content-Type: multipart/mixed; boundary=edge", body=body))
+        assert (message.text.strip(), message.attachments) == ("One.", ())
+
+    def test_a_delimiter_with_something_behind_it_is_one(self) -> None:
+        body = "--edge\r\n\r\nOne.\r\n--edge;x\r\n\r\nTwo.\r\n--edge--\r\n"
+        assert read(mail("Content-Type: multipart/mixed; boundary=edge", body=body)).text.split() == ["One.", "Two."]
+
+    def test_header_lines_without_a_content_are_no_part(self) -> None:
+        body = "--edge\r\n--edge\r\nContent-Type: text/html\r\n--edge\r\n\r\nOne.\r\n--edge--\r\n"
+        message = read(mail("Content-Type: multipart/mixed; boundary=edge", body=body))
+        assert (message.text, message.html, message.attachments) == ("One.", None, ())
+
+    def test_words_under_the_label_of_base64_are_shown_as_they_stand(self) -> None:
+        message = read(mail("Content-Transfer-Encoding: base64", body="Dear Sir,\r\nplease help.\r\n"))
+        assert message.text.split("\n")[:2] == ["Dear Sir,", "please help."]
+        assert [each.body[:9] for each in message.attachments] == [b"Dear Sir,"]
+
+    def test_a_mail_cut_off_inside_two_multiparts_stays_together_if_it_can_be_read_as_it_stands(self) -> None:
+        inner = 'Content-Type: multipart/alternative; boundary="in"'
+        body = f"--out\r\n{inner}\r\n\r\n--in\r\n\r\nOne.\r\n--out\r\n\r\nTwo.\r\n"
+        message = read(mail("Content-Type: multipart/mixed; boundary=out", body=body))
+        assert message.text.split() == ["One.", "--out", "Two."]
+        assert [each.body.split() for each in message.attachments] == [[b"One.", b"--out", b"Two."]]
+
+    @pytest.mark.parametrize("end", ["", "--out--\r\n"])
+    def test_a_file_after_an_inner_part_that_was_never_closed_is_a_file(self, end: str) -> None:
+        inner = 'Content-Type: multipart/alternative; boundary="in"'
+        file = "Content-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n"
+        body = f"--out\r\n{inner}\r\n\r\n--in\r\n\r\nOne.\r\n--out\r\n{file}{end}"
+        message = read(mail("Content-Type: multipart/mixed; boundary=out", body=body))
+        assert message.text.strip() == "One."
+        assert [(each.filename, each.body) for each in message.attachments] == [("a.png", b"\x89PNG")]
+
+    def test_an_inner_boundary_that_begins_like_the_outer_one_is_its_own(self) -> None:
+        inner = 'Content-Type: multipart/alternative; boundary="X_alt"'
+        body = f"--X\r\n{inner}\r\n\r\n--X_alt\r\n\r\nOne.\r\n--X_alt--\r\n--X\r\n\r\nTwo.\r\n--X--\r\n"
+        message = read(mail("Content-Type: multipart/mixed; boundary=X", body=body))
+        assert (message.text.split(), message.attachments) == (["One.", "Two."], ())
 
     def test_an_outer_boundary_ends_an_inner_part_that_was_never_closed(self) -> None:
         inner = 'Content-Type: multipart/alternative; boundary="in"'
