@@ -1,8 +1,7 @@
 """Borrowed mail through `parse`: nothing raises, nothing takes long, and the parts are what their owners say they are.
 
-Well-formed and malformed mail are scored apart. On malformed mail the borrowed expectations are one parser's habits,
-some of them against RFC 2046 section 5.1.2 (it does not see an outer boundary inside an inner multipart that was never
-closed) and against the reader (text without a closing boundary is hidden as a file).
+A text that lost its end, or is base64 in name only, is both shown and attached here; its owners only attach it. It
+counts as the attachment that both make of it, and not as a body. Malformed mail is scored apart as well.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from connectors.email import body_parts, headers, mime
 from connectors.email.parse import parse
 from helpdesk.channels import InboundMessage, RawInbound, Unreadable
 
-WELL_FORMED = 0.97
-MALFORMED = 0.65
+FIELDS = 0.97
+MALFORMED = 0.9
 SECONDS = 0.2
 
 Case = dict[str, Any]
@@ -51,11 +50,12 @@ def _read(data: bytes) -> dict[str, Any]:
     attached = {id(part) for part in sorted_parts.attachments}
     attached |= {id(part) for part in (*sorted_parts.text, *sorted_parts.html) if part.is_media}
     attachments = [part for part in tree.root.walk() if id(part) in attached]
-    texts = [part.text()[0] for part in sorted_parts.text if part.content_type == "text/plain"]
+    texts = [part.text()[0] for part in sorted_parts.text if part.content_type == "text/plain" and not part.is_doubtful]
+    htmls = [part.text()[0] for part in sorted_parts.html if part.content_type == "text/html" and not part.is_doubtful]
     date = headers.parse_date(fields.plain("date"))
     return {
         "text_bodies": _plain_lines([text for text in texts if text.strip("\r\n")]),
-        "html_bodies": _plain_lines([part.text()[0] for part in sorted_parts.html if part.content_type == "text/html"]),
+        "html_bodies": _plain_lines(htmls),
         "n_attachments": len(attachments),
         "attachment_names": [part.filename for part in attachments if part.filename],
         "n_parts": tree.parts,
@@ -90,14 +90,15 @@ def test_parts_headers_and_bodies_agree_with_their_owners(cases: list[Case], sco
     ours = [case for case in cases if case["kind"] == "parse"]
     malformed = [case for case in ours if case["file"].startswith("malformed/")]
     well_formed = [case for case in ours if case not in malformed]
-    whole, _ = _agreement(ours)
-    scores.record("parse", "fields", whole)
-    good, wrong = _agreement(well_formed)
-    scores.record("parse", "fields, well-formed mail", good, WELL_FORMED)
-    bad, wrong_too = _agreement(malformed)
+    whole, wrong = _agreement(ours)
+    scores.record("parse", "fields", whole, FIELDS)
+    good, _ = _agreement(well_formed)
+    scores.record("parse", "fields, well-formed mail", good, FIELDS)
+    bad, _ = _agreement(malformed)
     scores.record("parse", "fields, malformed mail", bad, MALFORMED)
-    assert good >= WELL_FORMED, wrong
-    assert bad >= MALFORMED, wrong_too
+    assert whole >= FIELDS, wrong
+    assert good >= FIELDS, wrong
+    assert bad >= MALFORMED, wrong
 
 
 def _all_files(cases: list[Case]) -> Iterator[Path]:
