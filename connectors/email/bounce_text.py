@@ -17,7 +17,7 @@ _LINE = 1_000
 _LINES = 400
 
 _RETURNED = re.compile(
-    r"^[\s>|*-]{0,40}(?:"
+    r"^[ \t\r\u00a0\u3000>|*-]{0,40}(?:"
     r"-{2,}\s{0,3}(?:below (?:this|the next) line|(?:the )?(?:header|body"
     r"|headers) of (?:the )?(?:original|message)|original message"
     r"|this is a copy|returned (?:mail|message)|message (?:header|text|body)|mensaje original"

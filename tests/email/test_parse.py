@@ -6,6 +6,7 @@ import base64
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,20 @@ def multipart(kind: str, *parts: tuple[str, str | bytes], boundary: str = "edge"
         body += b"--" + boundary.encode() + b"\r\n" + header.encode() + b"\r\n\r\n"
         body += (content if isinstance(content, bytes) else content.encode()) + b"\r\n"
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"', body + b"--" + boundary.encode() + b"--\r\n"
+
+
+def _unclosed(depth: int) -> bytes:
+    """Multiparts inside each other, `b0` the outermost, none of them closed."""
+    return b"From: a@b.example\n" + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (number, number) for number in range(depth)
+    ) + b"\n"  # fmt: skip
+
+
+def _siblings(count: int) -> bytes:
+    """Multiparts beside each other whose boundaries never come."""
+    return b"From: a@b.example\nContent-Type: multipart/mixed; boundary=o\n\n" + b"".join(
+        b"--o\nContent-Type: multipart/mixed; boundary=i%d\n\nhi\n" % number for number in range(count)
+    )
 
 
 def test_importing_it_brings_in_nothing_heavy() -> None:
@@ -544,6 +559,22 @@ class TestLimits:
         message = read(mail(body=b"word " * 1_000_000))
         assert len(message.text) == 1_000_000
         assert message.notes == ("truncated",)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(mail(body=b"\n" * 100_000 + b"x", sender="MAILER-DAEMON@b.example"), id="blank lines"),
+            pytest.param(_unclosed(28) + b"--b0\n" * 50_000, id="lines of the outermost"),
+            pytest.param(_unclosed(28) + b"--b0z\n" * 50_000, id="lines like the outermost"),
+            pytest.param(_unclosed(28) + b"--b27z\n" * 50_000, id="lines like the innermost"),
+            pytest.param(_unclosed(28) + b"a--b27--b" * 30_000, id="ends within lines"),
+            pytest.param(_siblings(400) + b"--q\n" * 50_000, id="inner multiparts that never open"),
+        ],
+    )
+    def test_delimiters_without_end_are_read_in_time(self, data: bytes) -> None:
+        start = time.process_time()
+        read(data)
+        assert time.process_time() - start < 2.0
 
     def test_what_the_transport_cut_is_noted(self) -> None:
         assert read(mail(), {"truncated": 60_000_000}).notes == ("truncated",)
