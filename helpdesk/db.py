@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from helpdesk.dialects import Prepared
 from helpdesk.errors import Unavailable
@@ -94,13 +94,16 @@ class Database:
 
     async def fetch(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Run a read that was compiled once, on the driver's own connection and outside any transaction."""
-        arguments = statement.arguments(values)
-        connection: Any = await greenlet_spawn(self.engine.sync_engine.raw_connection)
+        return statement.decode(await greenlet_spawn(self._fetch, statement.sql, statement.arguments(values)))
+
+    def _fetch(self, sql: str, arguments: Sequence[Any]) -> Any:
+        """Check out, run and hand back within one greenlet: each further one would cost as much as the checkout."""
+        connection: Any = self.engine.sync_engine.raw_connection()
         driver = connection.driver_connection
         try:
             if self.is_postgresql:
-                return statement.decode(await driver.fetch(statement.sql, *arguments))
-            return statement.decode(await driver.execute_fetchall(statement.sql, arguments))
+                return await_only(driver.fetch(sql, *arguments))
+            return await_only(driver.execute_fetchall(sql, arguments))
         except Exception as error:
             # SQLAlchemy does not see what happens here, so it must be told not to hand a dead connection out again.
             if self.is_postgresql and driver.is_closed():
@@ -108,7 +111,7 @@ class Database:
                 raise Unavailable("the database went away") from error
             raise
         finally:
-            await greenlet_spawn(connection.close)
+            connection.close()
 
 
 def _silence(names: frozenset[str]) -> None:

@@ -121,8 +121,10 @@ def allow(scope: Scope | None = None, role: Role = Role.AGENT) -> Callable[[Requ
     return allowed
 
 
+read_conversations = allow(Scope.CONVERSATIONS_READ)
+
 Anybody = Annotated[Actor, Depends(allow())]
-Reader = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_READ))]
+Reader = Annotated[Actor, Depends(read_conversations)]
 Writer = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_WRITE))]
 ContactReader = Annotated[Actor, Depends(allow(Scope.CONTACTS_READ))]
 ContactWriter = Annotated[Actor, Depends(allow(Scope.CONTACTS_WRITE))]
