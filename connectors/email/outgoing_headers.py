@@ -11,6 +11,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from email.errors import MultipartInvariantViolationDefect
 from email.parser import BytesHeaderParser
 from email.utils import getaddresses
 from urllib.parse import quote
@@ -178,7 +179,9 @@ def verify(data: bytes, names: Sequence[str]) -> None:
     parsed = BytesHeaderParser().parsebytes(data + b"\r\n")
     found = [name.lower() for name in parsed]
     wanted = [name.lower() for name in names]
-    if found != wanted or len(starts) != len(wanted) or parsed.defects or parsed.get_payload():
+    # Python 3.11.2, which Debian 12 has, misses the parts of a multipart here, though it was asked for the header alone.
+    defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]
+    if found != wanted or len(starts) != len(wanted) or defects or parsed.get_payload():
         raise PermanentFailure("The headers of this message would be read differently than they are meant")
 
 
