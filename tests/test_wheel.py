@@ -34,9 +34,10 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(site: Path, cwd: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
+    path = os.pathsep.join(filter(None, (str(site), environment.get("PYTHONPATH"))))
     command = [sys.executable, "-P", "-m", "helpdesk", *arguments]
     done = subprocess.run(
-        command, cwd=cwd, env={**environment, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=60
+        command, cwd=cwd, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
