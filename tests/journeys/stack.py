@@ -37,6 +37,9 @@ SHORT = {
     "HELPDESK_ALLOW_HOSTS": "127.0.0.0/8,::1/128",
     "HELPDESK_PARSE_SECONDS": "5",
 }
+PATIENCE = 60.0
+"""Seconds that anything may take: a deadline costs nothing where all is well, and cores are shared."""
+
 _HASTE = 0.05
 T = TypeVar("T")
 
@@ -52,12 +55,12 @@ def free_port() -> int:
         return port
 
 
-def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 15.0, logs: Callable[[], str] = str) -> T:
-    """Look until something is found; what is false is not. Raises `TooLate`."""
+def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE, logs: Callable[[], str] = str) -> T:
+    """Look until something is found: not None, False or an empty list. Raises `TooLate`."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
-        if found:
+        if found is not None and found is not False and found != []:
             return found
         if time.monotonic() > deadline:
             raise TooLate(f"{what}: not within {seconds:g} s; the last answer was {found!r}\n{logs()}")
@@ -98,7 +101,7 @@ class Stack:
         if self.fleet:
             self.environment |= {"HELPDESK_SMTP_BIND": f"127.0.0.1:{self.door}", "HELPDESK_BASE_URL": self.url}
         folder.mkdir(parents=True, exist_ok=True)
-        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=20, trust_env=False)
+        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=PATIENCE, trust_env=False)
 
     def __enter__(self) -> Stack:
         return self
@@ -131,7 +134,7 @@ class Stack:
             text=True,
             cwd=self.folder,
             env=self.environment | environment,
-            timeout=60,
+            timeout=2 * PATIENCE,
         )
 
     def tell(self, *arguments: str, given: str | None = None) -> str:
@@ -192,7 +195,7 @@ class Stack:
         self.processes[name] = Process(name, popen, log, begins)
         return self.processes[name]
 
-    def ready(self, name: str, *, seconds: float = 30.0) -> None:
+    def ready(self, name: str, *, seconds: float = PATIENCE) -> None:
         """Wait until a process says that it is ready."""
         process = self.processes[name]
 
@@ -212,9 +215,9 @@ class Stack:
         process = self.processes.pop(name)
         if process.popen.poll() is None:
             process.popen.send_signal(number)
-        return self._ended(process, seconds=30)
+        return self._ended(process, seconds=PATIENCE)
 
-    def crashed(self, name: str, *, seconds: float = 20.0) -> None:
+    def crashed(self, name: str, *, seconds: float = PATIENCE) -> None:
         """Wait until a process has died at its failpoint."""
         code = self._ended(self.processes[name], seconds=seconds)
         assert code == CRASHED, f"{name} ended with {code}\n{self.logs()}"
@@ -236,7 +239,7 @@ class Stack:
             found.append("\n".join([f"--- {log.name}", *lines[-25:]]))
         return "\n".join(found)
 
-    def until(self, what: str, look: Callable[[], T | None], *, seconds: float = 15.0) -> T:
+    def until(self, what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE) -> T:
         return wait_for(what, look, seconds=seconds, logs=self.logs)
 
     # -- the API --
@@ -260,7 +263,7 @@ class Stack:
     def conversations(self, **query: Any) -> list[dict[str, Any]]:
         return self.every("/conversations", **query)
 
-    def conversation(self, subject: str, *, seconds: float = 15.0) -> dict[str, Any]:
+    def conversation(self, subject: str, *, seconds: float = PATIENCE) -> dict[str, Any]:
         """The one conversation with this subject, as soon as it is there."""
         found = self.until(f"the conversation {subject!r}", lambda: self.conversations(q=subject), seconds=seconds)
         assert len(found) == 1, [one["subject"] for one in found]
@@ -270,6 +273,7 @@ class Stack:
         return self.every(f"/conversations/{conversation_id}/messages")
 
     def reply(self, conversation_id: str, text: str, *, key: str, **more: Any) -> dict[str, Any]:
+        """An answer or a note; under the same key, the same one."""
         answer = self.http.post(
             f"/conversations/{conversation_id}/messages",
             json={"text": text, **more},
@@ -279,7 +283,7 @@ class Stack:
         found: dict[str, Any] = answer.json()
         return found
 
-    def delivered(self, conversation_id: str, *, seconds: float = 20.0) -> list[dict[str, Any]]:
+    def delivered(self, conversation_id: str, *, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         """The messages of a conversation, once all that leaves has left."""
 
         def look() -> list[dict[str, Any]] | None:

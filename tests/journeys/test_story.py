@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -80,16 +79,15 @@ def test_a_customer_is_acknowledged_answered_and_heard_again(setting: Setting) -
         smtp_url=setting.smtp_url,
         reply_address="support+{token}@wallet.example",
         sent_mailbox="Sent",
+        poll_seconds="600",  # only IDLE can have woken the reader
     )
     stack.start()
     door_id = stack.post_inbox("Door", address="help@wallet.example", receive="smtp")
     stack.until("the mailbox is read", lambda: _works(stack, inbox_id))
 
     first = mail("USDT 没有到账", CHINESE, sender=f"李雷 <{CUSTOMER}>", attachment=ATTACHMENT)
-    begun = time.monotonic()
     mailbox.deliver(first.as_bytes())
     conversation = stack.conversation("USDT 没有到账")
-    assert time.monotonic() - begun < 8, "IDLE should have woken the reader"
     _shown_as_it_was_written(stack, conversation, inbox_id)
     stack.until("the mail is marked as read", lambda: mailbox.seen(str(first["Message-ID"])))
 
@@ -144,7 +142,6 @@ def _arrived(setting: Setting, count: int) -> EmailMessage:
     found = setting.stack.until(
         f"{count} mails at the customer's",
         lambda: sorted(setting.sink.to(CUSTOMER), key=lambda m: m.connection)[count - 1 : count],
-        seconds=20,
     )
     return read(found[0].body)
 
@@ -204,9 +201,7 @@ def _answers(found: EmailMessage, first: EmailMessage) -> None:
 
 def _by_the_door(stack: Stack, inbox_id: str) -> None:
     """The built-in door takes mail for its inbox, keeps out what is for nobody, and the answer is a file."""
-    coming = mail(
-        "Lost phone", "What now?\n", sender="zoe@customer.example", to="help@wallet.example"
-    )
+    coming = mail("Lost phone", "What now?\n", sender="zoe@customer.example", to="help@wallet.example")
     with smtplib.SMTP("127.0.0.1", stack.door, timeout=10) as client:
         client.send_message(coming)
         with pytest.raises(smtplib.SMTPRecipientsRefused):

@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 _SPEED = (
@@ -50,6 +51,7 @@ class Postgres:
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
+        self._identity: dict[str, Any] = {}
         self.host, self.port, self.user = "127.0.0.1", 0, "postgres"
 
     @classmethod
@@ -84,24 +86,40 @@ class Postgres:
             raise FileNotFoundError("no PostgreSQL server is installed")
         self._folder = Path(tempfile.mkdtemp(prefix="helpdesk-pg-"))
         account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         if account:
+            self._identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
             os.chown(self._folder, account.pw_uid, account.pw_gid)
-        data = self._folder / "data"
-        environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(self._folder)}
-        command = [folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(command, check=True, cwd=self._folder, env=environment, capture_output=True, **identity)
+        command = [folder / "initdb", "-D", self._folder / "data"]
+        command += ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        how: dict[str, Any] = {"cwd": self._folder, "env": self._environment, **self._identity}
+        subprocess.run(command, check=True, capture_output=True, **how)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        self._serve(folder)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(self._folder)}
+
+    def restart(self) -> None:
+        """End all sessions and the server, and start it again on the same port and data."""
+        folder = binaries()
+        assert folder is not None
+        self._end()
+        self._serve(folder)
+
+    def _serve(self, folder: Path) -> None:
+        assert self._folder is not None
+        data = self._folder / "data"
         settings = [part for setting in (() if self._durable else _SPEED) for part in ("-c", setting)]
         self._process = subprocess.Popen(
             [folder / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", self._folder, *settings],
             cwd=self._folder,
-            env=environment,
+            env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **identity,
+            **self._identity,
         )
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -117,6 +135,12 @@ class Postgres:
         raise TimeoutError("PostgreSQL did not start")
 
     def close(self) -> None:
+        self._end()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.send_signal(2)  # fast shutdown: sessions are ended
             try:
@@ -125,9 +149,6 @@ class Postgres:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
 
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://{self.user}@{self.host}:{self.port}/{database}"
