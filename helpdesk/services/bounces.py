@@ -64,7 +64,7 @@ async def apply(services: Services, session: AsyncSession, bounce: Bounce, *, or
         now=now,
     )
     if not delivery["automatic"]:
-        await clocks.reopen(session, original["conversation_id"])
+        await clocks.reopen(session, original["conversation_id"], now=now)
         await clocks.settle(services, session, original["conversation_id"], now=now)
 
 

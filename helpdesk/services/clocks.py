@@ -9,9 +9,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain import waiting
+from helpdesk.domain.events import ConversationStatusChanged
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
+from helpdesk.services.events import record
 from helpdesk.services.house import Services
 
 
@@ -34,18 +36,21 @@ async def settle(services: Services, session: AsyncSession, conversation_id: UUI
         )
         .scalar_subquery()
     )
-    since, channel = (
-        await session.execute(
-            select(func.min(messages.c.received_at), func.min(messages.c.channel)).where(
-                of_this,
-                messages.c.type == MessageType.INCOMING.value,
-                messages.c.private.is_(False),
-                messages.c.auto_submitted.is_(None),
-                messages.c.backfilled.is_(False),
-                messages.c.seq > answered,
-            )
+    waits = await session.execute(
+        select(messages.c.received_at, messages.c.channel)
+        .where(
+            of_this,
+            messages.c.type == MessageType.INCOMING.value,
+            messages.c.private.is_(False),
+            messages.c.auto_submitted.is_(None),
+            messages.c.backfilled.is_(False),
+            messages.c.received_at.is_not(None),
+            messages.c.seq > answered,
         )
-    ).one()
+        .order_by(messages.c.received_at, messages.c.seq)
+        .limit(1)
+    )
+    since, channel = waits.one_or_none() or (None, "")
     promise = services.channel(channel).capabilities.promise if channel else None
     await session.execute(
         update(conversations)
@@ -54,15 +59,30 @@ async def settle(services: Services, session: AsyncSession, conversation_id: UUI
     )
 
 
-async def reopen(session: AsyncSession, conversation_id: UUID) -> bool:
-    """Open a conversation whose answer did not arrive. Answers whether it was anything but open."""
+async def reopen(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> bool:
+    """Open a conversation whose answer did not arrive. Answers whether it was anything but open; closed is final."""
+    locked = select(conversations.c.status).where(conversations.c.id == conversation_id).with_for_update()
+    before = await session.scalar(locked)
+    if before not in {Status.RESOLVED, Status.PENDING, Status.SNOOZED}:
+        return False
     done = await session.execute(
         update(conversations)
-        .where(
-            conversations.c.id == conversation_id,
-            conversations.c.status.in_([Status.RESOLVED.value, Status.PENDING.value, Status.SNOOZED.value]),
+        .where(conversations.c.id == conversation_id)
+        .values(
+            status=Status.OPEN.value,
+            snoozed_until=None,
+            seq=conversations.c.seq + 1,
+            version=conversations.c.version + 1,
+            updated_at=now,
         )
-        .values(status=Status.OPEN.value, version=conversations.c.version + 1)
-        .returning(conversations.c.id)
+        .returning(conversations.c.seq)
     )
-    return done.scalar_one_or_none() is not None
+    event = ConversationStatusChanged(
+        conversation_id=conversation_id,
+        seq=done.scalar_one(),
+        before=before,
+        after=Status.OPEN.value,
+        by=AuthorKind.SYSTEM.value,
+    )
+    await record(session, event, now=now)
+    return True

@@ -93,9 +93,15 @@ async def queue(session: AsyncSession, given: Sequence[dict[str, Any]]) -> None:
 
 
 async def claim(
-    session: AsyncSession, *, worker: str, limit: int, lease_seconds: float, now: datetime
+    session: AsyncSession,
+    *,
+    worker: str,
+    limit: int,
+    busy: Sequence[UUID] = (),
+    lease_seconds: float,
+    now: datetime,
 ) -> list[RowMapping]:
-    """Take due deliveries of active inboxes, people's before automatic ones, then the oldest."""
+    """Take due deliveries of active inboxes that are not `busy`: people's before automatic ones, then the oldest."""
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
     chosen = claimable(
         select(deliveries.c.message_id)
@@ -104,6 +110,7 @@ async def claim(
             deliveries.c.next_attempt_at <= now,
             deliveries.c.claimed_until < epoch(session),
             deliveries.c.inbox_id.in_(active),
+            deliveries.c.inbox_id.not_in(busy),
         )
         .order_by(deliveries.c.automatic, deliveries.c.next_attempt_at)
         .limit(limit)
@@ -300,7 +307,7 @@ async def fail(
     await record(session, happened, now=now)
     if not delivery["automatic"]:
         if not partly:
-            await clocks.reopen(session, conversation_id)
+            await clocks.reopen(session, conversation_id, now=now)
         await clocks.settle(services, session, conversation_id, now=now)
 
 

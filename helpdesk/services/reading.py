@@ -18,13 +18,23 @@ from helpdesk.services.reader import Failure, Reading, read_here
 
 log = structlog.get_logger()
 
+BREAKS = 1
+"""How often the child may die over one mail before it is the mail's fault."""
+
 
 async def read(
-    parse: str, batch: Sequence[RawInbound], config: Mapping[str, Any], *, seconds: float, memory_mb: int
+    parse: str,
+    batch: Sequence[RawInbound],
+    config: Mapping[str, Any],
+    *,
+    seconds: float,
+    memory_mb: int,
+    breaks: int = 0,
 ) -> list[Reading]:
     """Read a batch, one result per item in order. `parse` is `module:name` of the channel's parser.
 
     The batch as a whole gets `seconds`; if it needs more, each item is read again alone with that time for itself.
+    A child that died did so for the mail's sake only if it dies again over the same one: others end processes too.
     """
     try:
         with anyio.fail_after(seconds):
@@ -32,7 +42,9 @@ async def read(
                 read_here, parse, list(batch), dict(config), memory_mb, cancellable=True
             )
     except (TimeoutError, anyio.BrokenWorkerProcess) as error:
-        if len(batch) == 1:
+        broke = isinstance(error, anyio.BrokenWorkerProcess)
+        if len(batch) == 1 and not (broke and breaks < BREAKS):
             log.warning("message.unreadable", reason="limit", error=type(error).__name__)
             return [Failure("limit")]
-    return [(await read(parse, [raw], config, seconds=seconds, memory_mb=memory_mb))[0] for raw in batch]
+    again = breaks + 1 if broke and len(batch) == 1 else 0
+    return [(await read(parse, [raw], config, seconds=seconds, memory_mb=memory_mb, breaks=again))[0] for raw in batch]
