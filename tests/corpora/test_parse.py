@@ -20,7 +20,7 @@ from connectors.email.parse import parse
 from helpdesk.channels import InboundMessage, RawInbound, Unreadable
 
 FIELDS = 0.97
-MALFORMED = 0.9
+MALFORMED = 0.8
 SECONDS = 0.2
 
 Case = dict[str, Any]
