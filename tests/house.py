@@ -140,7 +140,9 @@ class House:
         return await self._relaying.step()
 
     async def deliver(self) -> int:
-        return await self._deliverer.step()
+        count = await self._deliverer.step()
+        await self._deliverer.idle()
+        return count
 
     async def drain(self) -> None:
         """Run every loop until nothing is due. Raises when that does not come to an end."""

@@ -60,6 +60,7 @@ class Crew:
             )
             if not wanted or loop.name in wanted
         }
+        self._deliverer.on_free = lambda: self.ring(["deliver"])
         self._tasks: list[asyncio.Task[None]] = []
         self._doors = AsyncExitStack()
 
@@ -117,7 +118,7 @@ class Crew:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for close in (self._receiver.close, self._relaying.close, self._connections.close):
+        for close in (self._receiver.close, self._deliverer.idle, self._relaying.close, self._connections.close):
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -38,8 +40,19 @@ from workers.connections import Connections
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Messages on their way at the same time in one worker."""
+
+PER_INBOX = 3
+"""Of these, of one inbox: a server that keeps us waiting must not keep the other inboxes waiting."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One try at one delivery. After `final` nothing but the other side's answer says that it may be tried again."""
+
+    delivery: RowMapping
+    final: bool = False
 
 
 class Deliverer:
@@ -47,51 +60,74 @@ class Deliverer:
 
     def __init__(self, services: Services, connections: Connections, *, worker: str) -> None:
         self._services, self._connections, self._worker = services, connections, worker
-        self.held: set[UUID] = set()
+        self._running: dict[asyncio.Task[None], RowMapping] = {}
+        self.on_free: Callable[[], None] = _nothing
+        """Called when a place has become free, so that whoever waits for one is claimed at once."""
+
+    @property
+    def held(self) -> set[UUID]:
         """What is in hand: claims that have to be renewed for as long as they are."""
+        return {delivery["message_id"] for delivery in self._running.values()}
 
     async def step(self) -> int:
-        """Claim a handful and see each of them to its end."""
-        settings = self._services.settings
+        """Claim what there is room for and start on it. Answers whether there may be more to claim."""
+        room = AT_ONCE - len(self._running)
+        if room <= 0:
+            return 0
+        inboxes = Counter(delivery["inbox_id"] for delivery in self._running.values())
         async with self._services.database.transaction() as session:
             claimed = await deliveries.claim(
-                session, worker=self._worker, limit=AT_ONCE, lease_seconds=settings.lease_seconds, now=now()
+                session,
+                worker=self._worker,
+                limit=min(room, PER_INBOX),
+                busy=[inbox_id for inbox_id, count in inboxes.items() if count >= PER_INBOX],
+                lease_seconds=self._services.settings.lease_seconds,
+                now=now(),
             )
         if claimed:
             failpoints.reached("claimed")
-            # Each to its end, whatever becomes of the others: what is in hand is in this step.
-            ends = await asyncio.gather(*map(self._one, claimed), return_exceptions=True)
-            for error in ends:
-                if error is not None:
-                    raise error
+        for delivery in claimed:
+            task = asyncio.create_task(self._one(_Attempt(delivery)), name=f"delivery {delivery['message_id']}")
+            self._running[task] = delivery
+            task.add_done_callback(self._done)
         return len(claimed)
 
-    async def _one(self, delivery: RowMapping) -> None:
-        self.held.add(delivery["message_id"])
-        try:
-            await self._attempt(delivery)
-        finally:
-            self.held.discard(delivery["message_id"])
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The database would not take the end. The claim is renewed no more, and whoever takes it knows what to do.
+            log.error("delivery.not_recorded", **fault(error))
+        self.on_free()
 
-    async def _attempt(self, delivery: RowMapping) -> None:
+    async def idle(self) -> None:
+        """Wait until nothing is on its way."""
+        while self._running:
+            await asyncio.wait(list(self._running))
+
+    async def _one(self, attempt: _Attempt) -> None:
+        delivery = attempt.delivery
         try:
             connector = await self._connections.get(delivery["inbox_id"])
             if await self._settle_doubt(delivery, connector):
                 return
-            composed = await self._freeze(delivery, connector)
-            await self._send(delivery, connector, composed)
+            message = await self._freeze(delivery, connector)
+            await self._send(attempt, connector, message)
         except LeaseLost:
             log.warning("delivery.taken_over", message_id=str(delivery["message_id"]))
         except PermanentFailure as error:
             refused = error.refusals if isinstance(error, RecipientRefused) else ()
             await self._record(deliveries.fail, delivery, error=error.kind, refused=refused)
+        except Uncertain:
+            await self._doubt(delivery)
         except (TemporaryFailure, AuthenticationFailed, Misconfigured) as error:
             retry_after = error.retry_after if isinstance(error, TemporaryFailure) else None
             await self._record(deliveries.retry_later, delivery, error=error.kind, retry_after=retry_after)
         except Exception as error:
-            # Before the final mark nothing has left, whatever went wrong; the claim runs out and it is tried again.
             log.error("delivery.failed", message_id=str(delivery["message_id"]), **fault(error))
-            await self._record(deliveries.retry_later, delivery, error="internal", retry_after=None)
+            if attempt.final:
+                await self._doubt(delivery)
+            else:
+                await self._record(deliveries.retry_later, delivery, error="internal", retry_after=None)
 
     async def _settle_doubt(self, delivery: RowMapping, connector: Connector) -> bool:
         """Deal with what an earlier attempt left unknown. Answers whether there is nothing left to send now."""
@@ -133,22 +169,32 @@ class Deliverer:
         assert frozen is not None
         return frozen
 
-    async def _send(self, delivery: RowMapping, connector: Connector, message: OutboundMessage | Composed) -> None:
+    async def _send(self, attempt: _Attempt, connector: Connector, message: OutboundMessage | Composed) -> None:
+        delivery = attempt.delivery
+
         async def at_final() -> None:
             async with self._services.database.transaction() as session:
                 await deliveries.at_final(session, delivery, now=now())
+            attempt.final = True
 
-        try:
-            receipt = await connector.send(message, at_final=at_final)
-        except Uncertain:
-            await self._doubt(delivery)
-            return
+        receipt = await connector.send(message, at_final=at_final)
         await self._accepted(delivery, receipt)
         if isinstance(message, Composed) and not delivery["automatic"] and isinstance(connector, FilesSent):
             await self._copy(delivery, connector, message)
 
     async def _accepted(self, delivery: RowMapping, receipt: Receipt) -> None:
-        await self._record(deliveries.sent, delivery, receipt=receipt)
+        """Record it, however long that takes: only this task knows that there is no doubt."""
+        pause = 0.2
+        while True:
+            try:
+                await self._record(deliveries.sent, delivery, receipt=receipt)
+                break
+            except LeaseLost:
+                raise
+            except Exception as error:  # the database is away: it may come back
+                log.warning("delivery.not_recorded", message_id=str(delivery["message_id"]), **fault(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10.0)
         failpoints.reached("receipt.recorded")
 
     async def _doubt(self, delivery: RowMapping) -> None:
@@ -161,12 +207,17 @@ class Deliverer:
         """Best effort: the customer has the message, whether or not the mailbox takes a copy."""
         try:
             await connector.file_sent(message)
+            async with self._services.database.transaction() as session:
+                await deliveries.copied(session, delivery)
         except ChannelError as error:
             log.warning("delivery.not_copied", message_id=str(delivery["message_id"]), kind=error.kind)
-            return
-        async with self._services.database.transaction() as session:
-            await deliveries.copied(session, delivery)
+        except Exception as error:  # whatever it is, the message was sent and that is recorded
+            log.warning("delivery.not_copied", message_id=str(delivery["message_id"]), **fault(error))
 
     async def _record(self, verb: Callable[..., Awaitable[None]], delivery: RowMapping, **what: Any) -> None:
         async with self._services.database.transaction() as session:
             await verb(self._services, session, delivery, now=now(), **what)
+
+
+def _nothing() -> None:
+    """Until a loop asks to be told."""
