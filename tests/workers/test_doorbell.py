@@ -1,0 +1,116 @@
+"""The doorbell on a real Redis and on the embedded one: heard within a second, quiet when Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.peers.redis import Redis
+from workers.doorbell import Doorbell, connector, deserialize, embedded, listen, serialize
+
+
+class Heard:
+    """What rang here."""
+
+    def __init__(self) -> None:
+        self.rings: list[Sequence[str]] = []
+
+    def __call__(self, names: Sequence[str]) -> None:
+        self.rings.append(list(names))
+
+    async def until(self, count: int, *, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while len(self.rings) < count:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture(params=["redis", "embedded"])
+def connect(request: pytest.FixtureRequest) -> Callable[[], Any]:
+    if request.param == "embedded":
+        return embedded()
+    return connector(request.getfixturevalue("redis").url)
+
+
+@asynccontextmanager
+async def listening(connect: Callable[[], Any]) -> AsyncIterator[Heard]:
+    """A worker that listens, already connected."""
+    heard = Heard()
+    task = asyncio.create_task(listen(connect, heard))
+    bell = Doorbell(connect)
+    try:
+        bell.ring(frozenset({"hello"}))
+        await heard.until(1, seconds=10)
+        heard.rings.clear()
+        yield heard
+    finally:
+        await bell.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_ring_is_heard_in_another_process_within_a_second(connect: Callable[[], Any]) -> None:
+    bell = Doorbell(connect)
+    async with listening(connect) as heard:
+        bell.ring(frozenset({"process", "relay"}))
+        await heard.until(1, seconds=1.0)
+        await bell.close()
+    assert heard.rings == [["process", "relay"]]
+
+
+async def test_rings_that_come_together_are_one_job(connect: Callable[[], Any]) -> None:
+    bell = Doorbell(connect)
+    async with listening(connect) as heard:
+        for _ in range(200):
+            bell.ring(frozenset({"deliver"}))
+        bell.ring(frozenset({"process"}))
+        await heard.until(1, seconds=5)
+        await asyncio.sleep(0.3)
+        await bell.close()
+    assert heard.rings == [["deliver", "process"]]
+
+
+async def test_the_loops_of_this_process_are_rung_at_once_and_without_redis() -> None:
+    heard = Heard()
+    bell = Doorbell(None, here=heard)
+    bell.ring(frozenset({"relay", "deliver"}))
+    assert heard.rings == [["deliver", "relay"]]
+    await bell.close()
+
+
+async def test_a_redis_that_is_away_raises_nothing_and_holds_nobody_up(unused_tcp_port: int) -> None:
+    heard = Heard()
+    bell = Doorbell(connector(f"redis://127.0.0.1:{unused_tcp_port}/0"), here=heard)
+    begun = asyncio.get_running_loop().time()
+    for _ in range(3):
+        bell.ring(frozenset({"deliver"}))
+        await asyncio.sleep(0.05)
+    assert asyncio.get_running_loop().time() - begun < 1.0
+    assert len(heard.rings) == 3
+    await bell.close()
+
+
+async def test_a_listener_finds_a_redis_that_came_back() -> None:
+    with Redis() as server:
+        connect = connector(server.url)
+        async with listening(connect) as heard:
+            server.stop()
+            await asyncio.sleep(0.3)
+            server.start()
+            bell = Doorbell(connect)
+            async with asyncio.timeout(15):
+                while not heard.rings:
+                    bell.ring(frozenset({"process"}))
+                    await asyncio.sleep(0.1)
+            await bell.close()
+
+
+async def test_jobs_are_json_and_nothing_else() -> None:
+    job = {"t": 1, "f": "wake", "a": (["process"],), "k": {}, "et": 1}
+    assert deserialize(serialize(job)) == job
+    with pytest.raises(orjson.JSONDecodeError):
+        deserialize(b"\x80\x04N.")

@@ -1,0 +1,130 @@
+"""The relay: positions after the commit, dense and in order; a subscriber that fails is kept, and holds nobody up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk import clock
+from helpdesk.db import new_id
+from helpdesk.domain.events import InboxFailing
+from helpdesk.models.conversations import tags
+from helpdesk.models.events import events, pending_work
+from helpdesk.services import relay
+from helpdesk.services.events import record
+from helpdesk.services.house import Services
+from workers.relaying import Relaying
+
+
+async def _happen(services: Services, *kinds: str) -> None:
+    async with services.database.transaction() as session:
+        await record(session, *(InboxFailing(inbox_id=new_id(), kind=kind) for kind in kinds), now=clock.now())
+
+
+async def _positions(services: Services) -> list[tuple[str, int | None]]:
+    async with services.database.reading() as session:
+        found = await session.execute(select(events.c.data, events.c.position).order_by(events.c.position))
+        return [(row[0]["kind"], row[1]) for row in found]
+
+
+async def _pending(services: Services) -> list[Any]:
+    async with services.database.reading() as session:
+        return list((await session.execute(select(pending_work))).mappings().all())
+
+
+class Noting:
+    """A subscriber that writes what it is told into a table, and then fails at what it was told to."""
+
+    __name__ = "noting"
+
+    def __init__(self, *fails_at: str) -> None:
+        self.fails_at = set(fails_at)
+
+    async def __call__(self, services: Services, session: AsyncSession, happened: Sequence[Any], *, now: Any) -> None:
+        for event in happened:
+            kind = event["data"]["kind"]
+            await session.execute(insert(tags).values(name=kind, created_at=now))
+            if kind in self.fails_at:
+                raise ValueError("on purpose")
+
+    @staticmethod
+    async def noted(services: Services) -> set[str]:
+        async with services.database.reading() as session:
+            return set((await session.execute(select(tags.c.name))).scalars())
+
+
+async def _relay(services: Services, subscriber: Noting) -> None:
+    async with services.database.transaction() as session:
+        await relay.relay(services, session, {InboxFailing.type: (subscriber,)}, careful=True, now=clock.now())
+
+
+async def test_positions_follow_the_order_of_events_without_a_gap(quick: Services) -> None:
+    relaying = Relaying(quick, worker="one")
+    await _happen(quick, "a", "b")
+    await relaying.step()
+    await _happen(quick, "c")
+    await relaying.step()
+    assert await _positions(quick) == [("a", 1), ("b", 2), ("c", 3)]
+    await relaying.close()
+
+
+async def test_only_one_relay_works_and_the_next_one_follows(quick: Services) -> None:
+    first, second = Relaying(quick, worker="first"), Relaying(quick, worker="second")
+    await _happen(quick, "a")
+    await first.step()
+    await _happen(quick, "b")
+    assert await second.step() == 0
+    assert await _positions(quick) in ([("a", 1), ("b", None)], [("b", None), ("a", 1)])
+    await first.close()
+    await second.step()
+    assert await _positions(quick) == [("a", 1), ("b", 2)]
+    await second.close()
+
+
+async def test_a_subscriber_that_fails_at_one_event_is_kept_and_does_the_others(quick: Services) -> None:
+    await _happen(quick, "a", "b", "c")
+    subscriber = Noting("b")
+    await _relay(quick, subscriber)
+    assert await Noting.noted(quick) == {"a", "c"}, "and what it wrote before it failed is gone"
+    (kept,) = await _pending(quick)
+    assert (kept["subscriber"], kept["attempts"], kept["given_up"]) == ("noting", 1, False)
+    assert [position for _, position in await _positions(quick)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("mended", [True, False])
+async def test_what_failed_is_tried_again_when_it_is_due(quick: Services, mended: bool) -> None:
+    await _happen(quick, "b")
+    subscriber = Noting("b")
+    await _relay(quick, subscriber)
+    if mended:
+        subscriber.fails_at.clear()
+    for later, tried in ((timedelta(), 0), (timedelta(seconds=10), 1)):
+        async with quick.database.transaction() as session:
+            subscriptions = {InboxFailing.type: (subscriber,)}
+            assert await relay.retry(quick, session, subscriptions, now=clock.now() + later) == tried
+    if mended:
+        assert await Noting.noted(quick) == {"b"}
+        assert await _pending(quick) == []
+    else:
+        (kept,) = await _pending(quick)
+        assert kept["attempts"] == 2
+        assert kept["next_attempt_at"] > clock.now() + timedelta(seconds=20)
+
+
+async def test_what_fails_for_ever_is_left_for_a_person(quick: Services) -> None:
+    await _happen(quick, "b")
+    subscriber = Noting("b")
+    await _relay(quick, subscriber)
+    for _ in range(relay.GIVE_UP_AFTER):
+        async with quick.database.transaction() as session:
+            at = clock.now() + timedelta(days=1)
+            await relay.retry(quick, session, {InboxFailing.type: (subscriber,)}, now=at)
+            await session.execute(pending_work.update().values(next_attempt_at=clock.now()))
+    (kept,) = await _pending(quick)
+    assert kept["given_up"]
+    assert kept["attempts"] == relay.GIVE_UP_AFTER
