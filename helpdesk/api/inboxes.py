@@ -32,7 +32,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.channels import Channel
 from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import inboxes, paging, raw
+from helpdesk.services import inboxes, intake, paging
 from helpdesk.services.house import Services
 
 router = APIRouter(prefix="/api/v1/inboxes", tags=["inboxes"])
@@ -181,7 +181,7 @@ async def reprocess_inbox(
     """Messages that could not be read are tried again from their source; answers how many there are."""
     await inboxes.get_inbox(session, actor, inbox_id)
     message_id = body.message_id if body else None
-    return answer({"count": await raw.reprocess(session, inbox_id, message_id=message_id, now=clock.now())})
+    return answer({"count": await intake.reprocess(session, inbox_id, message_id=message_id, now=clock.now())})
 
 
 @channels.get("", summary="List channels", response_model=Page[ChannelShown], responses=documented(Forbidden))
