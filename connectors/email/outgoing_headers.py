@@ -179,7 +179,7 @@ def verify(data: bytes, names: Sequence[str]) -> None:
     parsed = BytesHeaderParser().parsebytes(data + b"\r\n")
     found = [name.lower() for name in parsed]
     wanted = [name.lower() for name in names]
-    # Python 3.11.2, which Debian 12 has, misses the parts of a multipart here, though it was asked for the header alone.
+    # Python 3.11.2, which is Debian 12's, misses the parts of a multipart here, though only the header was asked for.
     defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]
     if found != wanted or len(starts) != len(wanted) or defects or parsed.get_payload():
         raise PermanentFailure("The headers of this message would be read differently than they are meant")
