@@ -43,7 +43,7 @@ SECRET = "1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 ADDRESS = "support@bench.example"
 HERTZ = os.sysconf("SC_CLK_TCK")
 HELPDESK = [sys.executable, "-m", "helpdesk"]
-WORDS = "my transfer wallet has not arrived since yesterday please look at the account and tell me what to do".split()
+WORDS = ("my", "transfer", "has", "not", "arrived", "since", "yesterday", "please", "look", "at", "the", "account")
 
 
 def mail(number: int, *, answers: str | None) -> bytes:
@@ -59,7 +59,9 @@ def mail(number: int, *, answers: str | None) -> bytes:
     text = " ".join(chance.choice(WORDS) for _ in range(chance.randint(40, 370)))
     if answers:
         message["In-Reply-To"] = f"<{answers}.abcdefghijklmnop@bench.example>"
-        text += "\n\nOn Mon, 2 Nov 2026 at 10:00, Support wrote:\n> We have received your message.\n> It is number one.\n"
+        text += (
+            "\n\nOn Mon, 2 Nov 2026 at 10:00, Support wrote:\n> We have received your message.\n> It has a number.\n"
+        )
     message.set_content(text)
     if number % 10 == 0:
         message.add_attachment(chance.randbytes(50_000), maintype="image", subtype="png", filename=f"shot{number}.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import smtplib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,7 +63,13 @@ async def no_secrets(changed: object) -> None:
 @asynccontextmanager
 async def connected(tmp_path: Path, **settings: Any) -> AsyncIterator[EmailConnector]:
     config = EmailConfig.model_validate({"address": "support@wallet.test", **settings})
-    house = House(guard=GUARD, inbox_id=uuid4(), outgoing=str(tmp_path / "outgoing"), save_secrets=no_secrets, stored_secrets=none_stored)
+    house = House(
+        guard=GUARD,
+        inbox_id=uuid4(),
+        outgoing=str(tmp_path / "outgoing"),
+        save_secrets=no_secrets,
+        stored_secrets=none_stored,
+    )
     connector = EmailConnector(config, house)
     try:
         yield connector
