@@ -3,6 +3,8 @@
     with Redis() as server:
         HELPDESK_REDIS_URL = server.url
         server.stop(); server.start(); server.flushall()
+
+It comes back on the same port, and empty.
 """
 
 from __future__ import annotations
