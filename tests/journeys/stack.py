@@ -245,7 +245,10 @@ class Stack:
     # -- the API --
 
     def get(self, path: str, **query: Any) -> Any:
-        answer = self.http.get(path, params=query)
+        """What a patient client gets: 503 says that a part is away for the moment."""
+        deadline = time.monotonic() + PATIENCE
+        while (answer := self.http.get(path, params=query)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(_HASTE)
         assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}\n{self.logs()}"
         return answer.json()
 

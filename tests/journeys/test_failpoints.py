@@ -14,6 +14,7 @@ from tests.journeys.stack import Stack
 RECEIVING = ("imap.fetched", "raw.committed", "parsed", "filed", "flag.set")
 SENDING = ("claimed", "sending.committed", "smtp.connected", "rcpt.accepted", "receipt.recorded")
 DOUBTFUL = ("data.last_byte", "reply.received")
+EACH = ("sending.committed", "rcpt.accepted", "receipt.recorded", *DOUBTFUL)
 
 
 @pytest.fixture(scope="module", params=["up", "fleet"])
@@ -49,8 +50,8 @@ def _die_at(load: Load, point: str, *, mails: int = 0, replies: int = 0) -> None
     if name in stack.processes:
         stack.kill(name)
     load.write(mails)
-    # One at a time, the first time in one process and the second time in the other kind.
-    count = 2 if stack.fleet and replies else 1
+    # The second message's turn, in a fleet; what several messages may share is passed once.
+    count = 2 if stack.fleet and point in EACH else 1
     stack.launch(name, HELPDESK_FAILPOINTS=f"{point}:exit@{count}")
     if answered and not stack.fleet:
         stack.ready(name)
