@@ -28,6 +28,13 @@ _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
 _LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
+_ASCII_RUN = re.compile(r"[!-~]+")
+_CODE = re.compile(r"\d|://|@")
+
+
+def _spoken(run: re.Match[str]) -> str:
+    """Hashes, amounts, addresses and links are the same in every language: a mail may consist of nothing else."""
+    return " " if _CODE.search(run[0]) else run[0]
 
 
 def detect(*texts: str) -> str:
@@ -37,7 +44,7 @@ def detect(*texts: str) -> str:
     an English one quotes Chinese.
     """
     for text in texts:
-        sample = text[:_SAMPLE]
+        sample = _ASCII_RUN.sub(_spoken, text[:_SAMPLE])
         counts = Counter(sample)
         han = len(_HAN.findall(sample))
         words = len(_LATIN_WORD.findall(sample))
