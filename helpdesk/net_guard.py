@@ -60,7 +60,7 @@ class AllowList:
                 endpoints.add((str(canonical_host(host)), port))
             except Unreachable:
                 raise Invalid.field(
-                    "allow_hosts", f"{text!r} is neither a network such as 10.1.0.0/16 nor host:port"
+                    "HELPDESK_ALLOW_HOSTS", f"{text!r} is neither a network such as 10.1.0.0/16 nor host:port"
                 ) from None
         return cls(tuple(networks), frozenset(endpoints))
 

@@ -54,10 +54,13 @@ def embedded_defaults(settings: Settings, *, host: str, port: int, smtp_port: in
 async def up(settings: Settings, *, host: str, port: int, with_demo: bool) -> None:
     """Everything in one process. Ready when `ready http://HOST:PORT` is printed."""
     logs.configure(settings.log_level)
-    lock = _only_one(settings.data)
-    listener = _listen(host, port)
-    services = open_services(settings)
+    with _only_one(settings.data), _listen(host, port) as listener:
+        await _everything(settings, listener, ready=f"ready http://{host}:{port}", with_demo=with_demo)
+
+
+async def _everything(settings: Settings, listener: socket.socket, *, ready: str, with_demo: bool) -> None:
     guard = open_guard(settings)
+    services = open_services(settings)
     connect = doorbell.connector(settings.redis_url) if settings.redis_url else doorbell.embedded()
     crew = Crew(services, guard, worker="up" if settings.embedded else _name(), alone=settings.embedded)
     bell = doorbell.Doorbell(connect, here=crew.ring)
@@ -72,28 +75,27 @@ async def up(settings: Settings, *, host: str, port: int, with_demo: bool) -> No
         if with_demo:
             for line in await demo.prepare(services, settings):
                 _say(line)
-        await _serve(services, listener, ready=f"ready http://{host}:{port}")
+        await _serve(services, listener, ready=ready)
     finally:
         await crew.stop()
         await _end(listening)
         await bell.close()
         await services.database.close()
-        lock.close()
 
 
 async def api(settings: Settings, *, host: str, port: int) -> None:
     """The HTTP side alone; workers are rung through Redis, if there is one."""
     logs.configure(settings.log_level)
-    listener = _listen(host, port)
-    services = open_services(settings)
-    bell = doorbell.Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
-    services.database.on_commit = bell.ring
-    try:
-        await migrate.check(services.database)
-        await _serve(services, listener, ready=f"ready http://{host}:{port}")
-    finally:
-        await bell.close()
-        await services.database.close()
+    with _listen(host, port) as listener:
+        services = open_services(settings)
+        bell = doorbell.Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
+        services.database.on_commit = bell.ring
+        try:
+            await migrate.check(services.database)
+            await _serve(services, listener, ready=f"ready http://{host}:{port}")
+        finally:
+            await bell.close()
+            await services.database.close()
 
 
 async def worker(settings: Settings) -> None:

@@ -167,7 +167,7 @@ _HOSTILE = {
     "a header of two megabytes": b"From: eve@hostile.example\r\nSubject: "
     + b"=?utf-8?q?" * 200_000
     + b"\r\n\r\nHi\r\n",
-    "no mail at all": bytes(range(256)).replace(b"\r", b"").replace(b"\n", b"") * 40,
+    "no mail at all": bytes(set(range(1, 256)) - set(b"\r\n")) * 40,
     "huge": b"From: eve@hostile.example\r\nSubject: huge\r\n\r\n" + (b"x" * 98 + b"\r\n") * 120_000,
 }
 
