@@ -137,7 +137,8 @@ def _body(value: str) -> tuple[str, bool]:
 
 
 def _address(address: Address) -> Address:
-    return Address(line(address.handle), line(address.name)[:120])
+    # Handles are compared in lower case, and the Kelvin sign is the one foreign letter whose lower case is a plain one.
+    return Address(line(address.handle).replace("\u212a", "\ufffd"), line(address.name)[:120])
 
 
 def _addresses(given: Iterable[Address]) -> tuple[Address, ...]:

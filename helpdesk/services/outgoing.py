@@ -23,9 +23,12 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
     conversation = (
         (
             await session.execute(
-                select(conversations.c.subject, conversations.c.contact_handle, conversations.c.language).where(
-                    conversations.c.id == message["conversation_id"]
-                )
+                select(
+                    conversations.c.subject,
+                    conversations.c.contact_id,
+                    conversations.c.contact_handle,
+                    conversations.c.language,
+                ).where(conversations.c.id == message["conversation_id"])
             )
         )
         .mappings()
@@ -33,6 +36,8 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
     )
     thread = await _thread(session, message)
     answered = next((one for one in reversed(thread) if one["type"] == MessageType.INCOMING), None)
+    said = next((one for one in reversed(thread) if one["author_id"] == conversation["contact_id"]), None)
+    recipients = {one["handle"].lower() for one in (*delivery["to"], *delivery["cc"], *delivery["bcc"])}
     return OutboundMessage(
         message_id=message["id"],
         client_token=str(message["id"]),
@@ -46,9 +51,9 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
         created_at=message["created_at"],
         token=delivery["token"],
         in_reply_to=message["in_reply_to"] or (answered["external_id"] if answered else ""),
-        references=tuple(one["external_id"] for one in thread if one["external_id"])[-REFERENCES:],
+        references=tuple(one["external_id"] for one in thread if _may_know(one, recipients))[-REFERENCES:],
         attachments=await _files(services, session, message),
-        quote=_quote(message, delivery, answered, handle=conversation["contact_handle"]),
+        quote=_quote(said, delivery, recipients, handle=conversation["contact_handle"]),
         automatic=delivery["automatic"],
         language=message["language"] or conversation["language"] or "en",
         visibility=message["visibility"],
@@ -60,6 +65,9 @@ async def _thread(session: AsyncSession, message: RowMapping) -> Sequence[RowMap
     columns = [
         "id",
         "type",
+        "author_id",
+        "to",
+        "cc",
         "external_id",
         "seq",
         "author_name",
@@ -88,16 +96,22 @@ def _people(given: Sequence[Mapping[str, str]]) -> tuple[Address, ...]:
     return tuple(Address(one["handle"], one.get("name", "")) for one in given)
 
 
-def _quote(message: RowMapping, delivery: RowMapping, answered: RowMapping | None, *, handle: str) -> Quote | None:
-    """The contact's last words, for himself alone: whoever was added later sees only what follows."""
-    recipients = {one["handle"].lower() for one in (*delivery["to"], *delivery["cc"], *delivery["bcc"])}
-    if answered is None or delivery["automatic"] or recipients != {handle.lower()}:
+def _may_know(one: RowMapping, recipients: set[str]) -> bool:
+    """Our own ids hold the token of whom they were for, so only those who have them already may read them."""
+    if one["type"] != MessageType.OUTGOING:
+        return bool(one["external_id"])
+    return bool(one["external_id"]) and recipients <= {who["handle"].lower() for who in (*one["to"], *one["cc"])}
+
+
+def _quote(said: RowMapping | None, delivery: RowMapping, recipients: set[str], *, handle: str) -> Quote | None:
+    """The contact's own last words, for himself alone: others of the conversation neither quote nor are quoted."""
+    if said is None or delivery["automatic"] or recipients != {handle.lower()}:
         return None
     return Quote(
-        author=answered["author_name"],
-        text=answered["new_text"] or answered["text"],
+        author=said["author_name"],
+        text=said["new_text"] or said["text"],
         html=None,
-        sent_at=answered["received_at"] or answered["created_at"],
+        sent_at=said["received_at"] or said["created_at"],
     )
 
 

@@ -419,3 +419,54 @@ def test_every_shared_scenario_has_its_case() -> None:
     if not path.exists():
         pytest.skip("../shared/attack/threading_scenarios.jsonl is not here")
     assert {json.loads(line)["id"] for line in path.read_text("utf-8").splitlines()} == set(CASES)
+
+
+async def test_who_is_written_to_besides_learns_no_token_of_the_contacts(house: House) -> None:
+    """Our Message-IDs hold tokens; in References they would make whoever gets a copy a forger of bounces."""
+    story = await begin(house)
+    bank = [{"handle": "bank@elsewhere.test", "name": "Bank"}]
+    said = []
+    for people in ({"to": bank}, {"cc": bank}, {}):
+        await house.reply(story.conversation_id, "We have asked the bank.", **people)
+        await house.drain()
+        said += house.outgoing()
+    asked, copied, between = said
+    token = bare(story.said["Message-ID"]).partition(".")[0]
+    assert token not in asked.as_string()
+    assert bare(story.said["Message-ID"]) not in copied.as_string()
+    assert bare(story.said["Message-ID"]) in str(between["References"])
+    assert bare(asked["Message-ID"]) not in copied.as_string() + between.as_string()
+
+
+async def test_an_answer_quotes_the_contact_and_nobody_else(house: House) -> None:
+    story = await begin(house)
+    bank = "bank@elsewhere.test"
+    await house.reply(story.conversation_id, "Please confirm the transfer.", to=[{"handle": bank, "name": ""}])
+    await house.drain()
+    (asked,) = house.outgoing()
+    inbound = mail(bank, "Confidential: the account is under review.", answers=asked["Message-ID"], dmarc="pass")
+    await house.receive(story.desk, inbound)
+    assert [row["text"].strip() for row in await story.joined()] == ["Confidential: the account is under review."]
+    await house.reply(story.conversation_id, "Mina, we are looking into it.")
+    await house.drain()
+    (sent,) = house.outgoing()
+    assert MINA in str(sent["To"])
+    assert "Confidential" not in sent.as_string()
+    assert "Where is my withdrawal?" in sent.as_string()
+
+
+async def test_a_letter_that_only_looks_like_the_participants_is_another_sender(house: House) -> None:
+    story = await begin(house)
+    look_alike = MINA.replace("mina", "m\u0131na")
+    kelvin = "mark@customer.test".replace("k", "\u212a")
+    await house.receive(story.desk, mail("mark@customer.test", "I am Mark.", dmarc="pass"))
+    (mark,) = await story.others()
+    *_, said = house.outgoing()
+    await house.receive(
+        story.desk,
+        mail(look_alike, "One", answers=story.said["Message-ID"], dmarc="pass"),
+        mail(kelvin, "Two", answers=said["Message-ID"], dmarc="pass"),
+    )
+    assert not await story.joined()
+    assert len(await house.incoming(mark["id"])) == 1
+    assert len({row["contact_id"] for row in await house.conversations()}) == 4
