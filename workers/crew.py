@@ -58,7 +58,7 @@ class Crew:
                 Loop("failing", partial(report_failing, services), tick=10 * tick),
                 Loop("tidy", partial(tidy, services), tick=3600.0),
             )
-            if not wanted or loop.name in wanted
+            if not wanted or loop.name in wanted | {"renew"}
         }
         self._deliverer.on_free = lambda: self.ring(["deliver"])
         self._tasks: list[asyncio.Task[None]] = []

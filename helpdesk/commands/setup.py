@@ -15,7 +15,7 @@ from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Invalid
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import accounts, agents
+from helpdesk.services import accounts, agents, passwords
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_services
 
@@ -32,8 +32,8 @@ async def migrate_database(settings: Settings) -> list[str]:
 
 
 async def create_agent(settings: Settings, *, email: str, name: str, role: str, password: str | None) -> list[str]:
-    if password is not None and len(password) < 8:
-        raise Invalid.field("password", "use at least 8 characters")
+    if password is not None and len(password) < passwords.MIN_LENGTH:
+        raise Invalid.field("password", f"use at least {passwords.MIN_LENGTH} characters")
     async with opened(settings) as services, services.database.transaction() as session:
         agent_id = await agents.create(
             session, email=email, name=name, role=role, password=password, by=SYSTEM, now=now()
