@@ -2,7 +2,7 @@
 
 A token routes, authentication identifies, and nothing else joins: not a number in the subject, not a Message-ID that
 we did not sign. When in doubt a message starts a conversation of its own, linked to where it may belong, so that a
-stranger neither sees history nor becomes somebody we write to. The scenarios are in `tests/test_threading.py`.
+stranger neither sees history nor becomes somebody we write to. The scenarios are in `tests/services/test_threading.py`.
 """
 
 from __future__ import annotations
