@@ -262,7 +262,7 @@ def import_maildir(
 
 @keys_app.command("rotate")
 def keys_rotate(data: Data = None) -> None:
-    """Seal every inbox's and contact's key with the current master key; older keys are then needed only for reply tokens in mail that was sent under them."""
+    """Seal every inbox's and contact's key with the current master key; the older ones then only read reply tokens."""
     from helpdesk.commands import setup
 
     _run(setup.rotate_keys, _settings(data))
