@@ -161,7 +161,7 @@ class EmailConfig(BaseModel):
 
 
 TOKEN_LENGTH = 36
-"""Characters of a reply token; `tests/test_tokens.py` holds it against the domain's."""
+"""Characters of a reply token; `tests/domain/test_tokens.py` holds it against the domain's."""
 
 
 def _without_login(parts: SplitResult) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import smtplib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from tests.journeys.load import Load
 from tests.journeys.mailbox import DovecotMailbox
+from tests.journeys.mails import mail
 from tests.journeys.sink import Sink
 from tests.journeys.stack import Stack
 
@@ -43,19 +46,21 @@ def load(stack: Stack, customers: Sink, mailbox: Callable[[], DovecotMailbox]) -
     return made
 
 
-def _die_at(load: Load, point: str, *, mails: int = 0, replies: int = 0) -> None:
-    """The process that runs is killed, the next one gets work, and dies of it at `point`."""
+def _die_at(load: Load, point: str, *, mails: int = 0, replies: Sequence[dict[str, Any]] = ()) -> None:
+    """The process that runs is killed, the next one gets work, and dies of it at `point`.
+
+    `replies` are the conversations that are answered.
+    """
     stack, name = load.stack, "worker" if load.stack.fleet else "up"
-    answered = list(load.conversations().values())[:replies] if replies else []
     if name in stack.processes:
         stack.kill(name)
     load.write(mails)
     # The second message's turn, in a fleet; what several messages may share is passed once.
     count = 2 if stack.fleet and point in EACH else 1
     stack.launch(name, HELPDESK_FAILPOINTS=f"{point}:exit@{count}")
-    if answered and not stack.fleet:
+    if replies and not stack.fleet:
         stack.ready(name)
-    for conversation in answered:
+    for conversation in replies:
         load.answer(conversation)
     stack.crashed(name)
 
@@ -67,16 +72,41 @@ def test_deaths_while_receiving_lose_and_double_no_mail(load: Load) -> None:
     load.account()
 
 
-@pytest.mark.parametrize("point", SENDING)
-def test_a_death_while_sending_sends_each_reply_once(load: Load, point: str) -> None:
-    _die_at(load, point, replies=2)
+def test_a_death_at_the_door_before_its_yes_makes_one_message_of_what_is_sent_again(load: Load) -> None:
+    stack, name = load.stack, "worker" if load.stack.fleet else "up"
+    address = f"door-{name}@wallet.example"
+    inbox_id = stack.post_inbox("Door", address=address, receive="smtp")
+    body = mail("Through the door", sender="zoe@customer.example", to=address).as_bytes()
+    stack.kill(name)
+    stack.start_one(name, HELPDESK_FAILPOINTS="raw.committed:exit@1")
+    with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
+        _bring(stack, address, body)
+    stack.crashed(name)
+    load.begin_again()
+    assert _bring(stack, address, body) == {}
+    stack.until("the mail is filed", lambda: stack.conversations(inbox_id=inbox_id))
+    assert _bring(stack, address, body) == {}
+    assert len(stack.conversations(inbox_id=inbox_id)) == 1
+
+
+def _bring(stack: Stack, address: str, body: bytes) -> dict[str, tuple[int, bytes]]:
+    """What a mail server does; the recipients that were refused."""
+    with smtplib.SMTP("127.0.0.1", stack.door, timeout=30) as client:
+        return client.sendmail("zoe@customer.example", [address], body)
+
+
+def test_deaths_while_sending_send_each_reply_once(load: Load) -> None:
+    two = list(load.conversations().values())[:2]
+    for point in SENDING:
+        # Where the API dies too, the first death leaves the next ones their work.
+        _die_at(load, point, replies=two if load.stack.fleet or point == SENDING[0] else ())
     load.begin_again()
     load.account()
 
 
 @pytest.mark.parametrize("point", DOUBTFUL)
 def test_a_death_after_the_final_byte_shows_doubt_and_repeats_the_same_bytes_at_most(load: Load, point: str) -> None:
-    _die_at(load, point, replies=2)
+    _die_at(load, point, replies=list(load.conversations().values())[:2])
     load.begin_again()
     load.shown("uncertain")
     load.account()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import smtplib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -110,7 +111,10 @@ def test_a_customer_is_acknowledged_answered_and_heard_again(setting: Setting) -
     _by_the_door(stack, door_id)
     assert [m for m in sink.messages if NOTE.encode() in m.body or b"hot wallet" in m.body] == []
     assert len(sink.messages) == 2, "each of them left once, and the note never"
-    assert not any("Traceback" in process.said() for process in stack.processes.values()), stack.logs()
+    for name in list(stack.processes):
+        said = stack.processes[name].said
+        assert stack.kill(name, signal.SIGTERM) == 0, stack.logs()
+        assert "Traceback" not in said(), said()
 
 
 def _works(stack: Stack, inbox_id: str) -> bool:
