@@ -28,8 +28,12 @@ from helpdesk.statements import Row, Statement
 BATCH = 100
 """Items of one claim. They share its thirty statements or so."""
 
-MAX_ATTEMPTS = 3
-"""A message that took its worker down this often is shown as unreadable instead of being tried again."""
+MAX_ATTEMPTS = 5
+"""A message whose worker died this often is shown as unreadable instead of being tried again.
+
+Workers die of other things, too, and whatever they had claimed is then counted: three in a row were seen to blame
+mail that was sound. Parsing has a process of its own, so that a mail that takes the worker itself down is rare.
+"""
 
 
 @dataclass(frozen=True, slots=True)
