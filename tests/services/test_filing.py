@@ -17,7 +17,7 @@ from helpdesk.models.conversations import conversation_inboxes, conversation_lin
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, messages
-from helpdesk.services import blobs, intake
+from helpdesk.services import blobs, filing, intake
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House, mail
@@ -353,7 +353,7 @@ async def test_one_mail_that_cannot_be_filed_does_not_take_the_others_along(hous
     assert [states[one] for one in ids] == ["filed", "filed", "received", "filed", "filed"]
     assert {row["text"].strip() for row in await house.incoming()} == {"Mail 0", "Mail 1", "Mail 3", "Mail 4"}
     # What still fails after a few attempts is shown as unreadable rather than hidden for ever.
-    for _ in range(4):
+    for _ in range(filing.MAX_ATTEMPTS):
         async with house.services.database.transaction() as session:
             await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
         await house.drain()
