@@ -18,11 +18,10 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid7_source
-from sqlalchemy import Connection, Select, Table, event, func, literal_column, select
+from sqlalchemy import Connection, Select, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from helpdesk.dialects import Prepared
@@ -165,13 +164,6 @@ def new_id() -> UUID:
 
 def is_postgresql(session: AsyncSession) -> bool:
     return session.get_bind().dialect.name == "postgresql"
-
-
-def epoch(session: AsyncSession) -> ColumnElement[float]:
-    """The database's own clock as seconds since 1970: leases compare times of one clock only."""
-    if is_postgresql(session):
-        return literal_column("extract(epoch from clock_timestamp())::double precision")
-    return literal_column("((julianday('now') - 2440587.5) * 86400.0)")
 
 
 def claimable(statement: Any) -> Any:

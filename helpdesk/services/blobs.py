@@ -83,13 +83,6 @@ async def adopt(
     return [known[digest] for digest in wanted]
 
 
-async def put(
-    services: Services, session: AsyncSession, keys: Keys, bodies: Sequence[bytes], *, owner: str, now: datetime
-) -> list[UUID]:
-    """`stage` and `adopt` in one, where a short open transaction does no harm."""
-    return await adopt(services, session, keys, await stage(services, bodies), owner=owner, now=now)
-
-
 async def hand_over(session: AsyncSession, keys: Keys, to: Mapping[UUID, str]) -> None:
     """Re-wrap blobs' data keys for new owners, whose keys are open in `keys` as are the old owners'."""
     if not to:

@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
 from helpdesk.crypto import decrypt, encrypt, new_key
-from helpdesk.db import claimable, epoch, insert_rows, ring
+from helpdesk.db import claimable, ring
+from helpdesk.dialects import epoch
 from helpdesk.domain import tokens
 from helpdesk.domain.events import MessageFailed, MessageSent, MessageUncertain
 from helpdesk.domain.values import DeliveryStatus, InboxStatus
@@ -30,6 +31,7 @@ from helpdesk.services import clocks
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import insert
 
 GIVE_UP_AFTER = timedelta(days=3)
 MAX_RESENDS = 1
@@ -88,7 +90,7 @@ def row(
 
 async def queue(session: AsyncSession, given: Sequence[dict[str, Any]]) -> None:
     """Store queued deliveries; the senders are rung after the commit."""
-    await insert_rows(session, deliveries, given)
+    await insert(session, deliveries, given)
     ring(session, "deliver")
 
 
@@ -108,7 +110,7 @@ async def claim(
         .where(
             deliveries.c.status.in_(_OPEN),
             deliveries.c.next_attempt_at <= now,
-            deliveries.c.claimed_until < epoch(session),
+            deliveries.c.claimed_until < epoch(),
             deliveries.c.inbox_id.in_(active),
             deliveries.c.inbox_id.not_in(busy),
         )
@@ -118,7 +120,7 @@ async def claim(
     found = await session.execute(
         update(deliveries)
         .where(deliveries.c.message_id.in_(chosen.scalar_subquery()))
-        .values(claimed_by=worker, claimed_until=epoch(session) + lease_seconds, claim=deliveries.c.claim + 1)
+        .values(claimed_by=worker, claimed_until=epoch() + lease_seconds, claim=deliveries.c.claim + 1)
         .returning(*deliveries.c)
     )
     return list(found.mappings().all())
@@ -134,7 +136,7 @@ async def renew(session: AsyncSession, held: Collection[UUID], *, worker: str, l
             deliveries.c.status.in_(_OPEN),
             deliveries.c.claimed_until > 0.0,
         )
-        .values(claimed_until=epoch(session) + lease_seconds)
+        .values(claimed_until=epoch() + lease_seconds)
     )
 
 

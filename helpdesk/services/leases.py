@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Integer, String, bindparam, delete, or_, select, update
+from sqlalchemy import Float, Integer, String, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,8 +63,3 @@ async def release(session: AsyncSession, name: str, *, fence: int) -> None:
 async def forget_owner(session: AsyncSession, owner: str) -> None:
     """Free everything that `owner` held, when it is known to be dead."""
     await session.execute(update(leases).where(leases.c.owner == owner).values(expires_at=0.0))
-
-
-async def remove(session: AsyncSession, name: str) -> None:
-    """Delete a lease whose subject is gone."""
-    await session.execute(delete(leases).where(leases.c.name == name))
