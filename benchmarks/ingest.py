@@ -117,6 +117,7 @@ class Bench:
             "HELPDESK_LOG_LEVEL": "warning",
         }
         self.memory = 0.0
+        self.observer = 0
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run([*HELPDESK, *arguments], env=self.env, check=True, capture_output=True, text=True)
@@ -134,11 +135,14 @@ class Bench:
             process.wait(30)
 
     def cpu(self, worker: int) -> tuple[float, float]:
+        """Seconds of the worker and of PostgreSQL, without the backend that only answers this benchmark's looks."""
         assert self.postgres.pid is not None
-        return cpu_of(worker), cpu_of(self.postgres.pid)
+        return cpu_of(worker), cpu_of(self.postgres.pid) - cpu_of(self.observer)
 
     async def connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(self.url.replace("postgresql+asyncpg", "postgresql"))
+        connection = await asyncpg.connect(self.url.replace("postgresql+asyncpg", "postgresql"))
+        self.observer = connection.get_server_pid()
+        return connection
 
 
 async def count(connection: asyncpg.Connection, query: str) -> int:

@@ -18,12 +18,13 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid7_source
-from sqlalchemy import Connection, Select, Table, event, func, select
+from sqlalchemy import Connection, Executable, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from helpdesk import sessions
 from helpdesk.dialects import Prepared
 from helpdesk.errors import Unavailable
 
@@ -35,16 +36,29 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size=-16000",
 )
 
+_POSTGRESQL_SETTINGS = {
+    "jit": "off",
+    # What the disks of today cost. With the default, small tables are read whole for one row.
+    "random_page_cost": "1.1",
+    # A process that is frozen in the middle of a transaction keeps its locks, a lease's among them, and its successor
+    # waits for them. No transaction of ours waits for anything but the database.
+    "idle_in_transaction_session_timeout": "15s",
+}
+
 _MAX_PREPARED = 500
 
 
 class Database:
-    """An engine with its habits. `on_commit` is called, after a commit, with the names that `ring` collected."""
+    """An engine with its habits. `on_commit` is called, after a commit, with the names that `ring` collected.
 
-    def __init__(self, url: str, *, pool: int = 5) -> None:
+    `plan_once` lets PostgreSQL plan a prepared statement without looking at its values: right for a worker, whose
+    statements find rows by their keys and are planned in more time than they run, and wrong for lists with filters.
+    """
+
+    def __init__(self, url: str, *, pool: int = 5, plan_once: bool = False) -> None:
         self.url = make_url(url)
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
-        self.engine = _engine(url, is_postgresql=self.is_postgresql, pool=pool)
+        self.engine = _engine(url, is_postgresql=self.is_postgresql, pool=pool, plan_once=plan_once)
         self._writing = self.engine.execution_options(write=True)
         self._lock = None if self.is_postgresql else asyncio.Lock()
         self.on_commit: Callable[[frozenset[str]], None] = _silence
@@ -57,24 +71,24 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A unit of work that may write: committed at the end, rolled back on any exception."""
         if self._lock is None:
-            async with self._session(self._writing) as session:
+            async with sessions.opened(self.engine) as session:
                 yield session
         else:
-            async with self._lock, self._session(self._writing) as session:
+            async with self._lock, self._on_sqlite() as session:
                 yield session
+        rung = frozenset(session.info.get("rings", ()))
+        if rung:
+            self.on_commit(rung)
 
     @asynccontextmanager
-    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+    async def _on_sqlite(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._writing, expire_on_commit=False, autoflush=False) as session:
             try:
                 yield session
                 await session.commit()
             except BaseException:
                 await session.rollback()
                 raise
-        rung = frozenset(session.info.get("rings", ()))
-        if rung:
-            self.on_commit(rung)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -82,7 +96,7 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
-    def prepared(self, shape: Hashable, build: Callable[[], Select[Any]]) -> Prepared:
+    def prepared(self, shape: Hashable, build: Callable[[], Executable]) -> Prepared:
         """The statement for `shape`, compiled when it is first asked for."""
         found = self._prepared.get(shape)
         if found is None:
@@ -122,20 +136,23 @@ def ring(session: AsyncSession, name: str) -> None:
     session.info.setdefault("rings", set()).add(name)
 
 
-def _engine(url: str, *, is_postgresql: bool, pool: int) -> AsyncEngine:
+def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> AsyncEngine:
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
         "hide_parameters": True,
     }
     if is_postgresql:
+        plans = {"plan_cache_mode": "force_generic_plan"} if plan_once else {}
         return create_async_engine(
             url,
             pool_size=pool,
             max_overflow=pool,
             pool_pre_ping=False,
             pool_recycle=1800,
-            connect_args={"timeout": 10, "command_timeout": 60, "server_settings": {"jit": "off"}},
+            # The connection that was used last knows the statements best, on both sides.
+            pool_use_lifo=True,
+            connect_args={"timeout": 10, "command_timeout": 60, "server_settings": _POSTGRESQL_SETTINGS | plans},
             **options,
         )
     engine = create_async_engine(url, connect_args={"timeout": 15}, **options)

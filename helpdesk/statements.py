@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Integer, RowMapping, Table, bindparam, column, text
+from sqlalchemy import Executable, Integer, RowMapping, column, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,57 +39,13 @@ class Statement:
 
     async def rows(self, session: AsyncSession, **values: Any) -> list[dict[str, Any]]:
         """Run it and answer its rows."""
-        prepared, driver = self._on(session), await _driver(session)
+        prepared, driver = self._on(session), await driver_of(session)
         arguments = prepared.arguments(values)
         if hasattr(driver, "fetch"):
             found: Sequence[Sequence[Any]] = await driver.fetch(prepared.sql, *arguments)
         else:
             found = await driver.execute_fetchall(prepared.sql, arguments)
         return [dict(zip(prepared.names, row, strict=True)) for row in prepared.decode(found)]
-
-    async def many(self, session: AsyncSession, given: Sequence[Mapping[str, Any]]) -> None:
-        """Run it once for each of `given`, pipelined."""
-        if len(given) == 1:
-            await self.rows(session, **given[0])
-        elif given:
-            prepared, driver = self._on(session), await _driver(session)
-            await driver.executemany(prepared.sql, [prepared.arguments(values) for values in given])
-
-
-_FEW = 8
-_inserts: dict[tuple[str, tuple[str, ...], tuple[str, ...], int], Statement] = {}
-
-
-async def insert(
-    session: AsyncSession, table: Table, given: Sequence[Mapping[str, Any]], *, ignoring: tuple[str, ...] = ()
-) -> None:
-    """Insert rows that all name the same columns; those that conflict on `ignoring` are left out.
-
-    A few rows are one statement with as many VALUES: asyncpg's executemany costs three times its fetch.
-    """
-    if not given:
-        return
-    few = len(given) if len(given) <= _FEW else 0
-    key = table.name, tuple(given[0]), ignoring, few
-    if key not in _inserts:
-        _inserts[key] = Statement(lambda maker: _insertion(maker(table), table, *key[1:]))
-    if few:
-        flat = {f"{name}_{number}": value for number, row in enumerate(given) for name, value in row.items()}
-        await _inserts[key].rows(session, **flat)
-    else:
-        await _inserts[key].many(session, given)
-
-
-def _insertion(
-    made: postgresql.Insert, table: Table, columns: tuple[str, ...], ignoring: tuple[str, ...], few: int
-) -> postgresql.Insert:
-    """`few` rows of named parameters, or one that is executed many times."""
-    types = {name: table.c[name].type for name in columns}
-    if few:
-        made = made.values([{n: bindparam(f"{n}_{number}", type_=types[n]) for n in columns} for number in range(few)])
-    else:
-        made = made.values({name: bindparam(name, type_=types[name]) for name in columns})
-    return made.on_conflict_do_nothing(index_elements=list(ignoring)) if ignoring else made
 
 
 _SEQUENCE = Statement(
@@ -113,7 +69,7 @@ async def next_numbers(session: AsyncSession, count: int) -> list[int]:
     return list(range(last - count + 1, last + 1))
 
 
-async def _driver(session: AsyncSession) -> Any:
+async def driver_of(session: AsyncSession) -> Any:
     """The session's own connection, as the driver made it, in the session's transaction."""
     found = session.info.get("driver")
     if found is None:

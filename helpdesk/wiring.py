@@ -11,11 +11,11 @@ from helpdesk.net import AllowList, Guard
 from helpdesk.services.house import Services
 
 
-def open_services(settings: Settings) -> Services:
-    """Nothing connects yet. Close with `services.database.close()`."""
+def open_services(settings: Settings, *, plan_once: bool = False) -> Services:
+    """Nothing connects yet. Close with `services.database.close()`. `plan_once` is told by `Database`."""
     return Services(
         settings=settings,
-        database=Database(settings.database, pool=settings.database_pool),
+        database=Database(settings.database, pool=settings.database_pool, plan_once=plan_once),
         keyring=Keyring(settings.secret_key.get_secret_value()),
         blobs=open_store(settings.blob_url, data=settings.data),
         channels=connectors.discover(),

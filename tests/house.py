@@ -39,7 +39,7 @@ from helpdesk.services.replies import Draft
 from helpdesk.wiring import open_guard
 from workers.connections import Connections
 from workers.deliver import Deliverer
-from workers.process import process
+from workers.process import Processor
 from workers.relaying import Relaying
 
 MX = "mx.wallet.test"
@@ -63,6 +63,7 @@ class House:
         self.services, self._worker = services, worker
         self.guard = open_guard(services.settings)
         self._connections = Connections(services, self.guard)
+        self._processor = Processor(services, worker=worker)
         self._relaying = Relaying(services, worker=worker)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._keys: dict[UUID, Keys] = {}
@@ -121,7 +122,7 @@ class House:
         staged = await intake.stage(self.services, batch)
         keys = self._keys.setdefault(desk.id, Keys(self.services.keyring))
         async with self.services.database.transaction() as session:
-            return await intake.accept(
+            new = await intake.accept(
                 self.services,
                 session,
                 keys,
@@ -131,10 +132,11 @@ class House:
                 cursor=cursor,
                 now=clock.now(),
             )
+        return len(new)
 
     async def process(self) -> int:
         """Read and file one batch."""
-        return await process(self.services, worker=self._worker)
+        return await self._processor.step()
 
     async def relay(self) -> int:
         return await self._relaying.step()

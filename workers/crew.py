@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -21,7 +20,7 @@ from workers.deliver import Deliverer
 from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
 from workers.loop import Loop
-from workers.process import process
+from workers.process import Processor
 from workers.receive import Receiver
 from workers.relaying import Relaying
 
@@ -43,17 +42,18 @@ class Crew:
         tick = services.settings.tick_seconds
         self._relaying = Relaying(services, worker=worker)
         self._connections = Connections(services, guard)
-        self._receiver = Receiver(services, guard, self._connections, worker=worker)
-        self._deliverer = Deliverer(services, self._connections, worker=worker)
-        self._reading: set[UUID] = set()
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
+        self._processor = Processor(services, worker=worker, ring=partial(self.ring, ["process"]))
+        desk = self._processor if not wanted or "process" in wanted else None
+        self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
+        self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._loops = {
             loop.name: loop
             for loop in (
                 Loop("receive", self._receiver.step, tick=tick),
-                Loop("process", partial(process, services, worker=worker, held=self._reading), tick=tick),
-                Loop("relay", self._relaying.step, tick=tick),
-                Loop("deliver", self._deliverer.step, tick=tick),
+                Loop("process", self._processor.step, tick=tick, due=self._processor.waits),
+                Loop("relay", self._relaying.step, tick=tick, due=self._relaying.waits),
+                Loop("deliver", self._deliverer.step, tick=tick, due=self._deliverer.waits),
                 Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
                 Loop("failing", partial(report_failing, services), tick=10 * tick),
                 Loop("tidy", partial(tidy, services), tick=3600.0),
@@ -102,9 +102,9 @@ class Crew:
     async def _renew(self) -> int:
         """The heartbeat: what this worker has in hand stays its own for as long as it lives."""
         mine: dict[str, Any] = {"worker": self._worker, "lease_seconds": self._services.settings.lease_seconds}
-        if self._reading or self._deliverer.held:
+        if self._processor.held or self._deliverer.held:
             async with self._services.database.transaction() as session:
-                await filing.renew(session, self._reading, **mine)
+                await filing.renew(session, self._processor.held, **mine)
                 await deliveries.renew(session, self._deliverer.held, **mine)
         await self._receiver.renew()
         return 0
@@ -118,7 +118,14 @@ class Crew:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for close in (self._receiver.close, self._deliverer.idle, self._relaying.close, self._connections.close):
+        closing = (
+            self._receiver.close,
+            self._processor.close,
+            self._deliverer.idle,
+            self._relaying.close,
+            self._connections.close,
+        )
+        for close in closing:
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await close()

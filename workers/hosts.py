@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -18,25 +18,39 @@ from helpdesk.net import Guard
 from helpdesk.services import health, intake, leases
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
+from helpdesk.services.intake import Claim
 from helpdesk.services.keys import Keys
+from helpdesk.statements import Row
 
 log = structlog.get_logger()
+
+
+class Desk(Protocol):
+    """Where stored items are laid for the same worker to file them: `workers.process.Processor`."""
+
+    def claim(self, batch: Sequence[RawInbound], *, time: float) -> Claim | None: ...
+
+    def take(self, inbox: Row, rows: Sequence[Row], batch: Sequence[RawInbound]) -> None: ...
 
 
 class InboxHost:
     """One leased inbox. Whatever is stored carries the lease's fence: a worker that was overtaken stores nothing."""
 
-    def __init__(self, services: Services, guard: Guard, *, inbox_id: UUID, lease: str, fence: int) -> None:
-        self.inbox_id, self.guard = inbox_id, guard
-        self._services, self._lease, self._fence = services, lease, fence
+    def __init__(
+        self, services: Services, guard: Guard, *, inbox: Row, lease: str, fence: int, desk: Desk | None = None
+    ) -> None:
+        self.inbox_id, self.guard = inbox["id"], guard
+        self._services, self._desk, self._inbox = services, desk, inbox
+        self._lease, self._fence = lease, fence
         self._keys = Keys(services.keyring)
         self._well_until = 0.0
 
     async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
         staged = await intake.stage(self._services, batch)
         async with self._services.database.transaction() as session:
-            await leases.check(session, self._lease, fence=self._fence)
-            count = await intake.accept(
+            time_there = await leases.check(session, self._lease, fence=self._fence)
+            claim = self._desk.claim(batch, time=time_there) if self._desk else None
+            new = await intake.accept(
                 self._services,
                 session,
                 self._keys,
@@ -44,11 +58,14 @@ class InboxHost:
                 inbox_id=self.inbox_id,
                 staged=staged,
                 cursor=cursor,
+                claim=claim,
                 now=now(),
             )
         if batch:
             failpoints.reached("raw.committed")
-        return count
+        if self._desk and claim and new:
+            self._desk.take(self._inbox, new, batch)
+        return len(new)
 
     async def cursor(self) -> Mapping[str, Any]:
         async with self._services.database.reading() as session:
@@ -126,8 +143,8 @@ class DoorHost:
         staged = await intake.stage(self._services, batch)
         keys = self._keys.setdefault(inbox_id, Keys(self._services.keyring))
         async with self._services.database.transaction() as session:
-            count = await intake.accept(
+            new = await intake.accept(
                 self._services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now()
             )
         failpoints.reached("raw.committed")
-        return count
+        return len(new)

@@ -1,8 +1,10 @@
-"""Reads claimed raw items in the parsing process and files them."""
+"""Reads raw items in the parsing process and files them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,7 +19,9 @@ from helpdesk.logs import fault
 from helpdesk.services import blobs, filing, intake
 from helpdesk.services.filing import Claimed, Entry
 from helpdesk.services.house import Services
+from helpdesk.services.intake import Claim
 from helpdesk.services.keys import Keys
+from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
 from helpdesk.statements import Row
@@ -27,36 +31,92 @@ log = structlog.get_logger()
 BATCH_BYTES = 8 * 1024 * 1024
 """What a batch may weigh: its bytes, and what they are parsed into, are in memory at once."""
 
+DESK_ITEMS = 100
+"""How many items the desk has to hold before no more are laid on it."""
+
 _POSTPONED = timedelta(seconds=10)
 
 
-async def process(services: Services, *, worker: str, held: set[UUID] | None = None) -> int:
-    """Claim, read and file one batch. Answers whether there may be more; `held` are the items in hand meanwhile."""
-    async with services.database.transaction() as session:
-        claimed = await filing.claim(
-            session,
-            worker=worker,
-            bytes_limit=BATCH_BYTES,
-            lease_seconds=services.settings.lease_seconds,
-            now=now(),
-        )
-    if claimed is None:
-        return 0
-    held = set() if held is None else held
-    held.update(row["id"] for row in claimed.rows)
-    try:
-        entries = await _read(services, claimed)
-        failpoints.reached("parsed")
-        await _file(services, claimed.inbox, entries)
-        failpoints.reached("filed")
-    finally:
-        held.difference_update(row["id"] for row in claimed.rows)
-    # A batch that was not full emptied the queue; whoever came since has rung.
-    return len(claimed.rows) if claimed.more else 0
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """Items that this worker's own connectors took in, with their bytes, claimed in the commit that stored them."""
+
+    inbox: Row
+    rows: Sequence[Row]
+    bodies: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.bodies))
 
 
-async def _read(services: Services, claimed: Claimed) -> list[Entry]:
-    rows, bodies = claimed.rows, await _bodies(services, claimed)
+class Processor:
+    """The loop's step, and the desk on which connectors of the same worker lay what they have just stored.
+
+    What lies there needs no claim, is not read back and not decrypted: a mail that comes alone is filed for half the
+    work. The desk is small. What does not fit is stored without a claim, for whoever comes; and what lay there when the
+    worker died is taken up when the claim runs out. `held` are the items in hand, to be renewed meanwhile.
+    """
+
+    def __init__(self, services: Services, *, worker: str, ring: Callable[[], None] = lambda: None) -> None:
+        self._services, self._worker, self._ring = services, worker, ring
+        self._desk: deque[_Handed] = deque()
+        self.held: set[UUID] = set()
+
+    def claim(self, batch: Sequence[RawInbound], *, time: float) -> Claim | None:
+        """The claim under which `batch` is to be stored, if it then fits on the desk. `time` is the database's."""
+        weight = sum(handed.size for handed in self._desk) + sum(len(raw.body) for raw in batch)
+        if weight > BATCH_BYTES or sum(len(handed.rows) for handed in self._desk) >= DESK_ITEMS:
+            return None
+        return Claim(self._worker, time + self._services.settings.lease_seconds)
+
+    def take(self, inbox: Row, rows: Sequence[Row], batch: Sequence[RawInbound]) -> None:
+        """Lay stored items on the desk: `rows` are those of `batch` that were new, under the claim given before."""
+        bodies = {raw.position: raw.body for raw in batch}
+        self._desk.append(_Handed(inbox, rows, [bodies[row["position"]] for row in rows]))
+        self.held.update(row["id"] for row in rows)
+        self._ring()
+
+    async def waits(self) -> bool:
+        return bool(self._desk) or await filing.waits(self._services.database, now=now())
+
+    async def step(self) -> int:
+        """Read and file one batch, of the desk or claimed for it now. Answers whether there may be more."""
+        handed = self._desk.popleft() if self._desk else None
+        claimed = Claimed(handed.inbox, handed.rows, more=True) if handed else await self._claimed()
+        if claimed is None:
+            return 0
+        self.held.update(row["id"] for row in claimed.rows)
+        try:
+            bodies = handed.bodies if handed else await _bodies(self._services, claimed)
+            entries = await _read(self._services, claimed, bodies)
+            failpoints.reached("parsed")
+            await _file(self._services, claimed.inbox, entries)
+            failpoints.reached("filed")
+        finally:
+            self.held.difference_update(row["id"] for row in claimed.rows)
+        # A batch that was not full emptied the queue; whoever came since has rung.
+        return len(self._desk) if handed else len(claimed.rows) if claimed.more else 0
+
+    async def _claimed(self) -> Claimed | None:
+        async with self._services.database.transaction() as session:
+            return await filing.claim(
+                session,
+                worker=self._worker,
+                bytes_limit=BATCH_BYTES,
+                lease_seconds=self._services.settings.lease_seconds,
+                now=now(),
+            )
+
+    async def close(self) -> None:
+        """Let other workers have what still lies on the desk."""
+        if self._desk:
+            async with self._services.database.transaction() as session:
+                await filing.release(session, worker=self._worker)
+
+
+async def _read(services: Services, claimed: Claimed, bodies: Sequence[bytes | None]) -> list[Entry]:
+    rows = claimed.rows
     readings: list[Reading] = [Failure("erased") if body is None else Failure("limit") for body in bodies]
     # An item that has taken its worker down before is read alone, and not at all once it did so too often.
     alone = [i for i, row in enumerate(rows) if 1 < row["attempts"] <= filing.MAX_ATTEMPTS and bodies[i] is not None]
@@ -111,6 +171,9 @@ async def _file(services: Services, inbox: Row, entries: Sequence[Entry]) -> Non
         async with services.database.transaction() as session:
             await filing.file(services, session, inbox, entries, now=now())
         return
+    except ClaimLost:
+        if len(entries) == 1:
+            return
     except Exception as error:
         if len(entries) == 1:
             await _postpone(services, entries[0], error)

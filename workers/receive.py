@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, Select, literal_column, select
 
 from helpdesk.channels import ChannelError, LeaseLost, Misconfigured
 from helpdesk.clock import now
@@ -18,7 +19,7 @@ from helpdesk.net import Guard
 from helpdesk.services import health, leases
 from helpdesk.services.house import Services
 from workers.connections import Connections
-from workers.hosts import InboxHost
+from workers.hosts import Desk, InboxHost
 
 log = structlog.get_logger()
 
@@ -33,12 +34,17 @@ class _Running:
 class Receiver:
     """Each step compares what should run with what does, and takes leases, starts and stops connectors to match."""
 
-    def __init__(self, services: Services, guard: Guard, connections: Connections, *, worker: str) -> None:
+    def __init__(
+        self, services: Services, guard: Guard, connections: Connections, *, worker: str, desk: Desk | None = None
+    ) -> None:
         self._services, self._guard, self._worker = services, guard, worker
-        self._connections = connections
+        self._connections, self._desk = connections, desk
         self._running: dict[UUID, _Running] = {}
 
     async def step(self) -> int:
+        """Answers zero: there is nothing to repeat."""
+        if not await self._changed():
+            return 0
         async with self._services.database.reading() as session:
             found = await session.execute(
                 select(inboxes).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
@@ -52,6 +58,13 @@ class Receiver:
             if inbox_id not in self._running:
                 await self._start(row)
         return 0
+
+    async def _changed(self) -> bool:
+        """Whether there is anything to start or to stop. Asked all the time, so it costs no more than a look."""
+        database = self._services.database
+        found = await database.fetch(database.prepared("receive", _wanted), {})
+        running = {(inbox_id, one.version) for inbox_id, one in self._running.items() if not one.task.done()}
+        return running != set(map(tuple, found)) or len(running) < len(self._running)
 
     async def renew(self) -> None:
         """Keep the leases of what runs; what was lost is stopped before it does more."""
@@ -92,7 +105,7 @@ class Receiver:
 
     async def _run(self, row: RowMapping, fence: int) -> None:
         """One inbox's connector. It retries connection trouble itself; if it ends, the next step starts it anew."""
-        host = InboxHost(self._services, self._guard, inbox_id=row["id"], lease=_lease(row["id"]), fence=fence)
+        host = InboxHost(self._services, self._guard, inbox=row, lease=_lease(row["id"]), fence=fence, desk=self._desk)
         try:
             # The one that also sends: two of them would rotate each other's OAuth grants away.
             connector = await self._connections.get(row["id"])
@@ -105,6 +118,12 @@ class Receiver:
             async with self._services.database.transaction() as session:
                 await health.failed(session, row["id"], told, now=now())
             await asyncio.sleep(5)
+
+
+def _wanted() -> Select[Any]:
+    return select(inboxes.c.id, inboxes.c.version).where(
+        inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"), inboxes.c.deleted_at.is_(None)
+    )
 
 
 def _lease(inbox_id: UUID) -> str:

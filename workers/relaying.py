@@ -27,6 +27,9 @@ class Relaying:
         self._fence: int | None = None
         self._renew_at = self._retry_at = 0.0
 
+    async def waits(self) -> bool:
+        return await relay.waits(self._services.database, now=now())
+
     async def step(self) -> int:
         """Position and distribute one batch, or find that another worker does. Answers whether there may be more."""
         try:

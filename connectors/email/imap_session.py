@@ -172,8 +172,12 @@ class Session:
         return Selected(int(validity[1]), uidnext, int(exists[1]) if exists else 0, following is not None)
 
     async def uids(self, low: int, *criteria: str) -> list[int]:
-        """Ascending UIDs from `low` on. `n:*` names the last message even when it lies below n: it is left out."""
-        await self._do("NOOP", self._wire.simple_command("NOOP"))
+        """Ascending UIDs from `low` on. `n:*` names the last message even when it lies below n: it is left out.
+
+        Some servers show new messages only after a NOOP, unless they have told of them.
+        """
+        if not self._wire.grown.is_set():
+            await self._do("NOOP", self._wire.simple_command("NOOP"))
         self._wire.grown.clear()
         return [uid for uid in await self._search(f"UID {low}:*", *criteria) if uid >= low]
 

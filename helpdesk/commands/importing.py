@@ -38,9 +38,10 @@ async def _file(settings: Settings, box: mailbox.Mailbox[mailbox.Message], *, in
             for batch in _batches(box):
                 staged = await intake.stage(services, batch)
                 async with services.database.transaction() as session:
-                    new += await intake.accept(
+                    stored = await intake.accept(
                         services, session, keys, batch, inbox_id=row["id"], staged=staged, cursor=None, now=now()
                     )
+                new += len(stored)
                 done += len(batch)
                 tell(done, total)
     box.close()

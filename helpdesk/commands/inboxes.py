@@ -114,7 +114,7 @@ async def backfill(settings: Settings, inbox: str, *, since: str | None, dry_run
         if not isinstance(connector, Backfills):
             raise Misconfigured("this channel has no older messages to fetch")
         async with leased(services, f"backfill:{row['id']}") as (name, fence):
-            host = InboxHost(services, guard, inbox_id=row["id"], lease=name, fence=fence)
+            host = InboxHost(services, guard, inbox=row, lease=name, fence=fence)
             with progress("mails") as tell:
                 count = await connector.backfill(host, since=start, dry_run=dry_run, tell=tell)
     return [f"{count} mails {'would be filed' if dry_run else 'received'}"]

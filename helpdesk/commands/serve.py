@@ -105,7 +105,7 @@ async def worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    services = open_services(settings)
+    services = open_services(settings, plan_once=True)
     crew = Crew(services, open_guard(settings), worker=_name())
     connect = doorbell.connector(settings.redis_url) if settings.redis_url else None
     bell = doorbell.Doorbell(connect, here=crew.ring)

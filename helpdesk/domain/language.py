@@ -37,6 +37,12 @@ def _spoken(run: re.Match[str]) -> str:
     return " " if _CODE.search(run[0]) else run[0]
 
 
+def _says_something(sample: str) -> bool:
+    """The same for plain ASCII, which most mail is and which can only be English: the first word tells."""
+    runs = (run[0] for run in _ASCII_RUN.finditer(sample))
+    return any(any(map(str.isalpha, run)) and not _CODE.search(run) for run in runs)
+
+
 def detect(*texts: str) -> str:
     """One of `SUPPORTED`, or `""` when there is nothing to tell by. A later text counts only if the earlier are empty.
 
@@ -44,7 +50,12 @@ def detect(*texts: str) -> str:
     an English one quotes Chinese.
     """
     for text in texts:
-        sample = _ASCII_RUN.sub(_spoken, text[:_SAMPLE])
+        sample = text[:_SAMPLE]
+        if sample.isascii():
+            if _says_something(sample):
+                return "en"
+            continue
+        sample = _ASCII_RUN.sub(_spoken, sample)
         counts = Counter(sample)
         han = len(_HAN.findall(sample))
         words = len(_LATIN_WORD.findall(sample))

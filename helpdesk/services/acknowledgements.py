@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, String, bindparam, func, literal_column, select, union_all, update
+from sqlalchemy import Executable, String, bindparam, func, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import new_id
+from helpdesk.db import new_id, ring
 from helpdesk.dialects import among
 from helpdesk.domain import acknowledgement
 from helpdesk.domain.acknowledgement import Case, Outcome, mailbox
@@ -18,12 +18,15 @@ from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
+from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, messages
+from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.services import deliveries, rows
-from helpdesk.services.events import record
+from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
-from helpdesk.statements import Row, Statement, insert
+from helpdesk.statements import Row, Statement
+from helpdesk.writes import Insert, Update, write
 
 
 async def acknowledge(services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime) -> None:
@@ -31,7 +34,8 @@ async def acknowledge(services: Services, session: AsyncSession, happened: Seque
     first = {UUID(event["data"]["message_id"]): event["data"] for event in happened if event["data"]["first"]}
     if not first:
         return
-    found = await _FACTS.rows(session, message_ids=list(first), minute=now - timedelta(minutes=1))
+    inbox_ids = list({UUID(data["inbox_id"]) for data in first.values()})
+    found = await _FACTS.rows(session, message_ids=list(first), inbox_ids=inbox_ids, minute=now - timedelta(minutes=1))
     handles = {row["contact_handle"] for row in found}
     handles |= {mailbox(handle) for handle in handles}
     marked = await _HANDLES.rows(session, handles=list(handles), lately=now - acknowledgement.WINDOW)
@@ -67,7 +71,11 @@ def _facts() -> Executable:
     theirs = acknowledgements.alias("theirs")
     this_minute = (
         select(theirs.c.inbox_id, func.count().label("count"))
-        .where(theirs.c.created_at > bindparam("minute", type_=time), theirs.c.outcome == queued)
+        .where(
+            among(theirs.c.inbox_id, "inbox_ids", "uuid"),
+            theirs.c.created_at > bindparam("minute", type_=time),
+            theirs.c.outcome == queued,
+        )
         .group_by(theirs.c.inbox_id)
         .subquery("this_minute")
     )
@@ -75,6 +83,8 @@ def _facts() -> Executable:
         select(
             c.id,
             c.number,
+            c.seq,
+            c.message_count,
             c.contact_handle,
             c.language,
             m.id.label("message_id"),
@@ -96,6 +106,8 @@ def _facts() -> Executable:
         .outerjoin(acknowledgements, a.conversation_id == c.id)
         .where(among(m.id, "message_ids", "uuid"), a.conversation_id.is_(None))
         .order_by(m.id)
+        # Whoever gets an acknowledgement gets a number in the conversation, too.
+        .with_for_update(of=conversations)
     )
 
 
@@ -122,31 +134,8 @@ _HANDLES = Statement(lambda _: _handles())
 async def _write(
     services: Services, session: AsyncSession, outcomes: Sequence[tuple[Row, Outcome]], *, now: datetime
 ) -> None:
-    queued = {row["id"]: row for row, outcome in outcomes if outcome is Outcome.QUEUED}
-    seqs = await _take_seqs(session, list(queued))
-    message_ids = {conversation_id: new_id() for conversation_id in queued}
-    await insert(
-        session,
-        messages,
-        [
-            _message(services, row, message_ids[conversation_id], seq=seqs[conversation_id], now=now)
-            for conversation_id, row in queued.items()
-        ],
-    )
-    await deliveries.queue(
-        session,
-        [
-            deliveries.row(
-                message_id=message_ids[row["id"]],
-                inbox_id=row["inbox_id"],
-                token=deliveries.token_for(services, number=row["number"], recipient=row["contact_handle"]),
-                to=[{"handle": row["contact_handle"], "name": ""}],
-                automatic=True,
-                now=now,
-            )
-            for row in queued.values()
-        ],
-    )
+    queued = [(row, new_id()) for row, outcome in outcomes if outcome is Outcome.QUEUED]
+    message_ids = {row["id"]: message_id for row, message_id in queued}
     settled = [
         {
             "conversation_id": row["id"],
@@ -158,44 +147,41 @@ async def _write(
         }
         for row, outcome in outcomes
     ]
-    await insert(session, acknowledgements, settled, ignoring=("conversation_id",))
-    await record(
+    counted = [{"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1} for row, _ in queued]
+    await write(
         session,
-        *(
-            MessageCreated(
-                conversation_id=row["id"],
-                seq=seqs[row["id"]],
-                message_id=message_ids[row["id"]],
-                inbox_id=row["inbox_id"],
-                private=False,
-                by="system",
-            )
-            for row in queued.values()
-        ),
+        Update(conversations, counted),
+        Insert(messages, [_message(services, *one, now=now) for one in queued]),
+        Insert(delivery_rows, [_delivery(services, *one, now=now) for one in queued]),
+        Insert(acknowledgements, settled, unless=("conversation_id",)),
+        Insert(events, [event_row(_created(*one), now=now) for one in queued]),
+    )
+    ring(session, "deliver")
+
+
+def _created(row: Row, message_id: UUID) -> MessageCreated:
+    return MessageCreated(
+        conversation_id=row["id"],
+        seq=row["seq"] + 1,
+        message_id=message_id,
+        inbox_id=row["inbox_id"],
+        private=False,
+        by="system",
+    )
+
+
+def _delivery(services: Services, row: Row, message_id: UUID, *, now: datetime) -> dict[str, Any]:
+    return deliveries.row(
+        message_id=message_id,
+        inbox_id=row["inbox_id"],
+        token=deliveries.token_for(services, number=row["number"], recipient=row["contact_handle"]),
+        to=[{"handle": row["contact_handle"], "name": ""}],
+        automatic=True,
         now=now,
     )
 
 
-_TAKE_SEQS = Statement(
-    lambda _: (
-        update(conversations)
-        .where(among(conversations.c.id, "chosen", "uuid"))
-        .values(
-            seq=conversations.c.seq + literal_column("1"),
-            message_count=conversations.c.message_count + literal_column("1"),
-        )
-        .returning(conversations.c.id, conversations.c.seq)
-    )
-)
-
-
-async def _take_seqs(session: AsyncSession, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
-    if not conversation_ids:
-        return {}
-    return {row["id"]: row["seq"] for row in await _TAKE_SEQS.rows(session, chosen=list(conversation_ids))}
-
-
-def _message(services: Services, row: Row, message_id: UUID, *, seq: int, now: datetime) -> dict[str, Any]:
+def _message(services: Services, row: Row, message_id: UUID, *, now: datetime) -> dict[str, Any]:
     subject, text = acknowledgement.text(
         row["language"],
         number=row["number"],
@@ -205,7 +191,7 @@ def _message(services: Services, row: Row, message_id: UUID, *, seq: int, now: d
     return rows.message(
         message_id,
         conversation_id=row["id"],
-        seq=seq,
+        seq=row["seq"] + 1,
         type=MessageType.OUTGOING.value,
         channel=row["channel"],
         inbox_id=row["inbox_id"],

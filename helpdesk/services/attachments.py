@@ -50,7 +50,7 @@ async def store(
         if (waiting or 0) >= MAX_WAITING:
             raise TooMany("too many uploads wait to be sent", extra={"retry_after": 3600})
         await keys.load(session, owner)
-        (blob_id,) = await blobs.adopt(services, session, keys, staged, owner=owner, now=now)
+        (blob_id,) = await blobs.adopt(services, session, keys, [(owner, blob) for blob in staged], now=now)
         kind = safe_type(content_type, filename, body[:HEAD_BYTES])
         row = {
             "id": attachment_id,

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import decrypt, encrypt, new_key
-from helpdesk.db import insert_ignoring, new_id
+from helpdesk.db import new_id
 from helpdesk.errors import NotFound
 from helpdesk.models.inboxes import blobs
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.writes import Insert, write
 
 _LARGE = 512 * 1024
 
@@ -55,32 +57,28 @@ def _sealed(data_key: bytes, body: bytes, name: str) -> tuple[bytes, str]:
 
 
 async def adopt(
-    services: Services, session: AsyncSession, keys: Keys, staged: Sequence[Staged], *, owner: str, now: datetime
+    services: Services, session: AsyncSession, keys: Keys, owned: Sequence[tuple[str, Staged]], *, now: datetime
 ) -> list[UUID]:
-    """Rows for staged bodies, one id each, in order. What the owner already holds is not held twice."""
-    wanted = [services.keyring.digest("blob", f"{owner}:{blob.content}") for blob in staged]
-    if not wanted:
-        return []
-    await session.execute(
-        insert_ignoring(session, blobs, on=["digest"]).values(
-            [
-                {
-                    "id": new_id(),
-                    "digest": digest,
-                    "name": blob.name,
-                    "size": blob.size,
-                    "data_key": keys.wrap(blob.data_key, owner=owner, row=f"blob:{blob.name}"),
-                    "key_owner": owner,
-                    "created_at": now,
-                }
-                for digest, blob in dict(zip(wanted, staged, strict=True)).items()
-            ]
-        )
-    )
-    # Read back rather than remembered: another writer may have been first, and then his row is the one that counts.
-    found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(set(wanted))))
-    known = {row[0]: row[1] for row in found}
-    return [known[digest] for digest in wanted]
+    """Rows for staged bodies, each with its owner; one id for each, in order. What an owner holds is not held twice."""
+    wanted = [services.keyring.digest("blob", f"{owner}:{blob.content}") for owner, blob in owned]
+    rows: dict[str, dict[str, Any]] = {
+        digest: {
+            "id": new_id(),
+            "digest": digest,
+            "name": blob.name,
+            "size": blob.size,
+            "data_key": keys.wrap(blob.data_key, owner=owner, row=f"blob:{blob.name}"),
+            "key_owner": owner,
+            "created_at": now,
+        }
+        for digest, (owner, blob) in dict(zip(wanted, owned, strict=True)).items()
+    }
+    (written,) = await write(session, Insert(blobs, list(rows.values()), unless=("digest",)))
+    if written < len(rows):
+        # Another writer was first somewhere, and then his row is the one that counts.
+        found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(rows)))
+        return list(map({row[0]: row[1] for row in found}.__getitem__, wanted))
+    return [rows[digest]["id"] for digest in wanted]
 
 
 async def hand_over(session: AsyncSession, keys: Keys, to: Mapping[UUID, str]) -> None:

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
 from helpdesk.crypto import decrypt, encrypt, new_key
-from helpdesk.db import claimable, ring
+from helpdesk.db import Database, claimable, ring
 from helpdesk.dialects import epoch
 from helpdesk.domain import tokens
 from helpdesk.domain.events import MessageFailed, MessageSent, MessageUncertain
@@ -31,7 +31,7 @@ from helpdesk.services import clocks
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.statements import insert
+from helpdesk.writes import insert
 
 GIVE_UP_AFTER = timedelta(days=3)
 MAX_RESENDS = 1
@@ -94,6 +94,23 @@ async def queue(session: AsyncSession, given: Sequence[dict[str, Any]]) -> None:
     ring(session, "deliver")
 
 
+def _due(now: Any) -> Select[tuple[UUID]]:
+    active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
+    return select(deliveries.c.message_id).where(
+        deliveries.c.status.in_([literal_column(f"'{status}'") for status in _OPEN]),
+        deliveries.c.next_attempt_at <= now,
+        deliveries.c.claimed_until < epoch(),
+        deliveries.c.inbox_id.in_(active),
+    )
+
+
+async def waits(database: Database, *, now: datetime) -> bool:
+    """Whether `claim` would find something."""
+    time = bindparam("now", type_=deliveries.c.next_attempt_at.type)
+    look = database.prepared("deliveries.waits", lambda: _due(time).limit(literal_column("1")))
+    return bool(await database.fetch(look, {"now": now}))
+
+
 async def claim(
     session: AsyncSession,
     *,
@@ -104,16 +121,9 @@ async def claim(
     now: datetime,
 ) -> list[RowMapping]:
     """Take due deliveries of active inboxes that are not `busy`: people's before automatic ones, then the oldest."""
-    active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
     chosen = claimable(
-        select(deliveries.c.message_id)
-        .where(
-            deliveries.c.status.in_(_OPEN),
-            deliveries.c.next_attempt_at <= now,
-            deliveries.c.claimed_until < epoch(),
-            deliveries.c.inbox_id.in_(active),
-            deliveries.c.inbox_id.not_in(busy),
-        )
+        _due(now)
+        .where(deliveries.c.inbox_id.not_in(busy))
         .order_by(deliveries.c.automatic, deliveries.c.next_attempt_at)
         .limit(limit)
     )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import new_id, ring
 from helpdesk.domain.events import DomainEvent
 from helpdesk.models.events import events
-from helpdesk.statements import insert
+from helpdesk.writes import insert
 
 
 def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Float, String, Uuid, bindparam, literal_column, select, update
+from sqlalchemy import Executable, Float, Select, String, Uuid, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk.db import Database
 from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
@@ -22,6 +24,7 @@ from helpdesk.services import blobs, bounces, placing, replacing
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import look_up
+from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.statements import Row, Statement
 
@@ -54,21 +57,19 @@ class Entry:
     staged: Sequence[blobs.Staged] = ()
 
 
+def _due() -> Select[Any]:
+    active = select(inboxes.c.id).where(inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"))
+    return select(raw_items.c.id).where(
+        raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
+        raw_items.c.next_attempt_at <= bindparam("now", type_=raw_items.c.next_attempt_at.type),
+        raw_items.c.claimed_until < epoch(),
+        raw_items.c.inbox_id.in_(active),
+    )
+
+
 def _claim() -> Executable:
     """The literal LIMIT keeps PostgreSQL's plan: it plans a bound one anew each time."""
-    active = select(inboxes.c.id).where(inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"))
-    due = (
-        select(raw_items.c.id)
-        .where(
-            raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
-            raw_items.c.next_attempt_at <= bindparam("now", type_=raw_items.c.next_attempt_at.type),
-            raw_items.c.claimed_until < epoch(),
-            raw_items.c.inbox_id.in_(active),
-        )
-        .order_by(raw_items.c.id)
-        .limit(literal_column(str(BATCH)))
-        .with_for_update(skip_locked=True)
-    )
+    due = _due().order_by(raw_items.c.id).limit(literal_column(str(BATCH))).with_for_update(skip_locked=True)
     return (
         update(raw_items)
         .where(raw_items.c.id.in_(due.scalar_subquery()))
@@ -83,6 +84,13 @@ def _claim() -> Executable:
 
 
 _CLAIM = Statement(lambda _: _claim())
+
+
+async def waits(database: Database, *, now: datetime) -> bool:
+    """Whether `claim` would find something."""
+    look = database.prepared("filing.waits", lambda: _due().limit(literal_column("1")))
+    return bool(await database.fetch(look, {"now": now}))
+
 
 _INBOX = Statement(
     lambda _: select(
@@ -126,17 +134,21 @@ async def claim(
 async def file(
     services: Services, session: AsyncSession, inbox: Row, entries: Sequence[Entry], *, now: datetime
 ) -> int:
-    """File a batch of one inbox. Answers how many messages came of it; entries whose claim was lost are left alone."""
-    held = await _still_claimed(session, entries)
-    entries = [entry for entry in entries if entry.row["id"] in held]
-    if not entries:
-        return 0
+    """File a batch of one inbox. Answers how many messages came of it.
+
+    Raises `ClaimLost` when another worker has one of the items by now; what this transaction did must not be kept.
+    """
     keys = Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
     again = [entry for entry in entries if entry.row["message_id"] is not None]
+    held = await _still_claimed(session, again) if again else set()
     for entry in again:
+        if entry.row["id"] not in held:
+            raise ClaimLost
         await replacing.replace(services, session, keys, inbox, entry.row, entry.reading, entry.staged, now=now)
     fresh = [entry for entry in entries if entry.row["message_id"] is None]
+    if not fresh:
+        return 0
     admitted = [entry.reading for entry in fresh if isinstance(entry.reading, Admitted)]
     known = await look_up(
         services,
@@ -155,7 +167,6 @@ async def file(
         else:
             batch.add(entry.row, entry.reading, entry.staged)
     await batch.write()
-    await _SETTLE.many(session, batch.settled)
     for notice in batch.bounces:
         await bounces.apply(services, session, notice.bounce, original=notice.original, now=now)
     return len(batch.messages)
@@ -178,17 +189,6 @@ async def _still_claimed(session: AsyncSession, entries: Sequence[Entry]) -> set
     claims = {entry.row["id"]: entry.row["claim"] for entry in entries}
     found = await _HELD.rows(session, claimed=list(claims))
     return {row["id"] for row in found if claims[row["id"]] == row["claim"]}
-
-
-def _settle() -> Executable:
-    to = {"state": "to_state", "error": "to_error", "message_id": "to_message", "data_key": "to_key"}
-    to |= {"key_owner": "to_owner"}
-    values = {column: bindparam(name, type_=raw_items.c[column].type) for column, name in to.items()}
-    mine = raw_items.c.id == bindparam("raw_id", type_=Uuid())
-    return update(raw_items).where(mine).values(values | {"claimed_until": literal_column("0.0")})
-
-
-_SETTLE = Statement(lambda _: _settle())
 
 
 async def postpone(session: AsyncSession, row: Row, *, now: datetime, until: datetime) -> None:

@@ -6,27 +6,36 @@ Reading them (`reading`) and filing them (`filing`) are later steps that may fai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import RawInbound
 from helpdesk.crypto import decrypt, encrypt, new_key
 from helpdesk.db import new_id, ring
-from helpdesk.dialects import among
 from helpdesk.domain.values import RawState
 from helpdesk.models.inboxes import inbox_states, raw_items
 from helpdesk.services import blobs
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.statements import Row, Statement, insert
+from helpdesk.statements import Row
+from helpdesk.writes import Insert, write
 
 IN_ROW = 256 * 1024
 """Bodies up to this many bytes stay in the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who has an item in hand, and until when by the database's clock, in seconds since 1970."""
+
+    worker: str
+    until: float
 
 
 async def stage(services: Services, batch: Sequence[RawInbound]) -> list[blobs.Staged | None]:
@@ -45,63 +54,76 @@ async def accept(
     inbox_id: UUID,
     staged: Sequence[blobs.Staged | None],
     cursor: Mapping[str, Any] | None,
+    claim: Claim | None = None,
     now: datetime,
-) -> int:
-    """Store raw items and the cursor. A position that is there already is a no-op. Answers how many were new."""
-    known = await _held(session, inbox_id, [raw.position for raw in batch])
-    new = {raw.position: (raw, blob) for raw, blob in zip(batch, staged, strict=True) if raw.position not in known}
-    if new:
-        owner = f"inbox:{inbox_id}"
+) -> list[dict[str, Any]]:
+    """Store raw items and the cursor. A position that is there already is a no-op. Answers the rows that are new.
+
+    With a `claim` they are the caller's from the first moment, as if `filing.claim` had given them to it.
+    """
+    # A large one that is there already must not be adopted again. Small ones tell by themselves.
+    known = await _held(session, inbox_id, batch) if any(staged) else frozenset()
+    fresh = [(raw, blob) for raw, blob in zip(batch, staged, strict=True) if raw.position not in known]
+    owner = f"inbox:{inbox_id}"
+    rows: list[dict[str, Any]] = []
+    if fresh:
         await keys.load(session, owner)
-        large = [blob for _, blob in new.values() if blob is not None]
-        identifiers = iter(await blobs.adopt(services, session, keys, large, owner=owner, now=now))
+        large = [(owner, blob) for _, blob in fresh if blob is not None]
+        identifiers = iter(await blobs.adopt(services, session, keys, large, now=now))
         rows = [
             _row(
                 raw,
+                inbox_id=inbox_id,
                 blob_id=None if blob is None else next(identifiers),
                 content="" if blob is None else blob.content,
                 keys=keys,
-                owner=owner,
+                claim=claim,
                 now=now,
             )
-            | {"inbox_id": inbox_id}
-            for raw, blob in new.values()
+            for raw, blob in fresh
         ]
-        await insert(session, raw_items, rows, ignoring=("inbox_id", "position"))
-        ring(session, "process")
-    if cursor is not None:
-        await _SAVE_CURSOR.rows(session, inbox_id=inbox_id, cursor=dict(cursor), error_kind="", error_detail="")
-    return len(new)
-
-
-async def _held(session: AsyncSession, inbox_id: UUID, positions: Sequence[str]) -> set[str]:
-    found = await _KNOWN.rows(session, inbox_id=inbox_id, positions=positions) if positions else ()
-    return {row["position"] for row in found}
-
-
-_KNOWN = Statement(
-    lambda _: select(raw_items.c.position).where(
-        raw_items.c.inbox_id == bindparam("inbox_id", type_=Uuid()), among(raw_items.c.position, "positions", "text")
+    cursors = [] if cursor is None else [{"inbox_id": inbox_id, "cursor": cursor, "error_kind": "", "error_detail": ""}]
+    count, _ = await write(
+        session,
+        Insert(raw_items, rows, unless=("inbox_id", "position")),
+        Insert(inbox_states, cursors, unless=("inbox_id",), replacing=("cursor",)),
     )
-)
+    if count and claim is None:
+        ring(session, "process")
+    return rows if count == len(rows) else await _stored(session, rows)
 
 
-def _save_cursor(maker: Any) -> Any:
-    columns = ("inbox_id", "cursor", "error_kind", "error_detail")
-    made = maker(inbox_states).values({name: bindparam(name, type_=inbox_states.c[name].type) for name in columns})
-    return made.on_conflict_do_update(index_elements=["inbox_id"], set_={"cursor": made.excluded.cursor})
+async def _held(session: AsyncSession, inbox_id: UUID, batch: Sequence[RawInbound]) -> frozenset[str]:
+    found = await session.execute(
+        select(raw_items.c.position).where(
+            raw_items.c.inbox_id == inbox_id, raw_items.c.position.in_([raw.position for raw in batch])
+        )
+    )
+    return frozenset(found.scalars())
 
 
-_SAVE_CURSOR = Statement(_save_cursor)
+async def _stored(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of `rows` that are in the table, since their positions were not."""
+    found = await session.execute(select(raw_items.c.id).where(raw_items.c.id.in_([row["id"] for row in rows])))
+    stored = set(found.scalars())
+    return [row for row in rows if row["id"] in stored]
 
 
 def _row(
-    raw: RawInbound, *, blob_id: UUID | None, content: str, keys: Keys, owner: str, now: datetime
+    raw: RawInbound,
+    *,
+    inbox_id: UUID,
+    blob_id: UUID | None,
+    content: str,
+    keys: Keys,
+    claim: Claim | None,
+    now: datetime,
 ) -> dict[str, Any]:
     identifier, data_key = new_id(), new_key()
-    place = f"raw:{identifier}"
+    place, owner = f"raw:{identifier}", f"inbox:{inbox_id}"
     return {
         "id": identifier,
+        "inbox_id": inbox_id,
         "position": raw.position,
         "digest": content or sha256(raw.body).hexdigest(),
         "size": len(raw.body),
@@ -116,11 +138,11 @@ def _row(
         "created_at": now,
         "state": RawState.RECEIVED.value,
         "error": "",
-        "attempts": 0,
+        "attempts": int(claim is not None),
         "next_attempt_at": now,
-        "claimed_by": "",
-        "claimed_until": 0.0,
-        "claim": 0,
+        "claimed_by": claim.worker if claim else "",
+        "claimed_until": claim.until if claim else 0.0,
+        "claim": int(claim is not None),
         "message_id": None,
     }
 

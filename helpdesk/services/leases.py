@@ -23,7 +23,7 @@ _RENEW = Statement(
     )
 )
 
-_CHECK = Statement(lambda _: select(leases.c.name).where(*_MINE).with_for_update(read=True))
+_CHECK = Statement(lambda _: select(epoch().label("time")).where(*_MINE).with_for_update(read=True, of=leases))
 
 
 async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: float) -> int | None:
@@ -49,10 +49,15 @@ async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float)
         raise LeaseLost
 
 
-async def check(session: AsyncSession, name: str, *, fence: int) -> None:
-    """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends."""
-    if not await _CHECK.rows(session, lease=name, held=fence):
+async def check(session: AsyncSession, name: str, *, fence: int) -> float:
+    """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends.
+
+    Answers the database's time in seconds since 1970, from which other leases may be reckoned.
+    """
+    found = await _CHECK.rows(session, lease=name, held=fence)
+    if not found:
         raise LeaseLost
+    return float(found[0]["time"])
 
 
 async def release(session: AsyncSession, name: str, *, fence: int) -> None:

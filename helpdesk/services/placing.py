@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
@@ -30,6 +29,7 @@ from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
 from helpdesk.models.events import audit, events
+from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, messages
 from helpdesk.services import blobs, rows
 from helpdesk.services.events import row as event_row
@@ -37,9 +37,11 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
-from helpdesk.statements import Row, Statement, insert, next_numbers
+from helpdesk.statements import Row, next_numbers
+from helpdesk.writes import Insert, Update, write
 
 _CHANGEABLE = [
+    "id",
     "status",
     "seq",
     "message_count",
@@ -59,13 +61,8 @@ _CHANGEABLE = [
 ]
 
 
-_CHANGE = Statement(
-    lambda _: (
-        update(conversations)
-        .where(conversations.c.id == bindparam("b_id", type_=conversations.c.id.type))
-        .values({name: bindparam(f"b_{name}", type_=conversations.c[name].type) for name in _CHANGEABLE})
-    )
-)
+class ClaimLost(Exception):
+    """Another worker has the raw item by now. Nothing of the batch may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class Batch:
         self._audit: list[dict[str, Any]] = []
         self._handed_over: dict[UUID, str] = {}
         self.messages: list[dict[str, Any]] = []
-        self.settled: list[dict[str, Any]] = []
+        self._settled: list[dict[str, Any]] = []
         self.bounces: list[BounceNotice] = []
 
     def add(self, raw: Row, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
@@ -393,41 +390,50 @@ class Batch:
         owner = owner or before
         if raw["blob_id"] is not None and owner != raw["key_owner"]:
             self._handed_over[raw["blob_id"]] = owner
-        self.settled.append(
+        self._settled.append(
             {
-                "raw_id": raw["id"],
-                "to_state": state.value,
-                "to_error": error,
-                "to_message": message_id,
-                "to_key": data_key,
-                "to_owner": owner,
+                "id": raw["id"],
+                "claim": raw["claim"],
+                "state": state.value,
+                "error": error,
+                "message_id": message_id,
+                "data_key": data_key,
+                "key_owner": owner,
+                "claimed_until": 0.0,
             }
         )
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def write(self) -> None:
-        """One statement per table. The order is that of the foreign keys."""
+        """Everything at once, with the end of the raw items. Raises `ClaimLost` when one was another's by now."""
         session, now = self._session, self._now
         for conversation, number in zip(
             self._new.values(), await next_numbers(session, len(self._new)) if self._new else (), strict=True
         ):
             conversation["number"] = number
             self._events.insert(0, self._created(conversation))
-        await insert(session, contacts, self._contacts)
-        await insert(session, contact_identities, self._identities)
-        await insert(session, conversations, list(self._new.values()))
-        await self._write_changes()
+        files = await self._adopted()
+        await blobs.hand_over(session, self._keys, self._handed_over)
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
-        await insert(session, conversation_inboxes, inboxes, ignoring=("conversation_id", "inbox_id"))
-        await insert(session, participants, self._participants, ignoring=("conversation_id", "channel", "handle"))
-        await insert(session, conversation_links, self._links, ignoring=("conversation_id", "related_id", "kind"))
-        await insert(session, messages, self.messages)
-        await self._write_files()
-        await blobs.hand_over(session, self._keys, self._handed_over)
-        await insert(session, events, [event_row(event, now=now) for event in self._events])
-        await insert(session, audit, self._audit)
+        *_, settled = await write(
+            session,
+            Insert(contacts, self._contacts),
+            Insert(contact_identities, self._identities),
+            Insert(conversations, list(self._new.values())),
+            Update(conversations, [{name: one[name] for name in _CHANGEABLE} for one in self._changed.values()]),
+            Insert(conversation_inboxes, inboxes, unless=("conversation_id", "inbox_id")),
+            Insert(participants, self._participants, unless=("conversation_id", "channel", "handle")),
+            Insert(conversation_links, self._links, unless=("conversation_id", "related_id", "kind")),
+            Insert(messages, self.messages),
+            Insert(attachments, files),
+            Insert(events, [event_row(event, now=now) for event in self._events]),
+            Insert(audit, self._audit),
+            Update(raw_items, self._settled, by=("id", "claim")),
+        )
+        if settled < len(self._settled):
+            raise ClaimLost
         ring(session, "relay")
 
     def _created(self, conversation: Row) -> ConversationCreated:
@@ -440,26 +446,17 @@ class Batch:
             contact_id=conversation["contact_id"],
         )
 
-    async def _write_changes(self) -> None:
-        drafts = [
-            {"b_id": draft["id"], **{f"b_{name}": draft[name] for name in _CHANGEABLE}}
-            for draft in self._changed.values()
+    async def _adopted(self) -> list[dict[str, Any]]:
+        """The rows of all attachments. Blobs belong to the contact who sent them."""
+        files = [
+            (message_id, file, owner, blob)
+            for message_id, owner, message, staged in self._files
+            for file, blob in zip(message.files, staged, strict=True)
         ]
-        await _CHANGE.many(self._session, drafts)
-
-    async def _write_files(self) -> None:
-        """Blobs belong to the contact who sent them: each contact's are adopted at once."""
-        by_owner: dict[str, list[tuple[UUID, int, Admitted, blobs.Staged]]] = {}
-        for message_id, owner, message, staged in self._files:
-            for index, blob in enumerate(staged):
-                by_owner.setdefault(owner, []).append((message_id, index, message, blob))
-        written: list[dict[str, Any]] = []
-        for owner, files in by_owner.items():
-            identifiers = await blobs.adopt(
-                self._services, self._session, self._keys, [blob for *_, blob in files], owner=owner, now=self._now
-            )
-            for (message_id, index, message, blob), blob_id in zip(files, identifiers, strict=True):
-                written.append(
-                    rows.attachment(message_id, message.files[index], blob_id=blob_id, size=blob.size, now=self._now)
-                )
-        await insert(self._session, attachments, written)
+        identifiers = await blobs.adopt(
+            self._services, self._session, self._keys, [(owner, blob) for *_, owner, blob in files], now=self._now
+        )
+        return [
+            rows.attachment(message_id, file, blob_id=blob_id, size=blob.size, now=self._now)
+            for (message_id, file, _, blob), blob_id in zip(files, identifiers, strict=True)
+        ]

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Executable, and_, delete, func, literal_column, select, update
+from sqlalchemy import Executable, and_, bindparam, delete, func, literal_column, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring
+from helpdesk.db import Database, insert_ignoring
 from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
 from helpdesk.services.house import Services
@@ -119,27 +119,49 @@ async def _attempt(session: AsyncSession, work: Callable[[], Awaitable[None]]) -
     return True
 
 
+_LATE = (
+    select(pending_work.c.event_id, pending_work.c.subscriber, pending_work.c.attempts)
+    .where(
+        pending_work.c.given_up.is_(False),
+        pending_work.c.next_attempt_at <= bindparam("now", type_=pending_work.c.next_attempt_at.type),
+    )
+    .order_by(pending_work.c.next_attempt_at)
+    .limit(literal_column("50"))
+)
+
+_DUE = Statement(lambda _: _LATE)
+
+_NEW = select(events.c.id).where(events.c.position.is_(None)).limit(literal_column("1"))
+
+
+def _waiting() -> Executable:
+    return union_all(select(_NEW.subquery("new")), select(_LATE.subquery("late").c.event_id))
+
+
+async def waits(database: Database, *, now: datetime) -> bool:
+    """Whether `relay` or `retry` would find something."""
+    return bool(await database.fetch(database.prepared("relay.waits", _waiting), {"now": now}))
+
+
 async def retry(services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime) -> int:
     """Try failed subscribers again, with growing delays; after `GIVE_UP_AFTER` attempts a person has to look."""
-    due = await session.execute(
-        select(pending_work.c.subscriber, pending_work.c.attempts, *events.c)
-        .join(events, events.c.id == pending_work.c.event_id)
-        .where(and_(pending_work.c.given_up.is_(False), pending_work.c.next_attempt_at <= now))
-        .order_by(events.c.position)
-        .limit(50)
-    )
+    due = await _DUE.rows(session, now=now)
+    if not due:
+        return 0
+    found = await session.execute(select(events).where(events.c.id.in_({work["event_id"] for work in due})))
+    happened = {event["id"]: event for event in found.mappings()}
+    due.sort(key=lambda work: happened[work["event_id"]]["position"])
     names = {subscriber.__name__: subscriber for several in subscriptions.values() for subscriber in several}
-    tried = due.mappings().all()
-    for row in tried:
-        subscriber = names.get(row["subscriber"])
-        mine = and_(pending_work.c.event_id == row["id"], pending_work.c.subscriber == row["subscriber"])
+    for work in due:
+        subscriber, event = names.get(work["subscriber"]), happened[work["event_id"]]
+        mine = and_(pending_work.c.event_id == event["id"], pending_work.c.subscriber == work["subscriber"])
         if subscriber is not None and await _attempt(
             session,
-            lambda row=row, subscriber=subscriber: subscriber(services, session, [row], now=now),  # type: ignore[misc]
+            lambda event=event, subscriber=subscriber: subscriber(services, session, [event], now=now),  # type: ignore[misc]
         ):
             await session.execute(delete(pending_work).where(mine))
             continue
-        attempts = row["attempts"] + 1
+        attempts = work["attempts"] + 1
         await session.execute(
             update(pending_work)
             .where(mine)
@@ -149,4 +171,4 @@ async def retry(services: Services, session: AsyncSession, subscriptions: Subscr
                 given_up=attempts >= GIVE_UP_AFTER,
             )
         )
-    return len(tried)
+    return len(due)

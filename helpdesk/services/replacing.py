@@ -53,7 +53,7 @@ async def replace(
     owner = f"contact:{contact_id}"
     await keys.load(session, owner)
     await keys.load(session, raw["key_owner"])
-    identifiers = await blobs.adopt(services, session, keys, staged, owner=owner, now=now)
+    identifiers = await blobs.adopt(services, session, keys, [(owner, one) for one in staged], now=now)
     files = zip(reading.files, identifiers, staged, strict=True)
     await insert_rows(
         session,

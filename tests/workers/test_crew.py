@@ -115,7 +115,7 @@ async def test_a_worker_whose_lease_ran_out_stops_reading_and_can_store_nothing(
     await other.step()
     assert await _owner(quick, inbox_id) == "other"
     assert _reads(inbox_id) == 2
-    late = InboxHost(quick, guard, inbox_id=inbox_id, lease=f"inbox:{inbox_id}", fence=1)
+    late = InboxHost(quick, guard, inbox={"id": inbox_id}, lease=f"inbox:{inbox_id}", fence=1)
     with pytest.raises(LeaseLost):
         await late.accept([RawInbound("INBOX;1;1", b"Subject: late\r\n\r\n", now())], cursor={"uid": 1})
     async with quick.database.reading() as session:

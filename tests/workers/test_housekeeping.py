@@ -37,7 +37,7 @@ async def test_files_that_no_row_names_are_deleted_after_a_day(quick: Services) 
     keys, owner = Keys(quick.keyring), f"inbox:{inbox_id}"
     async with quick.database.transaction() as session:
         await keys.load(session, owner)
-        (blob_id,) = await blobs.adopt(quick, session, keys, [kept], owner=owner, now=now())
+        (blob_id,) = await blobs.adopt(quick, session, keys, [(owner, kept)], now=now())
     long_ago = time.time() - timedelta(days=2).total_seconds()
     for blob in (kept, orphan):
         (path,) = (quick.settings.data / "blobs").rglob(blob.name)
