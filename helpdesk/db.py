@@ -136,6 +136,14 @@ def ring(session: AsyncSession, name: str) -> None:
     session.info.setdefault("rings", set()).add(name)
 
 
+def unring(session: AsyncSession, name: str) -> bool:
+    """Take a ring back, since its work is done in this session. Answers whether there was one."""
+    rings: set[str] = session.info.get("rings", set())
+    rung = name in rings
+    rings.discard(name)
+    return rung
+
+
 def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> AsyncEngine:
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),

@@ -1,4 +1,4 @@
-"""A PostgreSQL session that costs what the driver costs: SQLAlchemy's half of it is made when something asks for it.
+"""A PostgreSQL session that costs what the driver costs: nothing is begun, and nothing built, before it is asked for.
 
 Opening, beginning and committing an `AsyncSession` takes longer than the statements of a short transaction do. Most
 work goes through `statements` and `writes`, which need the driver alone; what calls `execute` gets the whole session,
@@ -8,7 +8,7 @@ on the same connection and in the same transaction, and does not notice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 @asynccontextmanager
 async def opened(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """A session in a transaction of its own: committed at the end, rolled back on any exception."""
-    session = _Session(engine, await greenlet_spawn(_begin, engine.sync_engine))
+    session = _Session(engine)
     try:
         yield session
         await session.finish()
@@ -30,24 +30,14 @@ async def opened(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         raise
 
 
-def _begin(engine: Engine) -> Any:
-    """A connection of the pool, in a transaction. One greenlet does both: each costs as much as a round trip."""
-    pooled: Any = engine.raw_connection()
-    try:
-        await_only(pooled.dbapi_connection._start_transaction())
-    except BaseException:
-        pooled.invalidate()
-        raise
-    return pooled
-
-
 class _Session(AsyncSession):
-    """`AsyncSession.__init__` runs at the first attribute that only it sets."""
+    """`AsyncSession.__init__` runs at the first attribute that only it sets; `driver` takes the short way."""
 
-    def __init__(self, engine: AsyncEngine, pooled: Any) -> None:
-        self._engine, self._pooled = engine, pooled
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._pooled: Any = None
         self._whole = False
-        self._info: dict[Any, Any] = {"driver": pooled.driver_connection}
+        self._info: dict[Any, Any] = {"open": self.driver}
 
     @property
     def info(self) -> dict[Any, Any]:
@@ -60,17 +50,39 @@ class _Session(AsyncSession):
         if self._whole:
             raise AttributeError(name)
         self._whole = True
-        connection = Connection(self._engine.sync_engine, connection=self._pooled)
-        super().__init__(AsyncConnection(self._engine, connection), expire_on_commit=False, autoflush=False)
+        bind: Any = self._engine
+        if self._pooled is not None:
+            bind = AsyncConnection(self._engine, Connection(self._engine.sync_engine, connection=self._pooled))
+        super().__init__(bind, expire_on_commit=False, autoflush=False)
         return getattr(self, name)
+
+    async def driver(self, *, begin: bool) -> Any:
+        """The driver's connection, in a transaction if `begin` says so, or if one was begun before."""
+        if self._pooled is None and self._whole:
+            return None
+        return await greenlet_spawn(self._open, begin)
+
+    def _open(self, begin: bool) -> Any:
+        """Check out and begin within one greenlet: each costs as much as a round trip."""
+        if self._pooled is None:
+            self._pooled = self._engine.sync_engine.raw_connection()
+        adapter = self._pooled.dbapi_connection
+        if begin and adapter._transaction is None:
+            await_only(adapter._start_transaction())
+        return self._pooled.driver_connection
 
     async def finish(self) -> None:
         if self._whole:
             await self.commit()
             await self.close()
-        await greenlet_spawn(self._end, self._pooled.dbapi_connection.commit)
+        if self._pooled is not None:
+            await greenlet_spawn(self._end, self._pooled.dbapi_connection.commit)
 
     async def give_up(self) -> None:
+        if self._pooled is None:
+            if self._whole:
+                await self.close()
+            return
         driver = self._pooled.driver_connection
         if driver is None or driver.is_closed():
             # Nobody told SQLAlchemy: it must not hand this connection out again.
@@ -78,6 +90,6 @@ class _Session(AsyncSession):
             return
         await greenlet_spawn(self._end, self._pooled.dbapi_connection.rollback)
 
-    def _end(self, how: Any) -> None:
+    def _end(self, how: Callable[[], None]) -> None:
         how()
         self._pooled.close()

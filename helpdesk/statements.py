@@ -69,9 +69,16 @@ async def next_numbers(session: AsyncSession, count: int) -> list[int]:
     return list(range(last - count + 1, last + 1))
 
 
-async def driver_of(session: AsyncSession) -> Any:
-    """The session's own connection, as the driver made it, in the session's transaction."""
+async def driver_of(session: AsyncSession, *, begin: bool = True) -> Any:
+    """The session's own connection, as the driver made it, in the session's transaction.
+
+    Without `begin`, a transaction that has not begun is left at that: for a statement that is all there is to do.
+    """
     found = session.info.get("driver")
+    if found is None and (opened := session.info.get("open")) is not None:
+        found = await opened(begin=begin)
+        if found is not None and begin:
+            session.info["driver"] = found
     if found is None:
         adapter: Any = (await (await session.connection()).get_raw_connection()).dbapi_connection
         if session.get_bind().dialect.name == "postgresql" and adapter._transaction is None:

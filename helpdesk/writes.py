@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Float, Integer, LargeBinary, String, Table, Uuid
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from helpdesk.dialects import epoch
 from helpdesk.statements import driver_of
 
 _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (
@@ -35,17 +37,19 @@ _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (
 class Insert:
     """New rows, all of which name the same columns. `unless` are the columns of a conflict that is no error.
 
-    The row that is there already then stays as it is, or takes over the columns in `replacing`.
+    The row that is there already then stays as it is, or takes over the columns in `replacing`. Columns in `from_now`
+    are given in seconds from the database's present and stored as seconds since 1970.
     """
 
     table: Table
     rows: Sequence[Mapping[str, Any]]
     unless: tuple[str, ...] = ()
     replacing: tuple[str, ...] = ()
+    from_now: tuple[str, ...] = ()
 
     @property
     def how(self) -> tuple[tuple[str, ...], ...]:
-        return self.unless, self.replacing
+        return self.unless, self.replacing, self.from_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,29 @@ class Update:
 Part = Insert | Update
 
 
-async def write(session: AsyncSession, *parts: Part) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A row that has to be there, and to stay as it is until the transaction ends: a lease with its fence."""
+
+    table: Table
+    row: Mapping[str, Any]
+
+
+class NotHeld(Exception):
+    """The row of a `Holding` is not there. Nothing was written."""
+
+
+async def write(session: AsyncSession, *parts: Part, holding: Holding | None = None, last: bool = False) -> list[int]:
     """Write every part. Answers how many rows each of them wrote; one without rows is left out and wrote none.
 
-    Inserts come in the order of their foreign keys, for SQLite's sake. Raises what the driver raises.
+    Inserts come in the order of their foreign keys, for SQLite's sake. `last` says that the transaction has nothing
+    more to do: if it had nothing to do before either, it is spared. Raises `NotHeld`, and what the driver raises.
     """
     full = [part for part in parts if part.rows]
-    if not full:
+    if not full and holding is None:
         return [0 for _ in parts]
     run = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
-    counts = iter(await run(session, full))
+    counts = iter(await run(session, full, holding, begin=not last))
     return [next(counts) if part.rows else 0 for part in parts]
 
 
@@ -89,24 +106,38 @@ _FEW = 4
 """Up to so many rows are VALUES. Each number of them is a statement of its own, which the server has to plan."""
 
 
-async def _on_postgresql(session: AsyncSession, parts: Sequence[Part]) -> list[int]:
+async def _on_postgresql(
+    session: AsyncSession, parts: Sequence[Part], holding: Holding | None, *, begin: bool
+) -> list[int]:
     prepared = [_prepared(session, part) for part in parts]
     few = tuple(len(part.rows) if len(part.rows) <= _FEW else 0 for part in parts)
-    key = few, tuple(map(id, prepared))
+    held = (holding.table.name, *holding.row) if holding else ()
+    key = held, few, tuple(map(id, prepared))
     text = _texts.get(key)
     if text is None:
-        text = _texts[key] = _together(prepared, few)
-    arguments: list[Any] = []
+        text = _texts[key] = _together(prepared, few, holding)
+    arguments: list[Any] = [*holding.row.values()] if holding else []
     for part, ready, number in zip(parts, prepared, few, strict=True):
         if number:
             arguments += [value for row in part.rows for value in ready.values(row)]
         else:
             arguments += zip(*map(ready.values, part.rows), strict=True)
-    return list(await (await driver_of(session)).fetchrow(text, *arguments))
+    counts = list(await (await driver_of(session, begin=begin)).fetchrow(text, *arguments))
+    if holding and not counts.pop(0):
+        raise NotHeld
+    return counts
 
 
-async def _on_sqlite(session: AsyncSession, parts: Sequence[Part]) -> list[int]:
-    driver, counts = await driver_of(session), []
+async def _on_sqlite(
+    session: AsyncSession, parts: Sequence[Part], holding: Holding | None, *, begin: bool
+) -> list[int]:
+    """A transaction has always begun here: SQLite's one writer says so before anything else."""
+    driver, counts = await driver_of(session, begin=begin), []
+    if holding:
+        wanted = " AND ".join(f"{_quoted(name)} = ?" for name in holding.row)
+        look = f"SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted}"  # noqa: S608
+        if not await driver.execute_fetchall(look, list(holding.row.values())):
+            raise NotHeld
     for part in parts:
         ready = _prepared(session, part)
         async with driver.executemany(ready.sql, list(map(ready.values, part.rows))) as cursor:
@@ -142,7 +173,7 @@ class _Prepared:
 
 
 _parts: dict[tuple[Any, ...], _Prepared] = {}
-_texts: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+_texts: dict[tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]], str] = {}
 
 
 def _prepared(session: AsyncSession, part: Part) -> _Prepared:
@@ -154,17 +185,24 @@ def _prepared(session: AsyncSession, part: Part) -> _Prepared:
     return found
 
 
-def _together(parts: Sequence[_Prepared], few: Sequence[int]) -> str:
+def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Holding | None) -> str:
     """One statement of all the parts, whose only row tells how many rows each of them wrote."""
-    number, written = 1, []
+    number, named, given = 1, [], "true"
+    if holding:
+        number, given = 1 + len(holding.row), "EXISTS (SELECT 1 FROM held)"
+        wanted = " AND ".join(
+            f"{_quoted(name)} = ${at}::{_array(holding.table.c[name])[0]}" for at, name in enumerate(holding.row, 1)
+        )
+        named.append(f"held AS (SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted} FOR SHARE)")  # noqa: S608
     for place, (part, rows) in enumerate(zip(parts, few, strict=True)):
         source, number = part.source(number, rows)
-        written.append(f"w{place} AS ({part.sql.replace(_SOURCE, source)} RETURNING 1)")
-    counts = ", ".join(f"(SELECT count(*) FROM w{place})" for place in range(len(parts)))  # noqa: S608
-    return f"WITH {', '.join(written)} SELECT {counts}"
+        text = part.sql.replace(_SOURCE, source).replace(_CONDITION, given)
+        named.append(f"w{place} AS ({text} RETURNING 1)")
+    counts = ", ".join(f"(SELECT count(*) FROM {one.partition(' ')[0]})" for one in named)  # noqa: S608
+    return f"WITH {', '.join(named)} SELECT {counts}"
 
 
-_SOURCE = "<source>"
+_SOURCE, _CONDITION = "<source>", "<condition>"
 
 
 def _postgresql(part: Part, names: tuple[str, ...]) -> str:
@@ -172,16 +210,19 @@ def _postgresql(part: Part, names: tuple[str, ...]) -> str:
     casts = {name: f"given.{_quoted(name)}{_array(part.table.c[name])[1]}" for name in names}
     given = f"{_SOURCE} AS given({listed})"
     if isinstance(part, Insert):
-        return f"INSERT INTO {table} ({listed}) SELECT {', '.join(casts.values())} FROM {given}{_conflict(part)}"  # noqa: S608
+        casts |= {name: f"{_now('postgresql')} + {casts[name]}" for name in part.from_now}
+        values = ", ".join(casts.values())
+        return f"INSERT INTO {table} ({listed}) SELECT {values} FROM {given} WHERE {_CONDITION}{_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = {casts[name]}" for name in names if name not in part.by)
     found = " AND ".join(f"{table}.{_quoted(name)} = {casts[name]}" for name in part.by)
-    return f"UPDATE {table} SET {changes} FROM {given} WHERE {found}"  # noqa: S608
+    return f"UPDATE {table} SET {changes} FROM {given} WHERE {found} AND {_CONDITION}"  # noqa: S608
 
 
 def _sqlite(part: Part, names: tuple[str, ...]) -> str:
     table = _quoted(part.table.name)
     if isinstance(part, Insert):
-        listed, marks = ", ".join(map(_quoted, names)), ", ".join("?" for _ in names)
+        listed = ", ".join(map(_quoted, names))
+        marks = ", ".join(f"{_now('sqlite')} + ?" if name in part.from_now else "?" for name in names)
         return f"INSERT INTO {table} ({listed}) VALUES ({marks}){_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = ?" for name in names if name not in part.by)
     found = " AND ".join(f"{_quoted(name)} = ?" for name in part.by)
@@ -194,6 +235,11 @@ def _conflict(part: Insert) -> str:
     changes = ", ".join(f"{_quoted(name)} = excluded.{_quoted(name)}" for name in part.replacing)
     then = f"UPDATE SET {changes}" if changes else "NOTHING"
     return f" ON CONFLICT ({', '.join(map(_quoted, part.unless))}) DO {then}"
+
+
+def _now(dialect: str) -> str:
+    made: Dialect = (postgresql if dialect == "postgresql" else sqlite).dialect()
+    return str(epoch().compile(dialect=made))
 
 
 def _quoted(name: str) -> str:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import RowMapping, select
 
 from helpdesk import failpoints
-from helpdesk.channels import ChannelError, InboxView, RawInbound
+from helpdesk.channels import ChannelError, InboxView, LeaseLost, RawInbound
 from helpdesk.clock import now
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
@@ -21,6 +21,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.intake import Claim
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
+from helpdesk.writes import NotHeld
 
 log = structlog.get_logger()
 
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 class Desk(Protocol):
     """Where stored items are laid for the same worker to file them: `workers.process.Processor`."""
 
-    def claim(self, batch: Sequence[RawInbound], *, time: float) -> Claim | None: ...
+    def claim(self, batch: Sequence[RawInbound]) -> Claim | None: ...
 
     def take(self, inbox: Row, rows: Sequence[Row], batch: Sequence[RawInbound]) -> None: ...
 
@@ -47,20 +48,23 @@ class InboxHost:
 
     async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
         staged = await intake.stage(self._services, batch)
-        async with self._services.database.transaction() as session:
-            time_there = await leases.check(session, self._lease, fence=self._fence)
-            claim = self._desk.claim(batch, time=time_there) if self._desk else None
-            new = await intake.accept(
-                self._services,
-                session,
-                self._keys,
-                batch,
-                inbox_id=self.inbox_id,
-                staged=staged,
-                cursor=cursor,
-                claim=claim,
-                now=now(),
-            )
+        claim = self._desk.claim(batch) if self._desk else None
+        try:
+            async with self._services.database.transaction() as session:
+                new = await intake.accept(
+                    self._services,
+                    session,
+                    self._keys,
+                    batch,
+                    inbox_id=self.inbox_id,
+                    staged=staged,
+                    cursor=cursor,
+                    claim=claim,
+                    holding=leases.holding(self._lease, fence=self._fence),
+                    now=now(),
+                )
+        except NotHeld:
+            raise LeaseLost from None
         if batch:
             failpoints.reached("raw.committed")
         if self._desk and claim and new:

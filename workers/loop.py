@@ -58,9 +58,10 @@ class Loop:
                 rung = await self._wait(pause) or failures > 0
 
     async def _wait(self, seconds: float) -> bool:
-        """Whether the bell rang within `seconds`."""
+        """Whether the bell rang within `seconds`, or in the very moment when they were over."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._bell.wait()
+                await self._bell.wait()
         except TimeoutError:
-            return False
+            pass
+        return self._bell.is_set()

@@ -63,12 +63,12 @@ class Processor:
         self._desk: deque[_Handed] = deque()
         self.held: set[UUID] = set()
 
-    def claim(self, batch: Sequence[RawInbound], *, time: float) -> Claim | None:
-        """The claim under which `batch` is to be stored, if it then fits on the desk. `time` is the database's."""
+    def claim(self, batch: Sequence[RawInbound]) -> Claim | None:
+        """The claim under which `batch` is to be stored, if it then fits on the desk."""
         weight = sum(handed.size for handed in self._desk) + sum(len(raw.body) for raw in batch)
         if weight > BATCH_BYTES or sum(len(handed.rows) for handed in self._desk) >= DESK_ITEMS:
             return None
-        return Claim(self._worker, time + self._services.settings.lease_seconds)
+        return Claim(self._worker, self._services.settings.lease_seconds)
 
     def take(self, inbox: Row, rows: Sequence[Row], batch: Sequence[RawInbound]) -> None:
         """Lay stored items on the desk: `rows` are those of `batch` that were new, under the claim given before."""

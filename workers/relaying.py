@@ -44,28 +44,31 @@ class Relaying:
     async def _step(self, *, careful: bool) -> int:
         services = self._services
         async with services.database.transaction() as session:
-            if not await self._hold(session):
+            fence = await self._hold(session)
+            if fence is None:
                 return 0
-            happened = await relay.relay(services, session, SUBSCRIPTIONS, careful=careful, now=now())
+            happened = await relay.relay(
+                services, session, SUBSCRIPTIONS, lease=LEASE, fence=fence, careful=careful, now=now()
+            )
             if len(happened) >= relay.BATCH:
                 return len(happened)
             if time.monotonic() > self._retry_at:
                 self._retry_at = time.monotonic() + services.settings.tick_seconds
+                await leases.check(session, LEASE, fence=fence)
                 return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
             return 0
 
-    async def _hold(self, session: AsyncSession) -> bool:
-        """Take the lease, keep it, or at least see that it is ours until this transaction ends."""
+    async def _hold(self, session: AsyncSession) -> int | None:
+        """Take the lease, or keep it. Answers its fence; None while another has it."""
         seconds = self._services.settings.lease_seconds
         if self._fence is not None and time.monotonic() < self._renew_at:
-            await leases.check(session, LEASE, fence=self._fence)
-            return True
+            return self._fence
         if self._fence is not None:
             await leases.renew(session, LEASE, fence=self._fence, seconds=seconds)
         else:
             self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
         self._renew_at = time.monotonic() + seconds / 3
-        return self._fence is not None
+        return self._fence
 
     async def close(self) -> None:
         """Let another worker go on at once."""

@@ -156,7 +156,9 @@ async def _write(
         Insert(acknowledgements, settled, unless=("conversation_id",)),
         Insert(events, [event_row(_created(*one), now=now) for one in queued]),
     )
-    ring(session, "deliver")
+    if queued:
+        ring(session, "deliver")
+        ring(session, "relay")
 
 
 def _created(row: Row, message_id: UUID) -> MessageCreated:

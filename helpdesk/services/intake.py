@@ -24,7 +24,7 @@ from helpdesk.services import blobs
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
-from helpdesk.writes import Insert, write
+from helpdesk.writes import Holding, Insert, write
 
 IN_ROW = 256 * 1024
 """Bodies up to this many bytes stay in the row."""
@@ -32,10 +32,10 @@ IN_ROW = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who has an item in hand, and until when by the database's clock, in seconds since 1970."""
+    """Who has an item in hand, and for how many seconds from now."""
 
     worker: str
-    until: float
+    seconds: float
 
 
 async def stage(services: Services, batch: Sequence[RawInbound]) -> list[blobs.Staged | None]:
@@ -55,11 +55,13 @@ async def accept(
     staged: Sequence[blobs.Staged | None],
     cursor: Mapping[str, Any] | None,
     claim: Claim | None = None,
+    holding: Holding | None = None,
     now: datetime,
 ) -> list[dict[str, Any]]:
     """Store raw items and the cursor. A position that is there already is a no-op. Answers the rows that are new.
 
-    With a `claim` they are the caller's from the first moment, as if `filing.claim` had given them to it.
+    With a `claim` they are the caller's from the first moment, as if `filing.claim` had given them to it. Nothing else
+    may follow in the transaction. Raises `NotHeld` when `holding` does not.
     """
     # A large one that is there already must not be adopted again. Small ones tell by themselves.
     known = await _held(session, inbox_id, batch) if any(staged) else frozenset()
@@ -85,8 +87,10 @@ async def accept(
     cursors = [] if cursor is None else [{"inbox_id": inbox_id, "cursor": cursor, "error_kind": "", "error_detail": ""}]
     count, _ = await write(
         session,
-        Insert(raw_items, rows, unless=("inbox_id", "position")),
+        Insert(raw_items, rows, unless=("inbox_id", "position"), from_now=("claimed_until",) if claim else ()),
         Insert(inbox_states, cursors, unless=("inbox_id",), replacing=("cursor",)),
+        holding=holding,
+        last=True,
     )
     if count and claim is None:
         ring(session, "process")
@@ -141,7 +145,7 @@ def _row(
         "attempts": int(claim is not None),
         "next_attempt_at": now,
         "claimed_by": claim.worker if claim else "",
-        "claimed_until": claim.until if claim else 0.0,
+        "claimed_until": claim.seconds if claim else 0.0,
         "claim": int(claim is not None),
         "message_id": None,
     }

@@ -11,6 +11,7 @@ from helpdesk.db import is_postgresql
 from helpdesk.dialects import epoch
 from helpdesk.models.inboxes import leases
 from helpdesk.statements import Statement
+from helpdesk.writes import Holding
 
 _MINE = leases.c.name == bindparam("lease", type_=String()), leases.c.fence == bindparam("held", type_=Integer())
 
@@ -23,7 +24,7 @@ _RENEW = Statement(
     )
 )
 
-_CHECK = Statement(lambda _: select(epoch().label("time")).where(*_MINE).with_for_update(read=True, of=leases))
+_CHECK = Statement(lambda _: select(leases.c.name).where(*_MINE).with_for_update(read=True))
 
 
 async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: float) -> int | None:
@@ -49,15 +50,15 @@ async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float)
         raise LeaseLost
 
 
-async def check(session: AsyncSession, name: str, *, fence: int) -> float:
-    """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends.
-
-    Answers the database's time in seconds since 1970, from which other leases may be reckoned.
-    """
-    found = await _CHECK.rows(session, lease=name, held=fence)
-    if not found:
+async def check(session: AsyncSession, name: str, *, fence: int) -> None:
+    """Raise `LeaseLost` unless the fence is current; it stays so until the transaction ends."""
+    if not await _CHECK.rows(session, lease=name, held=fence):
         raise LeaseLost
-    return float(found[0]["time"])
+
+
+def holding(name: str, *, fence: int) -> Holding:
+    """The same as a condition of `write`."""
+    return Holding(leases, {"name": name, "fence": fence})
 
 
 async def release(session: AsyncSession, name: str, *, fence: int) -> None:

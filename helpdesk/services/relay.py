@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Executable, and_, bindparam, delete, func, literal_column, select, union_all, update
+from sqlalchemy import Executable, and_, bindparam, delete, exists, func, literal_column, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import Database, insert_ignoring
+from helpdesk.db import Database, insert_ignoring, unring
 from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
+from helpdesk.models.inboxes import leases
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 
@@ -41,10 +42,22 @@ Subscriptions = Mapping[str, Sequence[Subscriber]]
 
 
 def _position() -> Executable:
-    """One statement claims, numbers and returns: the lease keeps other relays out, the constraint would catch them."""
+    """One statement claims, numbers and returns: the lease keeps other relays out, the constraint would catch them.
+
+    It holds the lease until the transaction ends, and finds nothing where that is another's.
+    """
+    held = (
+        select(leases.c.name)
+        .where(
+            leases.c.name == bindparam("lease", type_=leases.c.name.type),
+            leases.c.fence == bindparam("fence", type_=leases.c.fence.type),
+        )
+        .with_for_update(read=True)
+        .cte("held")
+    )
     waiting = (
         select(events.c.id)
-        .where(events.c.position.is_(None))
+        .where(events.c.position.is_(None), exists(select(held.c.name)))
         .order_by(events.c.id)
         .limit(literal_column(str(BATCH)))
         .subquery("waiting")
@@ -65,28 +78,49 @@ _POSITION = Statement(lambda _: _position())
 
 
 async def relay(
-    services: Services, session: AsyncSession, subscriptions: Subscriptions, *, careful: bool, now: datetime
+    services: Services,
+    session: AsyncSession,
+    subscriptions: Subscriptions,
+    *,
+    lease: str,
+    fence: int,
+    careful: bool,
+    now: datetime,
 ) -> Sequence[Row]:
     """Position a batch of events, and those that come of it, and run their subscribers. Answers the events, in order.
 
-    A subscriber that raises fails the whole batch, unless `careful`: then each is fenced in by savepoints, which cost
-    two round trips, and what fails is kept for later. Callers are careful after a failure, and only then.
+    None, where the lease went to another. A subscriber that raises fails the whole batch, unless `careful`: then each
+    is fenced in by savepoints, which cost two round trips, and what fails is kept for later. Callers are careful after
+    a failure, and only then.
     """
-    happened: list[Row] = []
+    how: dict[str, Any] = {"lease": lease, "fence": fence, "careful": careful, "now": now}
+    happened = await _once(services, session, subscriptions, **how)
     # What subscribers tell is positioned in the same transaction; what that leads to can wait for the next one.
-    for _ in range(2):
-        batch = sorted(await _POSITION.rows(session), key=lambda event: event["position"])
-        happened += batch
-        for type_, subscribers in subscriptions.items():
-            mine = [event for event in batch if event["type"] == type_]
-            for subscriber in subscribers if mine else ():
-                if careful:
-                    await _run(services, session, subscriber, mine, now=now)
-                else:
-                    await subscriber(services, session, mine, now=now)
-        if not batch or len(batch) == BATCH:
-            break
+    if len(happened) < BATCH and unring(session, "relay"):
+        happened += await _once(services, session, subscriptions, **how)
     return happened
+
+
+async def _once(
+    services: Services,
+    session: AsyncSession,
+    subscriptions: Subscriptions,
+    *,
+    lease: str,
+    fence: int,
+    careful: bool,
+    now: datetime,
+) -> list[Row]:
+    found = await _POSITION.rows(session, lease=lease, fence=fence)
+    batch: list[Row] = sorted(found, key=lambda event: event["position"])
+    for type_, subscribers in subscriptions.items():
+        mine = [event for event in batch if event["type"] == type_]
+        for subscriber in subscribers if mine else ():
+            if careful:
+                await _run(services, session, subscriber, mine, now=now)
+            else:
+                await subscriber(services, session, mine, now=now)
+    return batch
 
 
 async def _run(

@@ -15,10 +15,10 @@ from helpdesk.db import new_id
 from helpdesk.domain.events import InboxFailing
 from helpdesk.models.conversations import tags
 from helpdesk.models.events import events, pending_work
-from helpdesk.services import relay
+from helpdesk.services import leases, relay
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
-from workers.relaying import Relaying
+from workers.relaying import LEASE, Relaying
 
 
 async def _happen(services: Services, *kinds: str) -> None:
@@ -60,7 +60,23 @@ class Noting:
 
 async def _relay(services: Services, subscriber: Noting) -> None:
     async with services.database.transaction() as session:
-        await relay.relay(services, session, {InboxFailing.type: (subscriber,)}, careful=True, now=clock.now())
+        fence = await leases.acquire(session, LEASE, owner="test", seconds=60)
+        assert fence is not None
+        subscriptions = {InboxFailing.type: (subscriber,)}
+        how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": True, "now": clock.now()}
+        await relay.relay(services, session, subscriptions, **how)
+
+
+async def test_a_relay_whose_lease_went_to_another_positions_nothing(quick: Services) -> None:
+    await _happen(quick, "a")
+    for owner in ("first", "first"):
+        async with quick.database.transaction() as session:
+            fence = await leases.acquire(session, LEASE, owner=owner, seconds=60)
+    assert fence == 2
+    for late, positions in ((1, [("a", None)]), (2, [("a", 1)])):
+        async with quick.database.transaction() as session:
+            await relay.relay(quick, session, {}, lease=LEASE, fence=late, careful=False, now=clock.now())
+        assert await _positions(quick) == positions
 
 
 async def test_positions_follow_the_order_of_events_without_a_gap(quick: Services) -> None:

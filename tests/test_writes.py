@@ -1,0 +1,183 @@
+"""Sets of rows in one go, and the session that carries them: on both databases, and what PostgreSQL does besides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from asyncpg import InterfaceError, PostgresError
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import Database, new_id
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.inboxes import leases
+from helpdesk.services import rows
+from helpdesk.writes import Holding, Insert, NotHeld, Update, insert, write
+
+NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
+SIZES = pytest.mark.parametrize("size", [1, 3, 40], ids=["one row", "a few rows", "many rows"])
+
+
+def people(size: int) -> list[dict[str, Any]]:
+    return [rows.contact(new_id(), name=f"Mína {n}", sealed=bytes([n, 0]), now=NOW) for n in range(size)]
+
+
+def handles(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        rows.identity(one["id"], channel="email", handle=f"{one['name']}@x.test", display="", now=NOW) for one in given
+    ]
+
+
+async def count(session: AsyncSession) -> int:
+    return int(await session.scalar(select(func.count()).select_from(contacts)) or 0)
+
+
+async def stored(database: Database) -> int:
+    async with database.reading() as session:
+        return await count(session)
+
+
+@SIZES
+async def test_rows_that_refer_to_each_other_are_written_together_and_counted(database: Database, size: int) -> None:
+    given = people(size)
+    async with database.transaction() as session:
+        counts = await write(
+            session, Insert(contacts, given), Insert(leases, []), Insert(contact_identities, handles(given))
+        )
+    assert counts == [size, 0, size]
+    async with database.reading() as session:
+        found = (await session.execute(select(contacts).order_by(contacts.c.id))).mappings().all()
+    assert [dict(row) for row in found] == given, "every type comes back as it went in"
+
+
+@SIZES
+async def test_a_conflict_that_was_foreseen_keeps_the_old_row_or_takes_over_what_it_should(
+    database: Database, size: int
+) -> None:
+    given = people(size)
+    again = [one | {"name": "another", "language": "zh-TW"} for one in given] + people(1)
+    async with database.transaction() as session:
+        await insert(session, contacts, given)
+        assert await write(session, Insert(contacts, again, unless=("id",))) == [1]
+    async with database.reading() as session:
+        assert "another" not in (await session.execute(select(contacts.c.name))).scalars().all()
+    async with database.transaction() as session:
+        await write(session, Insert(contacts, again[:-1], unless=("id",), replacing=("language",)))
+    async with database.reading() as session:
+        changed = await session.execute(select(contacts.c.name, contacts.c.language).where(contacts.c.language != ""))
+        assert {row.name for row in changed} == {one["name"] for one in given}
+
+
+@SIZES
+async def test_an_update_finds_rows_by_what_it_is_told_and_counts_those_it_found(database: Database, size: int) -> None:
+    given = people(size)
+    async with database.transaction() as session:
+        await insert(session, contacts, given)
+    changes = [{"id": one["id"], "version": 1, "name": "Renamed", "custom_fields": {"n": [1]}} for one in given]
+    changes[0] |= {"version": 7}
+    async with database.transaction() as session:
+        assert await write(session, Update(contacts, changes, by=("id", "version"))) == [size - 1]
+    async with database.reading() as session:
+        found = (await session.execute(select(contacts.c.name, contacts.c.custom_fields))).all()
+    assert sorted(map(tuple, found), key=str).count(("Renamed", {"n": [1]})) == size - 1
+
+
+async def test_without_the_row_that_has_to_be_held_nothing_is_written(database: Database) -> None:
+    async with database.transaction() as session:
+        await insert(session, leases, [{"name": "desk", "owner": "me", "fence": 3, "expires_at": 0.0}])
+    async with database.transaction() as session:
+        held = Holding(leases, {"name": "desk", "fence": 3})
+        assert await write(session, Insert(contacts, people(2)), holding=held, last=True) == [2]
+    lost = Holding(leases, {"name": "desk", "fence": 2})
+    with pytest.raises(NotHeld):
+        async with database.transaction() as session:
+            await write(session, Insert(contacts, people(2)), holding=lost, last=True)
+    assert await stored(database) == 2
+
+
+async def test_a_column_may_be_given_in_seconds_from_the_databases_present(database: Database) -> None:
+    lease = {"name": "desk", "owner": "me", "fence": 1, "expires_at": 60.0}
+    async with database.transaction() as session:
+        await write(session, Insert(leases, [lease], from_now=("expires_at",)))
+    async with database.reading() as session:
+        expires = await session.scalar(select(leases.c.expires_at))
+    assert expires == pytest.approx(time.time() + 60, abs=5)
+
+
+async def test_what_is_written_and_what_is_executed_are_one_transaction(database: Database) -> None:
+    (first, second), third = people(2), people(1)
+    async with database.transaction() as session:
+        await insert(session, contacts, [first])
+        assert await count(session) == 1
+        await session.execute(update(contacts).values(name="Seen"))
+        await insert(session, contacts, [second])
+    assert await stored(database) == 2
+
+    async def fail(session: AsyncSession) -> None:
+        await insert(session, contacts, third)
+        await session.execute(update(contacts).values(name="Lost"))
+        assert await count(session) / 0
+
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as session:
+            await fail(session)
+    async with database.reading() as session:
+        assert set((await session.execute(select(contacts.c.name))).scalars()) == {"Seen", second["name"]}
+
+
+@pytest.mark.parametrize("executes_first", [False, True])
+async def test_whoever_is_cancelled_writes_nothing_and_keeps_no_connection(
+    database: Database, executes_first: bool
+) -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            if executes_first:
+                await count(session)
+            await insert(session, contacts, people(1))
+            began.set()
+            await asyncio.sleep(60)
+
+    for _ in range(12):  # more often than the pool has places
+        began.clear()
+        task = asyncio.create_task(work())
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with database.transaction() as session:
+        await insert(session, contacts, people(1))
+    assert await stored(database) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_died_is_not_handed_out_again(database: Database) -> None:
+    async def die(session: AsyncSession) -> None:
+        await insert(session, contacts, people(1))
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+        async with database.reading() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        await insert(session, contacts, people(1))
+
+    with pytest.raises((PostgresError, InterfaceError, ConnectionError)):
+        async with database.transaction() as session:
+            await die(session)
+    for _ in range(12):
+        async with database.transaction() as session:
+            await insert(session, contacts, [])
+            assert await count(session) == 0
+    async with database.transaction() as session:
+        await insert(session, contacts, people(1))
+    assert await stored(database) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_process_that_stands_still_in_a_transaction_loses_its_locks(database: Database) -> None:
+    """As told to the server: waiting for it to happen would take as long as it takes."""
+    async with database.transaction() as session:
+        assert await session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "15s"
