@@ -8,7 +8,8 @@ left to another worker, which is not started. Counted are the worker with its ch
 processes; Dovecot is not. The rows are verified afterwards.
 
 *Backlog*: all mails lie in the mailbox before the worker looks. *Trickle*: they come one by one, each filed before the
-next. The floor is one bare durable INSERT per mail of the same size by asyncpg, measured in the same run.
+next; what autovacuum owes for the backlog is paid before, since it is not theirs, and autovacuum stays on. The floor is
+one bare durable INSERT per mail of the same size by asyncpg, measured in the same run.
 
 Exit code 1 when a limit is missed: 4 ms per mail of a backlog, 10 ms per mail that comes alone, 250 MB of memory.
 """
@@ -273,6 +274,7 @@ async def main() -> int:
         issued = await seed(bench, connection)
         many = batch(1000, given.mails, issued)
         ours, theirs, wall = await backlog(bench, connection, many)
+        await connection.execute("VACUUM ANALYZE")
         few = batch(100_000, given.trickle + 20, issued)
         alone, alone_theirs = await trickle(bench, connection, few)
         bare = await floor(bench, connection, many)

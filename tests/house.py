@@ -63,8 +63,8 @@ class House:
         self.services, self._worker = services, worker
         self.guard = open_guard(services.settings)
         self._connections = Connections(services, self.guard)
-        self._processor = Processor(services, worker=worker)
         self._relaying = Relaying(services, worker=worker)
+        self._processor = Processor(services, self._relaying, worker=worker)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._keys: dict[UUID, Keys] = {}
         self._serial = count(1)

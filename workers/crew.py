@@ -43,7 +43,7 @@ class Crew:
         self._relaying = Relaying(services, worker=worker)
         self._connections = Connections(services, guard)
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
-        self._processor = Processor(services, worker=worker, ring=partial(self.ring, ["process"]))
+        self._processor = Processor(services, self._relaying, worker=worker, ring=partial(self.ring, ["process"]))
         desk = self._processor if not wanted or "process" in wanted else None
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
@@ -107,6 +107,7 @@ class Crew:
                 await filing.renew(session, self._processor.held, **mine)
                 await deliveries.renew(session, self._deliverer.held, **mine)
         await self._receiver.renew()
+        await self._relaying.renew()
         return 0
 
     async def stop(self) -> None:

@@ -25,6 +25,7 @@ from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
 from helpdesk.statements import Row
+from workers.relaying import Relaying, Tell
 
 log = structlog.get_logger()
 
@@ -58,8 +59,10 @@ class Processor:
     worker died is taken up when the claim runs out. `held` are the items in hand, to be renewed meanwhile.
     """
 
-    def __init__(self, services: Services, *, worker: str, ring: Callable[[], None] = lambda: None) -> None:
-        self._services, self._worker, self._ring = services, worker, ring
+    def __init__(
+        self, services: Services, relaying: Relaying, *, worker: str, ring: Callable[[], None] = lambda: None
+    ) -> None:
+        self._services, self._relaying, self._worker, self._ring = services, relaying, worker, ring
         self._desk: deque[_Handed] = deque()
         self.held: set[UUID] = set()
 
@@ -91,7 +94,7 @@ class Processor:
             bodies = handed.bodies if handed else await _bodies(self._services, claimed)
             entries = await _read(self._services, claimed, bodies)
             failpoints.reached("parsed")
-            await _file(self._services, claimed.inbox, entries)
+            await self._file(claimed.inbox, entries)
             failpoints.reached("filed")
         finally:
             self.held.difference_update(row["id"] for row in claimed.rows)
@@ -107,6 +110,44 @@ class Processor:
                 lease_seconds=self._services.settings.lease_seconds,
                 now=now(),
             )
+
+    async def _file(self, inbox: Row, entries: Sequence[Entry]) -> None:
+        """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait.
+
+        What filing tells is relayed in it too, where this worker is the one that relays. Should that be what fails,
+        it is left to the relay's own loop, which knows what to do then.
+        """
+        try:
+            async with self._relaying.alongside() as tell:
+                if tell is not None:
+                    await self._write(inbox, entries, tell)
+                    return
+        except ClaimLost:
+            pass
+        except Exception as error:  # whatever it was is met again below, or was the relay's
+            log.warning("filing.alongside_failed", count=len(entries), **fault(error))
+        await self._file_carefully(inbox, entries)
+
+    async def _file_carefully(self, inbox: Row, entries: Sequence[Entry]) -> None:
+        try:
+            await self._write(inbox, entries)
+            return
+        except ClaimLost:
+            if len(entries) == 1:
+                return
+        except Exception as error:
+            if len(entries) == 1:
+                await _postpone(self._services, entries[0], error)
+                return
+            log.warning("filing.batch_failed", count=len(entries), **fault(error))
+        for entry in entries:
+            await self._file_carefully(inbox, [entry])
+
+    async def _write(self, inbox: Row, entries: Sequence[Entry], tell: Tell | None = None) -> None:
+        async with self._services.database.transaction() as session:
+            await filing.file(self._services, session, inbox, entries, now=now())
+            if tell is not None:
+                await tell(session)
 
     async def close(self) -> None:
         """Let other workers have what still lies on the desk."""
@@ -163,24 +204,6 @@ def _raw(row: Row, body: bytes) -> RawInbound:
         hints=row["hints"],
         backfilled=row["backfilled"],
     )
-
-
-async def _file(services: Services, inbox: Row, entries: Sequence[Entry]) -> None:
-    """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait."""
-    try:
-        async with services.database.transaction() as session:
-            await filing.file(services, session, inbox, entries, now=now())
-        return
-    except ClaimLost:
-        if len(entries) == 1:
-            return
-    except Exception as error:
-        if len(entries) == 1:
-            await _postpone(services, entries[0], error)
-            return
-        log.warning("filing.batch_failed", count=len(entries), **fault(error))
-    for entry in entries:
-        await _file(services, inbox, [entry])
 
 
 async def _postpone(services: Services, entry: Entry, error: Exception) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
+from helpdesk.db import ring, unring
 from helpdesk.logs import fault
 from helpdesk.services import leases, relay
 from helpdesk.services.house import Services
+from helpdesk.statements import Row
 from workers.subscriptions import SUBSCRIPTIONS
 
 log = structlog.get_logger()
@@ -19,56 +25,87 @@ log = structlog.get_logger()
 LEASE = "relay"
 
 
+Tell = Callable[[AsyncSession], Awaitable[None]]
+"""Relays what a session has told, in its own transaction, if that may be done there."""
+
+
 class Relaying:
-    """Keeps the lease between steps, so that a step costs one check and not a new claim."""
+    """Keeps the lease between steps, so that a step costs no more than its work.
+
+    The worker that holds it may also relay in the transaction that told (`alongside`). Positions then come in the order
+    of commits as ever: nobody else can give any before that transaction has ended.
+    """
 
     def __init__(self, services: Services, *, worker: str) -> None:
         self._services, self._worker = services, worker
         self._fence: int | None = None
-        self._renew_at = self._retry_at = 0.0
+        self._busy = asyncio.Lock()
+        self._retry_at = 0.0
 
     async def waits(self) -> bool:
         return await relay.waits(self._services.database, now=now())
 
     async def step(self) -> int:
         """Position and distribute one batch, or find that another worker does. Answers whether there may be more."""
-        try:
-            return await self._step(careful=False)
-        except LeaseLost:
-            self._fence = None
-            return 0
-        except Exception as error:  # a subscriber's, or the database's: with care, only what is at fault waits
-            log.warning("relay.batch_failed", **fault(error))
-            return await self._step(careful=True)
+        async with self._busy:
+            try:
+                return await self._step(careful=False)
+            except LeaseLost:
+                self._fence = None
+                return 0
+            except Exception as error:  # a subscriber's, or the database's: with care, only what is at fault waits
+                log.warning("relay.batch_failed", **fault(error))
+                return await self._step(careful=True)
 
     async def _step(self, *, careful: bool) -> int:
         services = self._services
         async with services.database.transaction() as session:
-            fence = await self._hold(session)
-            if fence is None:
+            if self._fence is None:
+                seconds = services.settings.lease_seconds
+                self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
+            if self._fence is None:
                 return 0
-            happened = await relay.relay(
-                services, session, SUBSCRIPTIONS, lease=LEASE, fence=fence, careful=careful, now=now()
-            )
+            happened = await self._relay(session, careful=careful)
             if len(happened) >= relay.BATCH:
                 return len(happened)
             if time.monotonic() > self._retry_at:
                 self._retry_at = time.monotonic() + services.settings.tick_seconds
-                await leases.check(session, LEASE, fence=fence)
+                await leases.check(session, LEASE, fence=self._fence)
                 return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
             return 0
 
-    async def _hold(self, session: AsyncSession) -> int | None:
-        """Take the lease, or keep it. Answers its fence; None while another has it."""
-        seconds = self._services.settings.lease_seconds
-        if self._fence is not None and time.monotonic() < self._renew_at:
-            return self._fence
-        if self._fence is not None:
-            await leases.renew(session, LEASE, fence=self._fence, seconds=seconds)
-        else:
-            self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
-        self._renew_at = time.monotonic() + seconds / 3
-        return self._fence
+    async def _relay(self, session: AsyncSession, *, careful: bool) -> Sequence[Row]:
+        assert self._fence is not None
+        how: dict[str, Any] = {"lease": LEASE, "fence": self._fence, "careful": careful, "now": now()}
+        return await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
+
+    @asynccontextmanager
+    async def alongside(self) -> AsyncIterator[Tell | None]:
+        """For the time of one transaction: what relays in it, or None while that is done elsewhere."""
+        if self._fence is None or self._busy.locked():
+            yield None
+            return
+        async with self._busy:
+            yield self._within
+
+    async def _within(self, session: AsyncSession) -> None:
+        if not unring(session, "relay"):
+            return
+        happened = await self._relay(session, careful=False)
+        if not happened or len(happened) >= relay.BATCH:
+            # The lease went to another after all, or there is more: somebody has to come for it.
+            ring(session, "relay")
+
+    async def renew(self) -> None:
+        """Keep the lease, or find that another has it."""
+        if self._fence is None:
+            return
+        try:
+            async with self._services.database.transaction() as session:
+                seconds = self._services.settings.lease_seconds
+                await leases.renew(session, LEASE, fence=self._fence, seconds=seconds)
+        except LeaseLost:
+            self._fence = None
 
     async def close(self) -> None:
         """Let another worker go on at once."""

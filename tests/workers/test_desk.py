@@ -17,6 +17,7 @@ from tests.house import Desk, House, mail
 from workers import process
 from workers.hosts import InboxHost
 from workers.process import Processor
+from workers.relaying import Relaying
 
 MINA = "mina@customer.test"
 
@@ -34,7 +35,7 @@ def rung() -> list[str]:
 
 @pytest.fixture
 def processor(quick: Services, rung: list[str]) -> Processor:
-    return Processor(quick, worker="mine", ring=lambda: rung.append("process"))
+    return Processor(quick, Relaying(quick, worker="mine"), worker="mine", ring=lambda: rung.append("process"))
 
 
 @pytest.fixture
@@ -45,6 +46,10 @@ async def host(quick: Services, house: House, processor: Processor) -> InboxHost
     assert fence is not None
     inbox = await house.row(inboxes, inboxes.c.id == desk.id)
     return InboxHost(quick, house.guard, inbox=inbox, lease=f"inbox:{desk.id}", fence=fence, desk=processor)
+
+
+def other(house: House) -> Processor:
+    return Processor(house.services, Relaying(house.services, worker="other"), worker="other")
 
 
 def raws(*numbers: int) -> list[RawInbound]:
@@ -59,7 +64,7 @@ async def test_what_is_laid_on_the_desk_is_filed_without_a_claim(
     assert [(row["claimed_by"], row["claim"], row["attempts"]) for row in before] == [("mine", 1, 1)] * 2
     assert processor.held == {row["id"] for row in before}
     assert rung == ["process"]
-    assert await Processor(house.services, worker="other").step() == 0, "nobody else may have them meanwhile"
+    assert await other(house).step() == 0, "nobody else may have them meanwhile"
     assert await house.rows(messages) == []
     await processor.step()
     assert {row["state"] for row in await house.rows(raw_items)} == {"filed"}
@@ -96,9 +101,9 @@ async def test_what_lay_on_the_desk_of_a_worker_that_died_is_taken_up_when_the_c
     await host.accept(raws(1))
     async with house.services.database.transaction() as session:
         await session.execute(update(raw_items).values(claimed_until=0.0))
-    other = Processor(house.services, worker="other")
-    assert await other.waits()
-    await other.step()
+    successor = other(house)
+    assert await successor.waits()
+    await successor.step()
     assert len(await house.rows(messages)) == 1
 
 
@@ -123,4 +128,4 @@ async def test_a_worker_that_ends_leaves_its_desk_to_the_others(
 ) -> None:
     await host.accept(raws(1))
     await processor.close()
-    assert await Processor(house.services, worker="other").waits()
+    assert await other(house).waits()
