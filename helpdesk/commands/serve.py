@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import secrets
 import signal
@@ -116,7 +117,7 @@ async def worker(settings: Settings) -> None:
         await crew.start()
         if connect is not None:
             listening = asyncio.create_task(doorbell.listen(connect, crew.ring))
-        _say("ready worker")
+        _ready("ready worker")
         await stop.wait()
     finally:
         await crew.stop()
@@ -167,7 +168,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        _say(self.ready)
+        _ready(self.ready)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -201,6 +202,13 @@ def _only_one(data: Path) -> IO[str]:
 
 def _name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _ready(line: str) -> None:
+    """What is there by now stays: the collector, which the command line had turned off, need not look at it again."""
+    gc.freeze()
+    gc.enable()
+    _say(line)
 
 
 def _say(line: str) -> None:
