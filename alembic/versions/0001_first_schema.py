@@ -557,7 +557,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
-        ["next_attempt_at"],
+        ["automatic", "next_attempt_at"],
         unique=False,
         postgresql_where=sa.text("status IN ('queued', 'sending', 'uncertain')"),
         sqlite_where=sa.text("status IN ('queued', 'sending', 'uncertain')"),

@@ -92,6 +92,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         Index(
             "ix_deliveries_due",
+            "automatic",
             "next_attempt_at",
             postgresql_where=text("status IN ('queued', 'sending', 'uncertain')"),
             sqlite_where=text("status IN ('queued', 'sending', 'uncertain')"),

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
@@ -35,6 +35,7 @@ from helpdesk.writes import insert
 
 GIVE_UP_AFTER = timedelta(days=3)
 MAX_RESENDS = 1
+ABOUT_TO = timedelta(minutes=1)
 _OPEN = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)
 
 
@@ -104,6 +105,29 @@ def _due(now: Any) -> Select[tuple[UUID]]:
     )
 
 
+def _follows(now: datetime) -> ColumnElement[bool]:
+    """Another of the same conversation has to leave first.
+
+    Only one that is on its way or about to be: what a server keeps putting off, or somebody wrote for tomorrow, must
+    not silence its conversation. Nobody's answer waits for an acknowledgement.
+    """
+    earlier = deliveries.alias("earlier")
+    its, mine = messages.alias("its"), messages.alias("mine")
+    return (
+        select(earlier.c.message_id)
+        .join(its, its.c.id == earlier.c.message_id)
+        .join(mine, mine.c.conversation_id == its.c.conversation_id)
+        .where(
+            mine.c.id == deliveries.c.message_id,
+            its.c.seq < mine.c.seq,
+            earlier.c.automatic == deliveries.c.automatic,
+            earlier.c.status.in_([DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value]),
+            earlier.c.next_attempt_at <= now + ABOUT_TO,
+        )
+        .exists()
+    )
+
+
 async def waits(database: Database, *, now: datetime) -> bool:
     """Whether `claim` would find something."""
     time = bindparam("now", type_=deliveries.c.next_attempt_at.type)
@@ -120,10 +144,13 @@ async def claim(
     lease_seconds: float,
     now: datetime,
 ) -> list[RowMapping]:
-    """Take due deliveries of active inboxes that are not `busy`: people's before automatic ones, then the oldest."""
+    """Take due deliveries of active inboxes that are not `busy`: people's before automatic ones, then the oldest.
+
+    Of one conversation they leave in the order in which they were written.
+    """
     chosen = claimable(
         _due(now)
-        .where(deliveries.c.inbox_id.not_in(busy))
+        .where(deliveries.c.inbox_id.not_in(busy), ~_follows(now))
         .order_by(deliveries.c.automatic, deliveries.c.next_attempt_at)
         .limit(limit)
     )

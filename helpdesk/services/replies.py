@@ -354,6 +354,7 @@ async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: d
         "status": DeliveryStatus.QUEUED.value,
         "attempts": 0,
         "error": "",
+        "refused": [],
         "next_attempt_at": now,
         "give_up_at": now + deliveries.GIVE_UP_AFTER,
         "final_at": None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 from uuid import UUID
 
@@ -232,3 +234,48 @@ async def test_only_what_is_in_hand_is_renewed(house: House, reply: UUID) -> Non
         assert (await session.execute(select(deliveries.c.claimed_until))).scalar_one() == 1.0
         await service.renew(session, [reply], worker="dies", lease_seconds=60)
         assert (await session.execute(select(deliveries.c.claimed_until))).scalar_one() > 1.0
+
+
+async def _conversations(house: House, sink: SmtpSink, count: int) -> list[UUID]:
+    desk = await house.inbox(smtp_url=sink.url())
+    return [
+        await factories.conversation(house.services, inbox_id=desk.id, handle=f"person{number}@customer.test")
+        for number in range(count)
+    ]
+
+
+def _texts(sink: SmtpSink) -> list[str]:
+    parsed = [message_from_bytes(sent.body, policy=default) for sent in sink.messages]
+    return [str(part.get_content()).splitlines()[0] for mail in parsed if (part := mail.get_body(("plain",)))]
+
+
+async def test_answers_of_one_conversation_leave_in_the_order_in_which_they_were_written(
+    house: House, sink: SmtpSink
+) -> None:
+    (conversation_id,) = await _conversations(house, sink, 1)
+    written = [f"Answer {number}" for number in range(4)]
+    for text in written:
+        await house.reply(conversation_id, text)
+    async with house.services.database.transaction() as session:
+        (first,) = await service.claim(session, worker="other", limit=8, lease_seconds=60, now=clock.now())
+        assert await service.claim(session, worker="other", limit=8, lease_seconds=60, now=clock.now()) == []
+    await _dead(house)
+    while await house.deliver():
+        pass
+    assert _texts(sink) == written
+    assert first["message_id"] == (await house.row(messages, messages.c.text == written[0]))["id"]
+
+
+async def test_an_answer_waits_neither_for_other_conversations_nor_for_one_that_is_put_off(
+    house: House, sink: SmtpSink
+) -> None:
+    one, other = await _conversations(house, sink, 2)
+    put_off = await house.reply(one, "Put off")
+    async with house.services.database.transaction() as session:
+        far = clock.now() + timedelta(minutes=10)
+        await session.execute(update(deliveries).where(deliveries.c.message_id == put_off).values(next_attempt_at=far))
+    await house.reply(one, "Later")
+    await house.reply(other, "Elsewhere")
+    while await house.deliver():
+        pass
+    assert sorted(_texts(sink)) == ["Elsewhere", "Later"]
