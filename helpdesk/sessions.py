@@ -12,9 +12,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.util import await_only, greenlet_spawn
+
+from helpdesk.logs import fault
+
+log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -83,13 +88,19 @@ class _Session(AsyncSession):
             if self._whole:
                 await self.close()
             return
-        driver = self._pooled.driver_connection
-        if driver is None or driver.is_closed():
-            # Nobody told SQLAlchemy: it must not hand this connection out again.
-            self._pooled.invalidate()
-            return
-        await greenlet_spawn(self._end, self._pooled.dbapi_connection.rollback)
+        try:
+            await greenlet_spawn(self._end, self._pooled.dbapi_connection.rollback)
+        except Exception as error:  # whoever asked for this has an error of his own, which tells more
+            log.debug("database.rollback_failed", **fault(error))
 
     def _end(self, how: Callable[[], None]) -> None:
-        how()
-        self._pooled.close()
+        pooled, self._pooled = self._pooled, None
+        try:
+            how()
+            if pooled.driver_connection.is_closed():
+                # Nobody told SQLAlchemy: it must not hand this connection out again.
+                pooled.invalidate()
+        except BaseException:
+            pooled.invalidate()
+            raise
+        pooled.close()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -164,7 +164,7 @@ async def test_a_connection_that_died_is_not_handed_out_again(database: Database
             await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         await insert(session, contacts, people(1))
 
-    with pytest.raises((PostgresError, InterfaceError, ConnectionError)):
+    with pytest.raises((PostgresError, InterfaceError, InternalClientError, ConnectionError)):
         async with database.transaction() as session:
             await die(session)
     for _ in range(12):
