@@ -173,9 +173,9 @@ def serve(kind: str, url: str, port: int) -> None:
         else:
             await app(scope, receive, send)
 
-    uvicorn.run(
-        with_cpu, port=port, log_level="error", access_log=False, loop="uvloop", http="httptools", lifespan="off"
-    )
+    quiet: dict[str, Any] = {"log_level": "error", "access_log": False, "lifespan": "off"}
+    # A connection waits for longer than uvicorn's five seconds while the other server has its turn.
+    uvicorn.run(with_cpu, port=port, loop="uvloop", http="httptools", timeout_keep_alive=600, **quiet)
 
 
 @dataclass
