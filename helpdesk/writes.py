@@ -56,16 +56,23 @@ class Insert:
 class Update:
     """Changes to rows that are found `by` some of the columns they name; the other columns are set.
 
-    No row may be in one `write` twice, and none that the same `write` inserts.
+    `still` are columns with the word that each has to have until then, so that nothing is done twice. No row may be in
+    one `write` twice, and none that the same `write` inserts.
     """
 
     table: Table
     rows: Sequence[Mapping[str, Any]]
     by: tuple[str, ...] = ("id",)
+    still: tuple[tuple[str, str], ...] = ()
 
     @property
-    def how(self) -> tuple[tuple[str, ...], ...]:
-        return (self.by,)
+    def how(self) -> tuple[tuple[Any, ...], ...]:
+        return self.by, self.still
+
+    @property
+    def condition(self) -> str:
+        """The words are our own states, and never a stranger's."""
+        return "".join(f" AND {_quoted(self.table.name)}.{_quoted(name)} = '{word}'" for name, word in self.still)
 
 
 Part = Insert | Update
@@ -215,7 +222,7 @@ def _postgresql(part: Part, names: tuple[str, ...]) -> str:
         return f"INSERT INTO {table} ({listed}) SELECT {values} FROM {given} WHERE {_CONDITION}{_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = {casts[name]}" for name in names if name not in part.by)
     found = " AND ".join(f"{table}.{_quoted(name)} = {casts[name]}" for name in part.by)
-    return f"UPDATE {table} SET {changes} FROM {given} WHERE {found} AND {_CONDITION}"  # noqa: S608
+    return f"UPDATE {table} SET {changes} FROM {given} WHERE {found}{part.condition} AND {_CONDITION}"  # noqa: S608
 
 
 def _sqlite(part: Part, names: tuple[str, ...]) -> str:
@@ -226,7 +233,7 @@ def _sqlite(part: Part, names: tuple[str, ...]) -> str:
         return f"INSERT INTO {table} ({listed}) VALUES ({marks}){_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = ?" for name in names if name not in part.by)
     found = " AND ".join(f"{_quoted(name)} = ?" for name in part.by)
-    return f"UPDATE {table} SET {changes} WHERE {found}"  # noqa: S608
+    return f"UPDATE {table} SET {changes} WHERE {found}{part.condition}"  # noqa: S608
 
 
 def _conflict(part: Insert) -> str:

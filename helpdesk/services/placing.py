@@ -430,7 +430,7 @@ class Batch:
             Insert(attachments, files),
             Insert(events, [event_row(event, now=now) for event in self._events]),
             Insert(audit, self._audit),
-            Update(raw_items, self._settled, by=("id", "claim")),
+            Update(raw_items, self._settled, by=("id", "claim"), still=(("state", RawState.RECEIVED.value),)),
         )
         if settled < len(self._settled):
             raise ClaimLost

@@ -123,6 +123,20 @@ async def test_a_worker_that_was_overtaken_files_nothing_of_what_lies_on_its_des
     assert len(await house.rows(messages)) == 1
 
 
+async def test_a_commit_whose_answer_was_lost_is_not_made_again(
+    house: House, host: InboxHost, processor: Processor
+) -> None:
+    await host.accept(raws(1))
+    await host.accept(raws(2))
+    async with house.services.database.transaction() as session:
+        await session.execute(update(raw_items).where(raw_items.c.position == "INBOX;1;1").values(state="filed"))
+    while await processor.waits():
+        await processor.step()
+    assert {row["state"] for row in await house.rows(raw_items)} == {"filed"}
+    (only,) = await house.rows(messages)
+    assert "Question 2" in only["text"]
+
+
 async def test_a_worker_that_ends_leaves_its_desk_to_the_others(
     house: House, host: InboxHost, processor: Processor
 ) -> None:
