@@ -166,6 +166,8 @@ def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> Asy
     engine = create_async_engine(url, connect_args={"timeout": 15}, **options)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    event.listen(engine.sync_engine, "invalidate", _let_go_sqlite)
+    event.listen(engine.sync_engine, "close", _let_go_sqlite)
     return engine
 
 
@@ -175,6 +177,17 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _let_go_sqlite(connection: Any, *_: object) -> None:
+    """Roll back before closing, in the connection's own thread, after whatever that is still doing.
+
+    SQLAlchemy closes the connection of a task that was cancelled in the middle of a statement. SQLite keeps such a one
+    alive for as long as a cursor of it is, in a traceback for example, and with it the lock that all writers need.
+    """
+    driver = connection.driver_connection
+    if driver is not None and driver._connection is not None:
+        driver._tx.put_nowait((None, driver._connection.rollback))
 
 
 def _begin_sqlite(connection: Connection) -> None:
