@@ -1,7 +1,7 @@
 """Statements of the hot path: built and compiled once, run on the driver inside a session's transaction.
 
-A round trip through SQLAlchemy's execution costs about as much as five on the driver, and filing one mail takes some
-thirty. What is measured here (`benchmarks/ingest.py`) is why these few modules do not just call `session.execute`.
+A round trip through SQLAlchemy's execution costs about as much as five on the driver, and filing one mail takes a
+dozen. What is measured here (`benchmarks/ingest.py`) is why these few modules do not just call `session.execute`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Executable, Integer, RowMapping, column, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import Prepared
@@ -25,7 +24,7 @@ class Statement:
     Parameters are `bindparam`s, lists `dialects.among`, so that the text never changes.
     """
 
-    def __init__(self, build: Callable[[Any], Executable]) -> None:
+    def __init__(self, build: Callable[[], Executable]) -> None:
         self._build = build
         self._prepared: dict[str, Prepared] = {}
 
@@ -33,8 +32,7 @@ class Statement:
         dialect = session.get_bind().dialect
         found = self._prepared.get(dialect.name)
         if found is None:
-            maker = postgresql if dialect.name == "postgresql" else sqlite
-            found = self._prepared[dialect.name] = Prepared(self._build(maker.insert), dialect, json=True)
+            found = self._prepared[dialect.name] = Prepared(self._build(), dialect, json=True)
         return found
 
     async def rows(self, session: AsyncSession, **values: Any) -> list[dict[str, Any]]:
@@ -49,13 +47,13 @@ class Statement:
 
 
 _SEQUENCE = Statement(
-    lambda _: text("SELECT nextval('conversation_number') AS number FROM generate_series(1, :count)").columns(
+    lambda: text("SELECT nextval('conversation_number') AS number FROM generate_series(1, :count)").columns(
         column("number", Integer())
     )
 )
 
 _COUNTER = Statement(
-    lambda _: text(
+    lambda: text(
         "UPDATE counters SET value = value + :count WHERE name = 'conversation_number' RETURNING value AS number"
     ).columns(column("number", Integer()))
 )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Float, Integer, LargeBinary, String, Table, Uuid
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -161,7 +160,8 @@ class _Prepared:
         self.names = tuple(name for name in names if name not in by) + by
         self._columns = [(name, _processor(table.c[name], dialect)) for name in self.names]
         self.types = [_array(table.c[name]) for name in self.names]
-        self.sql = (_postgresql if dialect.name == "postgresql" else _sqlite)(part, self.names)
+        make = _postgresql if dialect.name == "postgresql" else _sqlite
+        self.sql = make(part, self.names, now=str(epoch().compile(dialect=dialect)))
 
     def values(self, row: Mapping[str, Any]) -> list[Any]:
         """What one row has in the columns of `names`."""
@@ -212,12 +212,12 @@ def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Holding |
 _SOURCE, _CONDITION = "<source>", "<condition>"
 
 
-def _postgresql(part: Part, names: tuple[str, ...]) -> str:
+def _postgresql(part: Part, names: tuple[str, ...], *, now: str) -> str:
     table, listed = _quoted(part.table.name), ", ".join(map(_quoted, names))
     casts = {name: f"given.{_quoted(name)}{_array(part.table.c[name])[1]}" for name in names}
     given = f"{_SOURCE} AS given({listed})"
     if isinstance(part, Insert):
-        casts |= {name: f"{_now('postgresql')} + {casts[name]}" for name in part.from_now}
+        casts |= {name: f"{now} + {casts[name]}" for name in part.from_now}
         values = ", ".join(casts.values())
         return f"INSERT INTO {table} ({listed}) SELECT {values} FROM {given} WHERE {_CONDITION}{_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = {casts[name]}" for name in names if name not in part.by)
@@ -225,11 +225,11 @@ def _postgresql(part: Part, names: tuple[str, ...]) -> str:
     return f"UPDATE {table} SET {changes} FROM {given} WHERE {found}{part.condition} AND {_CONDITION}"  # noqa: S608
 
 
-def _sqlite(part: Part, names: tuple[str, ...]) -> str:
+def _sqlite(part: Part, names: tuple[str, ...], *, now: str) -> str:
     table = _quoted(part.table.name)
     if isinstance(part, Insert):
         listed = ", ".join(map(_quoted, names))
-        marks = ", ".join(f"{_now('sqlite')} + ?" if name in part.from_now else "?" for name in names)
+        marks = ", ".join(f"{now} + ?" if name in part.from_now else "?" for name in names)
         return f"INSERT INTO {table} ({listed}) VALUES ({marks}){_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = ?" for name in names if name not in part.by)
     found = " AND ".join(f"{_quoted(name)} = ?" for name in part.by)
@@ -242,11 +242,6 @@ def _conflict(part: Insert) -> str:
     changes = ", ".join(f"{_quoted(name)} = excluded.{_quoted(name)}" for name in part.replacing)
     then = f"UPDATE SET {changes}" if changes else "NOTHING"
     return f" ON CONFLICT ({', '.join(map(_quoted, part.unless))}) DO {then}"
-
-
-def _now(dialect: str) -> str:
-    made: Dialect = (postgresql if dialect == "postgresql" else sqlite).dialect()
-    return str(epoch().compile(dialect=made))
 
 
 def _quoted(name: str) -> str:

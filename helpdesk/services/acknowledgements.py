@@ -111,7 +111,7 @@ def _facts() -> Executable:
     )
 
 
-_FACTS = Statement(lambda _: _facts())
+_FACTS = Statement(_facts)
 
 
 def _handles() -> Executable:
@@ -128,7 +128,7 @@ def _handles() -> Executable:
     return union_all(own, lately)
 
 
-_HANDLES = Statement(lambda _: _handles())
+_HANDLES = Statement(_handles)
 
 
 async def _write(

@@ -83,7 +83,7 @@ def _claim() -> Executable:
     )
 
 
-_CLAIM = Statement(lambda _: _claim())
+_CLAIM = Statement(_claim)
 
 
 async def waits(database: Database, *, now: datetime) -> bool:
@@ -93,13 +93,13 @@ async def waits(database: Database, *, now: datetime) -> bool:
 
 
 _INBOX = Statement(
-    lambda _: select(
+    lambda: select(
         inboxes.c.id, inboxes.c.channel, inboxes.c.config, inboxes.c.key, inboxes.c.team_id, inboxes.c.handle
     ).where(inboxes.c.id == bindparam("inbox", type_=Uuid()))
 )
 
 _UNCLAIM = Statement(
-    lambda _: (
+    lambda: (
         update(raw_items)
         .where(among(raw_items.c.id, "chosen", "uuid"))
         .values(claimed_until=literal_column("0.0"), attempts=raw_items.c.attempts - literal_column("1"))
@@ -173,7 +173,7 @@ async def file(
 
 
 _HELD = Statement(
-    lambda _: (
+    lambda: (
         select(raw_items.c.id, raw_items.c.claim)
         .where(
             among(raw_items.c.id, "claimed", "uuid"),

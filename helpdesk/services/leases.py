@@ -16,7 +16,7 @@ from helpdesk.writes import Holding
 _MINE = leases.c.name == bindparam("lease", type_=String()), leases.c.fence == bindparam("held", type_=Integer())
 
 _RENEW = Statement(
-    lambda _: (
+    lambda: (
         update(leases)
         .where(*_MINE)
         .values(expires_at=epoch() + bindparam("seconds", type_=Float()))
@@ -24,7 +24,7 @@ _RENEW = Statement(
     )
 )
 
-_CHECK = Statement(lambda _: select(leases.c.name).where(*_MINE).with_for_update(read=True))
+_CHECK = Statement(lambda: select(leases.c.name).where(*_MINE).with_for_update(read=True))
 
 
 async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: float) -> int | None:

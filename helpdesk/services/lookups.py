@@ -196,7 +196,7 @@ def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -
     return select(*(column.label(name) for name, column in columns.items()))
 
 
-_EVERYTHING = Statement(lambda _: _everything())
+_EVERYTHING = Statement(_everything)
 
 
 async def _ask(
@@ -278,7 +278,7 @@ async def _owners(session: AsyncSession, known: Known, keys: Keys) -> None:
 
 
 _CONVERSATIONS = Statement(
-    lambda _: (
+    lambda: (
         select(*(conversations.c[name] for name in _CONVERSATION))
         .where(or_(among(conversations.c.number, "numbers", "int"), among(conversations.c.id, "wanted", "uuid")))
         .order_by(conversations.c.id)
@@ -287,7 +287,7 @@ _CONVERSATIONS = Statement(
 )
 
 _PEOPLE = Statement(
-    lambda _: select(participants.c.conversation_id, participants.c.handle, participants.c.removed_at).where(
+    lambda: select(participants.c.conversation_id, participants.c.handle, participants.c.removed_at).where(
         among(participants.c.conversation_id, "among", "uuid")
     )
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Executable, and_, bindparam, delete, exists, func, literal_column, select, union_all, update
@@ -74,7 +74,7 @@ def _position() -> Executable:
     )
 
 
-_POSITION = Statement(lambda _: _position())
+_POSITION = Statement(_position)
 
 
 async def relay(
@@ -93,34 +93,22 @@ async def relay(
     is fenced in by savepoints, which cost two round trips, and what fails is kept for later. Callers are careful after
     a failure, and only then.
     """
-    how: dict[str, Any] = {"lease": lease, "fence": fence, "careful": careful, "now": now}
-    happened = await _once(services, session, subscriptions, **how)
+    happened: list[Row] = []
     # What subscribers tell is positioned in the same transaction; what that leads to can wait for the next one.
-    if len(happened) < BATCH and unring(session, "relay"):
-        happened += await _once(services, session, subscriptions, **how)
+    for first in (True, False):
+        found = await _POSITION.rows(session, lease=lease, fence=fence)
+        batch = sorted(found, key=lambda event: event["position"])
+        happened += batch
+        for type_, subscribers in subscriptions.items():
+            mine = [event for event in batch if event["type"] == type_]
+            for subscriber in subscribers if mine else ():
+                if careful:
+                    await _run(services, session, subscriber, mine, now=now)
+                else:
+                    await subscriber(services, session, mine, now=now)
+        if not (first and len(batch) < BATCH and unring(session, "relay")):
+            break
     return happened
-
-
-async def _once(
-    services: Services,
-    session: AsyncSession,
-    subscriptions: Subscriptions,
-    *,
-    lease: str,
-    fence: int,
-    careful: bool,
-    now: datetime,
-) -> list[Row]:
-    found = await _POSITION.rows(session, lease=lease, fence=fence)
-    batch: list[Row] = sorted(found, key=lambda event: event["position"])
-    for type_, subscribers in subscriptions.items():
-        mine = [event for event in batch if event["type"] == type_]
-        for subscriber in subscribers if mine else ():
-            if careful:
-                await _run(services, session, subscriber, mine, now=now)
-            else:
-                await subscriber(services, session, mine, now=now)
-    return batch
 
 
 async def _run(
@@ -163,7 +151,7 @@ _LATE = (
     .limit(literal_column("50"))
 )
 
-_DUE = Statement(lambda _: _LATE)
+_DUE = Statement(lambda: _LATE)
 
 _NEW = select(events.c.id).where(events.c.position.is_(None)).limit(literal_column("1"))
 
