@@ -21,6 +21,7 @@ import uuid_utils.compat as uuid7_source
 from sqlalchemy import Connection, Executable, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -152,7 +153,7 @@ def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> Asy
     }
     if is_postgresql:
         plans = {"plan_cache_mode": "force_generic_plan"} if plan_once else {}
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             pool_size=pool,
             max_overflow=pool,
@@ -163,12 +164,20 @@ def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> Asy
             connect_args={"timeout": 10, "command_timeout": 60, "server_settings": _POSTGRESQL_SETTINGS | plans},
             **options,
         )
+        event.listen(engine.sync_engine, "checkout", _refuse_dead)
+        return engine
     engine = create_async_engine(url, connect_args={"timeout": 15}, **options)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     event.listen(engine.sync_engine, "invalidate", _let_go_sqlite)
     event.listen(engine.sync_engine, "close", _let_go_sqlite)
     return engine
+
+
+def _refuse_dead(connection: Any, *_: object) -> None:
+    """A restarted PostgreSQL closes every pooled connection. The driver has seen it; a ping would cost a round trip."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

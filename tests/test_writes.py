@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -192,6 +193,37 @@ async def test_a_connection_that_died_is_not_handed_out_again(database: Database
     async with database.transaction() as session:
         await insert(session, contacts, people(1))
     assert await stored(database) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_connections_that_a_restart_closed_are_replaced_without_anybody_noticing(database: Database) -> None:
+    async def at_once(work: Callable[[], Awaitable[Any]]) -> None:
+        await asyncio.gather(*(work() for _ in range(4)))
+
+    async def read_with_the_driver() -> None:
+        await database.fetch(database.prepared("one", lambda: select(contacts.c.id)), {})
+
+    async def read() -> None:
+        async with database.reading() as session:
+            await count(session)
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            await insert(session, contacts, people(1))
+
+    async def write_with_the_whole_session() -> None:
+        async with database.transaction() as session:
+            await count(session)
+
+    works = (read_with_the_driver, read, write, write_with_the_whole_session)
+    for work in works:
+        await at_once(read)
+        async with database.reading() as session:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid() "
+            await session.execute(text(others + "AND datname = current_database()"))
+        await asyncio.sleep(0.2)
+        await at_once(work)
+    assert await stored(database) == 4
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
