@@ -33,6 +33,33 @@ _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """A row that has to be there, and to stay as it is until the transaction ends: a lease with its fence."""
+
+    table: Table
+    row: Mapping[str, Any]
+
+    def sql(self, first: int) -> str:
+        """The look at it, for parameters from `$first` on."""
+        wanted = " AND ".join(
+            f"{_quoted(name)} = ${at}::{_array(self.table.c[name])[0]}" for at, name in enumerate(self.row, first)
+        )
+        return f"SELECT 1 FROM {_quoted(self.table.name)} WHERE {wanted} FOR SHARE"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Numbers for a column of an `Insert`: those after the table's highest, in the order of the rows.
+
+    They are given where `holding` holds and no row of the table still waits for a number, and never on SQLite.
+    Otherwise the column is empty.
+    """
+
+    column: str
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True)
 class Insert:
     """New rows, all of which name the same columns. `unless` are the columns of a conflict that is no error.
 
@@ -45,10 +72,13 @@ class Insert:
     unless: tuple[str, ...] = ()
     replacing: tuple[str, ...] = ()
     from_now: tuple[str, ...] = ()
+    numbering: Numbering | None = None
 
     @property
     def how(self) -> tuple[tuple[str, ...], ...]:
-        return self.unless, self.replacing, self.from_now
+        numbering = self.numbering
+        held = (numbering.column, numbering.holding.table.name, *numbering.holding.row) if numbering else ()
+        return self.unless, self.replacing, self.from_now, held
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +107,14 @@ class Update:
 Part = Insert | Update
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A row that has to be there, and to stay as it is until the transaction ends: a lease with its fence."""
-
-    table: Table
-    row: Mapping[str, Any]
-
-
 class NotHeld(Exception):
     """The row of a `Holding` is not there. Nothing was written."""
 
 
 async def write(session: AsyncSession, *parts: Part, holding: Holding | None = None, last: bool = False) -> list[int]:
     """Write every part. Answers how many rows each of them wrote; one without rows is left out and wrote none.
+
+    Of an `Insert` with a `numbering` it is how many were given a number: all of them or none.
 
     Inserts come in the order of their foreign keys, for SQLite's sake. `last` says that the transaction has nothing
     more to do: if it had nothing to do before either, it is spared. Raises `NotHeld`, and what the driver raises.
@@ -124,6 +148,8 @@ async def _on_postgresql(
         text = _texts[key] = _together(prepared, few, holding)
     arguments: list[Any] = [*holding.row.values()] if holding else []
     for part, ready, number in zip(parts, prepared, few, strict=True):
+        if isinstance(part, Insert) and part.numbering:
+            arguments += part.numbering.holding.row.values()
         if number:
             arguments += [value for row in part.rows for value in ready.values(row)]
         else:
@@ -147,21 +173,26 @@ async def _on_sqlite(
     for part in parts:
         ready = _prepared(session, part)
         async with driver.executemany(ready.sql, list(map(ready.values, part.rows))) as cursor:
-            counts.append(cursor.rowcount)
+            counts.append(0 if ready.numbering else cursor.rowcount)
     return counts
 
 
 class _Prepared:
-    """A part's text, and how its values are made fit for the driver."""
+    """A part's text, and how its values are made fit for the driver. `counted` is what tells that a row was written."""
 
     def __init__(self, part: Part, dialect: Dialect) -> None:
         table, names = part.table, tuple(part.rows[0])
         by = part.by if isinstance(part, Update) else ()
-        self.names = tuple(name for name in names if name not in by) + by
+        native = dialect.name == "postgresql"
+        self.numbering = part.numbering if isinstance(part, Insert) else None
+        numbered = self.numbering.column if self.numbering and native else None
+        self.names = tuple(name for name in names if name not in by and name != numbered) + by
         self._columns = [(name, _processor(table.c[name], dialect)) for name in self.names]
         self.types = [_array(table.c[name]) for name in self.names]
-        make = _postgresql if dialect.name == "postgresql" else _sqlite
+        self.table = _quoted(table.name)
+        make = _postgresql if native else _sqlite
         self.sql = make(part, self.names, now=str(epoch().compile(dialect=dialect)))
+        self.counted = _quoted(numbered) if numbered else "1"
 
     def values(self, row: Mapping[str, Any]) -> list[Any]:
         """What one row has in the columns of `names`."""
@@ -171,10 +202,11 @@ class _Prepared:
         """The rows as a table, for parameters from `$first` on, and the next parameter's number."""
         if not few:
             arrays = ", ".join(f"${at}::{type_}[]" for at, (type_, _) in enumerate(self.types, first))
-            return f"unnest({arrays})", first + len(self.types)
+            return f"unnest({arrays}){' WITH ORDINALITY' if self.numbering else ''}", first + len(self.types)
         rows = []
-        for _ in range(few):
-            rows.append(f"({', '.join(f'${at}::{type_}' for at, (type_, _) in enumerate(self.types, first))})")
+        for place in range(1, few + 1):
+            values = [f"${at}::{type_}" for at, (type_, _) in enumerate(self.types, first)]
+            rows.append(f"({', '.join(values + [str(place)] * bool(self.numbering))})")
             first += len(self.types)
         return f"(VALUES {', '.join(rows)})", first
 
@@ -194,22 +226,35 @@ def _prepared(session: AsyncSession, part: Part) -> _Prepared:
 
 def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Holding | None) -> str:
     """One statement of all the parts, whose only row tells how many rows each of them wrote."""
-    number, named, given = 1, [], "true"
+    number, given = 1, "true"
+    named, counts = [], []
     if holding:
         number, given = 1 + len(holding.row), "EXISTS (SELECT 1 FROM held)"
-        wanted = " AND ".join(
-            f"{_quoted(name)} = ${at}::{_array(holding.table.c[name])[0]}" for at, name in enumerate(holding.row, 1)
-        )
-        named.append(f"held AS (SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted} FOR SHARE)")  # noqa: S608
+        named.append(f"held AS ({holding.sql(1)})")
+        counts.append("(SELECT count(*) FROM held)")
     for place, (part, rows) in enumerate(zip(parts, few, strict=True)):
+        last = f"last{place}"
+        if part.numbering:
+            named.append(f"{last} AS ({_last(part, part.numbering, number)})")
+            number += len(part.numbering.holding.row)
         source, number = part.source(number, rows)
-        text = part.sql.replace(_SOURCE, source).replace(_CONDITION, given)
-        named.append(f"w{place} AS ({text} RETURNING 1)")
-    counts = ", ".join(f"(SELECT count(*) FROM {one.partition(' ')[0]})" for one in named)  # noqa: S608
-    return f"WITH {', '.join(named)} SELECT {counts}"
+        text = part.sql.replace(_SOURCE, source).replace(_CONDITION, given).replace(_LAST, last)
+        named.append(f"w{place} AS ({text} RETURNING {part.counted} AS counted)")
+        counts.append(f"(SELECT count(counted) FROM w{place})")  # noqa: S608
+    return f"WITH {', '.join(named)} SELECT {', '.join(counts)}"
 
 
-_SOURCE, _CONDITION = "<source>", "<condition>"
+_SOURCE, _CONDITION, _LAST = "<source>", "<condition>", "<last>"
+
+
+def _last(part: _Prepared, numbering: Numbering, first: int) -> str:
+    """The highest number, or no row where none may be given."""
+    table, column = part.table, _quoted(numbering.column)
+    return (
+        f"SELECT (SELECT coalesce(max({column}), 0) FROM {table}) AS number "  # noqa: S608
+        f"FROM ({numbering.holding.sql(first)}) AS holding "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NULL)"
+    )
 
 
 def _postgresql(part: Part, names: tuple[str, ...], *, now: str) -> str:
@@ -218,6 +263,10 @@ def _postgresql(part: Part, names: tuple[str, ...], *, now: str) -> str:
     given = f"{_SOURCE} AS given({listed})"
     if isinstance(part, Insert):
         casts |= {name: f"{now} + {casts[name]}" for name in part.from_now}
+        if part.numbering:
+            given = f'{_SOURCE} AS given({listed}, "place")'
+            casts[part.numbering.column] = f'(SELECT number FROM {_LAST}) + given."place"'  # noqa: S608
+            listed = ", ".join(map(_quoted, casts))
         values = ", ".join(casts.values())
         return f"INSERT INTO {table} ({listed}) SELECT {values} FROM {given} WHERE {_CONDITION}{_conflict(part)}"  # noqa: S608
     changes = ", ".join(f"{_quoted(name)} = {casts[name]}" for name in names if name not in part.by)

@@ -14,10 +14,13 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, new_id
+from helpdesk.domain.events import InboxRecovered
 from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.events import events
 from helpdesk.models.inboxes import leases
 from helpdesk.services import rows
-from helpdesk.writes import Holding, Insert, NotHeld, Update, insert, write
+from helpdesk.services.events import row as event_row
+from helpdesk.writes import Holding, Insert, NotHeld, Numbering, Update, insert, write
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 SIZES = pytest.mark.parametrize("size", [1, 3, 40], ids=["one row", "a few rows", "many rows"])
@@ -172,6 +175,31 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_statement_locks_nobod
         async with asyncio.timeout(5), database.transaction() as session:
             await insert(session, contacts, people(1))
     assert await stored(database) >= 200
+
+
+async def happen(database: Database, size: int, *, fence: int) -> tuple[int, list[int | None]]:
+    """So many events, numbered while the lease has this fence; the count that was answered, and all positions."""
+    given = [event_row(InboxRecovered(inbox_id=new_id()), now=NOW) for _ in range(size)]
+    numbering = Numbering("position", Holding(leases, {"name": "relay", "fence": fence}))
+    async with database.transaction() as session:
+        (count,) = await write(session, Insert(events, given, numbering=numbering))
+    async with database.reading() as session:
+        return count, list((await session.scalars(select(events.c.position).order_by(events.c.id))).all())
+
+
+@SIZES
+async def test_numbers_follow_the_highest_where_the_lease_holds_and_nothing_waits(
+    database: Database, size: int
+) -> None:
+    async with database.transaction() as session:
+        await insert(session, leases, [{"name": "relay", "owner": "me", "fence": 7, "expires_at": 0.0}])
+    if not database.is_postgresql:
+        assert await happen(database, size, fence=7) == (0, [None] * size)
+        return
+    assert await happen(database, size, fence=7) == (size, [*range(1, size + 1)])
+    assert await happen(database, size, fence=7) == (size, [*range(1, 2 * size + 1)])
+    assert await happen(database, size, fence=6) == (0, [*range(1, 2 * size + 1)] + [None] * size)
+    assert await happen(database, size, fence=7) == (0, [*range(1, 2 * size + 1)] + [None] * 2 * size)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

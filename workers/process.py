@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -25,7 +26,7 @@ from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
 from helpdesk.statements import Row
-from workers.relaying import Relaying, Tell
+from workers.relaying import Relaying, Telling
 
 log = structlog.get_logger()
 
@@ -118,9 +119,9 @@ class Processor:
         it is left to the relay's own loop, which knows what to do then.
         """
         try:
-            async with self._relaying.alongside() as tell:
-                if tell is not None:
-                    await self._write(inbox, entries, tell)
+            async with self._relaying.alongside() as telling:
+                if telling is not None:
+                    await self._write(inbox, entries, telling)
                     return
         except ClaimLost:
             pass
@@ -143,11 +144,9 @@ class Processor:
         for entry in entries:
             await self._file_carefully(inbox, [entry])
 
-    async def _write(self, inbox: Row, entries: Sequence[Entry], tell: Tell | None = None) -> None:
-        async with self._services.database.transaction() as session:
+    async def _write(self, inbox: Row, entries: Sequence[Entry], telling: Telling | None = None) -> None:
+        async with self._services.database.transaction() as session, telling(session) if telling else nullcontext():
             await filing.file(self._services, session, inbox, entries, now=now())
-            if tell is not None:
-                await tell(session)
 
     async def close(self) -> None:
         """Let other workers have what still lies on the desk."""

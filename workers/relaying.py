@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -15,7 +15,7 @@ from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.db import ring, unring
 from helpdesk.logs import fault
-from helpdesk.services import leases, relay
+from helpdesk.services import events, leases, relay
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
 from workers.subscriptions import SUBSCRIPTIONS
@@ -25,8 +25,8 @@ log = structlog.get_logger()
 LEASE = "relay"
 
 
-Tell = Callable[[AsyncSession], Awaitable[None]]
-"""Relays what a session has told, in its own transaction, if that may be done there."""
+Telling = Callable[[AsyncSession], AbstractAsyncContextManager[None]]
+"""Around the work of a transaction: what it tells gets its positions at once and is relayed at its end."""
 
 
 class Relaying:
@@ -80,7 +80,7 @@ class Relaying:
         return await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
 
     @asynccontextmanager
-    async def alongside(self) -> AsyncIterator[Tell | None]:
+    async def alongside(self) -> AsyncIterator[Telling | None]:
         """For the time of one transaction: what relays in it, or None while that is done elsewhere."""
         if self._fence is None or self._busy.locked():
             yield None
@@ -88,7 +88,11 @@ class Relaying:
         async with self._busy:
             yield self._within
 
-    async def _within(self, session: AsyncSession) -> None:
+    @asynccontextmanager
+    async def _within(self, session: AsyncSession) -> AsyncIterator[None]:
+        assert self._fence is not None
+        events.number(session, leases.holding(LEASE, fence=self._fence))
+        yield
         if not unring(session, "relay"):
             return
         happened = await self._relay(session, careful=False)

@@ -18,12 +18,10 @@ from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
-from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.models.messages import deliveries as delivery_rows
-from helpdesk.services import deliveries, rows
-from helpdesk.services.events import row as event_row
+from helpdesk.services import deliveries, events, rows
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
@@ -148,17 +146,18 @@ async def _write(
         for row, outcome in outcomes
     ]
     counted = [{"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1} for row, _ in queued]
-    await write(
+    told = events.outbox(session, [events.row(_created(*one), now=now) for one in queued])
+    *_, numbered = await write(
         session,
         Update(conversations, counted),
         Insert(messages, [_message(services, *one, now=now) for one in queued]),
         Insert(delivery_rows, [_delivery(services, *one, now=now) for one in queued]),
         Insert(acknowledgements, settled, unless=("conversation_id",)),
-        Insert(events, [event_row(_created(*one), now=now) for one in queued]),
+        told,
     )
     if queued:
         ring(session, "deliver")
-        ring(session, "relay")
+        events.told(session, told.rows, numbered)
 
 
 def _created(row: Row, message_id: UUID) -> MessageCreated:

@@ -1,8 +1,11 @@
-"""Writing events: rows in the transaction that makes them true."""
+"""Writing events: rows in the transaction that makes them true.
+
+Whoever writes them among other things puts `outbox` into his `write` and calls `told` after it; `record` does both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import new_id, ring
 from helpdesk.domain.events import DomainEvent
 from helpdesk.models.events import events
-from helpdesk.writes import insert
+from helpdesk.statements import Row
+from helpdesk.writes import Holding, Insert, Numbering, write
 
 
 def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
@@ -31,8 +35,36 @@ def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
 
 async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -> None:
     """Add events to the outbox; the relay is rung after the commit."""
-    await insert(session, events, [row(event, now=now) for event in happened])
+    part = outbox(session, [row(event, now=now) for event in happened])
+    (numbered,) = await write(session, part)
+    told(session, part.rows, numbered)
+
+
+def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> Insert:
+    """What a `write` has to hold to tell of what it does."""
+    return Insert(events, rows, numbering=session.info.get("numbering"))
+
+
+def told(session: AsyncSession, rows: Sequence[Mapping[str, Any]], numbered: int) -> None:
+    """What became of an `outbox`: `numbered` is its count. The relay is rung after the commit."""
+    if numbered:
+        session.info.setdefault("numbered", []).extend(rows)
+    elif rows:
+        session.info["unnumbered"] = True
     ring(session, "relay")
+
+
+def number(session: AsyncSession, holding: Holding) -> None:
+    """Give the events of this session their positions as they are written, while the relay's lease holds.
+
+    Not for sessions with savepoints: what is rolled back to one would be taken for told.
+    """
+    session.info["numbering"] = Numbering("position", holding)
+
+
+def take_numbered(session: AsyncSession) -> tuple[list[Row], bool]:
+    """What was told with a position since the last call, in order, and whether anything was told without one."""
+    return session.info.pop("numbered", []), session.info.pop("unnumbered", False)
 
 
 async def list_events(

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
-from helpdesk.db import new_id, ring
+from helpdesk.db import new_id
 from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
@@ -28,11 +28,10 @@ from helpdesk.domain.matching import Facts, Placement, place
 from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
-from helpdesk.models.events import audit, events
+from helpdesk.models.events import audit
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs, rows
-from helpdesk.services.events import row as event_row
+from helpdesk.services import blobs, events, rows
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
@@ -417,7 +416,8 @@ class Batch:
         await blobs.hand_over(session, self._keys, self._handed_over)
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
-        *_, settled = await write(
+        told = events.outbox(session, [events.row(event, now=now) for event in self._events])
+        *_, numbered, settled = await write(
             session,
             Insert(contacts, self._contacts),
             Insert(contact_identities, self._identities),
@@ -428,13 +428,13 @@ class Batch:
             Insert(conversation_links, self._links, unless=("conversation_id", "related_id", "kind")),
             Insert(messages, self.messages),
             Insert(attachments, files),
-            Insert(events, [event_row(event, now=now) for event in self._events]),
             Insert(audit, self._audit),
+            told,
             Update(raw_items, self._settled, by=("id", "claim"), still=(("state", RawState.RECEIVED.value),)),
         )
         if settled < len(self._settled):
             raise ClaimLost
-        ring(session, "relay")
+        events.told(session, told.rows, numbered)
 
     def _created(self, conversation: Row) -> ConversationCreated:
         return ConversationCreated(

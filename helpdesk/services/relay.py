@@ -19,6 +19,7 @@ from helpdesk.db import Database, insert_ignoring, unring
 from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import leases
+from helpdesk.services.events import take_numbered
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 
@@ -89,15 +90,18 @@ async def relay(
 ) -> Sequence[Row]:
     """Position a batch of events, and those that come of it, and run their subscribers. Answers the events, in order.
 
-    None, where the lease went to another. A subscriber that raises fails the whole batch, unless `careful`: then each
-    is fenced in by savepoints, which cost two round trips, and what fails is kept for later. Callers are careful after
-    a failure, and only then.
+    What this session has told with positions already (`events.number`) is all that is looked at, unless it told more.
+    Answers none where the lease went to another. A subscriber that raises fails the whole batch, unless `careful`: then
+    each is fenced in by savepoints, which cost two round trips, and what fails is kept for later. Callers are careful
+    after a failure, and only then.
     """
     happened: list[Row] = []
     # What subscribers tell is positioned in the same transaction; what that leads to can wait for the next one.
     for first in (True, False):
-        found = await _POSITION.rows(session, lease=lease, fence=fence)
-        batch = sorted(found, key=lambda event: event["position"])
+        batch, unnumbered = take_numbered(session)
+        if unnumbered or not batch:
+            found = await _POSITION.rows(session, lease=lease, fence=fence)
+            batch += sorted(found, key=lambda event: event["position"])
         happened += batch
         for type_, subscribers in subscriptions.items():
             mine = [event for event in batch if event["type"] == type_]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -100,6 +100,58 @@ async def test_only_one_relay_works_and_the_next_one_follows(quick: Services) ->
     await second.step()
     assert await _positions(quick) == [("a", 1), ("b", 2)]
     await second.close()
+
+
+async def _tell_alongside(services: Services, relaying: Relaying, *kinds: str) -> None:
+    async with relaying.alongside() as telling:
+        assert telling is not None
+        async with services.database.transaction() as session, telling(session):
+            for kind in kinds:
+                await record(session, InboxFailing(inbox_id=new_id(), kind=kind), now=clock.now())
+
+
+@pytest.fixture
+async def relaying(quick: Services) -> AsyncIterator[Relaying]:
+    """One that has the lease already."""
+    made = Relaying(quick, worker="one")
+    await made.step()
+    yield made
+    await made.close()
+
+
+async def test_what_is_told_alongside_has_its_positions_at_the_commit(quick: Services, relaying: Relaying) -> None:
+    await _happen(quick, "a")
+    await relaying.step()
+    await _tell_alongside(quick, relaying, "b", "c")
+    await _tell_alongside(quick, relaying, *"defghi")
+    assert await _positions(quick) == [(kind, place) for place, kind in enumerate("abcdefghi", 1)]
+
+
+async def test_what_waited_before_comes_before_what_is_told_alongside(quick: Services, relaying: Relaying) -> None:
+    await _happen(quick, "a")
+    await _tell_alongside(quick, relaying, "b")
+    assert await _positions(quick) == [("a", 1), ("b", 2)]
+
+
+async def test_a_relay_that_was_overtaken_gives_no_positions_alongside(quick: Services, relaying: Relaying) -> None:
+    async with quick.database.transaction() as session:
+        assert await leases.acquire(session, LEASE, owner="one", seconds=60) == 2
+    await _tell_alongside(quick, relaying, "a")
+    assert await _positions(quick) == [("a", None)]
+
+
+async def test_positions_of_a_transaction_that_failed_are_given_again(quick: Services, relaying: Relaying) -> None:
+    async def fail() -> None:
+        async with relaying.alongside() as telling:
+            assert telling is not None
+            async with quick.database.transaction() as session, telling(session):
+                await record(session, InboxFailing(inbox_id=new_id(), kind="lost"), now=clock.now())
+                raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        await fail()
+    await _tell_alongside(quick, relaying, "a")
+    assert await _positions(quick) == [("a", 1)]
 
 
 async def test_a_subscriber_that_fails_at_one_event_is_kept_and_does_the_others(quick: Services) -> None:
