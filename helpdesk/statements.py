@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Integer, RowMapping, column, text
+from sqlalchemy import (
+    Executable,
+    FromClause,
+    Integer,
+    RowMapping,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import Prepared
@@ -46,11 +57,16 @@ class Statement:
         return [dict(zip(prepared.names, row, strict=True)) for row in prepared.decode(found)]
 
 
-_SEQUENCE = Statement(
-    lambda: text("SELECT nextval('conversation_number') AS number FROM generate_series(1, :count)").columns(
-        column("number", Integer())
-    )
-)
+NEXT_NUMBER = literal_column("nextval('conversation_number')", Integer())
+"""The next conversation number, on PostgreSQL, where a sequence does not queue writers up."""
+
+
+def times(count: str) -> FromClause:
+    """As many rows as the parameter of this name says, on PostgreSQL."""
+    return func.generate_series(literal_column("1"), bindparam(count, type_=Integer())).alias("times")
+
+
+_SEQUENCE = Statement(lambda: select(NEXT_NUMBER.label("number")).select_from(times("count")))
 
 _COUNTER = Statement(
     lambda: text(
@@ -60,7 +76,7 @@ _COUNTER = Statement(
 
 
 async def next_numbers(session: AsyncSession, count: int) -> list[int]:
-    """`count` new conversation numbers, ascending. On PostgreSQL a sequence, which does not queue writers up."""
+    """`count` new conversation numbers, ascending."""
     if session.get_bind().dialect.name == "postgresql":
         return sorted(row["number"] for row in await _SEQUENCE.rows(session, count=count))
     last = (await _COUNTER.rows(session, count=count))[0]["number"]

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import CannotOpen
+from helpdesk.db import is_postgresql
 from helpdesk.dialects import among
 from helpdesk.domain import tokens
 from helpdesk.domain.admission import Admitted
@@ -42,7 +43,7 @@ from helpdesk.models.messages import messages
 from helpdesk.services.access import scoped, workable
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.statements import Statement
+from helpdesk.statements import NEXT_NUMBER, Statement, times
 
 FLOOD = 200
 """Conversations that one sender may start in an hour; what comes beyond is kept together in one more, marked."""
@@ -104,6 +105,8 @@ class Known:
     conversations: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     token_facts: dict[str, Candidate | None] = field(default_factory=dict)
     owners: dict[UUID, str] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    """Conversation numbers that were taken already, ascending; more have to be asked for."""
 
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
@@ -144,7 +147,11 @@ async def look_up(
 
 
 def _everything() -> Executable:
-    """Four questions in one round trip: what we hold of these bytes and ids, and who the senders are.
+    return union_all(*_questions())
+
+
+def _questions() -> Sequence[Select[Any]]:
+    """Four questions for one round trip: what we hold of these bytes and ids, and who the senders are.
 
     `kind` says which question a row answers, `asked` the value that was asked for.
     """
@@ -178,7 +185,7 @@ def _everything() -> Executable:
         .where(i.channel == bindparam("channel", type_=String()), among(i.handle, "senders", "text"))
     )
     colleagues = _answer("agent", a.email, id=a.id, text=a.role).where(among(a.email, "senders", "text"), a.active)
-    return union_all(digests, held, senders, colleagues)
+    return digests, held, senders, colleagues
 
 
 def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -> Select[Any]:
@@ -199,6 +206,15 @@ def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -
 _EVERYTHING = Statement(_everything)
 
 
+def _everything_and_numbers() -> Executable:
+    """PostgreSQL's sequence is asked in passing. A number that is not needed is a gap, as after a rollback."""
+    numbers = _answer("number", literal_column("''", String()), count=NEXT_NUMBER).select_from(times("fresh"))
+    return union_all(*_questions(), numbers)
+
+
+_EVERYTHING_AND_NUMBERS = Statement(_everything_and_numbers)
+
+
 async def _ask(
     session: AsyncSession,
     known: Known,
@@ -215,8 +231,10 @@ async def _ask(
     wanted = {message.external_id for message in admitted}
     wanted.update(original for m in admitted if m.bounce for original in m.bounce.original_ids)
     colleagues = []
-    for row in await _EVERYTHING.rows(
+    everything = _EVERYTHING_AND_NUMBERS if is_postgresql(session) else _EVERYTHING
+    for row in await everything.rows(
         session,
+        fresh=sum(not message.tokens and message.bounce is None for message in admitted),
         inbox_id=inbox_id,
         digests=list(digests),
         external_ids=list(wanted - {""}),
@@ -235,8 +253,11 @@ async def _ask(
             case "contact" if row["key"]:
                 keys.add(f"contact:{row['id']}", row["key"])
                 known.contacts[row["asked"]] = KnownContact(row["id"], row["text"], row["count"])
+            case "number":
+                known.numbers.append(row["count"])
             case "agent":
                 colleagues.append((row["id"], row["asked"], row["text"]))
+    known.numbers.sort()
     return colleagues
 
 

@@ -407,9 +407,10 @@ class Batch:
     async def write(self) -> None:
         """Everything at once, with the end of the raw items. Raises `ClaimLost` when one was another's by now."""
         session, now = self._session, self._now
-        for conversation, number in zip(
-            self._new.values(), await next_numbers(session, len(self._new)) if self._new else (), strict=True
-        ):
+        numbers = self._known.numbers
+        if len(numbers) < len(self._new):
+            numbers += await next_numbers(session, len(self._new) - len(numbers))
+        for conversation, number in zip(self._new.values(), numbers, strict=False):
             conversation["number"] = number
             self._events.insert(0, self._created(conversation))
         files = await self._adopted()
