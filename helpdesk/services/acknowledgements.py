@@ -147,7 +147,7 @@ async def _write(
     ]
     counted = [{"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1} for row, _ in queued]
     told = events.outbox(session, [events.row(_created(*one), now=now) for one in queued])
-    *_, numbered = await write(
+    *_, count = await write(
         session,
         Update(conversations, counted),
         Insert(messages, [_message(services, *one, now=now) for one in queued]),
@@ -157,7 +157,7 @@ async def _write(
     )
     if queued:
         ring(session, "deliver")
-        events.told(session, told.rows, numbered)
+        events.told(session, told, count)
 
 
 def _created(row: Row, message_id: UUID) -> MessageCreated:

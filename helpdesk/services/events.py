@@ -36,8 +36,8 @@ def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
 async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -> None:
     """Add events to the outbox; the relay is rung after the commit."""
     part = outbox(session, [row(event, now=now) for event in happened])
-    (numbered,) = await write(session, part)
-    told(session, part.rows, numbered)
+    (count,) = await write(session, part)
+    told(session, part, count)
 
 
 def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> Insert:
@@ -45,11 +45,11 @@ def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> Insert:
     return Insert(events, rows, numbering=session.info.get("numbering"))
 
 
-def told(session: AsyncSession, rows: Sequence[Mapping[str, Any]], numbered: int) -> None:
-    """What became of an `outbox`: `numbered` is its count. The relay is rung after the commit."""
-    if numbered:
-        session.info.setdefault("numbered", []).extend(rows)
-    elif rows:
+def told(session: AsyncSession, part: Insert, count: int) -> None:
+    """What became of an `outbox`: `write` answered this count for it. The relay is rung after the commit."""
+    if part.numbering and count:
+        session.info.setdefault("numbered", []).extend(part.rows)
+    elif part.rows:
         session.info["unnumbered"] = True
     ring(session, "relay")
 

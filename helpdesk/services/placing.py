@@ -418,7 +418,7 @@ class Batch:
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
         told = events.outbox(session, [events.row(event, now=now) for event in self._events])
-        *_, numbered, settled = await write(
+        *_, count, settled = await write(
             session,
             Insert(contacts, self._contacts),
             Insert(contact_identities, self._identities),
@@ -435,7 +435,7 @@ class Batch:
         )
         if settled < len(self._settled):
             raise ClaimLost
-        events.told(session, told.rows, numbered)
+        events.told(session, told, count)
 
     def _created(self, conversation: Row) -> ConversationCreated:
         return ConversationCreated(

@@ -127,6 +127,27 @@ async def test_what_is_told_alongside_has_its_positions_at_the_commit(quick: Ser
     assert await _positions(quick) == [(kind, place) for place, kind in enumerate("abcdefghi", 1)]
 
 
+class Telling:
+    """A subscriber that tells of something itself, the first time."""
+
+    __name__ = "telling"
+
+    async def __call__(self, services: Services, session: AsyncSession, happened: Sequence[Any], *, now: Any) -> None:
+        if happened[0]["data"]["kind"] == "first":
+            await record(session, InboxFailing(inbox_id=new_id(), kind="second"), now=now)
+
+
+async def test_what_a_subscriber_tells_is_relayed_in_the_same_step(quick: Services) -> None:
+    await _happen(quick, "first")
+    async with quick.database.transaction() as session:
+        fence = await leases.acquire(session, LEASE, owner="test", seconds=60)
+        assert fence is not None
+        how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": False, "now": clock.now()}
+        happened = await relay.relay(quick, session, {InboxFailing.type: (Telling(),)}, **how)
+    assert [event["data"]["kind"] for event in happened] == ["first", "second"]
+    assert await _positions(quick) == [("first", 1), ("second", 2)]
+
+
 async def test_what_waited_before_comes_before_what_is_told_alongside(quick: Services, relaying: Relaying) -> None:
     await _happen(quick, "a")
     await _tell_alongside(quick, relaying, "b")
