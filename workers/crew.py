@@ -23,6 +23,7 @@ from workers.loop import Loop
 from workers.process import Processor
 from workers.receive import Receiver
 from workers.relaying import Relaying
+from workers.watch import Watch
 
 log = structlog.get_logger()
 
@@ -47,19 +48,25 @@ class Crew:
         desk = self._processor if not wanted or "process" in wanted else None
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
-        self._loops = {
-            loop.name: loop
-            for loop in (
-                Loop("receive", self._receiver.step, tick=tick),
-                Loop("process", self._processor.step, tick=tick, due=self._processor.waits),
-                Loop("relay", self._relaying.step, tick=tick, due=self._relaying.waits),
-                Loop("deliver", self._deliverer.step, tick=tick, due=self._deliverer.waits),
-                Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
-                Loop("failing", partial(report_failing, services), tick=10 * tick),
-                Loop("tidy", partial(tidy, services), tick=3600.0),
-            )
-            if not wanted or loop.name in wanted | {"renew"}
+        steps = {
+            "receive": self._receiver.step,
+            "process": self._processor.step,
+            "relay": self._relaying.step,
+            "deliver": self._deliverer.step,
         }
+        watched = [name for name in steps if not wanted or name in wanted]
+        watch = Watch(services.database, watched, ring=self.ring, runs=self._receiver.runs)
+        unwatched = (
+            Loop("failing", partial(report_failing, services), tick=10 * tick),
+            Loop("tidy", partial(tidy, services), tick=3600.0),
+        )
+        loops = [
+            *(Loop(name, steps[name], tick=tick, watched=True) for name in watched),
+            *(loop for loop in unwatched if not wanted or loop.name in wanted),
+            *([Loop("watch", watch.step, tick=tick)] if watched else []),
+            Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
+        ]
+        self._loops = {loop.name: loop for loop in loops}
         self._deliverer.on_free = lambda: self.ring(["deliver"])
         self._tasks: list[asyncio.Task[None]] = []
         self._doors = AsyncExitStack()

@@ -69,9 +69,6 @@ class Deliverer:
         """What is in hand: claims that have to be renewed for as long as they are."""
         return {delivery["message_id"] for delivery in self._running.values()}
 
-    async def waits(self) -> bool:
-        return await deliveries.waits(self._services.database, now=now())
-
     async def step(self) -> int:
         """Claim what there is room for and start on it. Answers whether there may be more to claim."""
         room = AT_ONCE - len(self._running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -15,20 +16,17 @@ log = structlog.get_logger()
 Step = Callable[[], Awaitable[int]]
 """Does one batch of work and answers how much there was; zero means: nothing is due."""
 
-Due = Callable[[], Awaitable[bool]]
-"""Whether a step would find anything, asked without a transaction."""
-
 
 class Loop:
     """Repeats a step until nothing is due, then waits for the bell or the tick.
 
     A step that raises is logged and tried again after a growing pause: the database may be away. Without the bell
-    work is late by a tick; it is never lost. `due` is a cheap look that a tick without a bell takes before the step.
+    work is late by a tick; it is never lost. For a `watched` loop `workers.watch` looks every tick, and rings.
     """
 
-    def __init__(self, name: str, step: Step, *, tick: float, due: Due | None = None) -> None:
+    def __init__(self, name: str, step: Step, *, tick: float, watched: bool = False) -> None:
         self.name = name
-        self._step, self._tick, self._due = step, tick, due
+        self._step, self._tick, self._watched = step, tick, watched
         self._bell = asyncio.Event()
         self._stopping = False
 
@@ -41,27 +39,18 @@ class Loop:
         self._bell.set()
 
     async def run(self) -> None:
-        failures, rung = 0, True
+        failures = 0
         while not self._stopping:
             self._bell.clear()
             try:
-                if rung or self._due is None or await self._due():
-                    while await self._step() and not self._stopping:
-                        failures = 0
-                failures = 0
-                pause = self._tick
+                while await self._step() and not self._stopping:
+                    failures = 0
+                failures, pause = 0, None if self._watched else self._tick
             except Exception as error:  # the loop outlives whatever its step runs into
                 failures += 1
                 pause = min(self._tick * 2 ** min(failures, 5), 30.0) * random.uniform(0.5, 1.0)  # noqa: S311
                 log.error("loop.failed", loop=self.name, attempt=failures, **fault(error))
             if not self._stopping:
-                rung = await self._wait(pause) or failures > 0
-
-    async def _wait(self, seconds: float) -> bool:
-        """Whether the bell rang within `seconds`, or in the very moment when they were over."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
-        except TimeoutError:
-            pass
-        return self._bell.is_set()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._bell.wait()

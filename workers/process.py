@@ -81,9 +81,6 @@ class Processor:
         self.held.update(row["id"] for row in rows)
         self._ring()
 
-    async def waits(self) -> bool:
-        return bool(self._desk) or await filing.waits(self._services.database, now=now())
-
     async def step(self) -> int:
         """Read and file one batch, of the desk or claimed for it now. Answers whether there may be more."""
         handed = self._desk.popleft() if self._desk else None

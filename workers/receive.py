@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, Select, literal_column, select
+from sqlalchemy import RowMapping, select
 
 from helpdesk.channels import ChannelError, LeaseLost, Misconfigured
 from helpdesk.clock import now
@@ -43,8 +42,6 @@ class Receiver:
 
     async def step(self) -> int:
         """Answers zero: there is nothing to repeat."""
-        if not await self._changed():
-            return 0
         async with self._services.database.reading() as session:
             found = await session.execute(
                 select(inboxes).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
@@ -59,12 +56,9 @@ class Receiver:
                 await self._start(row)
         return 0
 
-    async def _changed(self) -> bool:
-        """Whether there is anything to start or to stop. Asked all the time, so it costs no more than a look."""
-        database = self._services.database
-        found = await database.fetch(database.prepared("receive", _wanted), {})
-        running = {(inbox_id, one.version) for inbox_id, one in self._running.items() if not one.task.done()}
-        return running != set(map(tuple, found)) or len(running) < len(self._running)
+    def runs(self) -> set[tuple[UUID, int]]:
+        """What is read at the moment, and by which version of its settings."""
+        return {(inbox_id, one.version) for inbox_id, one in self._running.items() if not one.task.done()}
 
     async def renew(self) -> None:
         """Keep the leases of what runs; what was lost is stopped before it does more."""
@@ -118,12 +112,6 @@ class Receiver:
             async with self._services.database.transaction() as session:
                 await health.failed(session, row["id"], told, now=now())
             await asyncio.sleep(5)
-
-
-def _wanted() -> Select[Any]:
-    return select(inboxes.c.id, inboxes.c.version).where(
-        inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"), inboxes.c.deleted_at.is_(None)
-    )
 
 
 def _lease(inbox_id: UUID) -> str:

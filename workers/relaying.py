@@ -42,9 +42,6 @@ class Relaying:
         self._busy = asyncio.Lock()
         self._retry_at = 0.0
 
-    async def waits(self) -> bool:
-        return await relay.waits(self._services.database, now=now())
-
     async def step(self) -> int:
         """Position and distribute one batch, or find that another worker does. Answers whether there may be more."""
         async with self._busy:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
 from helpdesk.crypto import decrypt, encrypt, new_key
-from helpdesk.db import Database, claimable, ring
+from helpdesk.db import claimable, ring
 from helpdesk.dialects import epoch
 from helpdesk.domain import tokens
 from helpdesk.domain.events import MessageFailed, MessageSent, MessageUncertain
@@ -95,6 +95,11 @@ async def queue(session: AsyncSession, given: Sequence[dict[str, Any]]) -> None:
     ring(session, "deliver")
 
 
+def due() -> Select[tuple[UUID]]:
+    """Deliveries of which `claim` would take some at the time `:now`."""
+    return _due(bindparam("now", type_=deliveries.c.next_attempt_at.type))
+
+
 def _due(now: Any) -> Select[tuple[UUID]]:
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
     return select(deliveries.c.message_id).where(
@@ -126,13 +131,6 @@ def _follows(now: datetime) -> ColumnElement[bool]:
         )
         .exists()
     )
-
-
-async def waits(database: Database, *, now: datetime) -> bool:
-    """Whether `claim` would find something."""
-    time = bindparam("now", type_=deliveries.c.next_attempt_at.type)
-    look = database.prepared("deliveries.waits", lambda: _due(time).limit(literal_column("1")))
-    return bool(await database.fetch(look, {"now": now}))
 
 
 async def claim(

@@ -15,7 +15,6 @@ from uuid import UUID
 from sqlalchemy import Executable, Float, Select, String, Uuid, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import Database
 from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
@@ -57,7 +56,8 @@ class Entry:
     staged: Sequence[blobs.Staged] = ()
 
 
-def _due() -> Select[Any]:
+def due() -> Select[Any]:
+    """Raw items that `claim` would take at the time `:now`."""
     active = select(inboxes.c.id).where(inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"))
     return select(raw_items.c.id).where(
         raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
@@ -69,10 +69,10 @@ def _due() -> Select[Any]:
 
 def _claim() -> Executable:
     """The literal LIMIT keeps PostgreSQL's plan: it plans a bound one anew each time."""
-    due = _due().order_by(raw_items.c.id).limit(literal_column(str(BATCH))).with_for_update(skip_locked=True)
+    items = due().order_by(raw_items.c.id).limit(literal_column(str(BATCH))).with_for_update(skip_locked=True)
     return (
         update(raw_items)
-        .where(raw_items.c.id.in_(due.scalar_subquery()))
+        .where(raw_items.c.id.in_(items.scalar_subquery()))
         .values(
             claimed_by=bindparam("worker", type_=String()),
             claimed_until=epoch() + bindparam("seconds", type_=Float()),
@@ -84,12 +84,6 @@ def _claim() -> Executable:
 
 
 _CLAIM = Statement(_claim)
-
-
-async def waits(database: Database, *, now: datetime) -> bool:
-    """Whether `claim` would find something."""
-    look = database.prepared("filing.waits", lambda: _due().limit(literal_column("1")))
-    return bool(await database.fetch(look, {"now": now}))
 
 
 _INBOX = Statement(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Executable, and_, bindparam, delete, exists, func, literal_column, select, union_all, update
+from sqlalchemy import Executable, Select, and_, bindparam, delete, exists, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import Database, insert_ignoring, unring
+from helpdesk.db import insert_ignoring, unring
 from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import leases
@@ -145,33 +145,25 @@ async def _attempt(session: AsyncSession, work: Callable[[], Awaitable[None]]) -
     return True
 
 
-_LATE = (
-    select(pending_work.c.event_id, pending_work.c.subscriber, pending_work.c.attempts)
-    .where(
+def unnumbered() -> Select[Any]:
+    """Events that `relay` would position."""
+    return select(events.c.id).where(events.c.position.is_(None))
+
+
+def late() -> Select[Any]:
+    """Subscribers that `retry` would try again at the time `:now`."""
+    return select(pending_work.c.event_id, pending_work.c.subscriber, pending_work.c.attempts).where(
         pending_work.c.given_up.is_(False),
         pending_work.c.next_attempt_at <= bindparam("now", type_=pending_work.c.next_attempt_at.type),
     )
-    .order_by(pending_work.c.next_attempt_at)
-    .limit(literal_column("50"))
-)
-
-_DUE = Statement(lambda: _LATE)
-
-_NEW = select(events.c.id).where(events.c.position.is_(None)).limit(literal_column("1"))
 
 
-def _waiting() -> Executable:
-    return union_all(select(_NEW.subquery("new")), select(_LATE.subquery("late").c.event_id))
-
-
-async def waits(database: Database, *, now: datetime) -> bool:
-    """Whether `relay` or `retry` would find something."""
-    return bool(await database.fetch(database.prepared("relay.waits", _waiting), {"now": now}))
+_LATE = Statement(lambda: late().order_by(pending_work.c.next_attempt_at).limit(literal_column("50")))
 
 
 async def retry(services: Services, session: AsyncSession, subscriptions: Subscriptions, *, now: datetime) -> int:
     """Try failed subscribers again, with growing delays; after `GIVE_UP_AFTER` attempts a person has to look."""
-    due = await _DUE.rows(session, now=now)
+    due = await _LATE.rows(session, now=now)
     if not due:
         return 0
     found = await session.execute(select(events).where(events.c.id.in_({work["event_id"] for work in due})))

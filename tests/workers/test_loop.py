@@ -87,32 +87,21 @@ async def test_without_a_bell_the_tick_is_enough() -> None:
         await work.until(3)
 
 
-async def test_a_tick_looks_before_it_steps_and_a_bell_does_not() -> None:
-    work, looks = Work(), 0
-
-    async def due() -> bool:
-        nonlocal looks
-        looks += 1
-        return False
-
-    loop = Loop("test", work.step, tick=0.01, due=due)
+async def test_a_watched_loop_steps_once_and_then_only_at_the_bell() -> None:
+    work = Work()
+    loop = Loop("test", work.step, tick=0.01, watched=True)
     async with running(loop):
-        async with asyncio.timeout(5):
-            while looks < 3:
-                await asyncio.sleep(0.01)
-        assert work.steps == 1, "the first step needs no look: there may be work from before"
+        await work.until(1)
+        await asyncio.sleep(0.05)
+        assert work.steps == 1, "the first step waits for nobody: there may be work from before"
         loop.ring()
         await work.until(2)
 
 
-async def test_a_look_that_raises_is_followed_by_a_step() -> None:
-    work = Work()
-
-    async def due() -> bool:
-        raise OSError("the database is away")
-
-    async with running(Loop("test", work.step, tick=0.01, due=due)):
-        await work.until(3)
+async def test_a_watched_loop_whose_step_raised_does_not_wait_for_the_bell() -> None:
+    work = Work(OSError("the database is away"))
+    async with running(Loop("test", work.step, tick=0.01, watched=True)):
+        await work.until(2)
 
 
 async def test_a_step_that_raises_is_tried_again() -> None:
