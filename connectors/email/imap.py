@@ -205,7 +205,7 @@ class _Reader:
         return place
 
     async def _read(self, session: Session, fetcher: Fetcher, place: Place) -> Place:
-        uids = await session.uids(place.uid + 1)
+        uids = await fetcher.uids(place.uid + 1)
         for at in range(0, len(uids), DESCRIBE_AT_ONCE):
             described = await fetcher.describe(uids[at : at + DESCRIBE_AT_ONCE])
             for batch in fetcher.batches(_split(described, place.rescan_to)):

@@ -16,6 +16,8 @@ from helpdesk.channels import RawInbound, TemporaryFailure
 BATCH_MESSAGES = 50
 BATCH_BYTES = 4 * 1024 * 1024
 PIECE = 1024 * 1024
+ALONG = 4
+"""So many new messages are fetched without being asked for by number."""
 MAX_MESSAGE = 50 * 1024 * 1024
 MAX_HEADER = PIECE
 PATIENCE_SECONDS = 300.0
@@ -40,9 +42,31 @@ class Fetcher:
     def __init__(self, session: Session, refused: dict[int, float]) -> None:
         self._session = session
         self._refused = refused
+        self._along: dict[int, tuple[Described, bytes]] = {}
+
+    async def uids(self, low: int) -> list[int]:
+        """What the mailbox holds from `low` on, ascending.
+
+        Where the server has told of a few, they are fetched at once, and as many have to come as it told of. Whatever
+        else it answers is left to SEARCH, which is asked in all other cases.
+        """
+        self._along, told = {}, self._session.grown_by
+        if 0 < told <= ALONG and not self._refused:
+            try:
+                found = await self._session.newest(low, PIECE)
+            except Refused as error:
+                if error.passing:
+                    raise
+                found = []
+            if len(found) == told:
+                self._along = {described.uid: (described, body) for described, body in found if len(body) < PIECE}
+                return [described.uid for described, _ in found]
+        return await self._session.uids(low)
 
     async def describe(self, uids: Sequence[int]) -> list[Described]:
-        """What SEARCH found, described. Only what is gone is left out, not what the server forgot to describe."""
+        """What `uids` found, described. Only what is gone is left out, not what the server forgot to describe."""
+        if all(uid in self._along for uid in uids):
+            return [self._along[uid][0] for uid in uids]
         described = await self._session.describe(uids)
         missing = sorted(set(uids) - {one.uid for one in described})
         if missing and (kept := await self._session.present(missing)):
@@ -78,11 +102,14 @@ class Fetcher:
         with the header, or with nothing, stands for it (`hints["unfetchable"]`).
         """
         uids = [one.uid for one in batch]
+        hints: dict[str, Any] = {}
         try:
-            if batch[0].size > PIECE:
+            if all(uid in self._along for uid in uids):
+                bodies = {uid: self._along.pop(uid)[1] for uid in uids}
+            elif batch[0].size > PIECE:
                 bodies, hints = await self._big(batch[0])
             else:
-                bodies, hints = await self._session.bodies(uids), {}
+                bodies = await self._session.bodies(uids)
             missing = [uid for uid in uids if uid not in bodies]
             if missing and (kept := await self._session.present(missing)):
                 # Not expunged, and yet not sent: only some servers say NO to that.

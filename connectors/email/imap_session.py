@@ -72,6 +72,7 @@ class Session:
         self._wire = wire
         self._loop = asyncio.get_running_loop()
         self._idles = True
+        self._counted: int | None = None
 
     async def _ask(self, command: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
         task = asyncio.ensure_future(command)
@@ -179,7 +180,23 @@ class Session:
         if not self._wire.grown.is_set():
             await self._do("NOOP", self._wire.simple_command("NOOP"))
         self._wire.grown.clear()
+        self._counted = self._wire.exists
         return [uid for uid in await self._search(f"UID {low}:*", *criteria) if uid >= low]
+
+    @property
+    def grown_by(self) -> int:
+        """How many messages the server has told of since the last look; zero before the first."""
+        return 0 if self._counted is None else self._wire.exists - self._counted
+
+    async def newest(self, low: int, length: int) -> list[tuple[Described, bytes]]:
+        """All from `low` on with the first `length` octets of each, in one command: for the few that were told of."""
+        self._wire.grown.clear()
+        self._counted = self._wire.exists
+        what = f"(UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<0.{length}>)"
+        lines = await self._do("FETCH", self._wire.fetch(f"{low}:*", what, by_uid=True))
+        bodies = dict(parse_bodies(lines))
+        found = {one.uid: one for one in parse_descriptions(lines, clock.now())}
+        return [(found[uid], bodies[uid]) for uid in sorted(found.keys() & bodies.keys()) if uid >= low]
 
     async def _search(self, *criteria: str) -> list[int]:
         lines = await self._do("SEARCH", self._wire.search(*criteria, charset=None, by_uid=True))

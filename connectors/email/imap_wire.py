@@ -41,8 +41,8 @@ class WireError(Exception):
 class Wire(IMAP4ClientProtocol):
     """One connection. `lost` is done once nothing more will come (closed, BYE, nonsense); waiters race against it.
 
-    `grown` is set when the mailbox gets more messages, in IDLE or in passing. `heard_at` is the loop's time of the
-    last bytes. `greeted=True` after STARTTLS, where no second greeting comes.
+    `grown` is set when the mailbox gets more messages, in IDLE or in passing; `exists` is how many it has. `heard_at`
+    is the loop's time of the last bytes. `greeted=True` after STARTTLS, where no second greeting comes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, greeted: bool = False) -> None:
@@ -54,7 +54,7 @@ class Wire(IMAP4ClientProtocol):
         self.grown = asyncio.Event()
         self.heard_at = loop.time()
         self._greeted = greeted
-        self._exists = 0
+        self.exists = 0
         self._buffer = bytearray()
         self._searched = 0
         self._literal: int | None = None
@@ -139,11 +139,11 @@ class Wire(IMAP4ClientProtocol):
     def _untagged_response(self, line: bytes) -> Command:
         if match := _EXISTS.match(line):
             count = int(match[1])
-            if count != self._exists:  # some servers repeat it at every IDLE
+            if count != self.exists:  # some servers repeat it at every IDLE
                 self.grown.set()
-            self._exists = count
+            self.exists = count
         elif _EXPUNGE.match(line):
-            self._exists -= 1
+            self.exists -= 1
         elif _BYE.match(line) and getattr(self.pending_sync_command, "name", "") != "LOGOUT":
             self._end("bye")
         return super()._untagged_response(line)

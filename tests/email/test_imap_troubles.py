@@ -60,6 +60,84 @@ async def test_a_mail_told_in_passing_does_not_wait_for_the_next_poll() -> None:
         await host.until(lambda: bool(host.items))
 
 
+def asked(server: ScriptedImap, word: str) -> int:
+    return sum(word in line for line in server.said)
+
+
+async def test_a_few_mails_that_were_told_of_are_fetched_without_another_question() -> None:
+    async with ScriptedImap() as server, reading(config(server.url())) as host:
+        searches = asked(server, "SEARCH")
+        for n in range(3):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        assert (asked(server, "SEARCH") - searches, asked(server, "FETCH")) == (0, 3)
+    assert host.subjects == ["0", "1", "2"]
+    assert host.place["uid"] == 3
+
+
+async def test_many_mails_that_were_told_of_are_looked_for() -> None:
+    async with ScriptedImap() as server, reading(config(server.url())) as host:
+        searches = asked(server, "SEARCH")
+        for n in range(imap_fetch.ALONG + 1):
+            server.deliver(mail(f"{n}"))
+        await host.until(lambda: len(host.items) > imap_fetch.ALONG)
+        assert asked(server, "SEARCH") > searches
+        assert not any(":*" in line for line in server.said if "FETCH" in line)
+
+
+async def test_a_mail_that_is_left_out_of_those_told_of_is_looked_for() -> None:
+    class Forgetful(ScriptedImap):
+        async def fetch(self, peer: Peer, tag: str, uids: list[int], what: str) -> None:
+            whole = "RFC822.SIZE" in what and "BODY" in what
+            await super().fetch(peer, tag, [uid for uid in uids if uid != 1] if whole else uids, what)
+
+    async with Forgetful() as server, reading(config(server.url())) as host:
+        server.deliver(mail("first"))
+        server.deliver(mail("second"))
+        await host.until(lambda: len(host.items) == 2)
+    assert host.subjects == ["first", "second"]
+
+
+async def test_a_server_that_refuses_to_give_everything_at_once_is_asked_piece_by_piece() -> None:
+    class Strict(ScriptedImap):
+        async def fetch(self, peer: Peer, tag: str, uids: list[int], what: str) -> None:
+            if "RFC822.SIZE" in what and "BODY" in what:
+                await peer.say(f"{tag} BAD too much at once")
+            else:
+                await super().fetch(peer, tag, uids, what)
+
+    async with Strict() as server, reading(config(server.url())) as host:
+        server.deliver(mail("hello"))
+        await host.until(lambda: bool(host.items))
+    assert host.subjects == ["hello"]
+    assert host.errors == []
+
+
+async def test_a_large_mail_that_was_told_of_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap_fetch, "PIECE", 1000)
+    body = mail("large", size=5000)
+    async with ScriptedImap() as server, reading(config(server.url())) as host:
+        server.deliver(body)
+        await host.until(lambda: bool(host.items))
+    (item,) = host.items.values()
+    assert item.body == body
+
+
+async def test_a_mail_that_is_gone_before_it_is_fetched_is_no_trouble() -> None:
+    class Hasty(ScriptedImap):
+        async def fetch(self, peer: Peer, tag: str, uids: list[int], what: str) -> None:
+            self.messages.pop(2, None)
+            await super().fetch(peer, tag, [uid for uid in uids if uid in self.messages], what)
+
+    async with Hasty() as server, reading(config(server.url())) as host:
+        server.deliver(mail("first"))
+        server.deliver(mail("short-lived"))
+        server.deliver(mail("third"))
+        await host.until(lambda: len(host.items) == 2)
+    assert host.subjects == ["first", "third"]
+    assert host.errors == []
+
+
 async def test_a_goodbye_while_idling_leads_to_a_new_connection() -> None:
     async with ScriptedImap() as server, reading(config(server.url())) as host:
         await asyncio.sleep(0.1)

@@ -146,19 +146,25 @@ class ScriptedImap:
         await peer.say(f"{tag} OK fetched")
 
     def fetched(self, number: int, uid: int, what: str) -> bytes:
+        """One FETCH response with the items that were asked for."""
         body = self.messages[uid]
-        if "BODY.PEEK" not in what:
+        items = [f"UID {uid}"]
+        if "RFC822.SIZE" in what:
+            items.append(f"RFC822.SIZE {len(body)}")
+        if "INTERNALDATE" in what:
             now = datetime.now(UTC)
-            date = f"{now.day:2d}-{MONTHS[now.month - 1]}-{now:%Y %H:%M:%S} +0000"
-            return f'* {number} FETCH (UID {uid} RFC822.SIZE {len(body)} INTERNALDATE "{date}")'.encode()
-        if "HEADER" in what:
+            items.append(f'INTERNALDATE "{now.day:2d}-{MONTHS[now.month - 1]}-{now:%Y %H:%M:%S} +0000"')
+        if "BODY.PEEK" not in what:
+            return f"* {number} FETCH ({' '.join(items)})".encode()
+        section = "HEADER" if "HEADER" in what else ""
+        if section:
             body = body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         mark = ""
         if piece := re.search(r"<(\d+)\.(\d+)>", what):
             start, length = int(piece[1]), int(piece[2])
             body, mark = body[start : start + length], f"<{start}>"
-        section = "HEADER" if "HEADER" in what else ""
-        return f"* {number} FETCH (UID {uid} BODY[{section}]{mark} {{{len(body)}}}\r\n".encode() + body + b")"
+        items.append(f"BODY[{section}]{mark} {{{len(body)}}}")
+        return f"* {number} FETCH ({' '.join(items)}\r\n".encode() + body + b")"
 
     async def idle(self, peer: Peer, tag: str) -> None:
         await peer.say("+ idling")
