@@ -46,9 +46,9 @@ class Statement:
             found = self._prepared[dialect.name] = Prepared(self._build(), dialect, json=True)
         return found
 
-    async def rows(self, session: AsyncSession, **values: Any) -> list[dict[str, Any]]:
-        """Run it and answer its rows."""
-        prepared, driver = self._on(session), await driver_of(session)
+    async def rows(self, session: AsyncSession, *, begin: bool = True, **values: Any) -> list[dict[str, Any]]:
+        """Run it and answer its rows. Without `begin` it does not begin a transaction: for looks that lock nothing."""
+        prepared, driver = self._on(session), await driver_of(session, begin=begin)
         arguments = prepared.arguments(values)
         if hasattr(driver, "fetch"):
             found: Sequence[Sequence[Any]] = await driver.fetch(prepared.sql, *arguments)

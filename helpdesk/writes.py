@@ -168,7 +168,8 @@ async def _on_sqlite(
     if holding:
         wanted = " AND ".join(f"{_quoted(name)} = ?" for name in holding.row)
         look = f"SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted}"  # noqa: S608
-        if not await driver.execute_fetchall(look, list(holding.row.values())):
+        ready = _Prepared(Insert(holding.table, [holding.row]), session.get_bind().dialect)
+        if not await driver.execute_fetchall(look, ready.values(holding.row)):
             raise NotHeld
     for part in parts:
         ready = _prepared(session, part)

@@ -57,14 +57,18 @@ class Desk:
 
 
 class House:
-    """One worker's steps over made services, run by hand."""
+    """One worker's steps over made services, run by hand.
 
-    def __init__(self, services: Services, *, worker: str = "house") -> None:
-        self.services, self._worker = services, worker
+    After its first `relay` it relays what it files in the transaction that files it, unless `alongside` is off.
+    """
+
+    def __init__(self, services: Services, *, worker: str = "house", alongside: bool = True) -> None:
+        self.services, self.alongside, self._worker = services, alongside, worker
         self.guard = open_guard(services.settings)
         self._connections = Connections(services, self.guard)
         self._relaying = Relaying(services, worker=worker)
-        self._processor = Processor(services, self._relaying, worker=worker)
+        never = Relaying(services, worker=worker)
+        self._processor = Processor(services, self._relaying if alongside else never, worker=worker)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._keys: dict[UUID, Keys] = {}
         self._serial = count(1)

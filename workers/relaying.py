@@ -15,10 +15,10 @@ from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.db import ring, unring
 from helpdesk.logs import fault
-from helpdesk.services import events, leases, relay
+from helpdesk.services import events, foreseen, leases, relay
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
-from workers.subscriptions import SUBSCRIPTIONS
+from workers.subscriptions import FORESEEN, SUBSCRIPTIONS
 
 log = structlog.get_logger()
 
@@ -89,6 +89,7 @@ class Relaying:
     async def _within(self, session: AsyncSession) -> AsyncIterator[None]:
         assert self._fence is not None
         events.number(session, leases.holding(LEASE, fence=self._fence))
+        foreseen.expect(session, FORESEEN)
         yield
         if not unring(session, "relay"):
             return

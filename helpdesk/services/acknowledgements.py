@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,9 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.services import deliveries, events, rows
+from helpdesk.services.foreseen import Filed, Work
 from helpdesk.services.house import Services
+from helpdesk.services.lookups import Automatic
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
 
@@ -37,28 +40,67 @@ async def acknowledge(services: Services, session: AsyncSession, happened: Seque
     handles = {row["contact_handle"] for row in found}
     handles |= {mailbox(handle) for handle in handles}
     marked = await _HANDLES.rows(session, handles=list(handles), lately=now - acknowledgement.WINDOW)
-    own = frozenset(row["handle"] for row in marked if row["own"])
-    acknowledged = {row["handle"] for row in marked if not row["own"]}
-    sent = {row["inbox_id"]: row["this_minute"] or 0 for row in found}
-    outcomes: list[tuple[Row, Outcome]] = []
-    for row in found:
+    automatic = Automatic(
+        own={row["handle"] for row in marked if row["own"]},
+        held={row["contact_handle"]: row["automatic_held_at"] for row in found if row["automatic_held_at"]},
+        acknowledged={row["handle"] for row in marked if not row["own"]},
+        sent=Counter({row["inbox_id"]: row["this_minute"] or 0 for row in found}),
+    )
+    silent = {message_id for message_id, data in first.items() if data["silent"]}
+    await _write(services, session, _decide(services, found, silent, automatic, now=now), now=now)
+
+
+def acknowledge_filed(
+    services: Services, filed: Sequence[Filed], *, inbox: Row, automatic: Automatic, now: datetime
+) -> Work:
+    """The same for messages that are about to be written: the conversations are changed in the drafts."""
+    silent = {one.message["id"] for one in filed if one.silent}
+    outcomes = _decide(services, [_facts_of(one, inbox) for one in filed], silent, automatic, now=now)
+    drafts = {one.conversation["id"]: one.conversation for one in filed}
+    queued = [row for row, outcome, _ in outcomes if outcome is Outcome.QUEUED]
+    for row in queued:
+        draft = drafts[row["id"]]
+        draft["seq"], draft["message_count"] = row["seq"] + 1, row["message_count"] + 1
+    return _work(services, outcomes, now=now)
+
+
+def _facts_of(filed: Filed, inbox: Row) -> Row:
+    """What `_facts` would answer for it."""
+    c, m = filed.conversation, filed.message
+    return {name: c[name] for name in ("id", "number", "seq", "message_count", "contact_handle", "language")} | {
+        "message_id": m["id"],
+        "handle": inbox["handle"],
+        **{name: m[name] for name in ("channel", "inbox_id", "external_id", "sender_verified")},
+    }
+
+
+_Decided = tuple[Row, Outcome, UUID]
+"""The facts of one conversation, its outcome, and the id of the message if there is to be one."""
+
+
+def _decide(
+    services: Services, facts: Sequence[Row], silent: Container[UUID], automatic: Automatic, *, now: datetime
+) -> list[_Decided]:
+    """The outcomes for new conversations. What is queued counts in `automatic` at once."""
+    outcomes: list[_Decided] = []
+    for row in facts:
         handle = row["contact_handle"]
         case = Case(
             offered=services.channel(row["channel"]).capabilities.acknowledge,
-            silent=bool(first[row["message_id"]]["silent"]),
+            silent=row["message_id"] in silent,
             sender_verified=row["sender_verified"],
             handle=handle,
-            own_handles=own,
-            held_since=row["automatic_held_at"],
-            acknowledged_lately=mailbox(handle) in acknowledged,
-            inbox_room=services.settings.ack_per_minute - sent[row["inbox_id"]],
+            own_handles=frozenset(automatic.own),
+            held_since=automatic.held.get(handle),
+            acknowledged_lately=mailbox(handle) in automatic.acknowledged,
+            inbox_room=services.settings.ack_per_minute - automatic.sent[row["inbox_id"]],
         )
         outcome = acknowledgement.decide(case, now=now)
         if outcome is Outcome.QUEUED:
-            acknowledged.add(mailbox(handle))
-            sent[row["inbox_id"]] += 1
-        outcomes.append((row, outcome))
-    await _write(services, session, outcomes, now=now)
+            automatic.acknowledged.add(mailbox(handle))
+            automatic.sent[row["inbox_id"]] += 1
+        outcomes.append((row, outcome, new_id()))
+    return outcomes
 
 
 def _facts() -> Executable:
@@ -129,35 +171,48 @@ def _handles() -> Executable:
 _HANDLES = Statement(_handles)
 
 
-async def _write(
-    services: Services, session: AsyncSession, outcomes: Sequence[tuple[Row, Outcome]], *, now: datetime
-) -> None:
-    queued = [(row, new_id()) for row, outcome in outcomes if outcome is Outcome.QUEUED]
-    message_ids = {row["id"]: message_id for row, message_id in queued}
-    settled = [
-        {
-            "conversation_id": row["id"],
-            "inbox_id": row["inbox_id"],
-            "handle": mailbox(row["contact_handle"]),
-            "outcome": outcome.value,
-            "message_id": message_ids.get(row["id"]),
-            "created_at": now,
-        }
-        for row, outcome in outcomes
+async def _write(services: Services, session: AsyncSession, outcomes: Sequence[_Decided], *, now: datetime) -> None:
+    work = _work(services, outcomes, now=now)
+    counted = [
+        {"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1}
+        for row, outcome, _ in outcomes
+        if outcome is Outcome.QUEUED
     ]
-    counted = [{"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1} for row, _ in queued]
-    told = events.outbox(session, [events.row(_created(*one), now=now) for one in queued])
+    told = events.outbox(session, [events.row(event, now=now) for event in work.events])
     *_, count = await write(
         session,
         Update(conversations, counted),
-        Insert(messages, [_message(services, *one, now=now) for one in queued]),
-        Insert(delivery_rows, [_delivery(services, *one, now=now) for one in queued]),
-        Insert(acknowledgements, settled, unless=("conversation_id",)),
+        Insert(messages, work.messages),
+        Insert(delivery_rows, work.deliveries),
+        Insert(acknowledgements, work.acknowledgements, unless=("conversation_id",)),
         told,
     )
-    if queued:
-        ring(session, "deliver")
+    for name in work.rings:
+        ring(session, name)
+    if work.events:
         events.told(session, told, count)
+
+
+def _work(services: Services, outcomes: Sequence[_Decided], *, now: datetime) -> Work:
+    queued = [(row, message_id) for row, outcome, message_id in outcomes if outcome is Outcome.QUEUED]
+    return Work(
+        messages=[_message(services, *one, now=now) for one in queued],
+        deliveries=[_delivery(services, *one, now=now) for one in queued],
+        acknowledgements=[_settled(*one, now=now) for one in outcomes],
+        events=[_created(*one) for one in queued],
+        rings={"deliver"} if queued else set(),
+    )
+
+
+def _settled(row: Row, outcome: Outcome, message_id: UUID, *, now: datetime) -> dict[str, Any]:
+    return {
+        "conversation_id": row["id"],
+        "inbox_id": row["inbox_id"],
+        "handle": mailbox(row["contact_handle"]),
+        "outcome": outcome.value,
+        "message_id": message_id if outcome is Outcome.QUEUED else None,
+        "created_at": now,
+    }
 
 
 def _created(row: Row, message_id: UUID) -> MessageCreated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from helpdesk.crypto import CannotOpen
 from helpdesk.db import is_postgresql
 from helpdesk.dialects import among
 from helpdesk.domain import tokens
+from helpdesk.domain.acknowledgement import WINDOW, Outcome, mailbox
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Candidate, TokenFact
 from helpdesk.domain.values import Actor, AuthorKind, MessageType, RawState, Role, Status
@@ -39,7 +41,7 @@ from helpdesk.models.agents import agents, team_members
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.inboxes import inboxes, raw_items
-from helpdesk.models.messages import messages
+from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.services.access import scoped, workable
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -94,6 +96,17 @@ class Held:
 
 
 @dataclass(slots=True)
+class Automatic:
+    """What speaks against automatic mail to the senders: which of their handles are our own, bounced lately or were
+    acknowledged within the window, and how many acknowledgements each inbox has sent within a minute."""
+
+    own: set[str] = field(default_factory=set)
+    held: dict[str, datetime] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
+    sent: Counter[UUID] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class Known:
     """The answers, by the value that was asked for. Filing adds to them as it goes through the batch."""
 
@@ -107,6 +120,7 @@ class Known:
     owners: dict[UUID, str] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
     """Conversation numbers that were taken already, ascending; more have to be asked for."""
+    sent_to: Automatic = field(default_factory=Automatic)
 
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
@@ -151,7 +165,7 @@ def _everything() -> Executable:
 
 
 def _questions() -> Sequence[Select[Any]]:
-    """Four questions for one round trip: what we hold of these bytes and ids, and who the senders are.
+    """What we hold of these bytes and ids, who the senders are, and what was sent to them, for one round trip.
 
     `kind` says which question a row answers, `asked` the value that was asked for.
     """
@@ -180,12 +194,27 @@ def _questions() -> Sequence[Select[Any]]:
         .scalar_subquery()
     )
     senders = (
-        _answer("contact", i.handle, id=k.id, text=k.name, key=k.key, count=lately)
+        _answer("contact", i.handle, id=k.id, text=k.name, key=k.key, count=lately, at=i.automatic_held_at)
         .join(contacts, k.id == i.contact_id)
         .where(i.channel == bindparam("channel", type_=String()), among(i.handle, "senders", "text"))
     )
     colleagues = _answer("agent", a.email, id=a.id, text=a.role).where(among(a.email, "senders", "text"), a.active)
-    return digests, held, senders, colleagues
+    return digests, held, senders, colleagues, *_automatic()
+
+
+def _automatic() -> Sequence[Select[Any]]:
+    a, time = acknowledgements.c, acknowledgements.c.created_at.type
+    queued = a.outcome == literal_column(f"'{Outcome.QUEUED.value}'", String())
+    own = _answer("own", inboxes.c.handle).where(
+        among(inboxes.c.handle, "handles", "text"), inboxes.c.deleted_at.is_(None)
+    )
+    acknowledged = _answer("acknowledged", a.handle).where(
+        among(a.handle, "handles", "text"), a.created_at > bindparam("window", type_=time), queued
+    )
+    this_minute = _answer("this_minute", literal_column("''", String()), count=func.count()).where(
+        a.inbox_id == bindparam("inbox_id", type_=Uuid()), a.created_at > bindparam("minute", type_=time), queued
+    )
+    return own, acknowledged, this_minute
 
 
 def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -> Select[Any]:
@@ -198,6 +227,7 @@ def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -
         "digest": literal_column("''", String()),
         "key": cast(null(), LargeBinary()),
         "count": literal_column("0", Integer()),
+        "at": cast(null(), contact_identities.c.automatic_held_at.type),
     }
     columns = {"kind": literal_column(f"'{kind}'", String()), "asked": asked} | empty | found
     return select(*(column.label(name) for name, column in columns.items()))
@@ -234,6 +264,7 @@ async def _ask(
     everything = _EVERYTHING_AND_NUMBERS if is_postgresql(session) else _EVERYTHING
     for row in await everything.rows(
         session,
+        begin=False,
         fresh=sum(not message.tokens and message.bounce is None for message in admitted),
         inbox_id=inbox_id,
         digests=list(digests),
@@ -241,6 +272,9 @@ async def _ask(
         channel=channel,
         senders=list(senders),
         lately=now - timedelta(hours=1),
+        handles=list(senders | set(map(mailbox, senders))),
+        window=now - WINDOW,
+        minute=now - timedelta(minutes=1),
     ):
         match row["kind"]:
             case "digest":
@@ -253,8 +287,16 @@ async def _ask(
             case "contact" if row["key"]:
                 keys.add(f"contact:{row['id']}", row["key"])
                 known.contacts[row["asked"]] = KnownContact(row["id"], row["text"], row["count"])
+                if row["at"]:
+                    known.sent_to.held[row["asked"]] = row["at"]
             case "number":
                 known.numbers.append(row["count"])
+            case "own":
+                known.sent_to.own.add(row["asked"])
+            case "acknowledged":
+                known.sent_to.acknowledged.add(row["asked"])
+            case "this_minute":
+                known.sent_to.sent[inbox_id] = row["count"]
             case "agent":
                 colleagues.append((row["id"], row["asked"], row["text"]))
     known.numbers.sort()

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
-from helpdesk.db import new_id
+from helpdesk.db import new_id, ring
 from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
@@ -30,14 +30,15 @@ from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import raw_items
-from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs, events, rows
+from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
+from helpdesk.services import blobs, events, foreseen, rows
+from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
 from helpdesk.statements import Row, next_numbers
-from helpdesk.writes import Insert, Update, write
+from helpdesk.writes import Holding, Insert, NotHeld, Part, Update, write
 
 _CHANGEABLE = [
     "id",
@@ -98,6 +99,7 @@ class Batch:
         self._events: list[DomainEvent] = []
         self._audit: list[dict[str, Any]] = []
         self._handed_over: dict[UUID, str] = {}
+        self._first: list[Filed] = []
         self.messages: list[dict[str, Any]] = []
         self._settled: list[dict[str, Any]] = []
         self.bounces: list[BounceNotice] = []
@@ -129,6 +131,7 @@ class Batch:
         )
         self._wait(conversation, raw)
         self._received(conversation, message_id, first=True, silent=True)
+        self._first.append(Filed(conversation, self.messages[-1], silent=True))
         self._settle(
             raw, RawState.FAILED, message_id=message_id, error=failure.reason, owner=f"contact:{contact.contact_id}"
         )
@@ -299,6 +302,8 @@ class Batch:
         )
         self._files.append((message_id, f"contact:{contact.contact_id}", message, staged))
         self._received(conversation, message_id, first=first, silent=silent)
+        if first and conversation["id"] in self._new:
+            self._first.append(Filed(conversation, self.messages[-1], silent))
         self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
         self._remember(raw, message, message_id, conversation)
         self._known.owners[message_id] = owner = f"contact:{contact.contact_id}"
@@ -413,13 +418,13 @@ class Batch:
         for conversation, number in zip(self._new.values(), numbers, strict=False):
             conversation["number"] = number
             self._events.insert(0, self._created(conversation))
+        work = self._foreseen()
         files = await self._adopted()
         await blobs.hand_over(session, self._keys, self._handed_over)
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
-        told = events.outbox(session, [events.row(event, now=now) for event in self._events])
-        *_, count, settled = await write(
-            session,
+        told = events.outbox(session, [events.row(event, now=now) for event in self._events + work.events])
+        *_, count, settled = await self._together(
             Insert(contacts, self._contacts),
             Insert(contact_identities, self._identities),
             Insert(conversations, list(self._new.values())),
@@ -427,8 +432,10 @@ class Batch:
             Insert(conversation_inboxes, inboxes, unless=("conversation_id", "inbox_id")),
             Insert(participants, self._participants, unless=("conversation_id", "channel", "handle")),
             Insert(conversation_links, self._links, unless=("conversation_id", "related_id", "kind")),
-            Insert(messages, self.messages),
+            Insert(messages, self.messages + work.messages),
             Insert(attachments, files),
+            Insert(deliveries, work.deliveries),
+            Insert(acknowledgements, work.acknowledgements),
             Insert(audit, self._audit),
             told,
             Update(raw_items, self._settled, by=("id", "claim"), still=(("state", RawState.RECEIVED.value),)),
@@ -436,6 +443,24 @@ class Batch:
         if settled < len(self._settled):
             raise ClaimLost
         events.told(session, told, count)
+        foreseen.done(session, told.rows, self._first)
+        for name in work.rings:
+            ring(session, name)
+
+    async def _together(self, *parts: Part) -> list[int]:
+        """Write the parts. For a single item they depend on its claim, and the statement needs no transaction."""
+        if len(self._settled) > 1 or self.bounces:
+            return await write(self._session, *parts)
+        (item,) = self._settled
+        claim = Holding(raw_items, {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value})
+        try:
+            return await write(self._session, *parts, holding=claim, last=True)
+        except NotHeld:
+            raise ClaimLost from None
+
+    def _foreseen(self) -> foreseen.Work:
+        how: dict[str, Any] = {"inbox": self._inbox, "automatic": self._known.sent_to, "now": self._now}
+        return foreseen.work(self._services, self._session, self._first, **how)
 
     def _created(self, conversation: Row) -> ConversationCreated:
         return ConversationCreated(

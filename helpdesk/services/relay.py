@@ -20,6 +20,7 @@ from helpdesk.logs import fault
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import leases
 from helpdesk.services.events import take_numbered
+from helpdesk.services.foreseen import is_done
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 
@@ -104,8 +105,10 @@ async def relay(
             batch += sorted(found, key=lambda event: event["position"])
         happened += batch
         for type_, subscribers in subscriptions.items():
-            mine = [event for event in batch if event["type"] == type_]
-            for subscriber in subscribers if mine else ():
+            for subscriber in subscribers:
+                mine = [e for e in batch if e["type"] == type_ and not is_done(session, subscriber.__name__, e["id"])]
+                if not mine:
+                    continue
                 if careful:
                     await _run(services, session, subscriber, mine, now=now)
                 else:

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from helpdesk import clock
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.events import events
-from helpdesk.models.messages import acknowledgements, deliveries
+from helpdesk.models.messages import acknowledgements, deliveries, messages
 from helpdesk.services.acknowledgements import acknowledge
 from helpdesk.services.house import Services
 from tests import factories
@@ -23,9 +23,11 @@ from tests.peers.smtp_sink import SmtpSink
 MINA = "mina@customer.test"
 
 
-@pytest.fixture
-async def house(services: Services) -> AsyncIterator[House]:
-    async with House(services) as opened:
+@pytest.fixture(params=[True, False], ids=["by filing", "by the relay"])
+async def house(services: Services, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """Acknowledged is while the mail is filed, or afterwards: whoever does it, it comes to the same."""
+    async with House(services, alongside=request.param) as opened:
+        await opened.relay()
         yield opened
 
 
@@ -74,6 +76,31 @@ async def test_a_new_conversation_is_acknowledged_in_its_language(house: House, 
         assert f"#{numbers[who]}" in message["Subject"]
         assert desk.address in text
     assert set(found) == set(wanted)
+
+
+async def test_it_is_a_message_of_the_conversation_and_told_like_any_other(house: House, desk: Desk) -> None:
+    await house.post(desk, mail(MINA))
+    await house.process()
+    assert len(await house.rows(acknowledgements)) == int(house.alongside)
+    await house.relay()
+    (conversation,) = await house.conversations()
+    assert (conversation["seq"], conversation["message_count"], conversation["last_incoming_seq"]) == (2, 2, 1)
+    found = {row["seq"]: row for row in await house.rows(messages)}
+    assert [(found[seq]["type"], found[seq]["delivery_status"]) for seq in sorted(found)] == [
+        ("incoming", None),
+        ("outgoing", "queued"),
+    ]
+    (delivery,) = await house.rows(deliveries)
+    assert delivery["message_id"] == found[2]["id"]
+    told = sorted(await house.rows(events), key=lambda row: row["position"])
+    assert [row["type"] for row in told] == [
+        "conversation.created",
+        "contact.created",
+        "message.received",
+        "message.created",
+    ]
+    assert [row["position"] for row in told] == [1, 2, 3, 4]
+    assert (told[3]["seq"], told[3]["data"]["message_id"]) == (2, str(found[2]["id"]))
 
 
 async def test_nothing_of_what_came_in_is_repeated(house: House, desk: Desk) -> None:

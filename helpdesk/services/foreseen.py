@@ -1,0 +1,90 @@
+"""Subscribers' work that filing does itself, in the statement that files.
+
+A subscriber of `message.received` would ask the database for what filing has in its hands, and write in a statement of
+its own. One that can do without both has a function here, by which its part of the work is foreseen. It is called only
+where filing relays as well; everywhere else, and after any failure, the subscriber does it as it always does. So both
+have to lead to the same rows, and the subscriber has to find its work done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.domain.events import DomainEvent
+from helpdesk.services.house import Services
+from helpdesk.services.lookups import Automatic
+from helpdesk.statements import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """The first message of a conversation, as it is about to be written. `conversation` may still be changed."""
+
+    conversation: dict[str, Any]
+    message: Row
+    silent: bool
+
+
+@dataclass(slots=True)
+class Work:
+    """Rows to be written with what is filed, what they tell, and whom to wake for them."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    acknowledgements: list[dict[str, Any]] = field(default_factory=list)
+    events: list[DomainEvent] = field(default_factory=list)
+    rings: set[str] = field(default_factory=set)
+
+    def add(self, other: Work) -> None:
+        self.messages += other.messages
+        self.deliveries += other.deliveries
+        self.acknowledgements += other.acknowledgements
+        self.events += other.events
+        self.rings |= other.rings
+
+
+Foresee = Callable[..., Work]
+"""`(services, filed, *, inbox, automatic, now)`: the subscriber's work for some messages of one inbox."""
+
+Foreseen = Mapping[str, Foresee]
+"""By the name of the subscriber."""
+
+
+def expect(session: AsyncSession, foreseen: Foreseen) -> None:
+    """Let what is filed in this session take along the work of these subscribers."""
+    session.info["foreseen"] = foreseen
+
+
+def work(
+    services: Services,
+    session: AsyncSession,
+    filed: Sequence[Filed],
+    *,
+    inbox: Row,
+    automatic: Automatic,
+    now: datetime,
+) -> Work:
+    """What is expected to be done with filing."""
+    together = Work()
+    foreseen: Foreseen = session.info.get("foreseen", {})
+    for foresee in foreseen.values() if filed else ():
+        together.add(foresee(services, filed, inbox=inbox, automatic=automatic, now=now))
+    return together
+
+
+def done(session: AsyncSession, told: Sequence[Mapping[str, Any]], filed: Sequence[Filed]) -> None:
+    """The work for these messages was written; `told` has their events, among others."""
+    messages = {str(one.message["id"]) for one in filed}
+    mine = [event["id"] for event in told if event["data"].get("message_id") in messages]
+    names: Foreseen = session.info.get("foreseen", {})
+    session.info.setdefault("done", set()).update((name, event_id) for name in names for event_id in mine)
+
+
+def is_done(session: AsyncSession, subscriber: str, event_id: UUID) -> bool:
+    return (subscriber, event_id) in session.info.get("done", ())
