@@ -18,16 +18,18 @@ from helpdesk.net import Guard
 from helpdesk.services import health, intake, leases
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
-from helpdesk.services.intake import Claim
+from helpdesk.services.intake import Arrival, Claim
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
-from helpdesk.writes import NotHeld
+from helpdesk.writes import Holding, NotHeld
 
 log = structlog.get_logger()
 
 
 class Desk(Protocol):
-    """Where stored items are laid for the same worker to file them: `workers.process.Processor`."""
+    """Where items go that the same worker files: `workers.process.Processor`."""
+
+    async def at_once(self, inbox: Row, batch: Sequence[RawInbound], arrival: Arrival) -> bool: ...
 
     def claim(self, batch: Sequence[RawInbound]) -> Claim | None: ...
 
@@ -45,28 +47,40 @@ class InboxHost:
         self._lease, self._fence = lease, fence
         self._keys = Keys(services.keyring)
         self._well_until = 0.0
+        self._begun = False
 
     async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
-        staged = await intake.stage(self._services, batch)
-        claim = self._desk.claim(batch) if self._desk else None
+        holding = leases.holding(self._lease, fence=self._fence)
         try:
-            async with self._services.database.transaction() as session:
-                new = await intake.accept(
-                    self._services,
-                    session,
-                    self._keys,
-                    batch,
-                    inbox_id=self.inbox_id,
-                    staged=staged,
-                    cursor=cursor,
-                    claim=claim,
-                    holding=leases.holding(self._lease, fence=self._fence),
-                    now=now(),
-                )
+            if cursor is not None and await self._at_once(batch, Arrival(cursor, holding)):
+                return len(batch)
+            return await self._store(batch, cursor, holding)
         except NotHeld:
             raise LeaseLost from None
+
+    async def _at_once(self, batch: Sequence[RawInbound], arrival: Arrival) -> bool:
+        """Not the first ones: what has taken the worker down before lies in front, and is stored before it is read."""
+        return self._desk is not None and self._begun and await self._desk.at_once(self._inbox, batch, arrival)
+
+    async def _store(self, batch: Sequence[RawInbound], cursor: Mapping[str, Any] | None, holding: Holding) -> int:
+        staged = await intake.stage(self._services, batch)
+        claim = self._desk.claim(batch) if self._desk else None
+        async with self._services.database.transaction() as session:
+            new = await intake.accept(
+                self._services,
+                session,
+                self._keys,
+                batch,
+                inbox_id=self.inbox_id,
+                staged=staged,
+                cursor=cursor,
+                claim=claim,
+                holding=holding,
+                now=now(),
+            )
         if batch:
             failpoints.reached("raw.committed")
+            self._begun = True
         if self._desk and claim and new:
             self._desk.take(self._inbox, new, batch)
         return len(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,12 +21,13 @@ from helpdesk.logs import fault
 from helpdesk.services import blobs, filing, intake
 from helpdesk.services.filing import Claimed, Entry
 from helpdesk.services.house import Services
-from helpdesk.services.intake import Claim
+from helpdesk.services.intake import Arrival, Claim
 from helpdesk.services.keys import Keys
 from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
 from helpdesk.statements import Row
+from helpdesk.writes import NotHeld
 from workers.relaying import Relaying, Telling
 
 log = structlog.get_logger()
@@ -35,6 +37,10 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 DESK_ITEMS = 100
 """How many items the desk has to hold before no more are laid on it."""
+
+AT_ONCE_ITEMS = 4
+AT_ONCE_SECONDS = 1.0
+"""What is filed as it arrives: mails that come alone, and need no longer than this to be read."""
 
 _POSTPONED = timedelta(seconds=10)
 
@@ -58,6 +64,8 @@ class Processor:
     What lies there needs no claim, is not read back and not decrypted: a mail that comes alone is filed for half the
     work. The desk is small. What does not fit is stored without a claim, for whoever comes; and what lay there when the
     worker died is taken up when the claim runs out. `held` are the items in hand, to be renewed meanwhile.
+
+    Of `at_once` they need not even be stored before: the source has them until the cursor has passed them.
     """
 
     def __init__(
@@ -65,7 +73,40 @@ class Processor:
     ) -> None:
         self._services, self._relaying, self._worker, self._ring = services, relaying, worker, ring
         self._desk: deque[_Handed] = deque()
+        self._reading = asyncio.Lock()
         self.held: set[UUID] = set()
+
+    async def at_once(self, inbox: Row, batch: Sequence[RawInbound], arrival: Arrival) -> bool:
+        """Read a few small items, and store and file them in one go. Answers whether that was done.
+
+        If not, nothing was: whatever is not plain sailing is stored first, and read with patience. Raises `NotHeld`.
+        """
+        small = 0 < len(batch) <= AT_ONCE_ITEMS and all(len(raw.body) <= intake.IN_ROW for raw in batch)
+        if not small or self._desk or self.held or self._reading.locked() or not self._relaying.ready:
+            return False
+        keys = Keys(self._services.keyring)
+        keys.add(f"inbox:{inbox['id']}", inbox["key"])
+        rows = [intake.row(raw, inbox_id=inbox["id"], keys=keys, now=now()) for raw in batch]
+        async with self._reading:
+            readings = await _readings(self._services, inbox, batch, seconds=AT_ONCE_SECONDS)
+        if any(isinstance(reading, Failure) for reading in readings):
+            return False
+        staged = [await _stage(self._services, reading) for reading in readings]
+        entries = [Entry(*one) for one in zip(rows, readings, staged, strict=True)]
+        failpoints.reached("parsed")
+        try:
+            async with self._relaying.alongside() as telling:
+                if telling is None:
+                    return False
+                await self._write(inbox, entries, telling, arrival)
+        except NotHeld:
+            raise
+        except Exception as error:  # whatever it was is met again on the long way
+            log.warning("filing.at_once_failed", count=len(entries), **fault(error))
+            return False
+        failpoints.reached("raw.committed")
+        failpoints.reached("filed")
+        return True
 
     def claim(self, batch: Sequence[RawInbound]) -> Claim | None:
         """The claim under which `batch` is to be stored, if it then fits on the desk."""
@@ -90,7 +131,8 @@ class Processor:
         self.held.update(row["id"] for row in claimed.rows)
         try:
             bodies = handed.bodies if handed else await _bodies(self._services, claimed)
-            entries = await _read(self._services, claimed, bodies)
+            async with self._reading:
+                entries = await _read(self._services, claimed, bodies)
             failpoints.reached("parsed")
             await self._file(claimed.inbox, entries)
             failpoints.reached("filed")
@@ -141,9 +183,11 @@ class Processor:
         for entry in entries:
             await self._file_carefully(inbox, [entry])
 
-    async def _write(self, inbox: Row, entries: Sequence[Entry], telling: Telling | None = None) -> None:
+    async def _write(
+        self, inbox: Row, entries: Sequence[Entry], telling: Telling | None = None, arrival: Arrival | None = None
+    ) -> None:
         async with self._services.database.transaction() as session, telling(session) if telling else nullcontext():
-            await filing.file(self._services, session, inbox, entries, now=now())
+            await filing.file(self._services, session, inbox, entries, arrival=arrival, now=now())
 
     async def close(self) -> None:
         """Let other workers have what still lies on the desk."""
@@ -160,16 +204,15 @@ async def _read(services: Services, claimed: Claimed, bodies: Sequence[bytes | N
     together = [i for i, row in enumerate(rows) if row["attempts"] <= 1 and bodies[i] is not None]
     for group in ([together] if together else []) + [[i] for i in alone]:
         raws = [_raw(rows[i], bodies[i] or b"") for i in group]
-        found = await read(
-            services.channel(claimed.inbox["channel"]).parse,
-            raws,
-            claimed.inbox["config"],
-            seconds=services.settings.parse_seconds,
-            memory_mb=services.settings.parse_memory_mb,
-        )
+        found = await _readings(services, claimed.inbox, raws, seconds=services.settings.parse_seconds)
         for i, reading in zip(group, found, strict=True):
             readings[i] = reading
     return [Entry(row, reading, await _stage(services, reading)) for row, reading in zip(rows, readings, strict=True)]
+
+
+async def _readings(services: Services, inbox: Row, raws: Sequence[RawInbound], *, seconds: float) -> list[Reading]:
+    parser, memory_mb = services.channel(inbox["channel"]).parse, services.settings.parse_memory_mb
+    return await read(parser, raws, inbox["config"], seconds=seconds, memory_mb=memory_mb)
 
 
 async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]:

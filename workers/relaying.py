@@ -76,10 +76,15 @@ class Relaying:
         how: dict[str, Any] = {"lease": LEASE, "fence": self._fence, "careful": careful, "now": now()}
         return await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
 
+    @property
+    def ready(self) -> bool:
+        """Whether `alongside` would relay."""
+        return self._fence is not None and not self._busy.locked()
+
     @asynccontextmanager
     async def alongside(self) -> AsyncIterator[Telling | None]:
         """For the time of one transaction: what relays in it, or None while that is done elsewhere."""
-        if self._fence is None or self._busy.locked():
+        if not self.ready:
             yield None
             return
         async with self._busy:

@@ -21,6 +21,7 @@ from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
 from helpdesk.services import blobs, bounces, placing, replacing
 from helpdesk.services.house import Services
+from helpdesk.services.intake import Arrival
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import look_up
 from helpdesk.services.placing import ClaimLost
@@ -126,11 +127,18 @@ async def claim(
 
 
 async def file(
-    services: Services, session: AsyncSession, inbox: Row, entries: Sequence[Entry], *, now: datetime
+    services: Services,
+    session: AsyncSession,
+    inbox: Row,
+    entries: Sequence[Entry],
+    *,
+    arrival: Arrival | None = None,
+    now: datetime,
 ) -> int:
     """File a batch of one inbox. Answers how many messages came of it.
 
-    Raises `ClaimLost` when another worker has one of the items by now; what this transaction did must not be kept.
+    With an `arrival` the items are not stored yet, and are with what is filed. Raises `ClaimLost` when another worker
+    has one of the items by now, and `NotHeld` when it has the inbox; what this transaction did must not be kept.
     """
     keys = Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
@@ -154,7 +162,7 @@ async def file(
         digests=[entry.row["digest"] for entry in fresh],
         now=now,
     )
-    batch = placing.Batch(services, session, keys, inbox, known, now=now)
+    batch = placing.Batch(services, session, keys, inbox, known, arrival=arrival, now=now)
     for entry in fresh:
         if isinstance(entry.reading, Failure):
             batch.add_unreadable(entry.row, entry.reading)

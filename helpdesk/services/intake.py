@@ -38,6 +38,14 @@ class Claim:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is stored with items that are filed as they arrive: the cursor behind them, under the inbox's lease."""
+
+    cursor: Mapping[str, Any]
+    holding: Holding
+
+
 async def stage(services: Services, batch: Sequence[RawInbound]) -> list[blobs.Staged | None]:
     """Write what is too large for a row to the blob store, before the transaction that accepts it."""
     large = [raw.body for raw in batch if len(raw.body) > IN_ROW]
@@ -73,7 +81,7 @@ async def accept(
         large = [(owner, blob) for _, blob in fresh if blob is not None]
         identifiers = iter(await blobs.adopt(services, session, keys, large, now=now))
         rows = [
-            _row(
+            row(
                 raw,
                 inbox_id=inbox_id,
                 blob_id=None if blob is None else next(identifiers),
@@ -84,17 +92,22 @@ async def accept(
             )
             for raw, blob in fresh
         ]
-    cursors = [] if cursor is None else [{"inbox_id": inbox_id, "cursor": cursor, "error_kind": "", "error_detail": ""}]
     count, _ = await write(
         session,
         Insert(raw_items, rows, unless=("inbox_id", "position"), from_now=("claimed_until",) if claim else ()),
-        Insert(inbox_states, cursors, unless=("inbox_id",), replacing=("cursor",)),
+        advanced(inbox_id, cursor),
         holding=holding,
         last=True,
     )
     if count and claim is None:
         ring(session, "process")
     return rows if count == len(rows) else await _stored(session, rows)
+
+
+def advanced(inbox_id: UUID, cursor: Mapping[str, Any] | None) -> Insert:
+    """The part of a `write` that moves the cursor, if there is one."""
+    rows = [] if cursor is None else [{"inbox_id": inbox_id, "cursor": cursor, "error_kind": "", "error_detail": ""}]
+    return Insert(inbox_states, rows, unless=("inbox_id",), replacing=("cursor",))
 
 
 async def _held(session: AsyncSession, inbox_id: UUID, batch: Sequence[RawInbound]) -> frozenset[str]:
@@ -113,16 +126,17 @@ async def _stored(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> list
     return [row for row in rows if row["id"] in stored]
 
 
-def _row(
+def row(
     raw: RawInbound,
     *,
     inbox_id: UUID,
-    blob_id: UUID | None,
-    content: str,
     keys: Keys,
-    claim: Claim | None,
     now: datetime,
+    blob_id: UUID | None = None,
+    content: str = "",
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
+    """The item as a row. `blob_id` and `content`, its digest, are those of a body that is too large for the row."""
     identifier, data_key = new_id(), new_key()
     place, owner = f"raw:{identifier}", f"inbox:{inbox_id}"
     return {

@@ -31,9 +31,10 @@ from helpdesk.models.conversations import conversation_inboxes, conversation_lin
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
-from helpdesk.services import blobs, events, foreseen, rows
+from helpdesk.services import blobs, events, foreseen, intake, rows
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
+from helpdesk.services.intake import Arrival
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
@@ -84,10 +85,11 @@ class Batch:
         inbox: Row,
         known: Known,
         *,
+        arrival: Arrival | None = None,
         now: datetime,
     ) -> None:
         self._services, self._session, self._keys = services, session, keys
-        self._inbox, self._known, self._now = inbox, known, now
+        self._inbox, self._known, self._arrival, self._now = inbox, known, arrival, now
         self._promise = services.channel(inbox["channel"]).capabilities.promise
         self._contacts: list[dict[str, Any]] = []
         self._identities: list[dict[str, Any]] = []
@@ -102,6 +104,7 @@ class Batch:
         self._first: list[Filed] = []
         self.messages: list[dict[str, Any]] = []
         self._settled: list[dict[str, Any]] = []
+        self._arrived: list[dict[str, Any]] = []
         self.bounces: list[BounceNotice] = []
 
     def add(self, raw: Row, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
@@ -394,18 +397,20 @@ class Batch:
         owner = owner or before
         if raw["blob_id"] is not None and owner != raw["key_owner"]:
             self._handed_over[raw["blob_id"]] = owner
-        self._settled.append(
-            {
-                "id": raw["id"],
-                "claim": raw["claim"],
-                "state": state.value,
-                "error": error,
-                "message_id": message_id,
-                "data_key": data_key,
-                "key_owner": owner,
-                "claimed_until": 0.0,
-            }
-        )
+        end = {
+            "id": raw["id"],
+            "claim": raw["claim"],
+            "state": state.value,
+            "error": error,
+            "message_id": message_id,
+            "data_key": data_key,
+            "key_owner": owner,
+            "claimed_until": 0.0,
+        }
+        if self._arrival:
+            self._arrived.append({**raw, **end})
+        else:
+            self._settled.append(end)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -448,13 +453,20 @@ class Batch:
             ring(session, name)
 
     async def _together(self, *parts: Part) -> list[int]:
-        """Write the parts. For a single item they depend on its claim, and the statement needs no transaction."""
-        if len(self._settled) > 1 or self.bounces:
+        """Write the parts: in one statement that needs no transaction, where all depends on one thing that it sees.
+
+        That is the lease of an inbox from which items arrive, or the claim of a single item.
+        """
+        last = not self.bounces
+        if self._arrival:
+            stored = Insert(raw_items, self._arrived), intake.advanced(self._inbox["id"], self._arrival.cursor)
+            return await write(self._session, *stored, *parts, holding=self._arrival.holding, last=last)
+        if len(self._settled) > 1:
             return await write(self._session, *parts)
         (item,) = self._settled
         claim = Holding(raw_items, {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value})
         try:
-            return await write(self._session, *parts, holding=claim, last=True)
+            return await write(self._session, *parts, holding=claim, last=last)
         except NotHeld:
             raise ClaimLost from None
 
