@@ -80,8 +80,14 @@ class _Session(AsyncSession):
         if self._whole:
             await self.commit()
             await self.close()
-        if self._pooled is not None:
-            await greenlet_spawn(self._end, self._pooled.dbapi_connection.commit)
+        if self._pooled is None:
+            return
+        adapter = self._pooled.dbapi_connection
+        if adapter._transaction is None:
+            # Nothing to wait for: what ran needed no transaction.
+            self._end(_nothing)
+        else:
+            await greenlet_spawn(self._end, adapter.commit)
 
     async def give_up(self) -> None:
         if self._pooled is None:
@@ -104,3 +110,7 @@ class _Session(AsyncSession):
             pooled.invalidate()
             raise
         pooled.close()
+
+
+def _nothing() -> None:
+    """The end of a session that has begun no transaction."""

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Float, Integer, LargeBinary, String, Table, Uuid
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from helpdesk.dialects import epoch
+from helpdesk.models.columns import UtcDateTime
 from helpdesk.statements import driver_of
 
 _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (
@@ -304,4 +306,13 @@ def _array(column: Column[Any]) -> tuple[str, str]:
 
 
 def _processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """SQLAlchemy's own, but for the two that every row has: through three calls each, they cost more than a column."""
+    if isinstance(column.type, JSON):
+        return _json
+    if isinstance(column.type, UtcDateTime) and dialect.name == "postgresql":
+        return column.type.aware
     return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

@@ -21,8 +21,18 @@ class DomainEvent:
     seq: int | None = None
 
     def data(self) -> dict[str, Any]:
-        own = (f.name for f in fields(self) if f.name not in {"conversation_id", "seq"})
+        own = _own_fields(type(self))
         return {name: str(value) if isinstance(value := getattr(self, name), UUID) else value for name in own}
+
+
+_own: dict[type[DomainEvent], tuple[str, ...]] = {}
+
+
+def _own_fields(kind: type[DomainEvent]) -> tuple[str, ...]:
+    found = _own.get(kind)
+    if found is None:
+        found = _own[kind] = tuple(f.name for f in fields(kind) if f.name not in {"conversation_id", "seq"})
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,8 @@ async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: floa
 
 
 async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float) -> None:
-    """Keep a lease. Raises `LeaseLost` when it went to someone else."""
-    if not await _RENEW.rows(session, lease=name, held=fence, seconds=seconds):
+    """Keep a lease; nothing else may be done in the session. Raises `LeaseLost` when it went to someone else."""
+    if not await _RENEW.rows(session, begin=False, lease=name, held=fence, seconds=seconds):
         raise LeaseLost
 
 
