@@ -60,6 +60,19 @@ async def adopt(
     services: Services, session: AsyncSession, keys: Keys, owned: Sequence[tuple[str, Staged]], *, now: datetime
 ) -> list[UUID]:
     """Rows for staged bodies, each with its owner; one id for each, in order. What an owner holds is not held twice."""
+    rows, wanted = made(services, keys, owned, now=now)
+    (written,) = await write(session, Insert(blobs, list(rows.values()), unless=("digest",)))
+    if written < len(rows):
+        # Another writer was first somewhere, and then his row is the one that counts.
+        found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(rows)))
+        return list(map({row[0]: row[1] for row in found}.__getitem__, wanted))
+    return [rows[digest]["id"] for digest in wanted]
+
+
+def made(
+    services: Services, keys: Keys, owned: Sequence[tuple[str, Staged]], *, now: datetime
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The rows as they would be if nobody held any of it, by digest, and the digest of each body in order."""
     wanted = [services.keyring.digest("blob", f"{owner}:{blob.content}") for owner, blob in owned]
     rows: dict[str, dict[str, Any]] = {
         digest: {
@@ -73,12 +86,7 @@ async def adopt(
         }
         for digest, (owner, blob) in dict(zip(wanted, owned, strict=True)).items()
     }
-    (written,) = await write(session, Insert(blobs, list(rows.values()), unless=("digest",)))
-    if written < len(rows):
-        # Another writer was first somewhere, and then his row is the one that counts.
-        found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(rows)))
-        return list(map({row[0]: row[1] for row in found}.__getitem__, wanted))
-    return [rows[digest]["id"] for digest in wanted]
+    return rows, wanted
 
 
 async def hand_over(session: AsyncSession, keys: Keys, to: Mapping[UUID, str]) -> None:

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import CannotOpen
 from helpdesk.db import is_postgresql
-from helpdesk.dialects import among
+from helpdesk.dialects import among, gathered
 from helpdesk.domain import tokens
 from helpdesk.domain.acknowledgement import WINDOW, Outcome, mailbox
 from helpdesk.domain.admission import Admitted
@@ -340,18 +340,21 @@ async def _owners(session: AsyncSession, known: Known, keys: Keys) -> None:
         known.owners[message_id] = owner
 
 
+def _people(*which: ColumnElement[bool]) -> ColumnElement[Any]:
+    theirs = participants.c.conversation_id == conversations.c.id
+    return select(gathered(participants.c.handle, "text")).where(theirs, *which).scalar_subquery()
+
+
 _CONVERSATIONS = Statement(
     lambda: (
-        select(*(conversations.c[name] for name in _CONVERSATION))
+        select(
+            *(conversations.c[name] for name in _CONVERSATION),
+            _people(participants.c.removed_at.is_(None)).label("present"),
+            _people(participants.c.removed_at.is_not(None)).label("gone"),
+        )
         .where(or_(among(conversations.c.number, "numbers", "int"), among(conversations.c.id, "wanted", "uuid")))
         .order_by(conversations.c.id)
-        .with_for_update()
-    )
-)
-
-_PEOPLE = Statement(
-    lambda: select(participants.c.conversation_id, participants.c.handle, participants.c.removed_at).where(
-        among(participants.c.conversation_id, "among", "uuid")
+        .with_for_update(of=conversations)
     )
 )
 
@@ -363,33 +366,28 @@ async def _conversations(services: Services, session: AsyncSession, known: Known
     wanted = {known.outgoing[original]["conversation_id"] for original in bounced if original in known.outgoing}
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
     rows: dict[int, dict[str, Any]] = {}
-    people: dict[UUID, dict[str, bool]] = {}
     if numbers or wanted:
         found = await _CONVERSATIONS.rows(session, numbers=list(numbers), wanted=list(wanted))
         rows = {row["number"]: row for row in found}
         known.conversations = {row["id"]: row for row in found}
-        for person in await _PEOPLE.rows(session, among=list(known.conversations)):
-            people.setdefault(person["conversation_id"], {})[person["handle"]] = person["removed_at"] is None
     for text, token in parsed.items():
         row = rows.get(token.number) if token else None
-        known.token_facts[text] = _candidate(services, token, row, people.get(row["id"], {})) if token and row else None
+        known.token_facts[text] = _candidate(services, token, row) if token and row else None
 
 
-def _candidate(
-    services: Services, token: tokens.Token, row: dict[str, Any], people: dict[str, bool]
-) -> Candidate | None:
+def _candidate(services: Services, token: tokens.Token, row: dict[str, Any]) -> Candidate | None:
     """The conversation, if the token was issued for it to somebody who takes, or took, part."""
     try:
         key = services.keyring.subkey("token", token.key_id)
     except CannotOpen:
         return None
-    recipients = {*people, row["contact_handle"]}
+    present, people = set(row["present"] or ()), {*(row["present"] or ()), *(row["gone"] or ())}
+    recipients = people | {row["contact_handle"]}
     issued_to = {recipient for recipient in recipients if tokens.verify(key, token, recipient=recipient)}
     if not issued_to:
         return None
     # A contact who began without a good verdict is no participant by that; that we wrote to him since makes him one.
-    active = {handle for handle, present in people.items() if present} | (issued_to - people.keys())
-    return Candidate(row["id"], row["status"], frozenset(active))
+    return Candidate(row["id"], row["status"], frozenset(present | (issued_to - people)))
 
 
 async def _agents(session: AsyncSession, known: Known, colleagues: Sequence[tuple[UUID, str, str]]) -> None:

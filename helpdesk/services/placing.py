@@ -29,6 +29,7 @@ from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
 from helpdesk.models.events import audit
+from helpdesk.models.inboxes import blobs as blob_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
 from helpdesk.services import blobs, events, foreseen, intake, rows
@@ -105,6 +106,7 @@ class Batch:
         self.messages: list[dict[str, Any]] = []
         self._settled: list[dict[str, Any]] = []
         self._arrived: list[dict[str, Any]] = []
+        self._blobs: list[dict[str, Any]] = []
         self.bounces: list[BounceNotice] = []
 
     def add(self, raw: Row, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
@@ -438,6 +440,7 @@ class Batch:
             Insert(participants, self._participants, unless=("conversation_id", "channel", "handle")),
             Insert(conversation_links, self._links, unless=("conversation_id", "related_id", "kind")),
             Insert(messages, self.messages + work.messages),
+            Insert(blob_rows, self._blobs),
             Insert(attachments, files),
             Insert(deliveries, work.deliveries),
             Insert(acknowledgements, work.acknowledgements),
@@ -491,10 +494,17 @@ class Batch:
             for message_id, owner, message, staged in self._files
             for file, blob in zip(message.files, staged, strict=True)
         ]
-        identifiers = await blobs.adopt(
-            self._services, self._session, self._keys, [(owner, blob) for *_, owner, blob in files], now=self._now
-        )
+        identifiers = await self._blobs_for([(owner, blob) for *_, owner, blob in files])
         return [
             rows.attachment(message_id, file, blob_id=blob_id, size=blob.size, now=self._now)
             for (message_id, file, _, blob), blob_id in zip(files, identifiers, strict=True)
         ]
+
+    async def _blobs_for(self, owned: Sequence[tuple[str, blobs.Staged]]) -> list[UUID]:
+        """The ids of their blobs. Contacts who are new hold nothing yet, so that theirs are written with the rest."""
+        new = {f"contact:{contact['id']}" for contact in self._contacts}
+        if not new.issuperset(owner for owner, _ in owned):
+            return await blobs.adopt(self._services, self._session, self._keys, owned, now=self._now)
+        made, wanted = blobs.made(self._services, self._keys, owned, now=self._now)
+        self._blobs = list(made.values())
+        return [made[digest]["id"] for digest in wanted]

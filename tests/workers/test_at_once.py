@@ -10,7 +10,7 @@ from helpdesk.channels import LeaseLost, RawInbound
 from helpdesk.clock import now
 from helpdesk.models.contacts import contacts
 from helpdesk.models.events import events
-from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
+from helpdesk.models.inboxes import blobs, inbox_states, inboxes, raw_items
 from helpdesk.models.messages import acknowledgements, attachments, messages
 from helpdesk.services import intake, leases
 from helpdesk.services.house import Services
@@ -87,11 +87,15 @@ async def test_its_source_can_be_read_with_the_contacts_key(services: Services, 
         assert await intake.body_of(services, session, Keys(services.keyring), raw) == body
 
 
-async def test_its_files_are_kept(house: House, host: InboxHost) -> None:
-    await accept(host, item(1, mail(MINA, files=[("attachment; filename=a.txt", "text/plain", b"content")])))
-    (file,) = await house.rows(attachments)
-    assert (file["filename"], file["size"]) == ("a.txt", len(b"content\r\n"))
-    assert await states(house) == {0: "filed", 1: "filed"}
+async def test_its_files_are_kept_and_the_same_file_of_the_same_contact_once(house: House, host: InboxHost) -> None:
+    files = [("attachment; filename=a.txt", "text/plain", b"content")]
+    await accept(host, item(1, mail("lin@customer.test", files=files * 2)))
+    await accept(host, item(2, mail("lin@customer.test", "And again", files=files)))
+    await accept(host, item(3, mail(MINA, files=files)))
+    assert set((await states(house)).values()) == {"filed"}
+    kept = await house.rows(attachments)
+    assert [(file["filename"], file["size"]) for file in kept] == [("a.txt", len(b"content\r\n"))] * 4
+    assert len({file["blob_id"] for file in kept}) == len(await house.rows(blobs)) == 2
 
 
 async def test_an_answer_joins_its_conversation(house: House, host: InboxHost) -> None:
