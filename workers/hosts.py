@@ -52,7 +52,7 @@ class InboxHost:
     async def accept(self, batch: Sequence[RawInbound], *, cursor: Mapping[str, Any] | None = None) -> int:
         holding = leases.holding(self._lease, fence=self._fence)
         try:
-            if cursor is not None and await self._at_once(batch, Arrival(cursor, holding)):
+            if cursor is not None and await self._at_once(batch, Arrival(cursor, holding, self._keys.fork())):
                 return len(batch)
             return await self._store(batch, cursor, holding)
         except NotHeld:

@@ -84,9 +84,7 @@ class Processor:
         small = 0 < len(batch) <= AT_ONCE_ITEMS and all(len(raw.body) <= intake.IN_ROW for raw in batch)
         if not small or self._desk or self.held or self._reading.locked() or not self._relaying.ready:
             return False
-        keys = Keys(self._services.keyring)
-        keys.add(f"inbox:{inbox['id']}", inbox["key"])
-        rows = [intake.row(raw, inbox_id=inbox["id"], keys=keys, now=now()) for raw in batch]
+        rows = [intake.row(raw, inbox_id=inbox["id"], keys=arrival.keys, now=now()) for raw in batch]
         async with self._reading:
             readings = await _readings(self._services, inbox, batch, seconds=AT_ONCE_SECONDS)
         if any(isinstance(reading, Failure) for reading in readings):

@@ -140,7 +140,7 @@ async def file(
     With an `arrival` the items are not stored yet, and are with what is filed. Raises `ClaimLost` when another worker
     has one of the items by now, and `NotHeld` when it has the inbox; what this transaction did must not be kept.
     """
-    keys = Keys(services.keyring)
+    keys = arrival.keys if arrival else Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
     again = [entry for entry in entries if entry.row["message_id"] is not None]
     held = await _still_claimed(session, again) if again else set()

@@ -40,10 +40,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What is stored with items that are filed as they arrive: the cursor behind them, under the inbox's lease."""
+    """What is stored with items that are filed as they arrive: the cursor behind them, under the inbox's lease.
+
+    The inbox's key is open in `keys`.
+    """
 
     cursor: Mapping[str, Any]
     holding: Holding
+    keys: Keys
 
 
 async def stage(services: Services, batch: Sequence[RawInbound]) -> list[blobs.Staged | None]:
