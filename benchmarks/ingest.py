@@ -1,6 +1,6 @@
 """What receiving and filing a mail costs in CPU: from Dovecot into PostgreSQL with default durability.
 
-    python benchmarks/ingest.py [--mails 1000] [--trickle 150]
+    python benchmarks/ingest.py [--mails 1000] [--trickle 400]
 
 The mails have 0.2 to 2 kB of text, 30 % of them answer a conversation by our token, 10 % carry a file of 50 kB. A real
 `helpdesk worker` fetches, stores, reads and files them; events are relayed and acknowledgements written. Sending is
@@ -257,7 +257,7 @@ async def verify(connection: asyncpg.Connection, *, total: int, replies: int, fi
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mails", type=int, default=1000)
-    parser.add_argument("--trickle", type=int, default=150)
+    parser.add_argument("--trickle", type=int, default=400)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
