@@ -8,7 +8,7 @@ have to lead to the same rows, and the subscriber has to find its work done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,9 +56,23 @@ Foreseen = Mapping[str, Foresee]
 """By the name of the subscriber."""
 
 
-def expect(session: AsyncSession, foreseen: Foreseen) -> None:
-    """Let what is filed in this session take along the work of these subscribers."""
-    session.info["foreseen"] = foreseen
+def expect(session: AsyncSession, foreseen: Foreseen, subscribed: Mapping[str, Collection[str]]) -> None:
+    """Let what is filed in this session take along the work of these subscribers, of all that there are by event."""
+    session.info["foreseen"], session.info["subscribed"] = foreseen, subscribed
+
+
+def is_all(session: AsyncSession, told: Sequence[Mapping[str, Any]], filed: Sequence[Filed]) -> bool:
+    """Whether nothing is left of what follows from these events, once they and the work for `filed` are written.
+
+    What is left has to be done in the transaction that gives the events their positions: nobody comes for it later.
+    Where this session gives none, the relay comes for everything.
+    """
+    foreseen: Foreseen | None = session.info.get("foreseen")
+    if foreseen is None:
+        return True
+    messages = {str(one.message["id"]) for one in filed}
+    names = [(event, name) for event in told for name in session.info["subscribed"].get(event["type"], ())]
+    return all(name in foreseen and event["data"].get("message_id") in messages for event, name in names)
 
 
 def work(

@@ -431,7 +431,9 @@ class Batch:
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
         told = events.outbox(session, [events.row(event, now=now) for event in self._events + work.events])
+        last = not self.bounces and foreseen.is_all(session, told.rows, self._first)
         *_, count, settled = await self._together(
+            last,
             Insert(contacts, self._contacts),
             Insert(contact_identities, self._identities),
             Insert(conversations, list(self._new.values())),
@@ -455,12 +457,11 @@ class Batch:
         for name in work.rings:
             ring(session, name)
 
-    async def _together(self, *parts: Part) -> list[int]:
-        """Write the parts: in one statement that needs no transaction, where all depends on one thing that it sees.
+    async def _together(self, last: bool, *parts: Part) -> list[int]:
+        """Write the parts, without a transaction where it is the `last` that is done and all depends on one thing.
 
-        That is the lease of an inbox from which items arrive, or the claim of a single item.
+        That is the lease of the inbox from which items arrive, or the claim of a single item: the statement sees it.
         """
-        last = not self.bounces
         if self._arrival:
             stored = Insert(raw_items, self._arrived), intake.advanced(self._inbox["id"], self._arrival.cursor)
             return await write(self._session, *stored, *parts, holding=self._arrival.holding, last=last)

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+import workers.relaying
 from helpdesk.channels import LeaseLost, RawInbound
 from helpdesk.clock import now
+from helpdesk.domain.events import MessageReceived
 from helpdesk.models.contacts import contacts
-from helpdesk.models.events import events
+from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import blobs, inbox_states, inboxes, raw_items
 from helpdesk.models.messages import acknowledgements, attachments, messages
 from helpdesk.services import intake, leases
+from helpdesk.services.acknowledgements import acknowledge
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from tests.house import Desk, House, mail
@@ -130,6 +133,29 @@ async def test_one_that_takes_long_to_read_is_stored_first(
     assert await states(house) == {0: "filed", 1: "received"}
     await processor.step()
     assert await states(house) == {0: "filed", 1: "filed"}
+
+
+async def test_what_else_follows_from_it_is_done_or_kept_for_later(
+    house: House,
+    host: InboxHost,
+    processor: Processor,
+    relaying: Relaying,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A subscriber that filing cannot foresee, and that fails: the events must not be taken for told."""
+
+    async def failing(services: Services, session: Any, happened: Any, *, now: Any) -> None:
+        raise ValueError("on purpose")
+
+    monkeypatch.setattr(workers.relaying, "SUBSCRIPTIONS", {MessageReceived.type: (acknowledge, failing)})
+    await accept(host, item(1))
+    assert await states(house) == {0: "filed", 1: "received"}, "the subscriber took everything along"
+    await processor.step()
+    await relaying.step()
+    assert await states(house) == {0: "filed", 1: "filed"}
+    (kept,) = await house.rows(pending_work)
+    assert (kept["subscriber"], kept["attempts"]) == ("failing", 1)
+    assert len(await house.rows(acknowledgements)) == 2
 
 
 @pytest.mark.parametrize(
