@@ -8,11 +8,12 @@ called all the time SQLAlchemy's execution costs more than the query.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, JSON, Boolean, Dialect, Executable, Float, Integer, String, Uuid, bindparam
+from sqlalchemy import ARRAY, JSON, Boolean, DateTime, Dialect, Executable, Float, Integer, String, Uuid, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -46,6 +47,27 @@ class ListOf(TypeDecorator[Sequence[Any]]):
             return list(value or ())
         found = orjson.loads(value)
         return [UUID(v) for v in found] if self.item == "uuid" else list(found)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite has no zones, so there it is kept as plain UTC, which sorts as text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @staticmethod
+    def aware(value: datetime | None) -> datetime | None:
+        """The time as PostgreSQL's driver takes it. Raises ValueError for one without a zone."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone was about to be stored")
+        return value
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        value = self.aware(value)
+        return value if value is None or dialect.name == "postgresql" else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class _Among(FunctionElement[bool]):

@@ -17,8 +17,7 @@ from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Float, Integer,
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from helpdesk.dialects import epoch
-from helpdesk.models.columns import UtcDateTime
+from helpdesk.dialects import UtcDateTime, epoch
 from helpdesk.statements import driver_of
 
 _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (

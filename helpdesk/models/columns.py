@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import JSON, DateTime, Dialect, String, Table, Uuid
+from sqlalchemy import JSON, String, Table, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from helpdesk.db import new_id
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. SQLite has no zones, so there it is kept as plain UTC, which sorts as text."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    @staticmethod
-    def aware(value: datetime | None) -> datetime | None:
-        """The time as PostgreSQL's driver takes it. Raises ValueError for one without a zone."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time without a zone was about to be stored")
-        return value
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        value = self.aware(value)
-        return value if value is None or dialect.name == "postgresql" else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
+from helpdesk.dialects import UtcDateTime
 
 metadata = SQLModel.metadata
 metadata.naming_convention = {
