@@ -23,6 +23,9 @@ from workers.hosts import Desk, InboxHost
 log = structlog.get_logger()
 
 
+_NO_VERSION = -1
+
+
 @dataclass(slots=True)
 class _Running:
     version: int
@@ -57,8 +60,8 @@ class Receiver:
         return 0
 
     def runs(self) -> set[tuple[UUID, int]]:
-        """What is read at the moment, and by which version of its settings."""
-        return {(inbox_id, one.version) for inbox_id, one in self._running.items() if not one.task.done()}
+        """What is read at the moment, and by which version of its settings; what has ended by none that there is."""
+        return {(inbox_id, _NO_VERSION if one.task.done() else one.version) for inbox_id, one in self._running.items()}
 
     async def renew(self) -> None:
         """Keep the leases of what runs; what was lost is stopped before it does more."""

@@ -23,6 +23,7 @@ from workers.connections import Connections
 from workers.crew import Crew
 from workers.hosts import DoorHost, InboxHost
 from workers.receive import Receiver
+from workers.watch import Watch
 
 
 async def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
@@ -124,6 +125,27 @@ async def test_a_worker_whose_lease_ran_out_stops_reading_and_can_store_nothing(
     assert _reads(inbox_id) == 1
     for receiver in (frozen, other):
         await receiver.close()
+    await connections.close()
+
+
+async def test_a_connector_that_ended_is_noticed_although_its_inbox_is_paused(quick: Services, house: House) -> None:
+    """Its lease would be renewed for ever."""
+    desk = await house.inbox()
+    connections = Connections(quick, house.guard)
+    receiver = Receiver(quick, house.guard, connections, worker="house")
+    await receiver.step()
+    (reads,) = [task for task in asyncio.all_tasks() if task.get_name() == f"inbox {desk.id}"]
+    await _set_state(quick, desk, InboxStatus.PAUSED)
+    reads.cancel()
+    await asyncio.gather(reads, return_exceptions=True)
+    rung: list[str] = []
+    await Watch(quick.database, ["receive"], ring=rung.extend, runs=receiver.runs).step()
+    assert rung == ["receive"]
+    await receiver.step()
+    assert receiver.runs() == set()
+    async with quick.database.reading() as session:
+        held = await session.scalar(select(leases.c.expires_at).where(leases.c.name == f"inbox:{desk.id}"))
+    assert held == 0.0
     await connections.close()
 
 
