@@ -169,7 +169,7 @@ async def _on_sqlite(
     if holding:
         wanted = " AND ".join(f"{_quoted(name)} = ?" for name in holding.row)
         look = f"SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted}"  # noqa: S608
-        ready = _Prepared(Insert(holding.table, [holding.row]), session.get_bind().dialect)
+        ready = _prepared(session, Insert(holding.table, [holding.row]))
         if not await driver.execute_fetchall(look, ready.values(holding.row)):
             raise NotHeld
     for part in parts:

@@ -94,8 +94,7 @@ class Relaying:
     async def _within(self, session: AsyncSession) -> AsyncIterator[None]:
         assert self._fence is not None
         events.number(session, leases.holding(LEASE, fence=self._fence))
-        subscribed = {type_: [one.__name__ for one in several] for type_, several in SUBSCRIPTIONS.items()}
-        foreseen.expect(session, FORESEEN, subscribed)
+        foreseen.expect(session, FORESEEN, SUBSCRIPTIONS)
         yield
         if not unring(session, "relay"):
             return

@@ -57,10 +57,8 @@ def acknowledge_filed(
     silent = {one.message["id"] for one in filed if one.silent}
     outcomes = _decide(services, [_facts_of(one, inbox) for one in filed], silent, automatic, now=now)
     drafts = {one.conversation["id"]: one.conversation for one in filed}
-    queued = [row for row, outcome, _ in outcomes if outcome is Outcome.QUEUED]
-    for row in queued:
-        draft = drafts[row["id"]]
-        draft["seq"], draft["message_count"] = row["seq"] + 1, row["message_count"] + 1
+    for counted in _counted(outcomes):
+        drafts[counted["id"]].update(counted)
     return _work(services, outcomes, now=now)
 
 
@@ -83,6 +81,7 @@ def _decide(
 ) -> list[_Decided]:
     """The outcomes for new conversations. What is queued counts in `automatic` at once."""
     outcomes: list[_Decided] = []
+    own = frozenset(automatic.own)
     for row in facts:
         handle = row["contact_handle"]
         case = Case(
@@ -90,7 +89,7 @@ def _decide(
             silent=row["message_id"] in silent,
             sender_verified=row["sender_verified"],
             handle=handle,
-            own_handles=frozenset(automatic.own),
+            own_handles=own,
             held_since=automatic.held.get(handle),
             acknowledged_lately=mailbox(handle) in automatic.acknowledged,
             inbox_room=services.settings.ack_per_minute - automatic.sent[row["inbox_id"]],
@@ -173,15 +172,10 @@ _HANDLES = Statement(_handles)
 
 async def _write(services: Services, session: AsyncSession, outcomes: Sequence[_Decided], *, now: datetime) -> None:
     work = _work(services, outcomes, now=now)
-    counted = [
-        {"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1}
-        for row, outcome, _ in outcomes
-        if outcome is Outcome.QUEUED
-    ]
     told = events.outbox(session, [events.row(event, now=now) for event in work.events])
     *_, count = await write(
         session,
-        Update(conversations, counted),
+        Update(conversations, _counted(outcomes)),
         Insert(messages, work.messages),
         Insert(delivery_rows, work.deliveries),
         Insert(acknowledgements, work.acknowledgements, unless=("conversation_id",)),
@@ -191,6 +185,15 @@ async def _write(services: Services, session: AsyncSession, outcomes: Sequence[_
         ring(session, name)
     if work.events:
         events.told(session, told, count)
+
+
+def _counted(outcomes: Sequence[_Decided]) -> list[dict[str, Any]]:
+    """The conversations that get a message, with it counted."""
+    return [
+        {"id": row["id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1}
+        for row, outcome, _ in outcomes
+        if outcome is Outcome.QUEUED
+    ]
 
 
 def _work(services: Services, outcomes: Sequence[_Decided], *, now: datetime) -> Work:

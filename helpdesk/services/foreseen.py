@@ -8,7 +8,7 @@ have to lead to the same rows, and the subscriber has to find its work done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,7 +56,7 @@ Foreseen = Mapping[str, Foresee]
 """By the name of the subscriber."""
 
 
-def expect(session: AsyncSession, foreseen: Foreseen, subscribed: Mapping[str, Collection[str]]) -> None:
+def expect(session: AsyncSession, foreseen: Foreseen, subscribed: Mapping[str, Sequence[Any]]) -> None:
     """Let what is filed in this session take along the work of these subscribers, of all that there are by event."""
     session.info["foreseen"], session.info["subscribed"] = foreseen, subscribed
 
@@ -71,8 +71,11 @@ def is_all(session: AsyncSession, told: Sequence[Mapping[str, Any]], filed: Sequ
     if foreseen is None:
         return True
     messages = {str(one.message["id"]) for one in filed}
-    names = [(event, name) for event in told for name in session.info["subscribed"].get(event["type"], ())]
-    return all(name in foreseen and event["data"].get("message_id") in messages for event, name in names)
+    return all(
+        subscriber.__name__ in foreseen and event["data"].get("message_id") in messages
+        for event in told
+        for subscriber in session.info["subscribed"].get(event["type"], ())
+    )
 
 
 def work(

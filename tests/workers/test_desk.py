@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -62,6 +63,12 @@ def raws(*numbers: int) -> list[RawInbound]:
     return [RawInbound(f"INBOX;1;{n}", mail(MINA, f"Question {n}"), now()) for n in numbers]
 
 
+async def meanwhile(house: House, number: int, **changed: Any) -> None:
+    """Somebody else has changed an item."""
+    async with house.services.database.transaction() as session:
+        await session.execute(update(raw_items).where(raw_items.c.position == f"INBOX;1;{number}").values(changed))
+
+
 async def test_what_is_laid_on_the_desk_is_filed_without_a_claim(
     house: House, host: InboxHost, processor: Processor, rung: list[str]
 ) -> None:
@@ -105,8 +112,7 @@ async def test_what_lay_on_the_desk_of_a_worker_that_died_is_taken_up_when_the_c
     house: House, host: InboxHost
 ) -> None:
     await host.accept(raws(1))
-    async with house.services.database.transaction() as session:
-        await session.execute(update(raw_items).values(claimed_until=0.0))
+    await meanwhile(house, 1, claimed_until=0.0)
     successor = other(house)
     assert await due(house)
     await successor.step()
@@ -118,9 +124,7 @@ async def test_a_worker_that_was_overtaken_files_nothing_of_what_lies_on_its_des
 ) -> None:
     await host.accept(raws(1))
     await host.accept(raws(2))
-    async with house.services.database.transaction() as session:
-        taken = update(raw_items).where(raw_items.c.position == "INBOX;1;1")
-        await session.execute(taken.values(claim=2, claimed_by="other"))
+    await meanwhile(house, 1, claim=2, claimed_by="other")
     await processor.step()
     assert await house.rows(messages) == []
     await processor.step()
@@ -134,8 +138,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_again(
 ) -> None:
     await host.accept(raws(1))
     await host.accept(raws(2))
-    async with house.services.database.transaction() as session:
-        await session.execute(update(raw_items).where(raw_items.c.position == "INBOX;1;1").values(state="filed"))
+    await meanwhile(house, 1, state="filed")
     while processor.held or await due(house):
         await processor.step()
     assert {row["state"] for row in await house.rows(raw_items)} == {"filed"}
