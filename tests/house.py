@@ -27,6 +27,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Table, select
 
 from helpdesk import clock
+from helpdesk.apart import Apart
 from helpdesk.channels import RawInbound
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
 from helpdesk.models.conversations import conversations
@@ -64,11 +65,12 @@ class House:
 
     def __init__(self, services: Services, *, worker: str = "house", alongside: bool = True) -> None:
         self.services, self.alongside, self._worker = services, alongside, worker
+        self.apart = Apart()
         self.guard = open_guard(services.settings)
         self._connections = Connections(services, self.guard)
         self._relaying = Relaying(services, worker=worker)
         never = Relaying(services, worker=worker)
-        self._processor = Processor(services, self._relaying if alongside else never, worker=worker)
+        self._processor = Processor(services, self._relaying if alongside else never, self.apart, worker=worker)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._keys: dict[UUID, Keys] = {}
         self._serial = count(1)
@@ -80,6 +82,7 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.apart.close()
         await self._relaying.close()
         await self._connections.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from helpdesk.apart import Apart
 from helpdesk.channels import Channel
 from helpdesk.logs import fault
 from helpdesk.net import Guard
@@ -44,7 +45,9 @@ class Crew:
         self._relaying = Relaying(services, worker=worker)
         self._connections = Connections(services, guard)
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
-        self._processor = Processor(services, self._relaying, worker=worker, ring=partial(self.ring, ["process"]))
+        self._apart = Apart()
+        ring = partial(self.ring, ["process"])
+        self._processor = Processor(services, self._relaying, self._apart, worker=worker, ring=ring)
         desk = self._processor if not wanted or "process" in wanted else None
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
@@ -129,6 +132,7 @@ class Crew:
         closing = (
             self._receiver.close,
             self._processor.close,
+            self._apart.close,
             self._deliverer.idle,
             self._relaying.close,
             self._connections.close,

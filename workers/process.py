@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from helpdesk import failpoints
+from helpdesk.apart import Apart
 from helpdesk.channels import RawInbound
 from helpdesk.clock import now
 from helpdesk.crypto import CannotOpen
@@ -69,11 +69,17 @@ class Processor:
     """
 
     def __init__(
-        self, services: Services, relaying: Relaying, *, worker: str, ring: Callable[[], None] = lambda: None
+        self,
+        services: Services,
+        relaying: Relaying,
+        apart: Apart,
+        *,
+        worker: str,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
-        self._services, self._relaying, self._worker, self._ring = services, relaying, worker, ring
+        self._services, self._relaying, self._apart = services, relaying, apart
+        self._worker, self._ring = worker, ring
         self._desk: deque[_Handed] = deque()
-        self._reading = asyncio.Lock()
         self.held: set[UUID] = set()
 
     async def at_once(self, inbox: Row, batch: Sequence[RawInbound], arrival: Arrival) -> bool:
@@ -82,11 +88,10 @@ class Processor:
         If not, nothing was: whatever is not plain sailing is stored first, and read with patience. Raises `NotHeld`.
         """
         small = 0 < len(batch) <= AT_ONCE_ITEMS and all(len(raw.body) <= intake.IN_ROW for raw in batch)
-        if not small or self._desk or self.held or self._reading.locked() or not self._relaying.ready:
+        if not small or self._desk or self.held or self._apart.busy or not self._relaying.ready:
             return False
         rows = [intake.row(raw, inbox_id=inbox["id"], keys=arrival.keys, now=now()) for raw in batch]
-        async with self._reading:
-            readings = await _readings(self._services, inbox, batch, seconds=AT_ONCE_SECONDS)
+        readings = await self._readings(inbox, batch, seconds=AT_ONCE_SECONDS)
         if any(isinstance(reading, Failure) for reading in readings):
             return False
         staged = [await _stage(self._services, reading) for reading in readings]
@@ -129,8 +134,7 @@ class Processor:
         self.held.update(row["id"] for row in claimed.rows)
         try:
             bodies = handed.bodies if handed else await _bodies(self._services, claimed)
-            async with self._reading:
-                entries = await _read(self._services, claimed, bodies)
+            entries = await self._read(claimed, bodies)
             failpoints.reached("parsed")
             await self._file(claimed.inbox, entries)
             failpoints.reached("filed")
@@ -148,6 +152,25 @@ class Processor:
                 lease_seconds=self._services.settings.lease_seconds,
                 now=now(),
             )
+
+    async def _read(self, claimed: Claimed, bodies: Sequence[bytes | None]) -> list[Entry]:
+        rows = claimed.rows
+        readings: list[Reading] = [Failure("erased") if body is None else Failure("limit") for body in bodies]
+        there = [i for i, body in enumerate(bodies) if body is not None]
+        # An item that has taken its worker down before is read alone, and not at all once it did so too often.
+        together = [i for i in there if rows[i]["attempts"] <= 1]
+        alone = [i for i in there if 1 < rows[i]["attempts"] <= filing.MAX_ATTEMPTS]
+        for group in ([together] if together else []) + [[i] for i in alone]:
+            raws = [_raw(rows[i], bodies[i] or b"") for i in group]
+            found = await self._readings(claimed.inbox, raws, seconds=self._services.settings.parse_seconds)
+            for i, reading in zip(group, found, strict=True):
+                readings[i] = reading
+        staged = [await _stage(self._services, reading) for reading in readings]
+        return [Entry(*one) for one in zip(rows, readings, staged, strict=True)]
+
+    async def _readings(self, inbox: Row, raws: Sequence[RawInbound], *, seconds: float) -> list[Reading]:
+        parser, memory_mb = self._services.channel(inbox["channel"]).parse, self._services.settings.parse_memory_mb
+        return await read(self._apart, parser, raws, inbox["config"], seconds=seconds, memory_mb=memory_mb)
 
     async def _file(self, inbox: Row, entries: Sequence[Entry]) -> None:
         """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait.
@@ -192,25 +215,6 @@ class Processor:
         if self._desk:
             async with self._services.database.transaction() as session:
                 await filing.release(session, worker=self._worker)
-
-
-async def _read(services: Services, claimed: Claimed, bodies: Sequence[bytes | None]) -> list[Entry]:
-    rows = claimed.rows
-    readings: list[Reading] = [Failure("erased") if body is None else Failure("limit") for body in bodies]
-    # An item that has taken its worker down before is read alone, and not at all once it did so too often.
-    alone = [i for i, row in enumerate(rows) if 1 < row["attempts"] <= filing.MAX_ATTEMPTS and bodies[i] is not None]
-    together = [i for i, row in enumerate(rows) if row["attempts"] <= 1 and bodies[i] is not None]
-    for group in ([together] if together else []) + [[i] for i in alone]:
-        raws = [_raw(rows[i], bodies[i] or b"") for i in group]
-        found = await _readings(services, claimed.inbox, raws, seconds=services.settings.parse_seconds)
-        for i, reading in zip(group, found, strict=True):
-            readings[i] = reading
-    return [Entry(row, reading, await _stage(services, reading)) for row, reading in zip(rows, readings, strict=True)]
-
-
-async def _readings(services: Services, inbox: Row, raws: Sequence[RawInbound], *, seconds: float) -> list[Reading]:
-    parser, memory_mb = services.channel(inbox["channel"]).parse, services.settings.parse_memory_mb
-    return await read(parser, raws, inbox["config"], seconds=seconds, memory_mb=memory_mb)
 
 
 async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
-import anyio.to_process
 import structlog
 
+from helpdesk.apart import Apart, Died
 from helpdesk.channels import RawInbound
 from helpdesk.services.reader import Failure, Reading, read_here
 
@@ -23,6 +22,7 @@ BREAKS = 1
 
 
 async def read(
+    apart: Apart,
     parse: str,
     batch: Sequence[RawInbound],
     config: Mapping[str, Any],
@@ -37,14 +37,12 @@ async def read(
     A child that died did so for the mail's sake only if it dies again over the same one: others end processes too.
     """
     try:
-        with anyio.fail_after(seconds):
-            return await anyio.to_process.run_sync(
-                read_here, parse, list(batch), dict(config), memory_mb, cancellable=True
-            )
-    except (TimeoutError, anyio.BrokenWorkerProcess) as error:
-        broke = isinstance(error, anyio.BrokenWorkerProcess)
+        return await apart.run(read_here, parse, list(batch), dict(config), memory_mb, seconds=seconds)
+    except (TimeoutError, Died) as error:
+        broke = isinstance(error, Died)
         if len(batch) == 1 and not (broke and breaks < BREAKS):
             log.warning("message.unreadable", reason="limit", error=type(error).__name__)
             return [Failure("limit")]
+    limits: dict[str, Any] = {"seconds": seconds, "memory_mb": memory_mb}
     again = breaks + 1 if broke and len(batch) == 1 else 0
-    return [(await read(parse, [raw], config, seconds=seconds, memory_mb=memory_mb, breaks=again))[0] for raw in batch]
+    return [(await read(apart, parse, [raw], config, breaks=again, **limits))[0] for raw in batch]

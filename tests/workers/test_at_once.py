@@ -40,8 +40,8 @@ async def relaying(services: Services) -> Relaying:
 
 
 @pytest.fixture
-def processor(services: Services, relaying: Relaying) -> Processor:
-    return Processor(services, relaying, worker="mine")
+def processor(services: Services, house: House, relaying: Relaying) -> Processor:
+    return Processor(services, relaying, house.apart, worker="mine")
 
 
 @pytest.fixture
@@ -128,7 +128,8 @@ async def test_a_position_that_is_there_already_is_a_no_op(house: House, host: I
 async def test_one_that_takes_long_to_read_is_stored_first(
     house: House, host: InboxHost, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(process, "AT_ONCE_SECONDS", 0.01)
+    await house.apart.close()  # no process starts in that time
     assert await accept(host, item(1)) == 1
     assert await states(house) == {0: "filed", 1: "received"}
     await processor.step()

@@ -35,8 +35,9 @@ def rung() -> list[str]:
 
 
 @pytest.fixture
-def processor(quick: Services, rung: list[str]) -> Processor:
-    return Processor(quick, Relaying(quick, worker="mine"), worker="mine", ring=lambda: rung.append("process"))
+def processor(quick: Services, house: House, rung: list[str]) -> Processor:
+    relaying = Relaying(quick, worker="mine")
+    return Processor(quick, relaying, house.apart, worker="mine", ring=lambda: rung.append("process"))
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def host(quick: Services, house: House, processor: Processor) -> InboxHost
 
 
 def other(house: House) -> Processor:
-    return Processor(house.services, Relaying(house.services, worker="other"), worker="other")
+    return Processor(house.services, Relaying(house.services, worker="other"), house.apart, worker="other")
 
 
 async def due(house: House) -> bool:
