@@ -33,19 +33,35 @@ _ARRAYS: Sequence[tuple[type[TypeEngine[Any]], str, str]] = (
 """How a column's values travel on PostgreSQL, and what each is cast to on arrival."""
 
 
+VERSION = "xmin"
+"""PostgreSQL's system column that is another after every change of its row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A row that has to be there, and to stay as it is until the transaction ends: a lease with its fence."""
+    """A row that has to be there, and to stay as it is until the transaction ends: a lease with its fence.
+
+    Among the columns of `row` may be `VERSION`, on PostgreSQL. `written` says that the row is changed as well, so that
+    two who hold it do not wait for each other.
+    """
 
     table: Table
     row: Mapping[str, Any]
+    written: bool = False
+
+    @property
+    def how(self) -> tuple[Any, ...]:
+        return self.table.name, self.written, *self.row
 
     def sql(self, first: int) -> str:
         """The look at it, for parameters from `$first` on."""
+        types = [_array(self.table.c[name])[0] if name != VERSION else "xid" for name in self.row]
         wanted = " AND ".join(
-            f"{_quoted(name)} = ${at}::{_array(self.table.c[name])[0]}" for at, name in enumerate(self.row, first)
+            f"{_quoted(name)} = ${at}::{type_}"
+            for at, (name, type_) in enumerate(zip(self.row, types, strict=True), first)
         )
-        return f"SELECT 1 FROM {_quoted(self.table.name)} WHERE {wanted} FOR SHARE"  # noqa: S608
+        lock = "NO KEY UPDATE" if self.written else "SHARE"
+        return f"SELECT 1 FROM {_quoted(self.table.name)} WHERE {wanted} FOR {lock}"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,7 @@ class Insert:
     @property
     def how(self) -> tuple[tuple[str, ...], ...]:
         numbering = self.numbering
-        held = (numbering.column, numbering.holding.table.name, *numbering.holding.row) if numbering else ()
+        held = (numbering.column, *numbering.holding.how) if numbering else ()
         return self.unless, self.replacing, self.from_now, held
 
 
@@ -109,10 +125,14 @@ Part = Insert | Update
 
 
 class NotHeld(Exception):
-    """The row of a `Holding` is not there. Nothing was written."""
+    """The row of `holding` is not there. Nothing was written."""
+
+    def __init__(self, holding: Holding) -> None:
+        super().__init__(f"a row of {holding.table.name} is not what it was")
+        self.holding = holding
 
 
-async def write(session: AsyncSession, *parts: Part, holding: Holding | None = None, last: bool = False) -> list[int]:
+async def write(session: AsyncSession, *parts: Part, holding: Sequence[Holding] = (), last: bool = False) -> list[int]:
     """Write every part. Answers how many rows each of them wrote; one without rows is left out and wrote none.
 
     Of an `Insert` with a `numbering` it is how many were given a number: all of them or none.
@@ -121,7 +141,7 @@ async def write(session: AsyncSession, *parts: Part, holding: Holding | None = N
     more to do: if it had nothing to do before either, it is spared. Raises `NotHeld`, and what the driver raises.
     """
     full = [part for part in parts if part.rows]
-    if not full and holding is None:
+    if not full and not holding:
         return [0 for _ in parts]
     run = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
     counts = iter(await run(session, full, holding, begin=not last))
@@ -138,16 +158,15 @@ _FEW = 4
 
 
 async def _on_postgresql(
-    session: AsyncSession, parts: Sequence[Part], holding: Holding | None, *, begin: bool
+    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
 ) -> list[int]:
     prepared = [_prepared(session, part) for part in parts]
     few = tuple(len(part.rows) if len(part.rows) <= _FEW else 0 for part in parts)
-    held = (holding.table.name, *holding.row) if holding else ()
-    key = held, few, tuple(map(id, prepared))
+    key = tuple(one.how for one in holding), few, tuple(map(id, prepared))
     text = _texts.get(key)
     if text is None:
         text = _texts[key] = _together(prepared, few, holding)
-    arguments: list[Any] = [*holding.row.values()] if holding else []
+    arguments: list[Any] = [value for one in holding for value in one.row.values()]
     for part, ready, number in zip(parts, prepared, few, strict=True):
         if isinstance(part, Insert) and part.numbering:
             arguments += part.numbering.holding.row.values()
@@ -156,22 +175,23 @@ async def _on_postgresql(
         else:
             arguments += zip(*map(ready.values, part.rows), strict=True)
     counts = list(await (await driver_of(session, begin=begin)).fetchrow(text, *arguments))
-    if holding and not counts.pop(0):
-        raise NotHeld
-    return counts
+    for one, there in zip(holding, counts, strict=False):
+        if not there:
+            raise NotHeld(one)
+    return counts[len(holding) :]
 
 
 async def _on_sqlite(
-    session: AsyncSession, parts: Sequence[Part], holding: Holding | None, *, begin: bool
+    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
 ) -> list[int]:
     """A transaction has always begun here: SQLite's one writer says so before anything else."""
     driver, counts = await driver_of(session, begin=begin), []
-    if holding:
-        wanted = " AND ".join(f"{_quoted(name)} = ?" for name in holding.row)
-        look = f"SELECT 1 FROM {_quoted(holding.table.name)} WHERE {wanted}"  # noqa: S608
-        ready = _prepared(session, Insert(holding.table, [holding.row]))
-        if not await driver.execute_fetchall(look, ready.values(holding.row)):
-            raise NotHeld
+    for one in holding:
+        wanted = " AND ".join(f"{_quoted(name)} = ?" for name in one.row)
+        look = f"SELECT 1 FROM {_quoted(one.table.name)} WHERE {wanted}"  # noqa: S608
+        ready = _prepared(session, Insert(one.table, [one.row]))
+        if not await driver.execute_fetchall(look, ready.values(one.row)):
+            raise NotHeld(one)
     for part in parts:
         ready = _prepared(session, part)
         async with driver.executemany(ready.sql, list(map(ready.values, part.rows))) as cursor:
@@ -214,7 +234,7 @@ class _Prepared:
 
 
 _parts: dict[tuple[Any, ...], _Prepared] = {}
-_texts: dict[tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]], str] = {}
+_texts: dict[tuple[Any, ...], str] = {}
 
 
 def _prepared(session: AsyncSession, part: Part) -> _Prepared:
@@ -226,14 +246,15 @@ def _prepared(session: AsyncSession, part: Part) -> _Prepared:
     return found
 
 
-def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Holding | None) -> str:
-    """One statement of all the parts, whose only row tells how many rows each of them wrote."""
-    number, given = 1, "true"
+def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Sequence[Holding]) -> str:
+    """One statement of all the parts, whose only row tells what was held and how many rows each part wrote."""
+    number = 1
     named, counts = [], []
-    if holding:
-        number, given = 1 + len(holding.row), "EXISTS (SELECT 1 FROM held)"
-        named.append(f"held AS ({holding.sql(1)})")
-        counts.append("(SELECT count(*) FROM held)")
+    for place, one in enumerate(holding):
+        named.append(f"held{place} AS ({one.sql(number)})")
+        counts.append(f"(SELECT count(*) FROM held{place})")  # noqa: S608
+        number += len(one.row)
+    given = " AND ".join(f"EXISTS (SELECT 1 FROM held{place})" for place in range(len(holding))) or "true"  # noqa: S608
     for place, (part, rows) in enumerate(zip(parts, few, strict=True)):
         last = f"last{place}"
         if part.numbering:

@@ -95,11 +95,11 @@ async def test_without_the_row_that_has_to_be_held_nothing_is_written(database: 
         await insert(session, leases, [{"name": "desk", "owner": "me", "fence": 3, "expires_at": 0.0}])
     async with database.transaction() as session:
         held = Holding(leases, {"name": "desk", "fence": 3})
-        assert await write(session, Insert(contacts, people(2)), holding=held, last=True) == [2]
+        assert await write(session, Insert(contacts, people(2)), holding=[held], last=True) == [2]
     lost = Holding(leases, {"name": "desk", "fence": 2})
     with pytest.raises(NotHeld):
         async with database.transaction() as session:
-            await write(session, Insert(contacts, people(2)), holding=lost, last=True)
+            await write(session, Insert(contacts, people(2)), holding=[lost], last=True)
     assert await stored(database) == 2
 
 

@@ -19,10 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import decrypt, encrypt, new_key
 from helpdesk.db import new_id
+from helpdesk.dialects import among
 from helpdesk.errors import NotFound
 from helpdesk.models.inboxes import blobs
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import Statement
 from helpdesk.writes import Insert, write
 
 _LARGE = 512 * 1024
@@ -67,6 +69,14 @@ async def adopt(
         found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(rows)))
         return list(map({row[0]: row[1] for row in found}.__getitem__, wanted))
     return [rows[digest]["id"] for digest in wanted]
+
+
+_HELD = Statement(lambda: select(blobs.c.digest, blobs.c.id).where(among(blobs.c.digest, "digests", "text")))
+
+
+async def held(session: AsyncSession, digests: Sequence[str]) -> dict[str, UUID]:
+    """Which of these digests, of `made`, have a row already. Nobody is kept from adding others meanwhile."""
+    return {row["digest"]: row["id"] for row in await _HELD.rows(session, begin=False, digests=list(digests))}
 
 
 def made(

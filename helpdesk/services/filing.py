@@ -138,7 +138,8 @@ async def file(
     """File a batch of one inbox. Answers how many messages came of it.
 
     With an `arrival` the items are not stored yet, and are with what is filed. Raises `ClaimLost` when another worker
-    has one of the items by now, and `NotHeld` when it has the inbox; what this transaction did must not be kept.
+    has one of the items by now, and `NotHeld` when it has the inbox, or somebody has changed a conversation that an
+    arrival joins; what this transaction did must not be kept.
     """
     keys = arrival.keys if arrival else Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
@@ -160,6 +161,7 @@ async def file(
         channel=inbox["channel"],
         inbox_id=inbox["id"],
         digests=[entry.row["digest"] for entry in fresh],
+        lock=arrival is None,
         now=now,
     )
     batch = placing.Batch(services, session, keys, inbox, known, arrival=arrival, now=now)

@@ -100,7 +100,7 @@ async def accept(
         session,
         Insert(raw_items, rows, unless=("inbox_id", "position"), from_now=("claimed_until",) if claim else ()),
         advanced(inbox_id, cursor),
-        holding=holding,
+        holding=[holding] if holding else [],
         last=True,
     )
     if count and claim is None:

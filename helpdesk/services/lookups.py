@@ -46,6 +46,7 @@ from helpdesk.services.access import scoped, workable
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import NEXT_NUMBER, Statement, times
+from helpdesk.writes import VERSION
 
 FLOOD = 200
 """Conversations that one sender may start in an hour; what comes beyond is kept together in one more, marked."""
@@ -116,6 +117,8 @@ class Known:
     contacts: dict[str, KnownContact] = field(default_factory=dict)
     agents: dict[str, frozenset[UUID]] = field(default_factory=dict)
     conversations: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[UUID, int] = field(default_factory=dict)
+    """The `VERSION` of each conversation that was looked at without a lock."""
     token_facts: dict[str, Candidate | None] = field(default_factory=dict)
     owners: dict[UUID, str] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
@@ -137,9 +140,13 @@ async def look_up(
     channel: str,
     inbox_id: UUID,
     digests: Sequence[str],
+    lock: bool = True,
     now: datetime,
 ) -> Known:
-    """Everything about a batch. Conversations that it may join are locked, in the order of their ids."""
+    """Everything about a batch. Conversations that it may join are locked, in the order of their ids.
+
+    Without `lock` their versions are noted instead, for whoever writes them to compare. On SQLite nobody else writes.
+    """
     known = Known()
     senders = {message.sender.handle.lower() for message in admitted} - {""}
     colleagues = await _ask(
@@ -155,7 +162,7 @@ async def look_up(
     )
     await _floods(session, known, inbox_id, now=now)
     await _owners(session, known, keys)
-    await _conversations(services, session, known, admitted)
+    await _conversations(services, session, known, admitted, lock=lock)
     await _agents(session, known, colleagues)
     return known
 
@@ -345,21 +352,26 @@ def _people(*which: ColumnElement[bool]) -> ColumnElement[Any]:
     return select(gathered(participants.c.handle, "text")).where(theirs, *which).scalar_subquery()
 
 
-_CONVERSATIONS = Statement(
-    lambda: (
+def _conversations_of(*more: ColumnElement[Any]) -> Select[Any]:
+    return (
         select(
             *(conversations.c[name] for name in _CONVERSATION),
             _people(participants.c.removed_at.is_(None)).label("present"),
             _people(participants.c.removed_at.is_not(None)).label("gone"),
+            *more,
         )
         .where(or_(among(conversations.c.number, "numbers", "int"), among(conversations.c.id, "wanted", "uuid")))
         .order_by(conversations.c.id)
-        .with_for_update(of=conversations)
     )
-)
 
 
-async def _conversations(services: Services, session: AsyncSession, known: Known, admitted: Sequence[Admitted]) -> None:
+_LOCKED = Statement(lambda: _conversations_of().with_for_update(of=conversations))
+_UNLOCKED = Statement(lambda: _conversations_of(literal_column(f"conversations.{VERSION}").label(VERSION)))
+
+
+async def _conversations(
+    services: Services, session: AsyncSession, known: Known, admitted: Sequence[Admitted], *, lock: bool
+) -> None:
     parsed = {text: tokens.read(text) for message in admitted for _, text in message.tokens}
     numbers = {token.number for token in parsed.values() if token}
     bounced = {original for m in admitted if m.bounce for original in m.bounce.original_ids}
@@ -367,7 +379,11 @@ async def _conversations(services: Services, session: AsyncSession, known: Known
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
     rows: dict[int, dict[str, Any]] = {}
     if numbers or wanted:
-        found = await _CONVERSATIONS.rows(session, numbers=list(numbers), wanted=list(wanted))
+        locking = lock or not is_postgresql(session)
+        ask = _LOCKED if locking else _UNLOCKED
+        found = await ask.rows(session, begin=locking, numbers=list(numbers), wanted=list(wanted))
+        if not locking:
+            known.versions = {row["id"]: row.pop(VERSION) for row in found}
         rows = {row["number"]: row for row in found}
         known.conversations = {row["id"]: row for row in found}
     for text, token in parsed.items():

@@ -40,7 +40,7 @@ from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
 from helpdesk.statements import Row, next_numbers
-from helpdesk.writes import Holding, Insert, NotHeld, Part, Update, write
+from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Part, Update, write
 
 _CHANGEABLE = [
     "id",
@@ -464,15 +464,25 @@ class Batch:
         """
         if self._arrival:
             stored = Insert(raw_items, self._arrived), intake.advanced(self._inbox["id"], self._arrival.cursor)
-            return await write(self._session, *stored, *parts, holding=self._arrival.holding, last=last)
+            holding = [self._arrival.holding, *self._as_they_were()]
+            return await write(self._session, *stored, *parts, holding=holding, last=last)
         if len(self._settled) > 1:
             return await write(self._session, *parts)
         (item,) = self._settled
-        claim = Holding(raw_items, {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value})
+        held = {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value}
         try:
-            return await write(self._session, *parts, holding=claim, last=last)
+            return await write(self._session, *parts, holding=[Holding(raw_items, held, written=True)], last=last)
         except NotHeld:
             raise ClaimLost from None
+
+    def _as_they_were(self) -> list[Holding]:
+        """That nobody has changed the conversations since they were looked at, where that locked none of them."""
+        versions = self._known.versions
+        return [
+            Holding(conversations, {"id": one, VERSION: versions[one]}, written=True)
+            for one in self._changed
+            if one in versions
+        ]
 
     def _foreseen(self) -> foreseen.Work:
         how: dict[str, Any] = {"inbox": self._inbox, "automatic": self._known.sent_to, "now": self._now}
@@ -502,10 +512,10 @@ class Batch:
         ]
 
     async def _blobs_for(self, owned: Sequence[tuple[str, blobs.Staged]]) -> list[UUID]:
-        """The ids of their blobs. Contacts who are new hold nothing yet, so that theirs are written with the rest."""
-        new = {f"contact:{contact['id']}" for contact in self._contacts}
-        if not new.issuperset(owner for owner, _ in owned):
-            return await blobs.adopt(self._services, self._session, self._keys, owned, now=self._now)
+        """The ids of their blobs. What their owners do not hold yet is written with the rest."""
         made, wanted = blobs.made(self._services, self._keys, owned, now=self._now)
-        self._blobs = list(made.values())
-        return [made[digest]["id"] for digest in wanted]
+        new = {f"contact:{contact['id']}" for contact in self._contacts}
+        old = [digest for digest, row in made.items() if row["key_owner"] not in new]
+        held = await blobs.held(self._session, old) if old else {}
+        self._blobs = [row for digest, row in made.items() if digest not in held]
+        return [held.get(digest) or made[digest]["id"] for digest in wanted]
