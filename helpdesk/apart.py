@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Apart:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._line: _Line | None = None
 
     @property
     def busy(self) -> bool:
@@ -70,28 +70,25 @@ class Apart:
     async def close(self) -> None:
         """End the process, whatever it is at. It may be used again."""
         process, self._process = self._process, None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
         if process is not None:
             process.kill()
             await asyncio.to_thread(process.wait)
 
     async def _ask(self, request: bytes) -> memoryview:
-        loop, peer = asyncio.get_running_loop(), self._socket or self._start()
-        for piece in _message(request):
-            await loop.sock_sendall(peer, piece)
-        received = bytearray()
-        while _is_short(received):
-            more = await loop.sock_recv(peer, _PIECE)
-            if not more:
-                raise ConnectionResetError
-            received += more
-        return memoryview(received)[_HEADER:]
+        if self._line is not None and self._line.lost:
+            await self.close()
+        line = self._line
+        if line is None:
+            loop = asyncio.get_running_loop()
+            _, line = await loop.create_unix_connection(lambda: _Line(loop), sock=self._start())
+            self._line = line
+        return await line.ask(request)
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own words only
                 [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
@@ -101,8 +98,48 @@ class Apart:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-        self._socket = ours
         return ours
+
+
+class _Line(asyncio.Protocol):
+    """Our end of the pair. It stays registered with the loop: to begin anew for each answer costs six system calls."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.WriteTransport | None = None
+        self._received = bytearray()
+        self._answer: asyncio.Future[memoryview] | None = None
+
+    @property
+    def lost(self) -> bool:
+        return self._transport is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, no isinstance: uvloop's transports write, but descend from nothing of asyncio's.
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._answer is not None and not self._answer.done() and not _is_short(self._received):
+            received, self._received = self._received, bytearray()
+            self._answer.set_result(memoryview(received)[_HEADER:])
+
+    async def ask(self, request: bytes) -> memoryview:
+        """The answer to a request. Raises ConnectionResetError when none can come any more."""
+        if self._transport is None:
+            raise ConnectionResetError
+        self._answer = self._loop.create_future()
+        self._transport.writelines(_message(request))
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
 
 def serve(descriptor: int) -> None:
