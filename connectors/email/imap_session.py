@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from aioimaplib import AioImapException
 from aioimaplib.aioimaplib import AUTH, Command, Response
 
 from connectors.email.imap_wire import (
+    Closed,
     Described,
     Wire,
     mailbox_argument,
@@ -28,11 +29,8 @@ from connectors.email.imap_wire import (
 from helpdesk import clock
 from helpdesk.channels import AuthenticationFailed, ChannelError, Misconfigured, TemporaryFailure, Unreachable
 
-SILENCE_SECONDS = 30.0
-"""How long a server may say nothing while it owes an answer."""
-GLANCE_SECONDS = 5.0
-COMMAND_SECONDS = 600.0
-"""How long an answer may take in all, however steadily it drips."""
+T = TypeVar("T")
+
 FAREWELL_SECONDS = 1.5
 
 _CODE = re.compile(rb"\[([A-Z-]+)[ \]]")
@@ -74,33 +72,17 @@ class Session:
         self._idles = True
         self._counted: int | None = None
 
-    async def _ask(self, command: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
-        task = asyncio.ensure_future(command)
-        wire, started = self._wire, self._loop.time()
-        sent_at, unsent = started, 0
+    async def _ask(self, command: Awaitable[T]) -> T:
         try:
-            while not task.done():
-                now = self._loop.time()
-                if wire.unsent < unsent:  # nothing to hear while a big APPEND is on its way out
-                    sent_at = now
-                unsent = wire.unsent
-                left = min(max(sent_at, wire.heard_at) + SILENCE_SECONDS, started + COMMAND_SECONDS) - now
-                if left <= 0:
-                    raise Unreachable("The server stopped answering")
-                await asyncio.wait(
-                    {task, wire.lost}, timeout=min(left, GLANCE_SECONDS), return_when=asyncio.FIRST_COMPLETED
-                )
-                if wire.lost.done() and not task.done():
-                    raise Unreachable("The server closed the connection")
-            return task.result()
+            return await command
+        except Closed as error:
+            raise _unreachable(error) from None
         except (AioImapException, IndexError, ValueError, UnicodeError):
             raise Unreachable("The server's answer could not be understood") from None
-        finally:
-            if not task.done():
-                # Half a conversation cannot be picked up again: the next answer would be this command's.
-                task.cancel()
-                wire.abort()
-                await asyncio.wait({task})
+        except BaseException:
+            # Half a conversation cannot be picked up again: the next answer would be this command's.
+            self._wire.abort()
+            raise
 
     async def _do(self, name: str, command: Coroutine[Any, Any, Any]) -> list[bytes]:
         """The untagged lines of a command that succeeded. Raises Refused, Unreachable."""
@@ -177,9 +159,9 @@ class Session:
 
         Some servers show new messages only after a NOOP, unless they have told of them.
         """
-        if not self._wire.grown.is_set():
+        if not self._wire.grown:
             await self._do("NOOP", self._wire.simple_command("NOOP"))
-        self._wire.grown.clear()
+        self._wire.grown = False
         self._counted = self._wire.exists
         return [uid for uid in await self._search(f"UID {low}:*", *criteria) if uid >= low]
 
@@ -190,7 +172,7 @@ class Session:
 
     async def newest(self, low: int, length: int) -> list[tuple[Described, bytes]]:
         """All from `low` on with the first `length` octets of each, in one command: for the few that were told of."""
-        self._wire.grown.clear()
+        self._wire.grown = False
         self._counted = self._wire.exists
         what = f"(UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<0.{length}>)"
         lines = await self._do("FETCH", self._wire.fetch(f"{low}:*", what, by_uid=True))
@@ -246,44 +228,32 @@ class Session:
     async def wait(self, seconds: float) -> None:
         """Return when the mailbox grew, or after `seconds`; always after `seconds` where IDLE is not to be had."""
         wire = self._wire
-        if wire.grown.is_set():
+        if wire.grown:
             return
         until = self._loop.time() + seconds
         if self._idles and "IDLE" in self.capabilities:
-            await self._idle(seconds)
-        if not wire.grown.is_set():
-            await asyncio.wait({wire.lost}, timeout=max(0.0, until - self._loop.time()))
+            # Offered and then refused, or ended by the server: do without it, rather than ask in a circle.
+            self._idles = await self._idle(seconds)
+        if not wire.grown and (left := until - self._loop.time()) > 0:
+            await asyncio.wait({wire.lost}, timeout=left)
         if wire.lost.done():
-            raise Unreachable("The server closed the connection")
+            raise _unreachable(Closed(wire.lost.result()))
 
-    async def _idle(self, seconds: float) -> None:
+    async def _idle(self, seconds: float) -> bool:
         wire = self._wire
-        grown: asyncio.Future[Any] = asyncio.ensure_future(wire.grown.wait())
-        idle: asyncio.Future[Any] = asyncio.ensure_future(wire.idle())
+        timer = self._loop.call_later(seconds, wire.end_idle)
         try:
-            await asyncio.wait({grown, idle, wire.lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if wire.lost.done():
-                return
-            if idle.done():
-                # Offered and then refused, or ended by the server: do without it, rather than ask in a circle.
-                self._idles = False
-            else:
-                wire.idle_done()
-            await self._ask(idle)
+            return await wire.idle_until_grown()
+        except Closed as error:
+            raise _unreachable(error) from None
+        except BaseException:
+            # Cancelled while idling. DONE brings the conversation back to where LOGOUT can be said.
+            with suppress(Closed, TimeoutError):
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await wire.leave_idle()
+            raise
         finally:
-            grown.cancel()
-            if not idle.done():
-                await self._stop_idle(idle)
-            wire.idle_queue = asyncio.Queue()  # what was pushed in passing has done its work
-
-    async def _stop_idle(self, idle: asyncio.Future[Any]) -> None:
-        # Cancelled while idling. DONE brings the conversation back to where LOGOUT can be said.
-        with suppress(ChannelError, TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                if self._wire.has_pending_idle_command() and not self._wire.lost.done():
-                    self._wire.idle_done()
-                    await self._ask(idle)
-        idle.cancel()
+            timer.cancel()
 
     async def close(self) -> None:
         """LOGOUT if the server still listens, and hang up. Never raises, never takes long."""
@@ -295,6 +265,11 @@ class Session:
         wire.abort()
         # One turn of the loop, so that the transport's own farewell is over before the loop may be closed.
         await asyncio.sleep(0)
+
+
+def _unreachable(closed: Closed) -> Unreachable:
+    silent = closed.why == "silent"
+    return Unreachable("The server stopped answering" if silent else "The server closed the connection")
 
 
 def _code(response: Response) -> str:

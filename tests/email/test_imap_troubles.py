@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from connectors.email import imap_fetch, imap_login, imap_session
+from connectors.email import imap_fetch, imap_login, imap_wire
 from helpdesk.channels import AuthenticationFailed, Misconfigured, TemporaryFailure, Unreachable
 from tests.email.imap_house import FakeHost, config, mail, reading
 from tests.peers.scripted_imap import Peer, ScriptedImap
@@ -150,7 +150,7 @@ async def test_a_goodbye_while_idling_leads_to_a_new_connection() -> None:
 
 
 async def test_a_server_that_stops_answering_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap_session, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(imap_wire, "SILENCE_SECONDS", 0.5)
 
     class Stuck(ScriptedImap):
         async def search(self, peer: Peer, tag: str, criteria: str) -> None:

@@ -106,7 +106,7 @@ async def test_answers_are_read_the_same_however_they_are_cut() -> None:
             wire.data_received(stream[at : at + size])
         assert command.response.result == "OK"
         assert dict(parse_bodies(command.response.lines[:-1])) == bodies
-        assert wire.grown.is_set()
+        assert wire.grown
         assert not wire.lost.done()
 
 
