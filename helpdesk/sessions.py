@@ -65,6 +65,8 @@ class _Session(AsyncSession):
         """The driver's connection, in a transaction if `begin` says so, or if one was begun before."""
         if self._pooled is None and self._whole:
             return None
+        if self._pooled is not None and not begin:
+            return self._pooled.driver_connection
         return await greenlet_spawn(self._open, begin)
 
     def _open(self, begin: bool) -> Any:

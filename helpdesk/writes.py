@@ -175,10 +175,10 @@ async def _on_postgresql(
         else:
             arguments += zip(*map(ready.values, part.rows), strict=True)
     counts = list(await (await driver_of(session, begin=begin)).fetchrow(text, *arguments))
-    for one, there in zip(holding, counts, strict=False):
-        if not there:
+    for one in holding:
+        if not counts.pop(0):
             raise NotHeld(one)
-    return counts[len(holding) :]
+    return [counts.pop(0) if ready.counted else len(part.rows) for part, ready in zip(parts, prepared, strict=True)]
 
 
 async def _on_sqlite(
@@ -200,7 +200,10 @@ async def _on_sqlite(
 
 
 class _Prepared:
-    """A part's text, and how its values are made fit for the driver. `counted` is what tells that a row was written."""
+    """A part's text, and how its values are made fit for the driver.
+
+    `counted` is what tells that a row was written, empty for rows that are all written or the statement fails.
+    """
 
     def __init__(self, part: Part, dialect: Dialect) -> None:
         table, names = part.table, tuple(part.rows[0])
@@ -214,7 +217,8 @@ class _Prepared:
         self.table = _quoted(table.name)
         make = _postgresql if native else _sqlite
         self.sql = make(part, self.names, now=str(epoch().compile(dialect=dialect)))
-        self.counted = _quoted(numbered) if numbered else "1"
+        sure = isinstance(part, Insert) and not part.unless
+        self.counted = _quoted(numbered) if numbered else "" if sure else "1"
 
     def values(self, row: Mapping[str, Any]) -> list[Any]:
         """What one row has in the columns of `names`."""
@@ -262,8 +266,10 @@ def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Sequence[
             number += len(part.numbering.holding.row)
         source, number = part.source(number, rows)
         text = part.sql.replace(_SOURCE, source).replace(_CONDITION, given).replace(_LAST, last)
-        named.append(f"w{place} AS ({text} RETURNING {part.counted} AS counted)")
-        counts.append(f"(SELECT count(counted) FROM w{place})")  # noqa: S608
+        if part.counted:
+            text += f" RETURNING {part.counted} AS counted"
+            counts.append(f"(SELECT count(counted) FROM w{place})")  # noqa: S608
+        named.append(f"w{place} AS ({text})")
     return f"WITH {', '.join(named)} SELECT {', '.join(counts)}"
 
 
