@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from asyncpg import InterfaceError, InternalClientError, PostgresError
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, new_id
@@ -20,7 +20,7 @@ from helpdesk.models.events import events
 from helpdesk.models.inboxes import leases
 from helpdesk.services import rows
 from helpdesk.services.events import row as event_row
-from helpdesk.writes import Holding, Insert, NotHeld, Numbering, Update, insert, write
+from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Numbering, Update, insert, write
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 SIZES = pytest.mark.parametrize("size", [1, 3, 40], ids=["one row", "a few rows", "many rows"])
@@ -101,6 +101,32 @@ async def test_without_the_row_that_has_to_be_held_nothing_is_written(database: 
         async with database.transaction() as session:
             await write(session, Insert(contacts, people(2)), holding=[lost], last=True)
     assert await stored(database) == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_two_who_change_what_both_have_read_one_writes(database: Database) -> None:
+    """Neither waits for the other in a circle, and neither overwrites what it has not seen."""
+    (person,) = people(1)
+    async with database.transaction() as session:
+        await insert(session, contacts, [person])
+        version = await session.scalar(select(literal_column(VERSION)).select_from(contacts))
+
+    async def rename(name: str) -> str:
+        held = Holding(contacts, {"id": person["id"], VERSION: version}, written=True)
+        async with database.transaction() as session:
+            change = Update(contacts, [{"id": person["id"], "name": name}])
+            await write(session, Insert(contacts, people(1)), change, holding=[held])
+            await asyncio.sleep(0.2)
+        return name
+
+    done = await asyncio.gather(rename("One"), rename("Another"), return_exceptions=True)
+    (written,) = [name for name in done if isinstance(name, str)]
+    (refused,) = [error for error in done if not isinstance(error, str)]
+    assert isinstance(refused, NotHeld)
+    assert refused.holding.row["id"] == person["id"]
+    async with database.reading() as session:
+        assert await session.scalar(select(contacts.c.name).where(contacts.c.id == person["id"])) == written
+        assert await count(session) == 2
 
 
 async def test_a_column_may_be_given_in_seconds_from_the_databases_present(database: Database) -> None:

@@ -54,9 +54,10 @@ def acknowledge_filed(
     services: Services, filed: Sequence[Filed], *, inbox: Row, automatic: Automatic, now: datetime
 ) -> Work:
     """The same for messages that are about to be written: the conversations are changed in the drafts."""
-    silent = {one.message["id"] for one in filed if one.silent}
-    outcomes = _decide(services, [_facts_of(one, inbox) for one in filed], silent, automatic, now=now)
-    drafts = {one.conversation["id"]: one.conversation for one in filed}
+    first = [one for one in filed if one.first]
+    silent = {one.message["id"] for one in first if one.silent}
+    outcomes = _decide(services, [_facts_of(one, inbox) for one in first], silent, automatic, now=now)
+    drafts = {one.conversation["id"]: one.conversation for one in first}
     for counted in _counted(outcomes):
         drafts[counted["id"]].update(counted)
     return _work(services, outcomes, now=now)

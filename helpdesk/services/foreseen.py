@@ -24,10 +24,14 @@ from helpdesk.statements import Row
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The first message of a conversation, as it is about to be written. `conversation` may still be changed."""
+    """A message, as it is about to be written. `conversation` may still be changed.
+
+    `first` and `silent` are as in its `message.received`.
+    """
 
     conversation: dict[str, Any]
     message: Row
+    first: bool
     silent: bool
 
 

@@ -102,7 +102,7 @@ class Batch:
         self._events: list[DomainEvent] = []
         self._audit: list[dict[str, Any]] = []
         self._handed_over: dict[UUID, str] = {}
-        self._first: list[Filed] = []
+        self._filed: list[Filed] = []
         self.messages: list[dict[str, Any]] = []
         self._settled: list[dict[str, Any]] = []
         self._arrived: list[dict[str, Any]] = []
@@ -136,7 +136,7 @@ class Batch:
         )
         self._wait(conversation, raw)
         self._received(conversation, message_id, first=True, silent=True)
-        self._first.append(Filed(conversation, self.messages[-1], silent=True))
+        self._filed.append(Filed(conversation, self.messages[-1], first=True, silent=True))
         self._settle(
             raw, RawState.FAILED, message_id=message_id, error=failure.reason, owner=f"contact:{contact.contact_id}"
         )
@@ -307,8 +307,8 @@ class Batch:
         )
         self._files.append((message_id, f"contact:{contact.contact_id}", message, staged))
         self._received(conversation, message_id, first=first, silent=silent)
-        if first and conversation["id"] in self._new:
-            self._first.append(Filed(conversation, self.messages[-1], silent))
+        if not first or conversation["id"] in self._new:
+            self._filed.append(Filed(conversation, self.messages[-1], first, silent))
         self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
         self._remember(raw, message, message_id, conversation)
         self._known.owners[message_id] = owner = f"contact:{contact.contact_id}"
@@ -431,7 +431,7 @@ class Batch:
         touched = {**self._new, **self._changed}
         inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
         told = events.outbox(session, [events.row(event, now=now) for event in self._events + work.events])
-        last = not self.bounces and foreseen.is_all(session, told.rows, self._first)
+        last = not self.bounces and foreseen.is_all(session, told.rows, self._filed)
         *_, count, settled = await self._together(
             last,
             Insert(contacts, self._contacts),
@@ -453,7 +453,7 @@ class Batch:
         if settled < len(self._settled):
             raise ClaimLost
         events.told(session, told, count)
-        foreseen.done(session, told.rows, self._first)
+        foreseen.done(session, told.rows, self._filed)
         for name in work.rings:
             ring(session, name)
 
@@ -486,7 +486,7 @@ class Batch:
 
     def _foreseen(self) -> foreseen.Work:
         how: dict[str, Any] = {"inbox": self._inbox, "automatic": self._known.sent_to, "now": self._now}
-        return foreseen.work(self._services, self._session, self._first, **how)
+        return foreseen.work(self._services, self._session, self._filed, **how)
 
     def _created(self, conversation: Row) -> ConversationCreated:
         return ConversationCreated(

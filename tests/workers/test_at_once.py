@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import workers.relaying
 from helpdesk.channels import LeaseLost, RawInbound
 from helpdesk.clock import now
 from helpdesk.domain.events import MessageReceived
 from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import blobs, inbox_states, inboxes, raw_items
 from helpdesk.models.messages import acknowledgements, attachments, messages
-from helpdesk.services import intake, leases
+from helpdesk.services import filing, intake, leases, lookups
 from helpdesk.services.acknowledgements import acknowledge
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.services.lookups import Known
 from tests.house import Desk, House, mail
 from workers import process
 from workers.hosts import InboxHost
@@ -108,6 +111,33 @@ async def test_an_answer_joins_its_conversation(house: House, host: InboxHost) -
     assert await states(house) == {0: "filed", 1: "filed"}
     (conversation,) = await house.conversations()
     assert conversation["message_count"] == 3
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_answer_to_what_is_changed_at_that_moment_goes_the_long_way(
+    services: Services, house: House, host: InboxHost, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is locked between the look and the writing, so that the writing has to notice."""
+    await house.drain()
+    (sent,) = house.outgoing()
+
+    async def look_up(*where: Any, **how: Any) -> Known:
+        known = await lookups.look_up(*where, **how)
+        async with services.database.transaction() as session:
+            changed = update(conversations).values(priority=3, seq=conversations.c.seq + 1)
+            await session.execute(changed)
+        return known
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(filing, "look_up", look_up)
+        await accept(host, item(1, mail(MINA, "More.", answers=sent["Message-ID"])))
+    assert await states(house) == {0: "filed", 1: "received"}
+    assert len(await house.incoming()) == 1
+    await processor.step()
+    assert await states(house) == {0: "filed", 1: "filed"}
+    (conversation,) = await house.conversations()
+    assert (conversation["priority"], conversation["message_count"]) == (3, 3)
+    assert [row["seq"] for row in await house.rows(messages)] == [1, 2, 4]
 
 
 async def test_the_same_bytes_again_are_one_message(house: House, host: InboxHost) -> None:
