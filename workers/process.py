@@ -85,8 +85,7 @@ class Processor:
     async def at_once(self, inbox: Row, batch: Sequence[RawInbound], arrival: Arrival) -> bool:
         """Read a few small items, and store and file them in one go. Answers whether that was done.
 
-        If not, nothing was: whatever is not plain sailing is stored first, and read with patience. Raises `NotHeld`
-        when another worker has the inbox by now.
+        If not, nothing was: whatever is not plain sailing is stored first, and read with patience.
         """
         small = 0 < len(batch) <= AT_ONCE_ITEMS and all(len(raw.body) <= intake.IN_ROW for raw in batch)
         if not small or self._desk or self.held or self._apart.busy or not self._relaying.ready:
@@ -103,9 +102,7 @@ class Processor:
                 if telling is None:
                     return False
                 await self._write(inbox, entries, telling, arrival)
-        except NotHeld as error:
-            if error.holding is arrival.holding:
-                raise
+        except NotHeld:  # somebody changed a conversation meanwhile, or has the inbox, as storing will show
             return False
         except Exception as error:  # whatever it was is met again on the long way
             log.warning("filing.at_once_failed", count=len(entries), **fault(error))
