@@ -33,13 +33,13 @@ def _config() -> Config:
     return config
 
 
-async def upgrade(database: Database) -> str:
-    """`alembic upgrade head`, in one transaction; answers the revision. Raises `WrongSchema` or `Unavailable`."""
+async def upgrade(database: Database, *, to: str = "head") -> str:
+    """`alembic upgrade`, in one transaction; answers the revision. Raises `WrongSchema` or `Unavailable`."""
     prepare_folder(str(database.url))
     try:
         await _refuse_newer(database)
         async with database.engine.execution_options(write=True).begin() as connection:
-            return await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade, to)
     except (SQLAlchemyError, OSError) as error:
         raise Unavailable(f"the database cannot be used ({type(error).__name__})") from error
 
@@ -69,8 +69,8 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _upgrade(connection: Connection) -> str:
+def _upgrade(connection: Connection, to: str) -> str:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     return _revision(connection) or ""
