@@ -19,11 +19,11 @@ from helpdesk.crypto import CannotOpen
 from helpdesk.domain.admission import Admitted
 from helpdesk.logs import fault
 from helpdesk.services import blobs, filing, intake
+from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.filing import Claimed, Entry
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival, Claim
 from helpdesk.services.keys import Keys
-from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.services.reading import read
 from helpdesk.statements import Row

@@ -11,7 +11,7 @@ from connectors.email.imap import DESCRIBE_AT_ONCE, Place, first_place, mailbox_
 from connectors.email.imap_fetch import Fetcher
 from connectors.email.imap_login import logged_in
 from connectors.email.imap_session import Session
-from connectors.email.imap_wire import Described
+from connectors.email.imap_text import Described
 from connectors.email.oauth import TokenSource
 from helpdesk.channels import Host, TemporaryFailure
 

@@ -41,7 +41,7 @@ from connectors.email.config import EmailConfig
 from connectors.email.imap_fetch import Fetcher
 from connectors.email.imap_login import logged_in
 from connectors.email.imap_session import Refused, Selected, Session
-from connectors.email.imap_wire import Described
+from connectors.email.imap_text import Described
 from connectors.email.oauth import TokenSource
 from helpdesk import clock, failpoints
 from helpdesk.channels import AuthenticationFailed, ChannelError, Host, Misconfigured, RawInbound

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from connectors.email.imap_session import Refused, Session
-from connectors.email.imap_wire import Described
+from connectors.email.imap_text import Described
 from helpdesk import clock
 from helpdesk.channels import RawInbound, TemporaryFailure
 

@@ -16,16 +16,15 @@ from typing import Any, TypeVar
 from aioimaplib import AioImapException
 from aioimaplib.aioimaplib import AUTH, Command, Response
 
-from connectors.email.imap_wire import (
-    Closed,
+from connectors.email.imap_text import (
     Described,
-    Wire,
     mailbox_argument,
     parse_bodies,
     parse_descriptions,
     quoted,
     sequence_set,
 )
+from connectors.email.imap_wire import Closed, Wire
 from helpdesk import clock
 from helpdesk.channels import AuthenticationFailed, ChannelError, Misconfigured, TemporaryFailure, Unreachable
 

@@ -20,11 +20,11 @@ from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
 from helpdesk.services import blobs, bounces, placing, replacing
+from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import look_up
-from helpdesk.services.placing import ClaimLost
 from helpdesk.services.reader import Failure, Reading
 from helpdesk.statements import Row, Statement
 
@@ -170,10 +170,10 @@ async def file(
             batch.add_unreadable(entry.row, entry.reading)
         else:
             batch.add(entry.row, entry.reading, entry.staged)
-    await batch.write()
+    written = await batch.write()
     for notice in batch.bounces:
         await bounces.apply(services, session, notice.bounce, original=notice.original, now=now)
-    return len(batch.messages)
+    return written
 
 
 _HELD = Statement(

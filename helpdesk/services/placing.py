@@ -1,4 +1,4 @@
-"""One batch of messages on its way into the tables: what is decided is kept in memory, then written in sets.
+"""Where each message of a batch belongs, and what it changes there. Nothing is written before all are decided on.
 
 Messages of a batch see what the ones before them did (a new contact, a raised `seq`), since they share the drafts.
 """
@@ -14,57 +14,25 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
-from helpdesk.db import new_id, ring
+from helpdesk.db import new_id
 from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
     ContactCreated,
-    ConversationCreated,
     ConversationStatusChanged,
-    DomainEvent,
     MessageReceived,
 )
 from helpdesk.domain.matching import Facts, Placement, place
 from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
-from helpdesk.models.contacts import contact_identities, contacts
-from helpdesk.models.conversations import conversation_inboxes, conversation_links, conversations, participants
-from helpdesk.models.events import audit
-from helpdesk.models.inboxes import blobs as blob_rows
-from helpdesk.models.inboxes import raw_items
-from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
-from helpdesk.services import blobs, events, foreseen, intake, rows
+from helpdesk.services import blobs, rows
+from helpdesk.services.drafts import Drafts
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
 from helpdesk.services.reader import Failure
-from helpdesk.statements import Row, next_numbers
-from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Part, Update, write
-
-_CHANGEABLE = [
-    "id",
-    "status",
-    "seq",
-    "message_count",
-    "version",
-    "last_incoming_seq",
-    "preview",
-    "last_message_direction",
-    "last_activity_at",
-    "updated_at",
-    "waiting_since",
-    "next_due_at",
-    "snoozed_until",
-    "channel",
-    "inbox_id",
-    "contact_handle",
-    "language",
-]
-
-
-class ClaimLost(Exception):
-    """Another worker has the raw item by now. Nothing of the batch may be kept."""
+from helpdesk.statements import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +57,9 @@ class Batch:
         arrival: Arrival | None = None,
         now: datetime,
     ) -> None:
-        self._services, self._session, self._keys = services, session, keys
-        self._inbox, self._known, self._arrival, self._now = inbox, known, arrival, now
+        self._keys, self._inbox, self._known, self._arrival, self._now = keys, inbox, known, arrival, now
         self._promise = services.channel(inbox["channel"]).capabilities.promise
-        self._contacts: list[dict[str, Any]] = []
-        self._identities: list[dict[str, Any]] = []
-        self._new: dict[UUID, dict[str, Any]] = {}
-        self._changed: dict[UUID, dict[str, Any]] = {}
-        self._participants: list[dict[str, Any]] = []
-        self._links: list[dict[str, Any]] = []
-        self._files: list[tuple[UUID, str, Admitted, Sequence[blobs.Staged]]] = []
-        self._events: list[DomainEvent] = []
-        self._audit: list[dict[str, Any]] = []
-        self._handed_over: dict[UUID, str] = {}
-        self._filed: list[Filed] = []
-        self.messages: list[dict[str, Any]] = []
-        self._settled: list[dict[str, Any]] = []
-        self._arrived: list[dict[str, Any]] = []
-        self._blobs: list[dict[str, Any]] = []
+        self._drafts = Drafts(services, session, keys, inbox, known, arrival, now)
         self.bounces: list[BounceNotice] = []
 
     def add(self, raw: Row, message: Admitted, staged: Sequence[blobs.Staged]) -> None:
@@ -130,13 +83,13 @@ class Batch:
         conversation = self._open(raw, contact, handle="", subject="", preview="", language="", quarantined=False)
         conversation["seq"] = conversation["message_count"] = conversation["last_incoming_seq"] = 1
         message_id = new_id()
-        self.messages.append(
+        self._drafts.messages.append(
             rows.unreadable(message_id, conversation, raw, contact_id=contact.contact_id, reason=failure.reason)
             | {"created_at": self._now}
         )
         self._wait(conversation, raw)
         self._received(conversation, message_id, first=True, silent=True)
-        self._filed.append(Filed(conversation, self.messages[-1], first=True, silent=True))
+        self._drafts.filed.append(Filed(conversation, self._drafts.messages[-1], first=True, silent=True))
         self._settle(
             raw, RawState.FAILED, message_id=message_id, error=failure.reason, owner=f"contact:{contact.contact_id}"
         )
@@ -190,12 +143,12 @@ class Batch:
     def _new_contact(self, name: str, *, handle: str, identity: bool) -> KnownContact:
         contact_id = new_id()
         sealed = self._keys.create(f"contact:{contact_id}")
-        self._contacts.append(rows.contact(contact_id, name=name, sealed=sealed, now=self._now))
+        self._drafts.contacts.append(rows.contact(contact_id, name=name, sealed=sealed, now=self._now))
         if identity and handle:
-            self._identities.append(
+            self._drafts.identities.append(
                 rows.identity(contact_id, channel=self._inbox["channel"], handle=handle, display=name, now=self._now)
             )
-        self._events.append(ContactCreated(contact_id=contact_id))
+        self._drafts.events.append(ContactCreated(contact_id=contact_id))
         return KnownContact(contact_id, name)
 
     def _conversation(
@@ -211,7 +164,7 @@ class Batch:
             return self._change(placement.join)
         flooding = contact.started_lately >= FLOOD and not placement.private
         if flooding and contact.flood is not None:
-            return self._new.get(contact.flood) or self._change(contact.flood)
+            return self._drafts.new.get(contact.flood) or self._change(contact.flood)
         conversation = self._open(
             raw,
             contact,
@@ -225,12 +178,14 @@ class Batch:
         if flooding:
             contact.flood = conversation["id"]
         if placement.identifies and not placement.private and message.sender.handle:
-            self._participants.append(rows.participant(conversation, message.sender, contact.contact_id, now=self._now))
+            self._drafts.participants.append(
+                rows.participant(conversation, message.sender, contact.contact_id, now=self._now)
+            )
         links = list(placement.links)
         if original is not None and placement.join is not None:
             links.append((placement.join, LinkKind.MAY_BELONG_TO))
         links += [(same.conversation_id, LinkKind.SAME_MESSAGE) for same in self._same(message)]
-        self._links += [
+        self._drafts.links += [
             {"conversation_id": conversation["id"], "related_id": other, "kind": kind.value, "created_at": self._now}
             for other, kind in dict.fromkeys(links)
         ]
@@ -238,7 +193,7 @@ class Batch:
 
     def _change(self, conversation_id: UUID) -> dict[str, Any]:
         draft = self._known.conversations[conversation_id]
-        self._changed[conversation_id] = draft
+        self._drafts.changed[conversation_id] = draft
         return draft
 
     def _open(
@@ -264,7 +219,7 @@ class Batch:
             activity=raw["received_at"] if raw["backfilled"] else self._now,
             now=self._now,
         )
-        self._new[conversation["id"]] = conversation
+        self._drafts.new[conversation["id"]] = conversation
         return conversation
 
     # -- the message --------------------------------------------------------------------------------------------------
@@ -292,7 +247,7 @@ class Batch:
             reasons.append("duplicate_message_id")
         if conversation["id"] == contact.flood:
             reasons.append("flood")
-        self.messages.append(
+        self._drafts.messages.append(
             rows.incoming(
                 message_id,
                 message,
@@ -305,14 +260,14 @@ class Batch:
                 now=self._now,
             )
         )
-        self._files.append((message_id, f"contact:{contact.contact_id}", message, staged))
+        self._drafts.files.append((message_id, f"contact:{contact.contact_id}", message, staged))
         self._received(conversation, message_id, first=first, silent=silent)
-        if not first or conversation["id"] in self._new:
-            self._filed.append(Filed(conversation, self.messages[-1], first, silent))
+        if not first or conversation["id"] in self._drafts.new:
+            self._drafts.filed.append(Filed(conversation, self._drafts.messages[-1], first, silent))
         self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
         self._remember(raw, message, message_id, conversation)
         self._known.owners[message_id] = owner = f"contact:{contact.contact_id}"
-        self._audit += [self._security(action, conversation, message_id) for action in placement.security]
+        self._drafts.audit += [self._security(action, conversation, message_id) for action in placement.security]
         self._settle(raw, RawState.FILED, message_id=message_id, owner=owner, error="")
         if original is not None and message.bounce is not None:
             self.bounces.append(BounceNotice(message.bounce, original))
@@ -347,7 +302,7 @@ class Batch:
             conversation["snoozed_until"] = None
             conversation["version"] += 1
             conversation["seq"] += 1
-            self._events.append(
+            self._drafts.events.append(
                 ConversationStatusChanged(
                     conversation_id=conversation["id"],
                     seq=conversation["seq"],
@@ -371,7 +326,7 @@ class Batch:
         self._known.incoming.setdefault(message.external_id, []).append(held)
 
     def _received(self, conversation: dict[str, Any], message_id: UUID, *, first: bool, silent: bool) -> None:
-        self._events.append(
+        self._drafts.events.append(
             MessageReceived(
                 conversation_id=conversation["id"],
                 seq=conversation["seq"],
@@ -398,7 +353,7 @@ class Batch:
         data_key = self._keys.rewrap(raw["data_key"], owner=before, to=owner, row=place) if owner else b""
         owner = owner or before
         if raw["blob_id"] is not None and owner != raw["key_owner"]:
-            self._handed_over[raw["blob_id"]] = owner
+            self._drafts.handed_over[raw["blob_id"]] = owner
         end = {
             "id": raw["id"],
             "claim": raw["claim"],
@@ -410,112 +365,11 @@ class Batch:
             "claimed_until": 0.0,
         }
         if self._arrival:
-            self._arrived.append({**raw, **end})
+            self._drafts.arrived.append({**raw, **end})
         else:
-            self._settled.append(end)
+            self._drafts.settled.append(end)
 
-    # -- writing ------------------------------------------------------------------------------------------------------
-
-    async def write(self) -> None:
-        """Everything at once, with the end of the raw items. Raises `ClaimLost` when one was another's by now."""
-        session, now = self._session, self._now
-        numbers = self._known.numbers
-        if len(numbers) < len(self._new):
-            numbers += await next_numbers(session, len(self._new) - len(numbers))
-        for conversation, number in zip(self._new.values(), numbers, strict=False):
-            conversation["number"] = number
-            self._events.insert(0, self._created(conversation))
-        work = self._foreseen()
-        files = await self._adopted()
-        await blobs.hand_over(session, self._keys, self._handed_over)
-        touched = {**self._new, **self._changed}
-        inboxes = [{"conversation_id": one, "inbox_id": self._inbox["id"]} for one in touched]
-        told = events.outbox(session, [events.row(event, now=now) for event in self._events + work.events])
-        last = not self.bounces and foreseen.is_all(session, told.rows, self._filed)
-        *_, count, settled = await self._together(
-            last,
-            Insert(contacts, self._contacts),
-            Insert(contact_identities, self._identities),
-            Insert(conversations, list(self._new.values())),
-            Update(conversations, [{name: one[name] for name in _CHANGEABLE} for one in self._changed.values()]),
-            Insert(conversation_inboxes, inboxes, unless=("conversation_id", "inbox_id")),
-            Insert(participants, self._participants, unless=("conversation_id", "channel", "handle")),
-            Insert(conversation_links, self._links, unless=("conversation_id", "related_id", "kind")),
-            Insert(messages, self.messages + work.messages),
-            Insert(blob_rows, self._blobs),
-            Insert(attachments, files),
-            Insert(deliveries, work.deliveries),
-            Insert(acknowledgements, work.acknowledgements),
-            Insert(audit, self._audit),
-            told,
-            Update(raw_items, self._settled, by=("id", "claim"), still=(("state", RawState.RECEIVED.value),)),
-        )
-        if settled < len(self._settled):
-            raise ClaimLost
-        events.told(session, told, count)
-        foreseen.done(session, told.rows, self._filed)
-        for name in work.rings:
-            ring(session, name)
-
-    async def _together(self, last: bool, *parts: Part) -> list[int]:
-        """Write the parts, without a transaction where it is the `last` that is done and all depends on one thing.
-
-        That is the lease of the inbox from which items arrive, or the claim of a single item: the statement sees it.
-        """
-        if self._arrival:
-            stored = Insert(raw_items, self._arrived), intake.advanced(self._inbox["id"], self._arrival.cursor)
-            holding = [self._arrival.holding, *self._as_they_were()]
-            return await write(self._session, *stored, *parts, holding=holding, last=last)
-        if len(self._settled) > 1:
-            return await write(self._session, *parts)
-        (item,) = self._settled
-        held = {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value}
-        try:
-            return await write(self._session, *parts, holding=[Holding(raw_items, held, written=True)], last=last)
-        except NotHeld:
-            raise ClaimLost from None
-
-    def _as_they_were(self) -> list[Holding]:
-        """That nobody has changed the conversations since they were looked at, where that locked none of them."""
-        versions = self._known.versions
-        return [
-            Holding(conversations, {"id": one, VERSION: versions[one]}, written=True)
-            for one in self._changed
-            if one in versions
-        ]
-
-    def _foreseen(self) -> foreseen.Work:
-        how: dict[str, Any] = {"inbox": self._inbox, "automatic": self._known.sent_to, "now": self._now}
-        return foreseen.work(self._services, self._session, self._filed, **how)
-
-    def _created(self, conversation: Row) -> ConversationCreated:
-        return ConversationCreated(
-            conversation_id=conversation["id"],
-            seq=0,
-            number=conversation["number"],
-            channel=conversation["channel"],
-            inbox_id=conversation["inbox_id"],
-            contact_id=conversation["contact_id"],
-        )
-
-    async def _adopted(self) -> list[dict[str, Any]]:
-        """The rows of all attachments. Blobs belong to the contact who sent them."""
-        files = [
-            (message_id, file, owner, blob)
-            for message_id, owner, message, staged in self._files
-            for file, blob in zip(message.files, staged, strict=True)
-        ]
-        identifiers = await self._blobs_for([(owner, blob) for *_, owner, blob in files])
-        return [
-            rows.attachment(message_id, file, blob_id=blob_id, size=blob.size, now=self._now)
-            for (message_id, file, _, blob), blob_id in zip(files, identifiers, strict=True)
-        ]
-
-    async def _blobs_for(self, owned: Sequence[tuple[str, blobs.Staged]]) -> list[UUID]:
-        """The ids of their blobs. What their owners do not hold yet is written with the rest."""
-        made, wanted = blobs.made(self._services, self._keys, owned, now=self._now)
-        new = {f"contact:{contact['id']}" for contact in self._contacts}
-        old = [digest for digest, row in made.items() if row["key_owner"] not in new]
-        held = await blobs.held(self._session, old) if old else {}
-        self._blobs = [row for digest, row in made.items() if digest not in held]
-        return [held.get(digest) or made[digest]["id"] for digest in wanted]
+    async def write(self) -> int:
+        """Everything at once. Answers how many messages there are. Raises `ClaimLost` and `NotHeld`."""
+        await self._drafts.write(final=not self.bounces)
+        return len(self._drafts.messages)

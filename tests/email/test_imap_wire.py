@@ -10,15 +10,15 @@ from aioimaplib.aioimaplib import SELECTED, Command, FetchCommand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.email.imap_wire import (
+from connectors.email.imap_text import (
     Described,
-    Wire,
     mailbox_argument,
     parse_bodies,
     parse_descriptions,
     quoted,
     sequence_set,
 )
+from connectors.email.imap_wire import Wire
 
 
 @pytest.mark.parametrize(
