@@ -1,8 +1,8 @@
 """Functions that run in a process apart, which may be killed at any moment without harm to this one.
 
-The ways that libraries offer cost a mail that comes alone a millisecond more (`docs/decisions/0005`): they pass every
-call through threads or several pipes. Here it is one message each way over a pair of sockets: eight octets of length,
-and a pickle.
+The ways that libraries offer cost a mail that comes alone 0.4 ms more (`docs/decisions/0005`): they pass every call
+through threads or several pipes. Here it is one message each way over a pair of sockets: eight octets of length, and a
+pickle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Apart:
     async def run(self, function: Callable[..., T], *arguments: Any, seconds: float) -> T:
         """What `function`, which has to be importable by its name, answers to these arguments within `seconds`.
 
-        Raises what it raises, `Died`, and TimeoutError. Whoever runs out of time, or is cancelled, ends the process.
+        Raises what it raises, `Died`, TimeoutError, and OSError when there is no room for another process. Whoever runs
+        out of time, or is cancelled, ends the process.
         """
         request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         async with self._turn:
@@ -59,7 +60,7 @@ class Apart:
                     answer = await self._ask(request)
             except BaseException as error:
                 await asyncio.shield(asyncio.ensure_future(self.close()))
-                if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                if isinstance(error, ConnectionError):
                     raise Died from None
                 raise
         returned, found = pickle.loads(answer)  # noqa: S301 - our own child's, made by our own code
@@ -90,14 +91,18 @@ class Apart:
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own words only
-                [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
-                pass_fds=[theirs.fileno()],
-                env={name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - our own words only
+                    [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
+                    pass_fds=[theirs.fileno()],
+                    env={name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            except BaseException:
+                ours.close()
+                raise
         return ours
 
 

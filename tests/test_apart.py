@@ -108,6 +108,16 @@ async def test_what_takes_too_long_is_killed(apart: Apart, tmp_path: Path) -> No
     assert await apart.run(int, "7", seconds=20) == 7
 
 
+async def test_that_no_process_can_be_started_is_not_taken_for_a_death(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(FileNotFoundError):
+            await apart.run(int, "7", seconds=20)
+    assert await apart.run(int, "7", seconds=20) == 7
+
+
 async def test_whoever_is_cancelled_takes_the_process_along(apart: Apart, tmp_path: Path) -> None:
     task = asyncio.create_task(apart.run(pids_and_time, str(tmp_path / "pid"), seconds=20))
     pid = await noted(tmp_path / "pid")

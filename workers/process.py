@@ -91,13 +91,13 @@ class Processor:
         if not small or self._desk or self.held or self._apart.busy or not self._relaying.ready:
             return False
         rows = [intake.row(raw, inbox_id=inbox["id"], keys=arrival.keys, now=now()) for raw in batch]
-        readings = await self._readings(inbox, batch, seconds=AT_ONCE_SECONDS)
-        if any(isinstance(reading, Failure) for reading in readings):
-            return False
-        staged = [await _stage(self._services, reading) for reading in readings]
-        entries = [Entry(*one) for one in zip(rows, readings, staged, strict=True)]
-        failpoints.reached("parsed")
         try:
+            readings = await self._readings(inbox, batch, seconds=AT_ONCE_SECONDS)
+            if any(isinstance(reading, Failure) for reading in readings):
+                return False
+            staged = [await _stage(self._services, reading) for reading in readings]
+            entries = [Entry(*one) for one in zip(rows, readings, staged, strict=True)]
+            failpoints.reached("parsed")
             async with self._relaying.alongside() as telling:
                 if telling is None:
                     return False
@@ -105,7 +105,7 @@ class Processor:
         except NotHeld:  # somebody changed a conversation meanwhile, or has the inbox, as storing will show
             return False
         except Exception as error:  # whatever it was is met again on the long way
-            log.warning("filing.at_once_failed", count=len(entries), **fault(error))
+            log.warning("filing.at_once_failed", count=len(batch), **fault(error))
             return False
         failpoints.reached("raw.committed")
         failpoints.reached("filed")
