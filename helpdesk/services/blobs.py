@@ -66,8 +66,8 @@ async def adopt(
     (written,) = await write(session, Insert(blobs, list(rows.values()), unless=("digest",)))
     if written < len(rows):
         # Another writer was first somewhere, and then his row is the one that counts.
-        found = await session.execute(select(blobs.c.digest, blobs.c.id).where(blobs.c.digest.in_(rows)))
-        return list(map({row[0]: row[1] for row in found}.__getitem__, wanted))
+        found = await held(session, list(rows))
+        return [found[digest] for digest in wanted]
     return [rows[digest]["id"] for digest in wanted]
 
 

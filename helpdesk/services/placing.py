@@ -57,7 +57,7 @@ class Batch:
         arrival: Arrival | None = None,
         now: datetime,
     ) -> None:
-        self._keys, self._inbox, self._known, self._arrival, self._now = keys, inbox, known, arrival, now
+        self._keys, self._inbox, self._known, self._now = keys, inbox, known, now
         self._promise = services.channel(inbox["channel"]).capabilities.promise
         self._drafts = Drafts(services, session, keys, inbox, known, arrival, now)
         self.bounces: list[BounceNotice] = []
@@ -364,7 +364,7 @@ class Batch:
             "key_owner": owner,
             "claimed_until": 0.0,
         }
-        if self._arrival:
+        if self._drafts.arrival:
             self._drafts.arrived.append({**raw, **end})
         else:
             self._drafts.settled.append(end)
