@@ -68,6 +68,7 @@ class Session:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._loop = asyncio.get_running_loop()
+        self.capabilities: frozenset[str] = frozenset()
         self._idles = True
         self._counted: int | None = None
 
@@ -120,7 +121,7 @@ class Session:
                 raise TemporaryFailure("The server takes no more logins at the moment")
             raise AuthenticationFailed("The server refused the login")
         # What is offered before and after the login differs (IDLE, most of all).
-        await self._ask(self._wire.capability())
+        await self.read_capabilities()
         if "ID" in self.capabilities:
             # NetEase (163.com, 126.com) refuses SELECT to clients that did not introduce themselves (RFC 2971).
             with suppress(Refused):
@@ -129,12 +130,10 @@ class Session:
     async def _execute(self, name: str, *arguments: str) -> Response:
         return await self._wire.execute(Command(name, self._wire.new_tag(), *arguments, loop=self._loop))
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        return frozenset(word.upper() for word in self._wire.capabilities)
-
     async def read_capabilities(self) -> None:
+        """Ask what the server can do: what is offered before and after STARTTLS and the login differs."""
         await self._ask(self._wire.capability())
+        self.capabilities = frozenset(word.upper() for word in self._wire.capabilities)
 
     async def select(self, mailbox: str) -> Selected:
         """SELECT. Raises Misconfigured when there is no such mailbox, or one without lasting UIDs."""

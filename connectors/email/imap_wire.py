@@ -2,10 +2,10 @@
 
 `Wire` is aioimaplib's protocol with its own reading of the stream replaced. The original takes one stack frame for each
 line of a chunk (1,000 flag changes by another client end in a RecursionError), scans all earlier lines for each new
-one (191 ms for a list of 1,000 sizes, here 15), and formats every byte received for a debug log, passwords and
-bodies included. Its commands, tags and states are kept. So is not its waiting, which takes a queue, two events and a
-task or two for each command: here one future does, since there is never more than one command. What is overridden is
-private there, hence the upper bound in pyproject.toml.
+one (191 ms for a list of 1,000 sizes, here 15), takes every "* " out of a line, not the first alone, and formats every
+byte received for a debug log, passwords and bodies included. Its commands, tags and states are kept. Not so its
+waiting, which takes a queue, two events and a task or two for each command: here one future does, since there is never
+more than one command. What is overridden is private there, hence the upper bound in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ COMMAND_SECONDS = 600.0
 _EXISTS = re.compile(rb"\* (\d+) EXISTS\Z", re.IGNORECASE)
 _EXPUNGE = re.compile(rb"\* \d+ EXPUNGE\Z", re.IGNORECASE)
 _BYE = re.compile(rb"\* BYE(?: |\Z)", re.IGNORECASE)
+_TAGGED = re.compile(rb"([A-Z0-9]+) (OK|NO|BAD)(?: |\Z)")
 _GREETING = re.compile(rb"\* (OK|PREAUTH)(?: |\Z)", re.IGNORECASE)
 
 
@@ -89,6 +90,7 @@ class Wire(IMAP4ClientProtocol):
         self.exists = 0
         self._greeted = greeted
         self._answer: asyncio.Future[None] | None = None
+        self._owes = False
         self._watch: asyncio.TimerHandle | None = None
         self._owed_at = self._moved_at = self._heard_at = loop.time()
         self._unsent = 0
@@ -159,8 +161,13 @@ class Wire(IMAP4ClientProtocol):
         if self.state == CONNECTED:
             self._greet(line)
             return None
-        command: Command | None = self._handle_line(line, cast(Command, None))
-        return command
+        if line.startswith(b"* "):
+            return self._untagged(line)
+        if line.startswith(b"+"):
+            self._continuation(line)
+        elif match := _TAGGED.match(line):
+            self._done(match[1].decode(), match[2].decode(), line[match.end() :])
+        return None
 
     def _greet(self, line: bytes) -> None:
         match = _GREETING.match(line)
@@ -170,7 +177,9 @@ class Wire(IMAP4ClientProtocol):
             self.state = AUTH if match[1].upper() == b"PREAUTH" else NONAUTH
             self.greeting.set_result(None)
 
-    def _untagged_response(self, line: bytes) -> Command:
+    def _untagged(self, line: bytes) -> Command | None:
+        """Keep what the command asked for; of one that changes the state of things, all that is said meanwhile."""
+        command = self.pending_sync_command
         if match := _EXISTS.match(line):
             count = int(match[1])
             if count != self.exists:  # some servers repeat it at every IDLE
@@ -179,9 +188,19 @@ class Wire(IMAP4ClientProtocol):
             self.exists = count
         elif _EXPUNGE.match(line):
             self.exists -= 1
-        elif _BYE.match(line) and getattr(self.pending_sync_command, "name", "") != "LOGOUT":
+        elif _BYE.match(line) and getattr(command, "name", "") != "LOGOUT":
             self._end("bye")
-        return super()._untagged_response(line)
+        if command is None:
+            return None
+        text = line[2:]
+        if Commands[command.name].exec != Exec.is_sync:
+            first, _, rest = text.partition(b" ")
+            numbered = first.isdigit()
+            if (rest.partition(b" ")[0] if numbered else first).upper() != command.untagged_resp_name.encode():
+                return None
+            text = text if numbered else rest
+        command.append_to_resp(text)
+        return command
 
     def _continuation(self, line: bytes) -> None:
         command = self.pending_sync_command
@@ -197,9 +216,12 @@ class Wire(IMAP4ClientProtocol):
         else:
             super()._continuation(line)
 
-    def _response_done(self, line: bytes) -> None:
-        super()._response_done(line)
+    def _done(self, tag: str, result: str, text: bytes) -> None:
+        command, self.pending_sync_command = self.pending_sync_command, None
+        if command is None or command.tag != tag:
+            raise WireError
         self._stop_watching()
+        command.close(text, result=result)
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(None)
 
@@ -213,15 +235,11 @@ class Wire(IMAP4ClientProtocol):
 
         Whoever is cancelled meanwhile has to hang up: the next answer would be this command's. Only IDLE can be left.
         """
-        kind = Commands[command.name]
-        if self.state not in kind.valid_states:
+        if self.state not in Commands[command.name].valid_states:
             raise Abort(f"{command.name} is not possible in the state {self.state}")
         if self.lost.done():
             raise Closed(self.lost.result())
-        if kind.exec == Exec.is_sync:
-            self.pending_sync_command = cast(Any, command)
-        else:
-            self.pending_async_commands[command.untagged_resp_name] = command
+        self.pending_sync_command = command
         self.send(str(command))
         await self._answered()
         return cast(Response, command.response)
@@ -257,17 +275,20 @@ class Wire(IMAP4ClientProtocol):
 
     def _begin_watching(self) -> None:
         """The server owes an answer from now on."""
-        self._stop_watching()
+        self._owes = True
         self._owed_at = self._moved_at = self._loop.time()
         self._unsent = self._left()
-        self._watch = self._loop.call_later(min(SILENCE_SECONDS, GLANCE_SECONDS), self._glance)
+        if self._watch is None:
+            self._watch = self._loop.call_later(min(SILENCE_SECONDS, GLANCE_SECONDS), self._glance)
 
     def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        """It owes none. The timer is left to run out: most commands come in a row, and want none of their own."""
+        self._owes = False
 
     def _glance(self) -> None:
+        self._watch = None
+        if not self._owes:
+            return
         now, unsent = self._loop.time(), self._left()
         if unsent < self._unsent:  # nothing to hear while a big APPEND is on its way out
             self._moved_at = now
@@ -288,6 +309,9 @@ class Wire(IMAP4ClientProtocol):
 
     def _end(self, why: str) -> None:
         self._stop_watching()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if not self.lost.done():
             self.lost.set_result(why)
         if self._answer is not None and not self._answer.done():

@@ -80,7 +80,7 @@ def test_dates_are_read_with_their_zone() -> None:
 def _fetched(wire: Wire) -> FetchCommand:
     command = FetchCommand("A1", "1:3", "(UID BODY.PEEK[])", prefix="UID", loop=wire.loop)
     wire.state = SELECTED
-    wire.pending_async_commands["FETCH"] = command
+    wire.pending_sync_command = command
     return command
 
 
