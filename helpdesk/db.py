@@ -61,18 +61,20 @@ class Database:
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         self.engine = _engine(url, is_postgresql=self.is_postgresql, pool=pool, plan_once=plan_once)
         self._writing = self.engine.execution_options(write=True)
+        self._spare = sessions.Spare()
         self._lock = None if self.is_postgresql else asyncio.Lock()
         self.on_commit: Callable[[frozenset[str]], None] = _silence
         self._prepared: dict[Hashable, Prepared] = {}
 
     async def close(self) -> None:
+        await self._spare.close()
         await self.engine.dispose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A unit of work that may write: committed at the end, rolled back on any exception."""
         if self._lock is None:
-            async with sessions.opened(self.engine) as session:
+            async with sessions.opened(self.engine, self._spare) as session:
                 yield session
         else:
             async with self._lock, self._on_sqlite() as session:
@@ -112,8 +114,8 @@ class Database:
 
     def _fetch(self, sql: str, arguments: Sequence[Any]) -> Any:
         """Check out, run and hand back within one greenlet: each further one would cost as much as the checkout."""
-        connection: Any = self.engine.sync_engine.raw_connection()
-        driver = connection.driver_connection
+        pooled: Any = self._spare.take() or self.engine.sync_engine.raw_connection()
+        driver = pooled.driver_connection
         try:
             if self.is_postgresql:
                 return await_only(driver.fetch(sql, *arguments))
@@ -121,11 +123,14 @@ class Database:
         except Exception as error:
             # SQLAlchemy does not see what happens here, so it must be told not to hand a dead connection out again.
             if self.is_postgresql and driver.is_closed():
-                connection.invalidate()
+                pooled.invalidate()
                 raise Unavailable("the database went away") from error
             raise
         finally:
-            connection.close()
+            if self.is_postgresql and pooled.is_valid:
+                self._spare.keep(pooled)
+            else:
+                pooled.close()
 
 
 def _silence(names: frozenset[str]) -> None:

@@ -3,11 +3,15 @@
 Opening, beginning and committing an `AsyncSession` takes longer than the statements of a short transaction do. Most
 work goes through `statements` and `writes`, which need the driver alone; what calls `execute` gets the whole session,
 on the same connection and in the same transaction, and does not notice.
+
+The connection that was used last stays at hand for a while (`Spare`): to check one out of SQLAlchemy's pool and in
+again costs a mail that comes alone as much as one of its questions.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,11 +25,49 @@ from helpdesk.logs import fault
 
 log = structlog.get_logger()
 
+KEEP_SECONDS = 30.0
+
+
+class Spare:
+    """One connection of the pool, checked out and idle between uses."""
+
+    def __init__(self) -> None:
+        self._pooled: Any = None
+        self._until = 0.0
+
+    def take(self) -> Any:
+        """The connection, for whoever comes first, or None. One that was closed meanwhile is given up."""
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None and pooled.driver_connection.is_closed():
+            pooled.invalidate()
+            return None
+        return pooled
+
+    @property
+    def free(self) -> bool:
+        """Whether one would be kept. Now and then none is: the pool must see them, to let go of those that are old."""
+        return self._pooled is None and time.monotonic() < self._until
+
+    def keep(self, pooled: Any) -> None:
+        """Keep it, or give it back to the pool, for which one has to be in a greenlet."""
+        if self.free:
+            self._pooled = pooled
+            return
+        if self._pooled is None:
+            self._until = time.monotonic() + KEEP_SECONDS
+        pooled.close()
+
+    async def close(self) -> None:
+        """Give it back to the pool."""
+        pooled = self.take()
+        if pooled is not None:
+            await greenlet_spawn(pooled.close)
+
 
 @asynccontextmanager
-async def opened(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+async def opened(engine: AsyncEngine, spare: Spare) -> AsyncIterator[AsyncSession]:
     """A session in a transaction of its own: committed at the end, rolled back on any exception."""
-    session = _Session(engine)
+    session = _Session(engine, spare)
     try:
         yield session
         await session.finish()
@@ -38,8 +80,8 @@ async def opened(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 class _Session(AsyncSession):
     """`AsyncSession.__init__` runs at the first attribute that only it sets; `driver` takes the short way."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, spare: Spare) -> None:
+        self._engine, self._spare = engine, spare
         self._pooled: Any = None
         self._whole = False
         self._info: dict[Any, Any] = {"open": self.driver}
@@ -65,6 +107,8 @@ class _Session(AsyncSession):
         """The driver's connection, in a transaction if `begin` says so, or if one was begun before."""
         if self._pooled is None and self._whole:
             return None
+        if self._pooled is None:
+            self._pooled = self._spare.take()
         if self._pooled is not None and not begin:
             return self._pooled.driver_connection
         return await greenlet_spawn(self._open, begin)
@@ -84,10 +128,11 @@ class _Session(AsyncSession):
             await self.close()
         if self._pooled is None:
             return
-        adapter = self._pooled.dbapi_connection
-        if adapter._transaction is None:
+        pooled, adapter = self._pooled, self._pooled.dbapi_connection
+        if adapter._transaction is None and self._spare.free:
             # Nothing to wait for: what ran needed no transaction.
-            self._end(_nothing)
+            self._pooled = None
+            self._spare.keep(pooled)
         else:
             await greenlet_spawn(self._end, adapter.commit)
 
@@ -105,14 +150,11 @@ class _Session(AsyncSession):
         pooled, self._pooled = self._pooled, None
         try:
             how()
-            if pooled.driver_connection.is_closed():
-                # Nobody told SQLAlchemy: it must not hand this connection out again.
-                pooled.invalidate()
         except BaseException:
             pooled.invalidate()
             raise
-        pooled.close()
-
-
-def _nothing() -> None:
-    """The end of a session that has begun no transaction."""
+        if pooled.driver_connection.is_closed():
+            # Nobody told SQLAlchemy: it must not hand this connection out again.
+            pooled.invalidate()
+        else:
+            self._spare.keep(pooled)

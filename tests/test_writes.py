@@ -13,6 +13,7 @@ from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk import sessions
 from helpdesk.db import Database, new_id
 from helpdesk.domain.events import InboxRecovered
 from helpdesk.models.contacts import contact_identities, contacts
@@ -20,6 +21,7 @@ from helpdesk.models.events import events
 from helpdesk.models.inboxes import leases
 from helpdesk.services import rows
 from helpdesk.services.events import row as event_row
+from helpdesk.statements import driver_of
 from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Numbering, Update, insert, write
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -271,12 +273,56 @@ async def test_connections_that_a_restart_closed_are_replaced_without_anybody_no
     works = (read_with_the_driver, read, write, write_with_the_whole_session)
     for work in works:
         await at_once(read)
+        for _ in range(2):
+            await read_with_the_driver()
         async with database.reading() as session:
             others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid() "
             await session.execute(text(others + "AND datname = current_database()"))
         await asyncio.sleep(0.2)
         await at_once(work)
     assert await stored(database) == 4
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_more_sessions_than_the_pool_holds_leave_no_connection_open(
+    database: Database, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    look = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()")
+    small = Database(database_url, pool=2)
+    everybody = asyncio.Barrier(4)
+
+    async def look_without_a_transaction() -> None:
+        async with small.transaction() as session:
+            driver = await driver_of(session, begin=False)
+            await everybody.wait()
+            await driver.fetch("SELECT 1")
+
+    for _ in range(3):
+        await asyncio.gather(*(look_without_a_transaction() for _ in range(4)))
+    async with database.reading() as session:
+        assert 1 <= int(await session.scalar(look) or 0) <= 3, "those of the pool, and the one at hand"
+    await small.close()
+    async with database.reading() as session:
+        assert await session.scalar(look) == 0
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_pool_sees_the_connection_at_hand_now_and_then(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it could not let go of those that are old."""
+    monkeypatch.setattr(sessions, "KEEP_SECONDS", 0.5)
+    pool: Any = database.engine.sync_engine.pool
+
+    async def work() -> int:
+        async with database.transaction() as session:
+            await insert(session, contacts, people(1))
+        return int(pool.checkedout())
+
+    assert [await work() for _ in range(3)] == [0, 1, 1]
+    await asyncio.sleep(0.5)
+    assert [await work() for _ in range(3)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -239,7 +239,7 @@ class Wire(IMAP4ClientProtocol):
             raise Abort(f"{command.name} is not possible in the state {self.state}")
         if self.lost.done():
             raise Closed(self.lost.result())
-        self.pending_sync_command = command
+        self.pending_sync_command = cast(Any, command)
         self.send(str(command))
         await self._answered()
         return cast(Response, command.response)
