@@ -46,6 +46,13 @@ _POSTGRESQL_SETTINGS = {
     "idle_in_transaction_session_timeout": "15s",
 }
 
+_DRIVER: dict[str, Any] = {
+    "timeout": 10,
+    "command_timeout": 60,
+    # Without one: what files two mails with attachments has 14 kB, and what has more than 15 is planned each time.
+    "max_cacheable_statement_size": 0,
+}
+
 _MAX_PREPARED = 500
 
 
@@ -166,7 +173,7 @@ def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> Asy
             pool_recycle=1800,
             # The connection that was used last knows the statements best, on both sides.
             pool_use_lifo=True,
-            connect_args={"timeout": 10, "command_timeout": 60, "server_settings": _POSTGRESQL_SETTINGS | plans},
+            connect_args=_DRIVER | {"server_settings": _POSTGRESQL_SETTINGS | plans},
             **options,
         )
         event.listen(engine.sync_engine, "checkout", _refuse_dead)

@@ -23,6 +23,7 @@ PREVIEW = 160
 
 # Controls except tab and newline, the separators that some readers break lines at, and bidi overrides and isolates.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNWANTED_ASCII = dict.fromkeys(code for code in range(128) if _UNWANTED.match(chr(code)))
 _SPACES = re.compile(r"\s+")
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -129,7 +130,10 @@ def preview(text: str) -> str:
 
 
 def _clean(value: str) -> str:
-    return _LONE_SURROGATES.sub("\ufffd", _UNWANTED.sub("", value.replace("\r\n", "\n").replace("\r", "\n")))
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    if value.isascii():  # most of it, in a quarter of the time
+        return value.translate(_UNWANTED_ASCII)
+    return _LONE_SURROGATES.sub("\ufffd", _UNWANTED.sub("", value))
 
 
 def _body(value: str) -> tuple[str, bool]:
