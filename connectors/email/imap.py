@@ -176,10 +176,21 @@ class _Reader:
         self._mailbox = mailbox_name(config)
         self._refused: dict[int, float] = {}
         self._reconciled_at: float | None = None
+        self._one_at_a_time = False
         self.well = False
 
     async def follow(self, session: Session) -> None:
         """Read to the end, wait, and read on, for as long as the connection lives. Only ever ends by raising."""
+        if self._one_at_a_time:
+            session.send_nothing_along()
+        try:
+            await self._follow(session)
+        finally:
+            if session.unheard and not self._one_at_a_time:
+                self._one_at_a_time = True
+                _log.info("imap.one_at_a_time", inbox_id=str(self._host.inbox_id))
+
+    async def _follow(self, session: Session) -> None:
         place = await self._begin(session)
         fetcher = Fetcher(session, self._refused)
         while True:

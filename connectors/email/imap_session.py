@@ -72,6 +72,15 @@ class Session:
         self._idles = True
         self._counted: int | None = None
 
+    @property
+    def unheard(self) -> bool:
+        """Whether the connection ended over a command that went out with the end of IDLE."""
+        return self._wire.unheard
+
+    def send_nothing_along(self) -> None:
+        """Let every answer come before the next command, that of IDLE among them."""
+        self._wire.along = False
+
     async def _ask(self, command: Awaitable[T]) -> T:
         try:
             return await command
@@ -244,12 +253,6 @@ class Session:
             return await wire.idle_until_grown()
         except Closed as error:
             raise _unreachable(error) from None
-        except BaseException:
-            # Cancelled while idling. DONE brings the conversation back to where LOGOUT can be said.
-            with suppress(Closed, TimeoutError):
-                async with asyncio.timeout(FAREWELL_SECONDS):
-                    await wire.leave_idle()
-            raise
         finally:
             timer.cancel()
 

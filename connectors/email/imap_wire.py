@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aioimaplib.aioimaplib import (
@@ -28,6 +29,7 @@ from aioimaplib.aioimaplib import (
 )
 
 from connectors.email.imap_text import LITERAL
+from connectors.email.imap_watchdog import Watchdog
 
 # aioimaplib logs commands and bodies at DEBUG and INFO; no setting of ours may turn that on.
 logging.getLogger("aioimaplib").setLevel(logging.WARNING)
@@ -35,11 +37,6 @@ logging.getLogger("aioimaplib").setLevel(logging.WARNING)
 MAX_LINE = 16 * 1024 * 1024
 """A SEARCH answer is one line: this is room for two million UIDs."""
 MAX_LITERAL = 64 * 1024 * 1024
-SILENCE_SECONDS = 30.0
-"""How long a server may say nothing while it owes an answer."""
-GLANCE_SECONDS = 5.0
-COMMAND_SECONDS = 600.0
-"""How long an answer may take in all, however steadily it drips."""
 
 _EXISTS = re.compile(rb"\* (\d+) EXISTS\Z", re.IGNORECASE)
 _EXPUNGE = re.compile(rb"\* \d+ EXPUNGE\Z", re.IGNORECASE)
@@ -60,16 +57,17 @@ class Closed(Exception):
         self.why = why
 
 
-class Idle(Command):
-    """What the server tells meanwhile is noted by the wire, and kept by nobody."""
+@dataclass(slots=True)
+class _Idle:
+    """An IDLE that the server has not confirmed the end of.
 
-    def __init__(self, tag: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__("IDLE", tag, loop=loop)
-        self.invited = self.unwanted = self.ended = False
+    `invited`: it has said that it idles. `unwanted`: the waiting is to end then. `ended`: DONE was said.
+    """
 
-    def append_to_resp(self, line: bytes, result: str = "Pending") -> None:
-        if result != "Pending":
-            super().append_to_resp(line, result)
+    tag: str
+    invited: bool = False
+    unwanted: bool = False
+    ended: bool = False
 
 
 class Wire(IMAP4ClientProtocol):
@@ -78,6 +76,9 @@ class Wire(IMAP4ClientProtocol):
     `grown` is true when the mailbox got more messages, in IDLE or in passing, until whoever looks at them makes it
     false; `exists` is how many it has. A server that owes an answer and falls silent is hung up on. `greeted=True`
     after STARTTLS, where no second greeting comes.
+
+    IDLE lasts until the next command, which goes out with the DONE unless `along` is false. A server may not know what
+    to do with both at once: `unheard` is true when the connection ended over such a command.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, greeted: bool = False) -> None:
@@ -88,12 +89,13 @@ class Wire(IMAP4ClientProtocol):
         self.greeting: asyncio.Future[Any] = loop.create_future()
         self.grown = False
         self.exists = 0
+        self.along = True
+        self.unheard = False
         self._greeted = greeted
+        self._idle: _Idle | None = None
+        self._sent_along = False
         self._answer: asyncio.Future[None] | None = None
-        self._owes = False
-        self._watch: asyncio.TimerHandle | None = None
-        self._owed_at = self._moved_at = self._heard_at = loop.time()
-        self._unsent = 0
+        self._watchdog = Watchdog(loop, unsent=self._unsent, bark=lambda: self.abort("silent"))
         self._buffer = bytearray()
         self._searched = 0
         self._literal: int | None = None
@@ -108,7 +110,7 @@ class Wire(IMAP4ClientProtocol):
             self.greeting.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self._loop.time()
+        self._watchdog.heard()
         self._buffer += data
         try:
             self._consume()
@@ -203,13 +205,13 @@ class Wire(IMAP4ClientProtocol):
         return command
 
     def _continuation(self, line: bytes) -> None:
-        command = self.pending_sync_command
-        if isinstance(command, Idle):
-            self._stop_watching()
-            command.invited = True
-            if command.unwanted:
-                self.end_idle()
-        elif getattr(command, "name", "") == "AUTHENTICATE":
+        idle = self._idle
+        if idle is not None and not idle.invited:
+            self._watchdog.rest()
+            idle.invited = True
+            if idle.unwanted:
+                self._resolve()
+        elif getattr(self.pending_sync_command, "name", "") == "AUTHENTICATE":
             # A refused XOAUTH2 token: the reason comes first, and the NO only after an empty answer to it.
             if self._line_out is not None:
                 self._line_out.write(b"\r\n")
@@ -217,11 +219,21 @@ class Wire(IMAP4ClientProtocol):
             super()._continuation(line)
 
     def _done(self, tag: str, result: str, text: bytes) -> None:
-        command, self.pending_sync_command = self.pending_sync_command, None
-        if command is None or command.tag != tag:
+        command = self.pending_sync_command
+        if self._idle is not None and tag == self._idle.tag:
+            self._idle = None
+        elif command is not None and tag == command.tag:
+            self.pending_sync_command = None
+            command.close(text, result=result)
+        elif tag == "DONE":
+            return  # the server had ended IDLE by itself, and took this for a command
+        else:
             raise WireError
-        self._stop_watching()
-        command.close(text, result=result)
+        if self.pending_sync_command is None:
+            self._watchdog.rest()
+            self._resolve()
+
+    def _resolve(self) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(None)
 
@@ -233,15 +245,18 @@ class Wire(IMAP4ClientProtocol):
     async def execute(self, command: Command, scrub: str | None = None) -> Response:
         """The answer to a command, of which there may be one at a time. Raises Closed, and Abort in the wrong state.
 
-        Whoever is cancelled meanwhile has to hang up: the next answer would be this command's. Only IDLE can be left.
+        Whoever is cancelled meanwhile has to hang up: the next answer would be this command's.
         """
         if self.state not in Commands[command.name].valid_states:
             raise Abort(f"{command.name} is not possible in the state {self.state}")
         if self.lost.done():
             raise Closed(self.lost.result())
+        done = await self._leave_idle()
         self.pending_sync_command = cast(Any, command)
-        self.send(str(command))
+        self._sent_along = bool(done)
+        self.send(f"{done}{command}")
         await self._answered()
+        self._sent_along = False
         return cast(Response, command.response)
 
     async def idle_until_grown(self) -> bool:
@@ -249,58 +264,42 @@ class Wire(IMAP4ClientProtocol):
 
         If not, the server has refused, or ended it by itself.
         """
-        command = Idle(self.new_tag(), self._loop)
-        response = await self.execute(command)
-        return command.ended and response.result == "OK"
+        if self.lost.done():
+            raise Closed(self.lost.result())
+        self._idle = _Idle(self.new_tag())
+        self.send(f"{self._idle.tag} IDLE")
+        await self._answered()
+        return self._idle is not None
 
     def end_idle(self) -> None:
-        """Say DONE, if the server idles: as soon as it has said that it does."""
-        command: Command | None = self.pending_sync_command
-        if isinstance(command, Idle) and not command.ended:
-            command.unwanted, command.ended = True, command.invited
-            if command.ended:
-                self.send("DONE")
-                self._begin_watching()
+        """Wait no longer: as soon as the server has said that it idles."""
+        idle = self._idle
+        if idle is not None and not idle.ended:
+            idle.unwanted = True
+            if idle.invited:
+                self._resolve()
 
-    async def leave_idle(self) -> None:
-        """Bring an IDLE that was cancelled to its end, so that something else may be said. Raises Closed."""
-        if isinstance(self.pending_sync_command, Idle) and not self.lost.done():
-            self.end_idle()
+    async def _leave_idle(self) -> str:
+        """What is to be said before the next command. Raises Closed."""
+        if self._idle is not None and not self._idle.invited:
+            # Whoever waited was cancelled early. DONE is understood only after the invitation.
+            self._idle.unwanted = True
             await self._answered()
+        if self._idle is None:
+            return ""
+        self._idle.ended = True
+        if self.along:
+            return "DONE\r\n"
+        self.send("DONE")
+        await self._answered()
+        return ""
 
     async def _answered(self) -> None:
         self._answer = self._loop.create_future()
-        self._begin_watching()
+        self._watchdog.watch()
         await self._answer
 
-    def _begin_watching(self) -> None:
-        """The server owes an answer from now on."""
-        self._owes = True
-        self._owed_at = self._moved_at = self._loop.time()
-        self._unsent = self._left()
-        if self._watch is None:
-            self._watch = self._loop.call_later(min(SILENCE_SECONDS, GLANCE_SECONDS), self._glance)
-
-    def _stop_watching(self) -> None:
-        """It owes none. The timer is left to run out: most commands come in a row, and want none of their own."""
-        self._owes = False
-
-    def _glance(self) -> None:
-        self._watch = None
-        if not self._owes:
-            return
-        now, unsent = self._loop.time(), self._left()
-        if unsent < self._unsent:  # nothing to hear while a big APPEND is on its way out
-            self._moved_at = now
-        self._unsent = unsent
-        silent = max(self._moved_at, self._heard_at) + SILENCE_SECONDS
-        left = min(silent, self._owed_at + COMMAND_SECONDS) - now
-        if left <= 0:
-            self.abort("silent")
-        else:
-            self._watch = self._loop.call_later(min(left, GLANCE_SECONDS), self._glance)
-
-    def _left(self) -> int:
+    def _unsent(self) -> int:
         """Octets that were written and have not gone yet."""
         return self._line_out.get_write_buffer_size() if self._line_out is not None else 0
 
@@ -308,11 +307,9 @@ class Wire(IMAP4ClientProtocol):
         self._end("closed")
 
     def _end(self, why: str) -> None:
-        self._stop_watching()
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        self._watchdog.close()
         if not self.lost.done():
+            self.unheard = self._sent_along
             self.lost.set_result(why)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Closed(self.lost.result()))

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 
-from connectors.email import imap_fetch, imap_login, imap_wire
+from connectors.email import imap_fetch, imap_login, imap_watchdog
 from helpdesk.channels import AuthenticationFailed, Misconfigured, TemporaryFailure, Unreachable
 from tests.email.imap_house import FakeHost, config, mail, reading
 from tests.peers.scripted_imap import Peer, ScriptedImap
@@ -138,6 +139,69 @@ async def test_a_mail_that_is_gone_before_it_is_fetched_is_no_trouble() -> None:
     assert host.errors == []
 
 
+async def test_the_next_command_goes_out_with_the_end_of_idle() -> None:
+    class Patient(ScriptedImap):
+        async def idle(self, peer: Peer, tag: str) -> None:
+            await super().idle(peer, "*")
+            following = await peer.line()
+            await peer.say(f"{tag} OK idled")
+            self.said.append(following)
+            tag, _, rest = following.partition(" ")
+            await self.command(peer, tag, rest)
+
+    async with Patient() as server, reading(config(server.url())) as host:
+        for n in range(3):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        assert asked(server, "FETCH") == 3
+        await asyncio.sleep(0.1)
+    assert host.errors == []
+    assert asked(server, "LOGOUT") == 1, "a goodbye ends IDLE like any other command"
+
+
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["passes over it", "hangs up"])
+async def test_a_server_that_cannot_take_both_at_once_gets_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, hangs_up: bool
+) -> None:
+    """As Stalwart did until 0.10: what came in one packet with DONE was passed over."""
+    monkeypatch.setattr(imap_watchdog, "SILENCE_SECONDS", 0.5)
+
+    class Simple(ScriptedImap):
+        dropped = 0
+
+        async def idle(self, peer: Peer, tag: str) -> None:
+            await super().idle(peer, "*")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await peer.reader.read(65_536)
+                    self.dropped += 1
+                    if hangs_up:
+                        peer.writer.close()
+                        return
+            await peer.say(f"{tag} OK idled")
+
+    async with Simple() as server, reading(config(server.url())) as host:
+        for n in range(4):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+            await asyncio.sleep(0.2)
+        assert (server.dropped, len(host.errors)) == (1, 1)
+    assert host.subjects == ["0", "1", "2", "3"]
+
+
+async def test_an_end_of_idle_that_crosses_the_servers_own_is_no_trouble() -> None:
+    class Hasty(ScriptedImap):
+        async def idle(self, peer: Peer, tag: str) -> None:
+            await super().idle(peer, "*")
+            await peer.say(f"{tag} OK idled long enough", "DONE BAD unknown command")
+
+    async with Hasty() as server, reading(config(server.url())) as host:
+        for n in range(2):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+    assert host.errors == []
+
+
 async def test_a_goodbye_while_idling_leads_to_a_new_connection() -> None:
     async with ScriptedImap() as server, reading(config(server.url())) as host:
         await asyncio.sleep(0.1)
@@ -150,7 +214,7 @@ async def test_a_goodbye_while_idling_leads_to_a_new_connection() -> None:
 
 
 async def test_a_server_that_stops_answering_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap_wire, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(imap_watchdog, "SILENCE_SECONDS", 0.5)
 
     class Stuck(ScriptedImap):
         async def search(self, peer: Peer, tag: str, criteria: str) -> None:
