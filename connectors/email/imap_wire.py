@@ -309,7 +309,8 @@ class Wire(IMAP4ClientProtocol):
     def _end(self, why: str) -> None:
         self._watchdog.close()
         if not self.lost.done():
-            self.unheard = self._sent_along
+            # A network that died answers neither of the two.
+            self.unheard = self._sent_along and (why != "silent" or self._idle is None)
             self.lost.set_result(why)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Closed(self.lost.result()))
