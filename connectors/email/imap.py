@@ -30,7 +30,6 @@ import hashlib
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,7 +39,7 @@ import structlog
 from connectors.email.config import EmailConfig
 from connectors.email.imap_fetch import Fetcher
 from connectors.email.imap_login import logged_in
-from connectors.email.imap_session import Refused, Selected, Session
+from connectors.email.imap_session import Selected, Session
 from connectors.email.imap_text import Described
 from connectors.email.oauth import TokenSource
 from helpdesk import clock, failpoints
@@ -236,9 +235,7 @@ class _Reader:
         await self._host.accept(items, cursor=place.cursor() if place else None)
         seen = [uid_of(item) for item in items if not item.backfilled]
         if self._config.mark_seen and seen:
-            # A mailbox that may only be read is no reason not to read it.
-            with suppress(Refused):
-                await session.mark_seen(seen)
+            await session.mark_seen(seen)
             failpoints.reached("flag.set")
 
     async def _reconcile(self, session: Session, fetcher: Fetcher, place: Place) -> None:

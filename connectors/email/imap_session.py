@@ -220,8 +220,10 @@ class Session:
         return await self._do("FETCH", self._wire.fetch(sequence_set(uids), what, by_uid=True))
 
     async def mark_seen(self, uids: Sequence[int]) -> None:
-        """Raises Refused where the mailbox is read-only."""
-        await self._do("STORE", self._wire.store(sequence_set(uids), r"+FLAGS.SILENT (\Seen)", by_uid=True))
+        """A mailbox that may only be read is no reason not to read it: what the server says to this is passed over."""
+        wire = self._wire
+        arguments = sequence_set(uids), r"+FLAGS.SILENT (\Seen)"
+        await self._ask(wire.post(Command("STORE", wire.new_tag(), *arguments, prefix="UID", loop=self._loop)))
 
     async def append(self, mailbox: str, body: bytes, *, at: datetime | None = None) -> None:
         """APPEND with \\Seen. Raises Misconfigured when there is no such mailbox."""

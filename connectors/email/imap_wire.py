@@ -78,7 +78,7 @@ class Wire(IMAP4ClientProtocol):
     after STARTTLS, where no second greeting comes.
 
     IDLE lasts until the next command, which goes out with the DONE unless `along` is false. A server may not know what
-    to do with both at once: `unheard` is true when the connection ended over such a command.
+    to do with both at once: `unheard` is true when the connection ended over a command that followed another so.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, greeted: bool = False) -> None:
@@ -94,6 +94,7 @@ class Wire(IMAP4ClientProtocol):
         self._greeted = greeted
         self._idle: _Idle | None = None
         self._sent_along = False
+        self._posted: Command | None = None
         self._answer: asyncio.Future[None] | None = None
         self._watchdog = Watchdog(loop, unsent=self._unsent, bark=lambda: self.abort("silent"))
         self._buffer = bytearray()
@@ -208,7 +209,7 @@ class Wire(IMAP4ClientProtocol):
         idle = self._idle
         if idle is not None and not idle.invited:
             self._watchdog.rest()
-            idle.invited = True
+            idle.invited, self._sent_along = True, False
             if idle.unwanted:
                 self._resolve()
         elif getattr(self.pending_sync_command, "name", "") == "AUTHENTICATE":
@@ -225,11 +226,15 @@ class Wire(IMAP4ClientProtocol):
         elif command is not None and tag == command.tag:
             self.pending_sync_command = None
             command.close(text, result=result)
+        elif self._posted is not None and tag == self._posted.tag:
+            self._posted = None
+            return
         elif tag == "DONE":
             return  # the server had ended IDLE by itself, and took this for a command
         else:
             raise WireError
         if self.pending_sync_command is None:
+            self._sent_along = False
             self._watchdog.rest()
             self._resolve()
 
@@ -253,11 +258,20 @@ class Wire(IMAP4ClientProtocol):
             raise Closed(self.lost.result())
         done = await self._leave_idle()
         self.pending_sync_command = cast(Any, command)
-        self._sent_along = bool(done)
+        self._sent_along = bool(done) or self._posted is not None
         self.send(f"{done}{command}")
         await self._answered()
-        self._sent_along = False
         return cast(Response, command.response)
+
+    async def post(self, command: Command) -> None:
+        """Send a command whose answer makes no difference: the next one does not wait for it. Raises Closed."""
+        if self._posted is not None or not self.along:
+            await self.execute(command)
+            return
+        if self.lost.done():
+            raise Closed(self.lost.result())
+        self.send(f"{await self._leave_idle()}{command}")
+        self._posted = command
 
     async def idle_until_grown(self) -> bool:
         """IDLE (RFC 2177) until the mailbox has grown, or `end_idle` is called. Answers whether it came to that.
@@ -267,6 +281,7 @@ class Wire(IMAP4ClientProtocol):
         if self.lost.done():
             raise Closed(self.lost.result())
         self._idle = _Idle(self.new_tag())
+        self._sent_along = self._posted is not None
         self.send(f"{self._idle.tag} IDLE")
         await self._answered()
         return self._idle is not None
@@ -309,8 +324,9 @@ class Wire(IMAP4ClientProtocol):
     def _end(self, why: str) -> None:
         self._watchdog.close()
         if not self.lost.done():
-            # A network that died answers neither of the two.
-            self.unheard = self._sent_along and (why != "silent" or self._idle is None)
+            # A network that died has answered to the first of the two no more than to the second.
+            first = self._posted is not None or (self._idle is not None and self._idle.ended)
+            self.unheard = self._sent_along and not (why == "silent" and first)
             self.lost.set_result(why)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Closed(self.lost.result()))

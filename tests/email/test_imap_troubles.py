@@ -189,6 +189,66 @@ async def test_a_server_that_cannot_take_both_at_once_gets_one_at_a_time(
     assert host.subjects == ["0", "1", "2", "3"]
 
 
+async def test_flags_are_set_without_waiting_for_the_answer() -> None:
+    class Patient(ScriptedImap):
+        async def command(self, peer: Peer, tag: str, rest: str) -> None:
+            following = await peer.line() if rest.startswith("UID STORE") else ""
+            await super().command(peer, tag, rest)
+            if following:
+                tag, _, rest = following.partition(" ")
+                await self.command(peer, tag, rest)
+
+    async with Patient() as server, reading(config(server.url())) as host:
+        for n in range(3):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await asyncio.sleep(0.1)
+        assert server.seen == {1, 2, 3}
+    assert host.errors == []
+
+
+@pytest.mark.parametrize("refusal", ["NO read-only", "BAD what?"])
+async def test_a_mailbox_that_takes_no_flags_is_read_all_the_same(refusal: str) -> None:
+    class Sealed(ScriptedImap):
+        async def command(self, peer: Peer, tag: str, rest: str) -> None:
+            if rest.startswith("UID STORE"):
+                await peer.say(f"{tag} {refusal}")
+            else:
+                await super().command(peer, tag, rest)
+
+    async with Sealed() as server, reading(config(server.url())) as host:
+        for n in range(2):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+    assert host.errors == []
+
+
+async def test_a_server_that_passes_over_what_follows_flags_gets_one_command_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imap_watchdog, "SILENCE_SECONDS", 0.5)
+
+    class Simple(ScriptedImap):
+        dropped = 0
+
+        async def command(self, peer: Peer, tag: str, rest: str) -> None:
+            if rest.startswith("UID STORE"):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await peer.reader.read(65_536)
+                        self.dropped += 1
+            await super().command(peer, tag, rest)
+
+    async with Simple() as server, reading(config(server.url())) as host:
+        for n in range(4):
+            server.deliver(mail(f"{n}"))
+            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+            await asyncio.sleep(0.2)
+        assert (server.dropped, len(host.errors)) == (1, 1)
+        assert server.seen == {1, 2, 3, 4}
+    assert host.subjects == ["0", "1", "2", "3"]
+
+
 async def test_an_end_of_idle_that_crosses_the_servers_own_is_no_trouble() -> None:
     class Hasty(ScriptedImap):
         async def idle(self, peer: Peer, tag: str) -> None:
