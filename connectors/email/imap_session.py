@@ -74,11 +74,11 @@ class Session:
 
     @property
     def unheard(self) -> bool:
-        """Whether the connection ended over a command that went out with the end of IDLE."""
+        """Whether the connection ended over a command that had not waited for the answer to the one before."""
         return self._wire.unheard
 
     def send_nothing_along(self) -> None:
-        """Let every answer come before the next command, that of IDLE among them."""
+        """Wait for every answer before the next command, for that to IDLE and to flags too."""
         self._wire.along = False
 
     async def _ask(self, command: Awaitable[T]) -> T:
