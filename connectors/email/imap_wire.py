@@ -4,8 +4,8 @@
 line of a chunk (1,000 flag changes by another client end in a RecursionError), scans all earlier lines for each new
 one (191 ms for a list of 1,000 sizes, here 15), takes every "* " out of a line, not the first alone, and formats every
 byte received for a debug log, passwords and bodies included. Its commands, tags and states are kept. Not so its
-waiting, which takes a queue, two events and a task or two for each command: here one future does, since there is never
-more than one command. What is overridden is private there, hence the upper bound in pyproject.toml.
+waiting, which takes a queue, two events and a task or two for each command: here one future does, since never more than
+one command is waited for. What is overridden is private there, hence the upper bound in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -252,26 +252,27 @@ class Wire(IMAP4ClientProtocol):
 
         Whoever is cancelled meanwhile has to hang up: the next answer would be this command's.
         """
+        await self._say(command)
+        self.pending_sync_command = cast(Any, command)
+        await self._answered()
+        return cast(Response, command.response)
+
+    async def post(self, command: Command) -> None:
+        """The same for one whose answer makes no difference: the next command does not wait for it."""
+        if self._posted is not None or not self.along:
+            await self.execute(command)
+        else:
+            await self._say(command)
+            self._posted = command
+
+    async def _say(self, command: Command) -> None:
         if self.state not in Commands[command.name].valid_states:
             raise Abort(f"{command.name} is not possible in the state {self.state}")
         if self.lost.done():
             raise Closed(self.lost.result())
         done = await self._leave_idle()
-        self.pending_sync_command = cast(Any, command)
         self._sent_along = bool(done) or self._posted is not None
         self.send(f"{done}{command}")
-        await self._answered()
-        return cast(Response, command.response)
-
-    async def post(self, command: Command) -> None:
-        """Send a command whose answer makes no difference: the next one does not wait for it. Raises Closed."""
-        if self._posted is not None or not self.along:
-            await self.execute(command)
-            return
-        if self.lost.done():
-            raise Closed(self.lost.result())
-        self.send(f"{await self._leave_idle()}{command}")
-        self._posted = command
 
     async def idle_until_grown(self) -> bool:
         """IDLE (RFC 2177) until the mailbox has grown, or `end_idle` is called. Answers whether it came to that.

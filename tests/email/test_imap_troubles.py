@@ -65,12 +65,26 @@ def asked(server: ScriptedImap, word: str) -> int:
     return sum(word in line for line in server.said)
 
 
+async def one_by_one(server: ScriptedImap, host: FakeHost, count: int, *, pause: float = 0.0) -> None:
+    """Mails `0`, `1`, ... in an empty mailbox, each when the one before has been read."""
+    for n in range(count):
+        server.deliver(mail(f"{n}"))
+        await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await asyncio.sleep(pause)
+
+
+async def pass_over(peer: Peer) -> bool:
+    """Drop what has come along with the command in hand. Answers whether there was any."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            return bool(await peer.reader.read(65_536))
+    return False
+
+
 async def test_a_few_mails_that_were_told_of_are_fetched_without_another_question() -> None:
     async with ScriptedImap() as server, reading(config(server.url())) as host:
         searches = asked(server, "SEARCH")
-        for n in range(3):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await one_by_one(server, host, 3)
         assert (asked(server, "SEARCH") - searches, asked(server, "FETCH")) == (0, 3)
     assert host.subjects == ["0", "1", "2"]
     assert host.place["uid"] == 3
@@ -150,9 +164,7 @@ async def test_the_next_command_goes_out_with_the_end_of_idle() -> None:
             await self.command(peer, tag, rest)
 
     async with Patient() as server, reading(config(server.url())) as host:
-        for n in range(3):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await one_by_one(server, host, 3)
         assert asked(server, "FETCH") == 3
         await asyncio.sleep(0.1)
     assert host.errors == []
@@ -171,20 +183,15 @@ async def test_a_server_that_cannot_take_both_at_once_gets_one_at_a_time(
 
         async def idle(self, peer: Peer, tag: str) -> None:
             await super().idle(peer, "*")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await peer.reader.read(65_536)
-                    self.dropped += 1
-                    if hangs_up:
-                        peer.writer.close()
-                        return
-            await peer.say(f"{tag} OK idled")
+            along = await pass_over(peer)
+            self.dropped += along
+            if along and hangs_up:
+                peer.writer.close()
+            else:
+                await peer.say(f"{tag} OK idled")
 
     async with Simple() as server, reading(config(server.url())) as host:
-        for n in range(4):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
-            await asyncio.sleep(0.2)
+        await one_by_one(server, host, 4, pause=0.2)
         assert (server.dropped, len(host.errors)) == (1, 1)
     assert host.subjects == ["0", "1", "2", "3"]
 
@@ -199,9 +206,7 @@ async def test_flags_are_set_without_waiting_for_the_answer() -> None:
                 await self.command(peer, tag, rest)
 
     async with Patient() as server, reading(config(server.url())) as host:
-        for n in range(3):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await one_by_one(server, host, 3)
         await asyncio.sleep(0.1)
         assert server.seen == {1, 2, 3}
     assert host.errors == []
@@ -217,9 +222,7 @@ async def test_a_mailbox_that_takes_no_flags_is_read_all_the_same(refusal: str) 
                 await super().command(peer, tag, rest)
 
     async with Sealed() as server, reading(config(server.url())) as host:
-        for n in range(2):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await one_by_one(server, host, 2)
     assert host.errors == []
 
 
@@ -233,17 +236,11 @@ async def test_a_server_that_passes_over_what_follows_flags_gets_one_command_at_
 
         async def command(self, peer: Peer, tag: str, rest: str) -> None:
             if rest.startswith("UID STORE"):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(0.1):
-                        await peer.reader.read(65_536)
-                        self.dropped += 1
+                self.dropped += await pass_over(peer)
             await super().command(peer, tag, rest)
 
     async with Simple() as server, reading(config(server.url())) as host:
-        for n in range(4):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
-            await asyncio.sleep(0.2)
+        await one_by_one(server, host, 4, pause=0.2)
         assert (server.dropped, len(host.errors)) == (1, 1)
         assert server.seen == {1, 2, 3, 4}
     assert host.subjects == ["0", "1", "2", "3"]
@@ -256,9 +253,7 @@ async def test_an_end_of_idle_that_crosses_the_servers_own_is_no_trouble() -> No
             await peer.say(f"{tag} OK idled long enough", "DONE BAD unknown command")
 
     async with Hasty() as server, reading(config(server.url())) as host:
-        for n in range(2):
-            server.deliver(mail(f"{n}"))
-            await host.until(lambda n=n: len(host.items) == n + 1)  # type: ignore[misc]
+        await one_by_one(server, host, 2)
     assert host.errors == []
 
 
