@@ -12,12 +12,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CHAR, JSON, Connection, MetaData, insert, select, text
+from sqlalchemy import CHAR, JSON, Connection, MetaData, UniqueConstraint, insert, select, text
 from sqlmodel import SQLModel
 
 import helpdesk.models  # noqa: F401 - fills the metadata
 from helpdesk import migrate
 from helpdesk.db import Database, new_id
+from helpdesk.models.columns import is_payload
 from tests.peers.postgres import Postgres
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -114,3 +115,20 @@ async def test_what_is_encrypted_is_not_compressed(empty: Database) -> None:
     storage = text("SELECT attstorage FROM pg_attribute WHERE attrelid = 'raw_items'::regclass AND attname = 'body'")
     async with empty.engine.begin() as connection:
         assert (await connection.execute(storage)).scalar_one() == b"e"
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+async def test_only_what_nothing_is_looked_up_by_goes_without_statistics(empty: Database) -> None:
+    await migrate.upgrade(empty)
+    without = text(
+        "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE a.attnum > 0 AND a.attstattarget = 0 AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
+    )
+    async with empty.engine.begin() as connection:
+        found = {tuple(row) for row in await connection.execute(without)}
+    columns = [column for table in SQLModel.metadata.sorted_tables for column in table.columns]
+    assert found == {(column.table.name, column.name) for column in columns if is_payload(column)}
+    tables = SQLModel.metadata.sorted_tables
+    keys = [*(index for table in tables for index in table.indexes)]
+    keys += [one for table in tables for one in table.constraints if isinstance(one, UniqueConstraint)]
+    assert not [column for key in keys for column in key.columns if is_payload(column)]

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, ref, table_of, words
+from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
 
 
 class Contact(SQLModel, table=True):
@@ -39,7 +39,7 @@ class ContactIdentity(SQLModel, table=True):
     contact_id: UUID = ref("contacts.id", index=True, ondelete="CASCADE")
     channel: str = words()
     handle: str = words()
-    display: str = words()
+    display: str = prose()
     verified: bool = False
     automatic_held_at: datetime | None = at(nullable=True)
     created_at: datetime = at()

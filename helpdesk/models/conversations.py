@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, Index, Integer, String, text
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, ref, table_of, words
+from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
 
 
 def _partial(condition: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Conversation(SQLModel, table=True):
     category: str | None = words(nullable=True)
     assignee_id: UUID | None = ref("agents.id", nullable=True)
     team_id: UUID | None = ref("teams.id", nullable=True)
-    preview: str = words()
+    preview: str = prose()
     last_message_direction: str | None = words(nullable=True)
     message_count: int = 0
     seq: int = 0
@@ -103,7 +103,7 @@ class Participant(SQLModel, table=True):
     conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
     channel: str = Field(primary_key=True, sa_type=String)
     handle: str = Field(primary_key=True, sa_type=String)
-    name: str = words()
+    name: str = prose()
     contact_id: UUID | None = ref("contacts.id", nullable=True)
     added_by: UUID | None = Field(default=None)
     created_at: datetime = at()

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Index, LargeBinary, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, ref, table_of, words
+from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
 
 
 class Inbox(SQLModel, table=True):
@@ -104,7 +104,7 @@ class RawItem(SQLModel, table=True):
     received_at: datetime = at()
     created_at: datetime = at()
     state: str = words("received")
-    error: str = words()
+    error: str = prose()
     attempts: int = 0
     next_attempt_at: datetime = at()
     claimed_by: str = words()

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, ref, table_of, words
+from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
 
 
 class Message(SQLModel, table=True):
@@ -36,21 +36,21 @@ class Message(SQLModel, table=True):
     visibility: str = words("direct")
     author_kind: str = words()
     author_id: UUID | None = Field(default=None)
-    author_name: str = words()
-    subject: str = words()
-    text: str = words()
-    html: str | None = words(nullable=True)
+    author_name: str = prose()
+    subject: str = prose()
+    text: str = prose()
+    html: str | None = prose(nullable=True)
     html_policy: int = Field(default=0, sa_type=Integer)
-    new_text: str = words()
-    signature: str = words()
-    quoted: str = words()
+    new_text: str = prose()
+    signature: str = prose()
+    quoted: str = prose()
     to: list[dict[str, str]] = json(list)
     cc: list[dict[str, str]] = json(list)
     reply_to: list[dict[str, str]] = json(list)
     external_id: str = words()
-    external_url: str = words()
-    in_reply_to: str = words()
-    content_digest: str = words()
+    external_url: str = prose()
+    in_reply_to: str = prose()
+    content_digest: str = prose()
     auto_submitted: str | None = words(nullable=True)
     sender_verified: bool | None = Field(default=None, nullable=True)
     trust_reasons: list[str] = json(list)
@@ -103,12 +103,12 @@ class Delivery(SQLModel, table=True):
     inbox_id: UUID = ref("inboxes.id")
     status: str = words("queued")
     automatic: bool = False
-    token: str = words()
+    token: str = prose()
     to: list[dict[str, str]] = json(list)
     cc: list[dict[str, str]] = json(list)
     bcc: list[dict[str, str]] = json(list)
     external_id: str = words()
-    sender: str = words()
+    sender: str = prose()
     recipients: list[str] = json(list)
     accepted: list[str] = json(list)
     refused: list[dict[str, Any]] = json(list)
@@ -116,7 +116,7 @@ class Delivery(SQLModel, table=True):
     data_key: bytes = Field(default=b"", sa_type=LargeBinary)
     attempts: int = 0
     resends: int = 0
-    error: str = words()
+    error: str = prose()
     created_at: datetime = at()
     next_attempt_at: datetime = at()
     give_up_at: datetime = at()
