@@ -56,8 +56,7 @@ class Apart:
         request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         async with self._turn:
             try:
-                async with asyncio.timeout(seconds):
-                    answer = await self._ask(request)
+                answer = await self._ask(request, seconds)
             except BaseException as error:
                 await asyncio.shield(asyncio.ensure_future(self.close()))
                 if isinstance(error, ConnectionError):
@@ -78,7 +77,7 @@ class Apart:
             process.kill()
             await asyncio.to_thread(process.wait)
 
-    async def _ask(self, request: bytes) -> memoryview:
+    async def _ask(self, request: bytes, seconds: float) -> memoryview:
         if self._line is not None and self._line.lost:
             await self.close()
         line = self._line
@@ -86,7 +85,7 @@ class Apart:
             loop = asyncio.get_running_loop()
             _, line = await loop.create_unix_connection(lambda: _Line(loop), sock=self._start())
             self._line = line
-        return await line.ask(request)
+        return await line.ask(request, seconds)
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -125,8 +124,7 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError())
+        self._fail(ConnectionResetError())
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -134,13 +132,21 @@ class _Line(asyncio.Protocol):
             received, self._received = self._received, bytearray()
             self._answer.set_result(memoryview(received)[_HEADER:])
 
-    async def ask(self, request: bytes) -> memoryview:
-        """The answer to a request. Raises ConnectionResetError when none can come any more."""
+    async def ask(self, request: bytes, seconds: float) -> memoryview:
+        """The answer to a request. Raises ConnectionResetError when none can come any more, and TimeoutError."""
         if self._transport is None:
             raise ConnectionResetError
         self._answer = self._loop.create_future()
         self._transport.writelines(_message(request))
-        return await self._answer
+        timer = self._loop.call_later(seconds, self._fail, TimeoutError())
+        try:
+            return await self._answer
+        finally:
+            timer.cancel()
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
 
     def close(self) -> None:
         if self._transport is not None:

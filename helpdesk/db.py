@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -77,28 +77,27 @@ class Database:
         await self._spare.close()
         await self.engine.dispose()
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A unit of work that may write: committed at the end, rolled back on any exception."""
         if self._lock is None:
-            async with sessions.opened(self.engine, self._spare) as session:
-                yield session
-        else:
-            async with self._lock, self._on_sqlite() as session:
-                yield session
-        rung = frozenset(session.info.get("rings", ()))
-        if rung:
-            self.on_commit(rung)
+            return sessions.Transaction(self.engine, self._spare, self._committed)
+        return self._on_sqlite(self._lock)
 
     @asynccontextmanager
-    async def _on_sqlite(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._writing, expire_on_commit=False, autoflush=False) as session:
+    async def _on_sqlite(self, lock: asyncio.Lock) -> AsyncIterator[AsyncSession]:
+        async with lock, AsyncSession(self._writing, expire_on_commit=False, autoflush=False) as session:
             try:
                 yield session
                 await session.commit()
             except BaseException:
                 await session.rollback()
                 raise
+        self._committed(session)
+
+    def _committed(self, session: AsyncSession) -> None:
+        rung = frozenset(session.info.get("rings", ()))
+        if rung:
+            self.on_commit(rung)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

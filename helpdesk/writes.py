@@ -139,8 +139,10 @@ async def write(session: AsyncSession, *parts: Part, holding: Sequence[Holding] 
     full = [part for part in parts if part.rows]
     if not full and not holding:
         return [0 for _ in parts]
-    run = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
-    counts = iter(await run(session, full, holding, begin=not last))
+    dialect = session.get_bind().dialect
+    prepared = [_prepared(dialect, part) for part in full]
+    run = _on_postgresql if dialect.name == "postgresql" else _on_sqlite
+    counts = iter(await run(session, full, prepared, holding, begin=not last))
     return [next(counts) if part.rows else 0 for part in parts]
 
 
@@ -158,9 +160,13 @@ _DIVISION_BY_ZERO = "22012"
 
 
 async def _on_postgresql(
-    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
+    session: AsyncSession,
+    parts: Sequence[Part],
+    prepared: Sequence[_Prepared],
+    holding: Sequence[Holding],
+    *,
+    begin: bool,
 ) -> list[int]:
-    prepared = [_prepared(session, part) for part in parts]
     few = tuple(len(part.rows) if len(part.rows) <= _FEW else 0 for part in parts)
     key = tuple(one.how for one in holding), few, tuple(map(id, prepared))
     text = _texts.get(key)
@@ -185,18 +191,22 @@ async def _on_postgresql(
 
 
 async def _on_sqlite(
-    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
+    session: AsyncSession,
+    parts: Sequence[Part],
+    prepared: Sequence[_Prepared],
+    holding: Sequence[Holding],
+    *,
+    begin: bool,
 ) -> list[int]:
     """A transaction has always begun here: SQLite's one writer says so before anything else."""
     driver, counts = await driver_of(session, begin=begin), []
     for one in holding:
         wanted = " AND ".join(f"{_quoted(name)} = ?" for name in one.row)
         look = f"SELECT 1 FROM {_quoted(one.table.name)} WHERE {wanted}"  # noqa: S608
-        ready = _prepared(session, Insert(one.table, [one.row]))
+        ready = _prepared(session.get_bind().dialect, Insert(one.table, [one.row]))
         if not await driver.execute_fetchall(look, ready.values(one.row)):
             raise NotHeld
-    for part in parts:
-        ready = _prepared(session, part)
+    for part, ready in zip(parts, prepared, strict=True):
         async with driver.executemany(ready.sql, list(map(ready.values, part.rows))) as cursor:
             counts.append(0 if ready.numbering else cursor.rowcount)
     return counts
@@ -244,8 +254,7 @@ _parts: dict[tuple[Any, ...], _Prepared] = {}
 _texts: dict[tuple[Any, ...], str] = {}
 
 
-def _prepared(session: AsyncSession, part: Part) -> _Prepared:
-    dialect = session.get_bind().dialect
+def _prepared(dialect: Dialect, part: Part) -> _Prepared:
     key = dialect.name, type(part), part.table.name, part.how, tuple(part.rows[0])
     found = _parts.get(key)
     if found is None:
@@ -336,9 +345,11 @@ def _array(column: Column[Any]) -> tuple[str, str]:
 
 
 def _processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """SQLAlchemy's own, but for the two that every row has: through three calls each, they cost more than a column."""
+    """SQLAlchemy's own, but for those that every row has: through three calls each, they cost more than a column."""
     if isinstance(column.type, JSON):
         return _json
+    if isinstance(column.type, Boolean) and dialect.name == "postgresql":
+        return None  # the driver itself takes nothing but a bool
     if isinstance(column.type, UtcDateTime) and dialect.name == "postgresql":
         return column.type.aware
     return column.type.dialect_impl(dialect).bind_processor(dialect)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from aioimaplib import AioImapException
-from aioimaplib.aioimaplib import AUTH, Command, Response
+from aioimaplib.aioimaplib import AUTH, Response
 
 from connectors.email.imap_text import (
     Described,
@@ -24,7 +24,7 @@ from connectors.email.imap_text import (
     quoted,
     sequence_set,
 )
-from connectors.email.imap_wire import Closed, Wire
+from connectors.email.imap_wire import Asked, Closed, Wire
 from helpdesk import clock
 from helpdesk.channels import AuthenticationFailed, ChannelError, Misconfigured, TemporaryFailure, Unreachable
 
@@ -137,7 +137,11 @@ class Session:
                 await self._do("ID", self._execute("ID", '("name" "helpdesk")'))
 
     async def _execute(self, name: str, *arguments: str) -> Response:
-        return await self._wire.execute(Command(name, self._wire.new_tag(), *arguments, loop=self._loop))
+        return await self._wire.execute(Asked(name, self._wire.new_tag(), *arguments))
+
+    async def _fetched(self, which: str, what: str) -> list[bytes]:
+        wire = self._wire
+        return await self._do("FETCH", wire.execute(Asked("FETCH", wire.new_tag(), which, what, by_uid=True)))
 
     async def read_capabilities(self) -> None:
         """Ask what the server can do: what is offered before and after STARTTLS and the login differs."""
@@ -182,7 +186,7 @@ class Session:
         self._wire.grown = False
         self._counted = self._wire.exists
         what = f"(UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<0.{length}>)"
-        lines = await self._do("FETCH", self._wire.fetch(f"{low}:*", what, by_uid=True))
+        lines = await self._fetched(f"{low}:*", what)
         bodies = dict(parse_bodies(lines))
         found = {one.uid: one for one in parse_descriptions(lines, clock.now())}
         return [(found[uid], bodies[uid]) for uid in sorted(found.keys() & bodies.keys()) if uid >= low]
@@ -200,7 +204,7 @@ class Session:
 
     async def describe(self, uids: Sequence[int]) -> list[Described]:
         """Size and INTERNALDATE, ascending. Messages that are gone by now are not in it."""
-        lines = await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")
+        lines = await self._fetched(sequence_set(uids), "(UID RFC822.SIZE INTERNALDATE)")
         wanted = set(uids)
         found = {
             described.uid: described for described in parse_descriptions(lines, clock.now()) if described.uid in wanted
@@ -209,21 +213,18 @@ class Session:
 
     async def bodies(self, uids: Sequence[int], section: str = "") -> dict[int, bytes]:
         """Whole messages, unflagged (BODY.PEEK). `section` may be `HEADER`."""
-        return dict(parse_bodies(await self._fetch(uids, f"(UID BODY.PEEK[{section}])")))
+        return dict(parse_bodies(await self._fetched(sequence_set(uids), f"(UID BODY.PEEK[{section}])")))
 
     async def piece(self, uid: int, offset: int, length: int, section: str = "") -> bytes | None:
         """`length` octets of a message from `offset`, fewer at its end; None when it is gone."""
-        lines = await self._fetch([uid], f"(UID BODY.PEEK[{section}]<{offset}.{length}>)")
+        lines = await self._fetched(sequence_set([uid]), f"(UID BODY.PEEK[{section}]<{offset}.{length}>)")
         return dict(parse_bodies(lines)).get(uid)
-
-    async def _fetch(self, uids: Sequence[int], what: str) -> list[bytes]:
-        return await self._do("FETCH", self._wire.fetch(sequence_set(uids), what, by_uid=True))
 
     async def mark_seen(self, uids: Sequence[int]) -> None:
         """A mailbox that may only be read is no reason not to read it: what the server says to this is passed over."""
         wire = self._wire
         arguments = sequence_set(uids), r"+FLAGS.SILENT (\Seen)"
-        await self._ask(wire.post(Command("STORE", wire.new_tag(), *arguments, prefix="UID", loop=self._loop)))
+        await self._ask(wire.post(Asked("STORE", wire.new_tag(), *arguments, by_uid=True)))
 
     async def append(self, mailbox: str, body: bytes, *, at: datetime | None = None) -> None:
         """APPEND with \\Seen. Raises Misconfigured when there is no such mailbox."""

@@ -19,6 +19,7 @@ from typing import Any, cast
 from aioimaplib.aioimaplib import (
     AUTH,
     CONNECTED,
+    CONTROL_CHARS,
     NONAUTH,
     Abort,
     Command,
@@ -55,6 +56,30 @@ class Closed(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class Asked:
+    """A command as `Wire` keeps it: without the event and the timers of aioimaplib's own, which cost a lone mail more
+    than its answer. `arguments` are as they go out; raises ValueError for such as would end the line.
+    """
+
+    def __init__(self, name: str, tag: str, *arguments: str, by_uid: bool = False) -> None:
+        self.name = self.untagged_resp_name = name
+        self.tag = tag
+        self.line = " ".join((tag, "UID", name, *arguments) if by_uid else (tag, name, *arguments))
+        if CONTROL_CHARS.search(self.line):
+            raise ValueError("a command holds no line breaks")
+        self.response = Response("", [])
+
+    def __str__(self) -> str:
+        return self.line
+
+    def append_to_resp(self, line: bytes) -> None:
+        self.response.lines.append(line)
+
+    def close(self, line: bytes, result: str) -> None:
+        self.response.lines.append(line)
+        self.response = Response(result, self.response.lines)
 
 
 @dataclass(slots=True)
@@ -94,14 +119,14 @@ class Wire(IMAP4ClientProtocol):
         self._greeted = greeted
         self._idle: _Idle | None = None
         self._sent_along = False
-        self._posted: Command | None = None
+        self._posted: Command | Asked | None = None
         self._answer: asyncio.Future[None] | None = None
         self._watchdog = Watchdog(loop, unsent=self._unsent, bark=lambda: self.abort("silent"))
         self._buffer = bytearray()
         self._searched = 0
         self._literal: int | None = None
         self._continues = False
-        self._command: Command | None = None
+        self._command: Command | Asked | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -159,7 +184,7 @@ class Wire(IMAP4ClientProtocol):
             if self._literal > MAX_LITERAL:
                 raise WireError
 
-    def _begin(self, line: bytes) -> Command | None:
+    def _begin(self, line: bytes) -> Command | Asked | None:
         """The first line of a response; answers the command that it belongs to."""
         if self.state == CONNECTED:
             self._greet(line)
@@ -180,7 +205,7 @@ class Wire(IMAP4ClientProtocol):
             self.state = AUTH if match[1].upper() == b"PREAUTH" else NONAUTH
             self.greeting.set_result(None)
 
-    def _untagged(self, line: bytes) -> Command | None:
+    def _untagged(self, line: bytes) -> Command | Asked | None:
         """Keep what the command asked for; of one that changes the state of things, all that is said meanwhile."""
         command = self.pending_sync_command
         if match := _EXISTS.match(line):
@@ -247,7 +272,7 @@ class Wire(IMAP4ClientProtocol):
         if self._line_out is not None:
             self._line_out.write(f"{line}\r\n".encode())
 
-    async def execute(self, command: Command, scrub: str | None = None) -> Response:
+    async def execute(self, command: Command | Asked, scrub: str | None = None) -> Response:
         """The answer to a command, of which there may be one at a time. Raises Closed, and Abort in the wrong state.
 
         Whoever is cancelled meanwhile has to hang up: the next answer would be this command's.
@@ -257,7 +282,7 @@ class Wire(IMAP4ClientProtocol):
         await self._answered()
         return cast(Response, command.response)
 
-    async def post(self, command: Command) -> None:
+    async def post(self, command: Asked) -> None:
         """The same for one whose answer makes no difference: the next command does not wait for it."""
         if self._posted is not None or not self.along:
             await self.execute(command)
@@ -265,7 +290,7 @@ class Wire(IMAP4ClientProtocol):
             await self._say(command)
             self._posted = command
 
-    async def _say(self, command: Command) -> None:
+    async def _say(self, command: Command | Asked) -> None:
         if self.state not in Commands[command.name].valid_states:
             raise Abort(f"{command.name} is not possible in the state {self.state}")
         if self.lost.done():
