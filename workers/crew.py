@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -29,6 +29,26 @@ from workers.watch import Watch
 log = structlog.get_logger()
 
 STOP_SECONDS = 15.0
+
+
+class Holder(Protocol):
+    """Whoever does what only one worker may do."""
+
+    def leases(self) -> dict[str, int]: ...
+
+    async def lost(self, lost: Mapping[str, int]) -> None: ...
+
+
+async def renew_leases(services: Services, holders: Sequence[Holder]) -> None:
+    """Keep what all of them hold, in one statement, and tell them what went to others."""
+    held = {name: fence for holder in holders for name, fence in holder.leases().items()}
+    if not held:
+        return
+    async with services.database.transaction() as session:
+        lost = await leases.renew(session, held, seconds=services.settings.lease_seconds)
+    if lost:
+        for holder in holders:
+            await holder.lost(lost)
 
 
 class Crew:
@@ -116,8 +136,7 @@ class Crew:
             async with self._services.database.transaction() as session:
                 await filing.renew(session, self._processor.held, **mine)
                 await deliveries.renew(session, self._deliverer.held, **mine)
-        await self._receiver.renew()
-        await self._relaying.renew()
+        await renew_leases(self._services, [self._receiver, self._relaying])
         return 0
 
     async def stop(self) -> None:

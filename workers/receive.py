@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -63,18 +64,14 @@ class Receiver:
         """What is read at the moment, and by which version of its settings; what has ended by none that there is."""
         return {(inbox_id, _NO_VERSION if one.task.done() else one.version) for inbox_id, one in self._running.items()}
 
-    async def renew(self) -> None:
-        """Keep the leases of what runs; what was lost is stopped before it does more."""
+    def leases(self) -> dict[str, int]:
+        """What is to be renewed, with the fences."""
+        return {_lease(inbox_id): running.fence for inbox_id, running in self._running.items()}
+
+    async def lost(self, lost: Mapping[str, int]) -> None:
+        """Others have these by now, under later fences: stop before more is done."""
         for inbox_id, running in list(self._running.items()):
-            try:
-                async with self._services.database.transaction() as session:
-                    await leases.renew(
-                        session,
-                        _lease(inbox_id),
-                        fence=running.fence,
-                        seconds=self._services.settings.lease_seconds,
-                    )
-            except LeaseLost:
+            if lost.get(_lease(inbox_id)) == running.fence:
                 log.warning("inbox.lease_lost", inbox_id=str(inbox_id))
                 await self._stop(inbox_id)
 

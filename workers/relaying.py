@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -103,15 +103,13 @@ class Relaying:
             # The lease went to another after all, or there is more: somebody has to come for it.
             ring(session, "relay")
 
-    async def renew(self) -> None:
-        """Keep the lease, or find that another has it."""
-        if self._fence is None:
-            return
-        try:
-            async with self._services.database.transaction() as session:
-                seconds = self._services.settings.lease_seconds
-                await leases.renew(session, LEASE, fence=self._fence, seconds=seconds)
-        except LeaseLost:
+    def leases(self) -> dict[str, int]:
+        """What is to be renewed, with its fence."""
+        return {} if self._fence is None else {LEASE: self._fence}
+
+    async def lost(self, lost: Mapping[str, int]) -> None:
+        """Others have these by now, under later fences."""
+        if lost.get(LEASE) == self._fence:
             self._fence = None
 
     async def close(self) -> None:

@@ -133,7 +133,7 @@ async def leased(services: Services, name: str) -> AsyncIterator[tuple[str, int]
         while True:
             await asyncio.sleep(seconds / 3)
             async with services.database.transaction() as session:
-                await leases.renew(session, name, fence=fence, seconds=seconds)
+                await leases.renew(session, {name: fence}, seconds=seconds)
 
     keeper = asyncio.create_task(keep(fence))
     try:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Integer, String, bindparam, or_, select, update
+from collections.abc import Mapping
+
+from sqlalchemy import Float, Integer, String, bindparam, cast, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.db import is_postgresql
-from helpdesk.dialects import epoch
+from helpdesk.dialects import among, epoch
 from helpdesk.models.inboxes import leases
 from helpdesk.statements import Statement
 from helpdesk.writes import Holding
 
 _MINE = leases.c.name == bindparam("lease", type_=String()), leases.c.fence == bindparam("held", type_=Integer())
 
+_WITH_FENCE = leases.c.name + " " + cast(leases.c.fence, String())
+
 _RENEW = Statement(
     lambda: (
         update(leases)
-        .where(*_MINE)
+        .where(among(leases.c.name, "names", "text"), among(_WITH_FENCE, "held", "text"))
         .values(expires_at=epoch() + bindparam("seconds", type_=Float()))
         .returning(leases.c.name)
     )
@@ -44,10 +48,16 @@ async def acquire(session: AsyncSession, name: str, *, owner: str, seconds: floa
     return fence
 
 
-async def renew(session: AsyncSession, name: str, *, fence: int, seconds: float) -> None:
-    """Keep a lease; nothing else may be done in the session. Raises `LeaseLost` when it went to someone else."""
-    if not await _RENEW.rows(session, begin=False, lease=name, held=fence, seconds=seconds):
-        raise LeaseLost
+async def renew(session: AsyncSession, held: Mapping[str, int], *, seconds: float) -> dict[str, int]:
+    """Keep leases, given by name with their fences. Nothing else may be done in the session.
+
+    Answers those of them that went to others.
+    """
+    if not held:
+        return {}
+    fences = [f"{name} {fence}" for name, fence in held.items()]
+    kept = await _RENEW.rows(session, begin=False, names=list(held), held=fences, seconds=seconds)
+    return {name: held[name] for name in held.keys() - {row["name"] for row in kept}}
 
 
 async def check(session: AsyncSession, name: str, *, fence: int) -> None:

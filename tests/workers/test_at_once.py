@@ -23,6 +23,7 @@ from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import Known
 from tests.house import Desk, House, mail
 from workers import process
+from workers.crew import renew_leases
 from workers.hosts import InboxHost
 from workers.process import Processor
 from workers.relaying import Relaying
@@ -213,7 +214,7 @@ async def test_without_the_relays_lease_it_is_stored_first(house: House, host: I
     await relaying.close()
     async with house.services.database.transaction() as session:
         await leases.acquire(session, "relay", owner="other", seconds=600)
-    await relaying.renew()
+    await renew_leases(house.services, [relaying])
     await accept(host, item(1))
     assert await states(house) == {0: "filed", 1: "received"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from helpdesk.wiring import open_guard
 from tests import factories
 from tests.house import Desk, House, mail
 from workers.connections import Connections
-from workers.crew import Crew
+from workers.crew import Crew, renew_leases
 from workers.hosts import DoorHost, InboxHost
 from workers.receive import Receiver
+from workers.relaying import Relaying
 from workers.watch import Watch
 
 
@@ -121,10 +123,34 @@ async def test_a_worker_whose_lease_ran_out_stops_reading_and_can_store_nothing(
         await late.accept([RawInbound("INBOX;1;1", b"Subject: late\r\n\r\n", now())], cursor={"uid": 1})
     async with quick.database.reading() as session:
         assert (await session.execute(select(raw_items.c.id))).all() == []
-    await frozen.renew()
+    await renew_leases(quick, [frozen])
     assert _reads(inbox_id) == 1
     for receiver in (frozen, other):
         await receiver.close()
+    await connections.close()
+
+
+async def test_all_leases_are_renewed_together_and_only_what_went_to_another_is_stopped(quick: Services) -> None:
+    kept, lost = await factories.inbox(quick), await factories.inbox(quick)
+    guard = open_guard(quick.settings)
+    connections = Connections(quick, guard)
+    receiver, relaying = Receiver(quick, guard, connections, worker="mine"), Relaying(quick, worker="mine")
+    await receiver.step()
+    await relaying.step()
+    await _expire(quick, kept)
+    await _expire(quick, lost)
+    async with quick.database.transaction() as session:
+        await lease_service.acquire(session, f"inbox:{lost}", owner="other", seconds=600)
+    await renew_leases(quick, [receiver, relaying])
+    async with quick.database.reading() as session:
+        found = await session.execute(select(leases.c.name, leases.c.expires_at))
+        expires = {row.name: row.expires_at for row in found}
+    assert expires[f"inbox:{kept}"] > time.time(), "although nobody had renewed it in time"
+    assert (_reads(kept), _reads(lost)) == (1, 0)
+    assert await _owner(quick, lost) == "other"
+    assert relaying.ready
+    await receiver.close()
+    await relaying.close()
     await connections.close()
 
 
