@@ -51,18 +51,14 @@ class DiskStore:
 
     @staticmethod
     def _write(path: Path, body: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{id(body)}.part")
         with draft.open("wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
 
     async def get(self, name: str) -> bytes:
         try:
@@ -82,6 +78,22 @@ class DiskStore:
     def _folder(self, name: str, before: float) -> list[str]:
         folder = self._root / name
         return [path.name for path in folder.iterdir() if path.stat().st_mtime < before] if folder.is_dir() else []
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those above it, durably: whether it is there after a power cut depends on the one above."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class ObjectStore:
