@@ -139,10 +139,8 @@ async def write(session: AsyncSession, *parts: Part, holding: Sequence[Holding] 
     full = [part for part in parts if part.rows]
     if not full and not holding:
         return [0 for _ in parts]
-    dialect = session.get_bind().dialect
-    prepared = [_prepared(dialect, part) for part in full]
-    run = _on_postgresql if dialect.name == "postgresql" else _on_sqlite
-    counts = iter(await run(session, full, prepared, holding, begin=not last))
+    run = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
+    counts = iter(await run(session, full, holding, begin=not last))
     return [next(counts) if part.rows else 0 for part in parts]
 
 
@@ -160,13 +158,10 @@ _DIVISION_BY_ZERO = "22012"
 
 
 async def _on_postgresql(
-    session: AsyncSession,
-    parts: Sequence[Part],
-    prepared: Sequence[_Prepared],
-    holding: Sequence[Holding],
-    *,
-    begin: bool,
+    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
 ) -> list[int]:
+    dialect = session.get_bind().dialect
+    prepared = [_prepared(dialect, part) for part in parts]
     few = tuple(len(part.rows) if len(part.rows) <= _FEW else 0 for part in parts)
     key = tuple(one.how for one in holding), few, tuple(map(id, prepared))
     text = _texts.get(key)
@@ -191,22 +186,18 @@ async def _on_postgresql(
 
 
 async def _on_sqlite(
-    session: AsyncSession,
-    parts: Sequence[Part],
-    prepared: Sequence[_Prepared],
-    holding: Sequence[Holding],
-    *,
-    begin: bool,
+    session: AsyncSession, parts: Sequence[Part], holding: Sequence[Holding], *, begin: bool
 ) -> list[int]:
     """A transaction has always begun here: SQLite's one writer says so before anything else."""
-    driver, counts = await driver_of(session, begin=begin), []
+    driver, counts, dialect = await driver_of(session, begin=begin), [], session.get_bind().dialect
     for one in holding:
         wanted = " AND ".join(f"{_quoted(name)} = ?" for name in one.row)
         look = f"SELECT 1 FROM {_quoted(one.table.name)} WHERE {wanted}"  # noqa: S608
-        ready = _prepared(session.get_bind().dialect, Insert(one.table, [one.row]))
+        ready = _prepared(dialect, Insert(one.table, [one.row]))
         if not await driver.execute_fetchall(look, ready.values(one.row)):
             raise NotHeld
-    for part, ready in zip(parts, prepared, strict=True):
+    for part in parts:
+        ready = _prepared(dialect, part)
         async with driver.executemany(ready.sql, list(map(ready.values, part.rows))) as cursor:
             counts.append(0 if ready.numbering else cursor.rowcount)
     return counts

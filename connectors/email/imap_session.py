@@ -136,12 +136,11 @@ class Session:
             with suppress(Refused):
                 await self._do("ID", self._execute("ID", '("name" "helpdesk")'))
 
-    async def _execute(self, name: str, *arguments: str) -> Response:
-        return await self._wire.execute(Asked(name, self._wire.new_tag(), *arguments))
+    async def _execute(self, name: str, *arguments: str, by_uid: bool = False) -> Response:
+        return await self._wire.execute(Asked(name, self._wire.new_tag(), *arguments, by_uid=by_uid))
 
     async def _fetched(self, which: str, what: str) -> list[bytes]:
-        wire = self._wire
-        return await self._do("FETCH", wire.execute(Asked("FETCH", wire.new_tag(), which, what, by_uid=True)))
+        return await self._do("FETCH", self._execute("FETCH", which, what, by_uid=True))
 
     async def read_capabilities(self) -> None:
         """Ask what the server can do: what is offered before and after STARTTLS and the login differs."""

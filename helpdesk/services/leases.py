@@ -53,8 +53,6 @@ async def renew(session: AsyncSession, held: Mapping[str, int], *, seconds: floa
 
     Answers those of them that went to others.
     """
-    if not held:
-        return {}
     fences = [f"{name} {fence}" for name, fence in held.items()]
     kept = await _RENEW.rows(session, begin=False, names=list(held), held=fences, seconds=seconds)
     return {name: held[name] for name in held.keys() - {row["name"] for row in kept}}
