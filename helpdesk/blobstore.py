@@ -18,6 +18,7 @@ import obstore
 from obstore.store import from_url
 
 from helpdesk.errors import Invalid, NotFound, Unavailable
+from helpdesk.folders import make_folder, sync_folder
 
 
 class BlobStore(Protocol):
@@ -51,14 +52,14 @@ class DiskStore:
 
     @staticmethod
     def _write(path: Path, body: bytes) -> None:
-        _make(path.parent)
+        make_folder(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{id(body)}.part")
         with draft.open("wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
 
     async def get(self, name: str) -> bytes:
         try:
@@ -78,22 +79,6 @@ class DiskStore:
     def _folder(self, name: str, before: float) -> list[str]:
         folder = self._root / name
         return [path.name for path in folder.iterdir() if path.stat().st_mtime < before] if folder.is_dir() else []
-
-
-def _make(folder: Path) -> None:
-    """Make a folder, and those above it, durably: whether it is there after a power cut depends on the one above."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True, mode=0o700)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class ObjectStore:

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk.errors import FieldError, Invalid
+from helpdesk.folders import make_folder, sync_folder
 
 
 class Settings(BaseSettings):
@@ -147,7 +148,7 @@ def _refuse_what_is_unsafe(settings: Settings) -> None:
 def _kept_key(data: Path) -> str:
     path = data / "secret.key"
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(data)
         if path.exists():
             return path.read_text(encoding="ascii").strip()
         text = "1:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -163,6 +164,7 @@ def _kept_key(data: Path) -> str:
         except FileExistsError:
             pass
         draft.unlink()
+        sync_folder(data)
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise Invalid.field("HELPDESK_DATA", f"{data} cannot be written ({error.strerror})") from None

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from helpdesk.channels import Composed, TemporaryFailure
+from helpdesk.folders import make_folder, sync_folder
 
 
 def path_of(folder: str, message: Composed) -> Path:
@@ -27,24 +28,16 @@ def write(folder: str, message: Composed) -> Path:
     try:
         if path.exists():
             return path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(message.body)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError:
         with suppress(OSError):
             draft.unlink()
         raise TemporaryFailure("The folder for outgoing mail cannot be written") from None
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
