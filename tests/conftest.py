@@ -14,6 +14,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -81,6 +82,7 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
     name = f"helpdesk_test_{os.getpid()}"
     url = postgres.create(name)
     _migrated(url)
+    asyncio.run(_set_aside(url))
     yield url
     postgres.drop(name)
 
@@ -107,13 +109,29 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         await opened.close()
 
 
+SEEDED = ("business_hours", "sla_policies", "escalation_rules", "setting_versions")
+"""Tables that a new database has rows in."""
+
+
+async def _set_aside(url: str) -> None:
+    """Keep what a new database begins with, to be put back after each test."""
+    copies = ";".join(f"CREATE TABLE seed.{table} AS TABLE {table}" for table in SEEDED)
+    connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
+    try:
+        await connection.execute(f"CREATE SCHEMA seed; {copies}")
+    finally:
+        await connection.close()
+
+
 async def _empty(database: Database) -> None:
     """DELETE, with foreign keys asleep: on tables of a few rows it takes a tenth of TRUNCATE's time."""
     wipe = ";".join(f'DELETE FROM "{table.name}"' for table in metadata.sorted_tables if table.name != "counters")
+    back = ";".join(f"INSERT INTO {table} SELECT * FROM seed.{table}" for table in SEEDED)
+    script = f"SET session_replication_role = replica; {wipe}; {back}; SET session_replication_role = origin"
     async with database.engine.begin() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
-        await driver.execute(f"SET session_replication_role = replica; {wipe}; SET session_replication_role = origin")
+        await driver.execute(script)
         await connection.execute(text("SELECT setval('conversation_number', 1, false)"))
 
 

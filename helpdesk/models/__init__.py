@@ -3,7 +3,19 @@
 Importing this package fills `metadata` with all of them.
 """
 
-from helpdesk.models import agents, contacts, conversations, events, inboxes, messages
+from helpdesk.models import agents, alerts, contacts, conversations, events, inboxes, jobs, messages, sla, webhooks
 from helpdesk.models.columns import metadata
 
-__all__ = ["agents", "contacts", "conversations", "events", "inboxes", "messages", "metadata"]
+__all__ = [
+    "agents",
+    "alerts",
+    "contacts",
+    "conversations",
+    "events",
+    "inboxes",
+    "jobs",
+    "messages",
+    "metadata",
+    "sla",
+    "webhooks",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, String
@@ -12,7 +13,11 @@ from helpdesk.models.columns import at, json, key, ref, table_of, words
 
 
 class Agent(SQLModel, table=True):
-    """Someone who answers, or an integration's identity. `email` is kept in lower case."""
+    """Someone who answers, or an integration's identity. `email` is kept in lower case.
+
+    `duty` is `auto` (as the schedules say), `on` or `off`, until `duty_until` if that is set. In his `quiet_hours`,
+    `{zone, from, to}` in local minutes, only what is critical reaches him.
+    """
 
     __tablename__ = "agents"
 
@@ -23,6 +28,9 @@ class Agent(SQLModel, table=True):
     locale: str = words("en")
     password_hash: str | None = words(nullable=True)
     active: bool = True
+    duty: str = words("auto")
+    duty_until: datetime | None = at(nullable=True)
+    quiet_hours: dict[str, Any] | None = json(nullable=True)
     version: int = 1
     created_at: datetime = at()
     updated_at: datetime = at()
@@ -40,10 +48,13 @@ class Team(SQLModel, table=True):
 
 
 class TeamMember(SQLModel, table=True):
+    """`role` is `member` or `lead`: a lead is called when the team's promise is broken."""
+
     __tablename__ = "team_members"
 
     team_id: UUID = Field(foreign_key="teams.id", primary_key=True, ondelete="CASCADE")
     agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE", index=True)
+    role: str = words("member")
 
 
 class ApiToken(SQLModel, table=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import JSON, Column, LargeBinary, String, Table, Uuid
+from sqlalchemy import JSON, Column, LargeBinary, String, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -59,6 +59,11 @@ def prose(*, nullable: bool = False) -> Any:
 
 def json(default: Any = None, *, nullable: bool = False) -> Any:
     return Field(default_factory=default or (lambda: None), nullable=nullable, sa_type=Json)
+
+
+def only_where(condition: str) -> dict[str, Any]:
+    """For an index of some rows only."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
 def is_payload(column: Column[Any]) -> bool:

@@ -6,14 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Index, Integer, String, text
+from sqlalchemy import Boolean, Index, Integer, String
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
-
-
-def _partial(condition: str) -> dict[str, Any]:
-    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
 
 
 class Conversation(SQLModel, table=True):
@@ -21,7 +17,9 @@ class Conversation(SQLModel, table=True):
 
     `seq` counts its messages and events, `version` the changes of its own state. `channel`, `inbox_id` and
     `contact_handle` are where the contact wrote last. `waiting_since` is the `received_at` of the oldest message that
-    nobody has answered; `next_due_at` caches when that answer is due. `priority` is 0 low, 1 normal, 2 high, 3 urgent.
+    nobody has answered. `next_due_at`, `due_soon_at` and `sla_paused` cache what its live clocks say: the earliest due
+    time, the time from which that counts as soon, and that all of them pause. `merged_into_id` is where a merged one
+    went, never another merged one. `priority` is 0 low, 1 normal, 2 high, 3 urgent.
     """
 
     __tablename__ = "conversations"
@@ -34,8 +32,10 @@ class Conversation(SQLModel, table=True):
         Index("ix_conversations_contact_activity", "contact_id", "last_activity_at", "id"),
         Index("ix_conversations_created", "created_at", "id"),
         Index("ix_conversations_priority", "priority", "id"),
-        Index("ix_conversations_due", "next_due_at", "id", **_partial("next_due_at IS NOT NULL")),
-        Index("ix_conversations_waiting", "waiting_since", "id", **_partial("waiting_since IS NOT NULL")),
+        Index("ix_conversations_due", "next_due_at", "id", **only_where("next_due_at IS NOT NULL")),
+        Index("ix_conversations_waiting", "waiting_since", "id", **only_where("waiting_since IS NOT NULL")),
+        Index("ix_conversations_paused", "last_activity_at", "id", **only_where("sla_paused")),
+        Index("ix_conversations_merged", "merged_into_id", **only_where("merged_into_id IS NOT NULL")),
     )
 
     id: UUID = key()
@@ -62,10 +62,13 @@ class Conversation(SQLModel, table=True):
     last_activity_at: datetime = at()
     waiting_since: datetime | None = at(nullable=True)
     next_due_at: datetime | None = at(nullable=True)
+    due_soon_at: datetime | None = at(nullable=True)
+    sla_paused: bool = Field(default=False, sa_type=Boolean)
     snoozed_until: datetime | None = at(nullable=True)
     language: str = words()
     quarantined: bool = Field(default=False, sa_type=Boolean)
     custom_fields: dict[str, Any] = json(dict)
+    merged_into_id: UUID | None = Field(default=None)
 
 
 class ConversationInbox(SQLModel, table=True):
@@ -82,6 +85,17 @@ class ConversationTag(SQLModel, table=True):
 
     conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
     tag: str = Field(primary_key=True, sa_type=String, index=True)
+
+
+class ConversationWatcher(SQLModel, table=True):
+    """Agents who want to know what becomes of it, whether or not it is theirs."""
+
+    __tablename__ = "conversation_watchers"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE", index=True)
+    added_by: UUID | None = Field(default=None)
+    created_at: datetime = at()
 
 
 class ConversationLink(SQLModel, table=True):
@@ -131,6 +145,7 @@ class Counter(SQLModel, table=True):
 conversations = table_of(Conversation)
 conversation_inboxes = table_of(ConversationInbox)
 conversation_tags = table_of(ConversationTag)
+conversation_watchers = table_of(ConversationWatcher)
 conversation_links = table_of(ConversationLink)
 participants = table_of(Participant)
 tags = table_of(Tag)

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, table_of, words
+from helpdesk.models.columns import at, json, key, only_where, table_of, words
 
 
 class Event(SQLModel, table=True):
@@ -21,8 +21,7 @@ class Event(SQLModel, table=True):
         Index(
             "ix_events_unrelayed",
             "id",
-            postgresql_where=text("position IS NULL"),
-            sqlite_where=text("position IS NULL"),
+            **only_where("position IS NULL"),
         ),
         Index("ix_events_conversation", "conversation_id", "id"),
     )

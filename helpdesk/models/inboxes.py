@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import Index, LargeBinary, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
+from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
 
 
 class Inbox(SQLModel, table=True):
@@ -26,8 +26,7 @@ class Inbox(SQLModel, table=True):
             "channel",
             "handle",
             unique=True,
-            postgresql_where=text("deleted_at IS NULL AND handle <> ''"),
-            sqlite_where=text("deleted_at IS NULL AND handle <> ''"),
+            **only_where("deleted_at IS NULL AND handle <> ''"),
         ),
     )
 
@@ -85,8 +84,7 @@ class RawItem(SQLModel, table=True):
         Index(
             "ix_raw_items_due",
             "next_attempt_at",
-            postgresql_where=text("state = 'received'"),
-            sqlite_where=text("state = 'received'"),
+            **only_where("state = 'received'"),
         ),
     )
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, LargeBinary, UniqueConstraint, text
+from sqlalchemy import Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
+from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
 
 
 class Message(SQLModel, table=True):
@@ -94,8 +94,7 @@ class Delivery(SQLModel, table=True):
             "ix_deliveries_due",
             "automatic",
             "next_attempt_at",
-            postgresql_where=text("status IN ('queued', 'sending', 'uncertain')"),
-            sqlite_where=text("status IN ('queued', 'sending', 'uncertain')"),
+            **only_where("status IN ('queued', 'sending', 'uncertain')"),
         ),
     )
 

@@ -1,0 +1,59 @@
+"""What is told to other systems, and how far that got."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+
+
+class Webhook(SQLModel, table=True):
+    """An address that is told of `events`, signed with `secret` (sealed)."""
+
+    __tablename__ = "webhooks"
+
+    id: UUID = key()
+    name: str = words()
+    url: str = words()
+    secret: bytes = Field(default=b"", sa_type=LargeBinary)
+    events: list[str] = json(list)
+    enabled: bool = True
+    failing_since: datetime | None = at(nullable=True)
+    version: int = 1
+    created_at: datetime = at()
+    updated_at: datetime = at()
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """One message to one webhook: `queued → sent | failed`. `body` is fixed when it is written, and signed as sent."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("ix_webhook_deliveries_due", "next_attempt_at", **only_where("status = 'queued'")),
+        Index("uq_webhook_deliveries_event", "webhook_id", "event_id", unique=True),
+    )
+
+    id: UUID = key()
+    webhook_id: UUID = ref("webhooks.id", ondelete="CASCADE")
+    event_id: UUID = Field()
+    type: str = words()
+    body: str = prose()
+    status: str = words("queued")
+    attempts: int = 0
+    last_status: int | None = Field(default=None, nullable=True)
+    error: str = prose()
+    created_at: datetime = at()
+    next_attempt_at: datetime = at()
+    give_up_at: datetime = at()
+    sent_at: datetime | None = at(nullable=True)
+    claimed_by: str = words()
+    claimed_until: float = 0.0
+    claim: int = 0
+
+
+webhooks = table_of(Webhook)
+webhook_deliveries = table_of(WebhookDelivery)
