@@ -115,6 +115,85 @@ class MessageUncertain(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationMerged(DomainEvent):
+    """The conversation went into another one; `into_id` is empty when it came back out."""
+
+    type = "conversation.merged"
+    into_id: UUID | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaEvent(DomainEvent):
+    """Something about a clock: `kind` and `cycle` say which. Times are RFC 3339, and true however late it was seen."""
+
+    kind: str
+    cycle: int
+    policy_id: UUID
+    due_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaWarning(SlaEvent):
+    """`threshold` counts the policy's warnings from one; those before it that were slept through are left out."""
+
+    type = "sla.warning"
+    threshold: int
+    warned_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaBreached(SlaEvent):
+    """`reply_pending`: somebody has answered, and the channel has not taken it yet."""
+
+    type = "sla.breached"
+    breached_at: str
+    detected_at: str
+    reply_pending: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaMet(SlaEvent):
+    """The clock ended; `late` says that the promise had been broken by then."""
+
+    type = "sla.met"
+    ended_at: str
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationAdvanced(DomainEvent):
+    """`step` counts from one. `late_seconds` is how long after its time it was taken."""
+
+    type = "escalation.advanced"
+    rule_id: UUID
+    kind: str
+    cycle: int
+    step: int
+    actions: list[str]
+    late_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaised(DomainEvent):
+    """Also when it calls the next `level`; `agent_ids` are those called at this one."""
+
+    type = "alert.raised"
+    alert_id: UUID
+    kind: str
+    severity: str
+    level: int
+    agent_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAcknowledged(DomainEvent):
+    type = "alert.acknowledged"
+    alert_id: UUID
+    agent_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactCreated(DomainEvent):
     type = "contact.created"
     contact_id: UUID
@@ -140,11 +219,18 @@ ALL: Mapping[str, type[DomainEvent]] = {
         ConversationUpdated,
         ConversationAssigned,
         ConversationStatusChanged,
+        ConversationMerged,
         MessageReceived,
         MessageCreated,
         MessageSent,
         MessageFailed,
         MessageUncertain,
+        SlaWarning,
+        SlaBreached,
+        SlaMet,
+        EscalationAdvanced,
+        AlertRaised,
+        AlertAcknowledged,
         ContactCreated,
         InboxFailing,
         InboxRecovered,
