@@ -1,0 +1,402 @@
+"""SLA clocks: one promise about one wait each, and what happens to them when something happens to the conversation.
+
+A clock starts, may be halted, and ends: met, late or cancelled. It stores when things happened and derives the rest, so
+that what is noticed late has the times at which it was true. `Ledger` holds a conversation's clocks while something
+happens to it; nothing here reads the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from helpdesk.domain.business_hours import ALWAYS, BusinessTime, NeverOpen, Timetable
+
+
+class Kind(StrEnum):
+    FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
+    RESOLUTION = "resolution"
+
+
+class State(StrEnum):
+    NONE = "none"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    MET = "met"
+    MET_LATE = "met_late"
+    BREACHED = "breached"
+    CANCELLED = "cancelled"
+
+
+class Trouble(StrEnum):
+    """Why a clock cannot be scheduled, or its due time not be trusted."""
+
+    UNSCHEDULABLE = "unschedulable"
+    UNKNOWN_HOLIDAYS = "unknown_holidays"
+
+
+RESPONSES: Final = frozenset({Kind.FIRST_RESPONSE, Kind.NEXT_RESPONSE})
+OVER: Final = frozenset({"resolved", "closed"})
+UNTOLD: Final = -1
+"""In `Clock.warned`: there is trouble that nobody has been told of."""
+SOON: Final = 0.8
+"""Without a warning of its policy, an answer counts as due soon when this part of the promised time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a version of a policy promises, and the time that counts for it.
+
+    `hours` are the calendar's id and version, None where all time counts. `warnings` are spans of the clock's own time
+    after which a warning comes, ascending. `known_years` are those whose holidays were reviewed, None for all.
+    """
+
+    policy: tuple[UUID, int]
+    targets: Mapping[Kind, timedelta]
+    time: BusinessTime = ALWAYS
+    hours: tuple[UUID, int] | None = None
+    warnings: Mapping[Kind, Sequence[timedelta]] = field(default_factory=dict)
+    pauses: frozenset[Kind] = frozenset({Kind.RESOLUTION})
+    pause_states: frozenset[str] = frozenset({"pending"})
+    next_response_from_creation: bool = False
+    known_years: frozenset[int] | None = None
+
+    def halts(self, kind: Kind, status: str) -> bool:
+        return kind in self.pauses and status in self.pause_states
+
+    def knows(self, at: datetime) -> bool:
+        """Whether the holidays of the year that `at` falls into, locally, were reviewed."""
+        if self.known_years is None or not isinstance(self.time, Timetable):
+            return True
+        return at.astimezone(ZoneInfo(self.time.calendar.zone)).year in self.known_years
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Time that does not count; without an end it lasts. `why`: paused or stopped."""
+
+    start: datetime
+    end: datetime | None
+    why: State
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The message, or the deed, that began a cycle: its time, its place in the conversation, where it came in."""
+
+    at: datetime
+    seq: int
+    channel: str
+    inbox_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a clock has before it: when it is due, when that counts as soon, when the sweep has to look next."""
+
+    due_at: datetime | None = None
+    soon_at: datetime | None = None
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One cycle. `warned` thresholds of the policy have passed; `changed_at` is when the target was last another."""
+
+    kind: Kind
+    cycle: int
+    terms: Terms
+    target: timedelta
+    origin: Origin
+    spans: tuple[Span, ...] = ()
+    warned: int = 0
+    changed_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: UUID | None = None
+    breached_at: datetime | None = None
+    detected_at: datetime | None = None
+    cancelled: bool = False
+    trouble: str = ""
+
+    @property
+    def live(self) -> bool:
+        return self.ended_at is None and not self.cancelled
+
+    @property
+    def halted(self) -> Span | None:
+        """The span that lasts, if one does."""
+        return self.spans[-1] if self.spans and self.spans[-1].end is None else None
+
+    @property
+    def state(self) -> State:
+        if self.cancelled:
+            return State.CANCELLED
+        if self.ended_at is not None:
+            return State.MET if self.breached_at is None else State.MET_LATE
+        if self.breached_at is not None:
+            return State.BREACHED
+        return self.halted.why if self.halted else State.RUNNING
+
+    @property
+    def due(self) -> datetime | None:
+        """When the target will have passed, or had. None while nobody can say, and of a cancelled clock.
+
+        A breached clock keeps its due time, whatever halts it afterwards.
+        """
+        if self.cancelled or self.trouble == Trouble.UNSCHEDULABLE:
+            return None
+        if self.live and self.halted and self.breached_at is None:
+            return None
+        return self.after(self.target)
+
+    def after(self, span: timedelta) -> datetime:
+        """When so much of the clock's own time has passed since its start. Raises `NeverOpen`."""
+        left, at = span, self.origin.at
+        for halt in self.spans:
+            counted = self.terms.time.between(at, halt.start)
+            if counted >= left or halt.end is None:
+                break
+            left -= counted
+            at = max(at, halt.end)
+        return self.terms.time.due(at, left)
+
+    def elapsed(self, until: datetime) -> timedelta:
+        """The clock's own time from the start to `until`, or to its end."""
+        until = min(until, self.ended_at) if self.ended_at else until
+        counted, at = timedelta(), self.origin.at
+        for halt in self.spans:
+            counted += self.terms.time.between(at, min(halt.start, until))
+            at = max(at, min(halt.end or until, until))
+        return counted + self.terms.time.between(at, until)
+
+    def schedule(self) -> Schedule:
+        """What is before it. A warning that cannot be scheduled is none; see `checked` for the due time itself."""
+        due = self.due
+        if not self.live or due is None:
+            return Schedule(due, None, self.origin.at if self.live and self.warned == UNTOLD else None)
+        thresholds = self.terms.warnings.get(self.kind, ())
+        soon = self.after(thresholds[0] if thresholds else self.target * SOON)
+        if self.breached_at is not None:
+            return Schedule(due, soon, None)
+        if self.warned == UNTOLD:
+            return Schedule(due, soon, self.origin.at)
+        coming = thresholds[self.warned :]
+        return Schedule(due, soon, min(self.after(coming[0]), due) if coming else due)
+
+    def checked(self) -> Clock:
+        """With its trouble, if it has any that was not there before."""
+        if not self.live or self.trouble == Trouble.UNSCHEDULABLE:
+            return self
+        try:
+            due = self.due
+        except NeverOpen:
+            return replace(self, trouble=Trouble.UNSCHEDULABLE.value, warned=UNTOLD)
+        if self.trouble or due is None or self.breached_at is not None or self.terms.knows(due):
+            return self
+        return replace(self, trouble=Trouble.UNKNOWN_HOLIDAYS.value, warned=UNTOLD)
+
+    def settled(self, at: datetime, *, now: datetime) -> Clock:
+        """With the breach that has happened by `at`, and is noticed `now`. An answer at the due time is in time."""
+        if not self.live or self.breached_at is not None:
+            return self
+        due = self.due
+        if due is None or due >= at:
+            return self
+        return replace(self, breached_at=max(due, self.changed_at or due), detected_at=now)
+
+    def overdue_warnings(self, at: datetime) -> int:
+        """How many of the policy's thresholds have passed by `at`."""
+        thresholds = self.terms.warnings.get(self.kind, ())
+        passed = max(self.warned, 0)
+        while passed < len(thresholds) and self.after(thresholds[passed]) < at:
+            passed += 1
+        return passed
+
+    def halt(self, at: datetime, why: State) -> Clock:
+        if not self.live:
+            return self
+        at = self._later(at)
+        before = self.go(at).spans
+        return replace(self, spans=(*before, Span(at, None, why)))
+
+    def go(self, at: datetime) -> Clock:
+        if not self.live or not self.halted:
+            return self
+        return replace(self, spans=(*self.spans[:-1], replace(self.spans[-1], end=max(at, self.spans[-1].start))))
+
+    def end(self, at: datetime, by: UUID | None = None) -> Clock:
+        return replace(self.go(at), ended_at=max(at, self.origin.at), ended_by=by) if self.live else self
+
+    def reopen(self, at: datetime | None = None) -> Clock:
+        """Go on as if it had not ended; the time from its end to `at`, if given, does not count."""
+        if self.ended_at is None:
+            return self
+        excluded = (Span(self.ended_at, max(at, self.ended_at), State.STOPPED),) if at is not None else ()
+        return replace(self, ended_at=None, ended_by=None, spans=(*self.spans, *excluded))
+
+    def _later(self, at: datetime) -> datetime:
+        """Spans are in order whatever order things are noticed in."""
+        return max(at, self.origin.at, *(halt.start for halt in self.spans[-1:]))
+
+
+class Ledger:
+    """A conversation's clocks while something happens to it. `now` is when it is noticed.
+
+    `clocks` are what they were made of, changed. The oldest come first; a kind's cycles count from one.
+    """
+
+    def __init__(self, clocks: Sequence[Clock] = (), *, status: str = "open", now: datetime) -> None:
+        self.clocks = list(clocks)
+        self.status = status
+        self._now = now
+
+    def latest(self, kind: Kind) -> Clock | None:
+        return next((clock for clock in reversed(self.clocks) if clock.kind is kind), None)
+
+    @property
+    def awaited(self) -> Clock | None:
+        """The live response clock that began first."""
+        live = [clock for clock in self.clocks if clock.kind in RESPONSES and clock.live]
+        return min(live, key=lambda clock: clock.origin.at) if live else None
+
+    def _change(self, change: Callable[[Clock], Clock], kinds: frozenset[Kind] | None = None) -> None:
+        self.clocks = [change(clock) if kinds is None or clock.kind in kinds else clock for clock in self.clocks]
+
+    def settle(self, at: datetime) -> None:
+        self._change(lambda clock: clock.settled(at, now=self._now))
+
+    def _start(self, kind: Kind, origin: Origin, terms: Terms) -> None:
+        if kind not in terms.targets:
+            return
+        cycle = sum(clock.kind is kind for clock in self.clocks) + 1
+        clock = Clock(kind, cycle, terms, terms.targets[kind], origin).checked()
+        if terms.halts(kind, self.status):
+            clock = clock.halt(origin.at, State.PAUSED)
+        self.clocks.append(clock)
+
+    def opened(self, origin: Origin, terms: Terms, *, by_agent: bool = False) -> None:
+        """The conversation was created: by the contact's first message, or by an agent who writes first."""
+        self._start(Kind.RESOLUTION, origin, terms)
+        if by_agent:
+            return
+        self._start(Kind.FIRST_RESPONSE, origin, terms)
+        if terms.next_response_from_creation or Kind.FIRST_RESPONSE not in terms.targets:
+            self._start(Kind.NEXT_RESPONSE, origin, terms)
+
+    def asked(self, origin: Origin, terms: Terms) -> None:
+        """The contact wrote again. Several messages in a row are one cycle, from the earliest of them on."""
+        first, following = self.latest(Kind.FIRST_RESPONSE), self.latest(Kind.NEXT_RESPONSE)
+        waits = [clock for clock in (first, following) if clock is not None and clock.live]
+        self._change(lambda clock: _begun_by(clock, origin) if clock in waits else clock)
+        if first is not None and first.live and not terms.next_response_from_creation:
+            return
+        if following is None or not following.live:
+            self._start(Kind.NEXT_RESPONSE, origin, terms)
+
+    def answered(self, at: datetime, *, seq: int | None = None, by: UUID | None = None) -> None:
+        """The channel accepted a person's public reply: it answers what stands before its `seq`."""
+        self.settle(at)
+        self._change(lambda clock: clock.end(at, by) if seq is None or clock.origin.seq < seq else clock, RESPONSES)
+
+    def unanswered(self, by: UUID, replies: Sequence[tuple[datetime, int, UUID]]) -> None:
+        """A reply that had ended clocks did not arrive. `replies` are those that did: time, seq, id, in their order.
+
+        Each clock ends with the first of them that answers it, or runs again. What had started after it is called off
+        then: whoever waits, waits since the earlier one.
+        """
+        for place, clock in enumerate(self.clocks):
+            if clock.kind not in RESPONSES or clock.ended_by != by:
+                continue
+            opened = clock.reopen()
+            other = next((reply for reply in replies if reply[1] > clock.origin.seq), None)
+            if other is not None:
+                at, _, reply_id = other
+                self.clocks[place] = opened.settled(at, now=self._now).end(at, reply_id)
+                continue
+            self.clocks[place] = opened.settled(self._now, now=self._now)
+            self._call_off(opened)
+
+    def _call_off(self, waiting: Clock) -> None:
+        """Cancel the cycles that began while nobody was thought to wait."""
+        self._change(
+            lambda clock: (
+                replace(clock, cancelled=True)
+                if clock.live and clock.kind in RESPONSES and clock.origin.seq > waiting.origin.seq
+                else clock
+            )
+        )
+
+    def became(self, at: datetime, status: str) -> None:
+        """The conversation's status changed."""
+        self.settle(at)
+        before, self.status = self.status, status
+        if status in OVER:
+            if before not in OVER:
+                self._change(lambda clock: clock.end(at), frozenset({Kind.RESOLUTION}))
+                self._change(lambda clock: clock.halt(at, State.STOPPED), RESPONSES)
+            return
+        if before in OVER:
+            resolution = self.latest(Kind.RESOLUTION)
+            self._change(lambda clock: clock.reopen(at) if clock is resolution else clock.go(at))
+        self._change(lambda clock: self._paused(clock, at))
+
+    def _paused(self, clock: Clock, at: datetime) -> Clock:
+        if not clock.terms.halts(clock.kind, self.status):
+            return clock.go(at)
+        return clock if clock.halted and clock.halted.why is State.PAUSED else clock.halt(at, State.PAUSED)
+
+    def retarget(self, at: datetime, terms_of: Callable[[Clock], Terms | None]) -> None:
+        """Priority, category or policy changed: each live clock takes the terms that now hold for it.
+
+        It is computed from its start again, its spans kept. Without a target it is cancelled. What was broken stays so.
+        """
+        self.settle(at)
+        self._change(lambda clock: _on_terms(clock, terms_of(clock), at) if clock.live else clock)
+
+    def add_missing(self, origin: Origin, terms: Terms, kinds: Sequence[Kind]) -> None:
+        """Start what a change of terms brought and no clock was there for."""
+        for kind in kinds:
+            if self.latest(kind) is None or (kind in RESPONSES and self.awaited is None):
+                self._start(kind, origin, terms)
+
+    def cancel(self, at: datetime) -> None:
+        """The promise is called off: merged away, or without a policy."""
+        self.settle(at)
+        self._change(lambda clock: replace(clock, cancelled=True) if clock.live else clock)
+
+    def wait_since(self, origin: Origin) -> None:
+        """Somebody has waited since earlier: a conversation merged into this one brought him."""
+        awaited = self.awaited
+        if awaited is not None:
+            self._change(lambda clock: _begun_by(clock, origin) if clock is awaited else clock)
+
+
+def _begun_by(clock: Clock, origin: Origin) -> Clock:
+    """From the earlier of the two on. What is broken already stays as it was."""
+    if origin.at >= clock.origin.at or clock.breached_at is not None:
+        return clock
+    return replace(clock, origin=replace(clock.origin, at=origin.at))
+
+
+def _on_terms(clock: Clock, terms: Terms | None, at: datetime) -> Clock:
+    if terms is None or clock.kind not in terms.targets:
+        return replace(clock, cancelled=True)
+    if terms == clock.terms or clock.breached_at is not None:
+        return clock
+    moved = replace(clock, terms=terms, target=terms.targets[clock.kind], changed_at=at, warned=0, trouble="")
+    return replace(moved, warned=_passed(moved, at)).checked()
+
+
+def _passed(clock: Clock, at: datetime) -> int:
+    """Warnings of the new terms that would have come before they held: nobody is warned of the past."""
+    try:
+        return clock.overdue_warnings(at)
+    except NeverOpen:
+        return 0
