@@ -85,7 +85,8 @@ class Calendar:
     """Opening hours in local time. `weekly` has seven days, Monday first; intervals of a day ascend and do not overlap.
 
     `overrides` replace a date's hours (short days, make-up working days, extra shifts), also on a holiday; `breaks` are
-    taken out of whatever the date has.
+    taken out of whatever the date has. `reviewed` are the years whose holidays are known to be complete, or None where
+    nobody needs to know (`calendars.knows`).
     """
 
     zone: str
@@ -93,6 +94,7 @@ class Calendar:
     holidays: frozenset[date] = frozenset()
     overrides: Mapping[date, Sequence[Interval]] = field(default_factory=dict)
     breaks: Mapping[date, Sequence[Interval]] = field(default_factory=dict)
+    reviewed: frozenset[int] | None = None
 
     def on(self, day: date) -> Sequence[Interval]:
         """The intervals of one date."""

@@ -1,0 +1,48 @@
+"""Calendars to reckon with: read from their stored version once, then kept, since a version never changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.domain import calendars
+from helpdesk.domain.business_hours import Timetable
+from helpdesk.errors import NotFound
+from helpdesk.models.sla import business_hours, setting_versions
+
+KEPT = 256
+"""Timetables of one database. One that covers ten years has some hundred kB."""
+
+_kept: WeakKeyDictionary[Engine | Connection, OrderedDict[tuple[UUID, int], Timetable]] = WeakKeyDictionary()
+
+
+async def timetable(session: AsyncSession, hours_id: UUID, version: int) -> Timetable:
+    """The calendar as it was in `version`. Raises `NotFound`.
+
+    Ask for versions that are committed: one that is rolled back would be remembered, and its number is given again.
+    """
+    kept = _kept.setdefault(session.get_bind(), OrderedDict())
+    found = kept.get((hours_id, version))
+    if found is None:
+        content = await session.scalar(
+            select(setting_versions.c.content).where(
+                setting_versions.c.subject_id == hours_id, setting_versions.c.version == version
+            )
+        )
+        if content is None:
+            raise NotFound("there is no such version of a calendar")
+        found = kept[hours_id, version] = Timetable(calendars.read(content))
+        if len(kept) > KEPT:
+            kept.popitem(last=False)
+    kept.move_to_end((hours_id, version))
+    return found
+
+
+async def default_hours(session: AsyncSession) -> RowMapping:
+    """The calendar of whatever names none. There always is one: it can be replaced and not removed."""
+    query = select(business_hours).where(business_hours.c.is_default, business_hours.c.deleted_at.is_(None))
+    return (await session.execute(query)).mappings().one()
