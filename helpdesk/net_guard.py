@@ -156,16 +156,32 @@ class Guard:
         A port outside `ports` and a name that is only local need the operator's word for every address. Without any
         such word they are refused before a resolver hears of them.
         """
+        name, literal, unusual = self._considered(host, port, ports)
+        addresses: tuple[IPAddress, ...] = (literal,) if literal is not None else await self._answers(name, port)
+        self._judge_all(name, port, addresses, unusual=unusual)
+        return Judged(name, port, addresses)
+
+    def consider(self, host: str, port: int, *, ports: frozenset[int] = USUAL_PORTS) -> None:
+        """The part of `judge` that asks no resolver, for an address that is saved now and connected to later.
+
+        Raises Unreachable(blocked). Whoever passes is still judged, whole, at every connection.
+        """
+        name, literal, unusual = self._considered(host, port, ports)
+        if literal is not None:
+            self._judge_all(name, port, (literal,), unusual=unusual)
+
+    def _considered(self, host: str, port: int, ports: frozenset[int]) -> tuple[str, IPAddress | None, bool]:
         canonical = canonical_host(host)
         name = str(canonical)
         unusual = port not in ports or (isinstance(canonical, str) and is_local_name(canonical))
         if not 0 < port < 65536 or (unusual and not self.allow.networks and (name, port) not in self.allow.endpoints):
             raise Unreachable(Kind.BLOCKED)
-        addresses = await self._answers(name, port) if isinstance(canonical, str) else (canonical,)
+        return name, None if isinstance(canonical, str) else canonical, unusual
+
+    def _judge_all(self, name: str, port: int, addresses: Iterable[IPAddress], *, unusual: bool) -> None:
         for address in addresses:
             if not self.allow.opens(name, port, address) and (unusual or reach(address) is not Reach.PUBLIC):
                 raise Unreachable(Kind.BLOCKED)
-        return Judged(name, port, addresses)
 
     async def _answers(self, name: str, port: int) -> tuple[IPAddress, ...]:
         try:

@@ -486,6 +486,36 @@ async def test_a_local_name_is_refused_before_a_resolver_hears_of_it() -> None:
         assert net.asked == []
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "open_to"),
+    [
+        ("hooks.example.com", 443, ()),
+        (PUBLIC, 80, ()),
+        ("intranet", 80, ("10.0.0.0/8",)),
+        ("10.1.2.3", 9000, ("10.0.0.0/8",)),
+        ("hooks.example.com", 9000, ("hooks.example.com:9000",)),
+    ],
+)
+async def test_what_is_saved_is_considered_without_asking_anybody(
+    host: str, port: int, open_to: tuple[str, ...]
+) -> None:
+    net = Net()
+    net.guard(*open_to).consider(host, port)
+    assert (net.asked, net.dialled) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("intranet", 80), ("10.1.2.3", 80), ("127.0.0.1", 443), ("::1", 443), ("hooks.example.com", 9000), ("0x7f.1", 80)],
+)
+async def test_what_no_resolver_could_save_is_refused_when_it_is_considered(host: str, port: int) -> None:
+    net = Net()
+    with pytest.raises(Unreachable) as refused:
+        net.guard().consider(host, port)
+    assert refused.value.kind is Kind.BLOCKED
+    assert net.asked == []
+
+
 async def test_a_name_without_an_address_is_unresolvable() -> None:
     assert await kind_of_request(Net({"gone.test": [[]]}), "https://gone.test/") == Kind.UNRESOLVABLE
 
