@@ -178,6 +178,18 @@ class Timetable:
             self._cover(self._years.stop)
         raise NeverOpen
 
+    def next_close(self, at: datetime) -> datetime | None:
+        """The end of the open time that `at` is in, or that comes next; None where it stays open for two years.
+
+        Intervals that adjoin are one, also over midnight.
+        """
+        first = self.next_open(at)
+        self._cover(first.year + 1)
+        place = bisect_right(self._opens, _micros(first)) - 1
+        while place + 1 < len(self._opens) and self._opens[place + 1] == self._closes[place]:
+            place += 1
+        return _instant(self._closes[place]) if place + 1 < len(self._opens) else None
+
     def prev_close(self, at: datetime) -> datetime:
         self._cover(at.year)
         instant = _micros(at)
