@@ -13,7 +13,10 @@ from helpdesk.models.columns import at, json, key, only_where, prose, table_of, 
 
 
 class Job(SQLModel, table=True):
-    """`queued → running → done | failed`. `cursor` is how far it got: whoever takes it over goes on from there."""
+    """`queued → running → done | failed`. `cursor` is how far it got: whoever takes it over goes on from there.
+
+    `attempts` is how often it was taken up since it last got further.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (Index("ix_jobs_due", "created_at", **only_where("state IN ('queued', 'running')")),)
@@ -26,6 +29,7 @@ class Job(SQLModel, table=True):
     total: int = 0
     done: int = 0
     changed: int = 0
+    attempts: int = 0
     error: str = prose()
     created_by: UUID | None = Field(default=None)
     created_at: datetime = at()
