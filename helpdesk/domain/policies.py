@@ -11,11 +11,10 @@ from uuid import UUID
 
 from helpdesk.domain.contents import Wrong, fields, flag, identifier, identifiers, items, names, under, whole, words
 from helpdesk.domain.contents import word as one_of
+from helpdesk.domain.sla import Kind
 from helpdesk.domain.values import Priority, Status
 
-KINDS: Final = ("first_response", "next_response", "resolution")
-"""What a clock can be about."""
-
+KINDS: Final = tuple(kind.value for kind in Kind)
 CLOCKS: Final = ("calendar", "business")
 PRIORITIES: Final = tuple(priority.word for priority in Priority)
 PAUSING: Final = (Status.PENDING.value, Status.SNOOZED.value)
