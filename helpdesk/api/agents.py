@@ -12,8 +12,8 @@ from helpdesk.api.answers import answer, nothing, page
 from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Transaction
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
-from helpdesk.api.schemas import settings as shapes
-from helpdesk.api.schemas.settings import AgentCreate, AgentName, AgentPatch, AgentShown
+from helpdesk.api.schemas import people as shapes
+from helpdesk.api.schemas.people import AgentCreate, AgentName, AgentPatch, AgentShown
 from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale

@@ -8,8 +8,8 @@ from helpdesk import clock
 from helpdesk.api.answers import answer, nothing
 from helpdesk.api.dependencies import Anybody, Csrf, House, Reading, Transaction, base_url, check_origin, cookie_name
 from helpdesk.api.problems import documented
-from helpdesk.api.schemas import settings as shapes
-from helpdesk.api.schemas.settings import Login, Me
+from helpdesk.api.schemas import people as shapes
+from helpdesk.api.schemas.people import Login, Me
 from helpdesk.errors import TooMany, Unauthenticated
 from helpdesk.services import accounts, agents
 

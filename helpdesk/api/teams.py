@@ -12,8 +12,8 @@ from helpdesk.api.answers import answer, nothing, page
 from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Transaction
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
-from helpdesk.api.schemas import settings as shapes
-from helpdesk.api.schemas.settings import TeamCreate, TeamPatch, TeamShown
+from helpdesk.api.schemas import people as shapes
+from helpdesk.api.schemas.people import TeamCreate, TeamPatch, TeamShown
 from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import paging, teams
@@ -26,7 +26,7 @@ async def _shown(session: AsyncSession, team_id: UUID, *, status: int = 200) -> 
     row = await teams.get_team(session, team_id)
     members = await teams.members_of(session, [team_id])
     location = f"/api/v1/teams/{team_id}" if status == 201 else None
-    shown = shapes.team(row, members.get(team_id, ()))
+    shown = shapes.team(row, members.get(team_id, {}))
     return answer(shown, status=status, version=row["version"], location=location)
 
 
@@ -45,7 +45,7 @@ async def list_teams(request: Request, actor: Reader, services: House, session: 
     rows, more = paging.cut(found, asked.limit)
     members = await teams.members_of(session, [row["id"] for row in rows])
     last = paging.write_cursor(services, sort="teams", value=None, row_id=rows[-1]["id"]) if more else None
-    return page([shapes.team(row, members.get(row["id"], ())) for row in rows], last)
+    return page([shapes.team(row, members.get(row["id"], {})) for row in rows], last)
 
 
 @router.post(
@@ -56,9 +56,15 @@ async def list_teams(request: Request, actor: Reader, services: House, session: 
     responses=documented(Forbidden, NotFound, name_taken=(409, "There is a team of this name")),
 )
 async def add_team(actor: Admin, session: Transaction, body: TeamCreate) -> Response:
-    """Members see what belongs to the team."""
+    """Members see what belongs to the team; leads are called when its promise is broken."""
     team_id = await teams.create(
-        session, name=body.name, description=body.description, members=body.member_ids, by=actor, now=clock.now()
+        session,
+        name=body.name,
+        description=body.description,
+        members=body.member_ids,
+        leads=body.lead_ids,
+        by=actor,
+        now=clock.now(),
     )
     return await _shown(session, team_id, status=201)
 
@@ -80,7 +86,7 @@ async def read_team(actor: Reader, session: Reading, team_id: UUID) -> Response:
 async def change_team(
     actor: Admin, if_match: IfMatch, session: Transaction, team_id: UUID, body: TeamPatch
 ) -> Response:
-    """`member_ids` replaces the members."""
+    """`member_ids` replaces the members, `lead_ids` the leads. A lead who is no member any more is no lead either."""
     row = await teams.get_team(session, team_id, version=if_match)
     await teams.edit(
         session,
@@ -88,6 +94,7 @@ async def change_team(
         name=body.name,
         description=body.description,
         members=body.member_ids,
+        leads=body.lead_ids,
         by=actor,
         now=clock.now(),
     )

@@ -77,6 +77,13 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class TeamRole(StrEnum):
+    """A lead is called when the team's promise is broken."""
+
+    MEMBER = "member"
+    LEAD = "lead"
+
+
 class TokenKind(StrEnum):
     AGENT = "agent"
     BOT = "bot"

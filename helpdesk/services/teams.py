@@ -1,8 +1,8 @@
-"""Teams: agents who share conversations and inboxes."""
+"""Teams: agents who share conversations and inboxes, and who of them lead."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
-from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, NotFound, Stale
+from helpdesk.domain.values import Actor, TeamRole
+from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, team_members, teams
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
@@ -38,18 +38,28 @@ async def get_team(session: AsyncSession, team_id: UUID, *, version: int | None 
     return found
 
 
-async def members_of(session: AsyncSession, team_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-    found: dict[UUID, list[UUID]] = {}
-    query = select(team_members.c.team_id, team_members.c.agent_id).where(team_members.c.team_id.in_(team_ids))
-    for team_id, agent_id in await session.execute(query.order_by(team_members.c.agent_id)):
-        found.setdefault(team_id, []).append(agent_id)
+async def members_of(session: AsyncSession, team_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, str]]:
+    """By team, what each member is there (`TeamRole`)."""
+    found: dict[UUID, dict[UUID, str]] = {}
+    t = team_members.c
+    query = select(t.team_id, t.agent_id, t.role).where(t.team_id.in_(team_ids)).order_by(t.agent_id)
+    for team_id, agent_id, role in await session.execute(query):
+        found.setdefault(team_id, {})[agent_id] = role
     return found
 
 
 async def create(
-    session: AsyncSession, *, name: str, description: str = "", members: Sequence[UUID] = (), by: Actor, now: datetime
+    session: AsyncSession,
+    *,
+    name: str,
+    description: str = "",
+    members: Sequence[UUID] = (),
+    leads: Collection[UUID] = (),
+    by: Actor,
+    now: datetime,
 ) -> UUID:
-    """Raises `Conflict` for a name that is taken, `NotFound` for a member who is no agent."""
+    """Raises `Conflict` for a taken name, `NotFound` for a member who is no agent, `Invalid` for a lead who is none."""
+    _check_leads(leads, members)
     team_id = new_id()
     row = {"id": team_id, "name": name, "description": description, "version": 1, "created_at": now, "updated_at": now}
     try:
@@ -57,7 +67,7 @@ async def create(
             await insert_rows(session, teams, [row])
     except IntegrityError:
         raise Conflict("there is a team of this name", slug="name_taken") from None
-    await _set_members(session, team_id, members)
+    await _set_members(session, team_id, members, leads)
     await audit.record(session, "team.created", subject="team", subject_id=team_id, by=by, now=now)
     return team_id
 
@@ -69,10 +79,11 @@ async def edit(
     name: str | None = None,
     description: str | None = None,
     members: Sequence[UUID] | None = None,
+    leads: Collection[UUID] | None = None,
     by: Actor,
     now: datetime,
 ) -> None:
-    """Change what is given. Raises as `create` does."""
+    """Change what is given. Raises as `create` does. Without `leads`, those who stay members stay leads."""
     values = {k: v for k, v in (("name", name), ("description", description)) if v is not None}
     try:
         async with session.begin_nested():
@@ -83,13 +94,11 @@ async def edit(
             )
     except IntegrityError:
         raise Conflict("there is a team of this name", slug="name_taken") from None
-    if members is not None:
-        await session.execute(delete(team_members).where(team_members.c.team_id == team["id"]))
-        await _set_members(session, team["id"], members)
-    fields = sorted([*values, *(["members"] if members is not None else [])])
-    await audit.record(
-        session, "team.updated", subject="team", subject_id=team["id"], by=by, now=now, data={"fields": fields}
-    )
+    fields = [name for name, given in (("members", members), ("leads", leads)) if given is not None]
+    if fields:
+        await _replace_members(session, team["id"], members, leads)
+    data = {"fields": sorted([*values, *fields])}
+    await audit.record(session, "team.updated", subject="team", subject_id=team["id"], by=by, now=now, data=data)
 
 
 async def remove(session: AsyncSession, team: RowMapping, *, by: Actor, now: datetime) -> None:
@@ -103,11 +112,31 @@ async def remove(session: AsyncSession, team: RowMapping, *, by: Actor, now: dat
     await audit.record(session, "team.removed", subject="team", subject_id=team["id"], by=by, now=now)
 
 
-async def _set_members(session: AsyncSession, team_id: UUID, members: Sequence[UUID]) -> None:
+def _check_leads(leads: Collection[UUID], members: Collection[UUID]) -> None:
+    if set(leads) - set(members):
+        raise Invalid.field("lead_ids", "each lead has to be one of the members")
+
+
+async def _replace_members(
+    session: AsyncSession, team_id: UUID, members: Sequence[UUID] | None, leads: Collection[UUID] | None
+) -> None:
+    """None leaves the members, or those leads who stay members, as they are."""
+    before = (await members_of(session, [team_id])).get(team_id, {})
+    after = list(before) if members is None else members
+    if leads is None:
+        leads = [one for one in after if before.get(one) == TeamRole.LEAD]
+    _check_leads(leads, after)
+    await session.execute(delete(team_members).where(team_members.c.team_id == team_id))
+    await _set_members(session, team_id, after, leads)
+
+
+async def _set_members(session: AsyncSession, team_id: UUID, members: Sequence[UUID], leads: Collection[UUID]) -> None:
     wanted = list(dict.fromkeys(members))
     if not wanted:
         return
     known = set((await session.execute(select(agents.c.id).where(agents.c.id.in_(wanted)))).scalars())
     if known != set(wanted):
         raise NotFound("there is no such agent")
-    await insert_rows(session, team_members, [{"team_id": team_id, "agent_id": agent_id} for agent_id in wanted])
+    roles = {agent_id: TeamRole.LEAD if agent_id in leads else TeamRole.MEMBER for agent_id in wanted}
+    rows = [{"team_id": team_id, "agent_id": agent_id, "role": role.value} for agent_id, role in roles.items()]
+    await insert_rows(session, team_members, rows)

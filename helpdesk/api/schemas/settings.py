@@ -1,4 +1,4 @@
-"""Inboxes, agents, teams, tags, channels, contacts and the account, as they are given and shown.
+"""Inboxes, tags, channels and contacts, as they are given and shown.
 
 What an agent is shown of a setting is less than a supervisor is shown: two models, never one with holes.
 """
@@ -10,119 +10,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from sqlalchemy import RowMapping
 
-from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Line, Name, Shown, Text
+from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Ids, Language, Line, Name, Shown
 from helpdesk.domain.values import Actor
 
-RoleWord = Literal["agent", "supervisor", "admin"]
-Ids = Annotated[list[UUID], Field(max_length=500)]
-Language = Annotated[Line, Field(max_length=35)]
-Password = Annotated[SecretStr, Field(min_length=10, max_length=256)]
-
-
-# -- the account --
-
-
-class Login(Given):
-    email: Annotated[str, Field(max_length=320)]
-    password: Annotated[SecretStr, Field(max_length=256)]
-    totp: Annotated[str, Field(max_length=10)] | None = Field(
-        None, description="For accounts with a second factor; ignored for the others"
-    )
-
-
-class Me(Shown):
-    id: UUID
-    name: str
-    email: str
-    role: RoleWord
-    kind: Literal["agent", "bot"]
-    locale: str
-    team_ids: list[UUID]
-    scopes: list[str] | None = Field(description="Of the token; null in a console session")
-
-
-def me(actor: Actor, agent: RowMapping) -> dict[str, Any]:
-    return {
-        **{name: agent[name] for name in ("id", "name", "email", "role", "locale")},
-        "kind": actor.kind.value,
-        "team_ids": list(actor.team_ids),
-        "scopes": None if actor.scopes is None else sorted(actor.scopes),
-    }
-
-
-# -- agents and teams --
-
-
-class AgentName(Shown):
-    """What every agent is shown of a colleague."""
-
-    id: UUID
-    name: str
-    active: bool
-
-
-class AgentShown(AgentName):
-    email: str
-    role: RoleWord
-    locale: str
-    team_ids: list[UUID]
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class AgentCreate(Given):
-    email: Annotated[Line, Field(max_length=320)]
-    name: Name
-    role: RoleWord = "agent"
-    locale: Language = "en"
-    password: Password | None = None
-
-
-class AgentPatch(Given):
-    name: Name | None = None
-    role: RoleWord | None = None
-    locale: Language | None = None
-    active: bool | None = None
-    password: Password | None = None
-
-
-def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor) -> dict[str, Any]:
-    names = ("id", "name", "active")
-    if not actor.sees_all:
-        return {name: row[name] for name in names}
-    more = ("email", "role", "locale", "version", "created_at", "updated_at")
-    return {**{name: row[name] for name in (*names, *more)}, "team_ids": list(team_ids)}
-
-
-class TeamShown(Shown):
-    id: UUID
-    name: str
-    description: str
-    member_ids: list[UUID]
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class TeamCreate(Given):
-    name: Name
-    description: Annotated[Text, Field(max_length=1000)] = ""
-    member_ids: Ids = Field(default_factory=list)
-
-
-class TeamPatch(Given):
-    name: Name | None = None
-    description: Annotated[Text, Field(max_length=1000)] | None = None
-    member_ids: Ids | None = None
-
-
-def team(row: RowMapping, member_ids: Sequence[UUID]) -> dict[str, Any]:
-    names = ("id", "name", "description", "version", "created_at", "updated_at")
-    return {**{name: row[name] for name in names}, "member_ids": list(member_ids)}
+# -- tags --
 
 
 class TagShown(Shown):

@@ -40,6 +40,8 @@ Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line), Field(min_length=1)]
 Handle = Annotated[str, Field(max_length=320), AfterValidator(_one_line), AfterValidator(_handle)]
 When = Annotated[datetime, AfterValidator(_zoned)]
+Ids = Annotated[list[UUID], Field(max_length=500)]
+Language = Annotated[Line, Field(max_length=35)]
 Scalar = Annotated[str, Field(max_length=2000), AfterValidator(_storable)] | bool | int | float | None
 CustomFields = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)], Scalar], Field(max_length=50)
@@ -88,6 +90,8 @@ __all__ = [
     "CustomFields",
     "Given",
     "Handle",
+    "Ids",
+    "Language",
     "Line",
     "Name",
     "Page",

@@ -1,0 +1,130 @@
+"""The account, agents and teams, as they are given and shown.
+
+What an agent is shown of a colleague is less than a supervisor is shown: two models, never one with holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+from sqlalchemy import RowMapping
+
+from helpdesk.api.schemas.shared import Given, Ids, Language, Line, Name, Shown, Text
+from helpdesk.domain.values import Actor, TeamRole
+
+RoleWord = Literal["agent", "supervisor", "admin"]
+Password = Annotated[SecretStr, Field(min_length=10, max_length=256)]
+
+
+# -- the account --
+
+
+class Login(Given):
+    email: Annotated[str, Field(max_length=320)]
+    password: Annotated[SecretStr, Field(max_length=256)]
+    totp: Annotated[str, Field(max_length=10)] | None = Field(
+        None, description="For accounts with a second factor; ignored for the others"
+    )
+
+
+class Me(Shown):
+    id: UUID
+    name: str
+    email: str
+    role: RoleWord
+    kind: Literal["agent", "bot"]
+    locale: str
+    team_ids: list[UUID]
+    scopes: list[str] | None = Field(description="Of the token; null in a console session")
+
+
+def me(actor: Actor, agent: RowMapping) -> dict[str, Any]:
+    return {
+        **{name: agent[name] for name in ("id", "name", "email", "role", "locale")},
+        "kind": actor.kind.value,
+        "team_ids": list(actor.team_ids),
+        "scopes": None if actor.scopes is None else sorted(actor.scopes),
+    }
+
+
+# -- agents and teams --
+
+
+class AgentName(Shown):
+    """What every agent is shown of a colleague."""
+
+    id: UUID
+    name: str
+    active: bool
+
+
+class AgentShown(AgentName):
+    email: str
+    role: RoleWord
+    locale: str
+    team_ids: list[UUID]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AgentCreate(Given):
+    email: Annotated[Line, Field(max_length=320)]
+    name: Name
+    role: RoleWord = "agent"
+    locale: Language = "en"
+    password: Password | None = None
+
+
+class AgentPatch(Given):
+    name: Name | None = None
+    role: RoleWord | None = None
+    locale: Language | None = None
+    active: bool | None = None
+    password: Password | None = None
+
+
+def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor) -> dict[str, Any]:
+    names = ("id", "name", "active")
+    if not actor.sees_all:
+        return {name: row[name] for name in names}
+    more = ("email", "role", "locale", "version", "created_at", "updated_at")
+    return {**{name: row[name] for name in (*names, *more)}, "team_ids": list(team_ids)}
+
+
+class TeamShown(Shown):
+    """`leads` are some of the members."""
+
+    id: UUID
+    name: str
+    description: str
+    member_ids: list[UUID]
+    leads: list[UUID]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TeamCreate(Given):
+    name: Name
+    description: Annotated[Text, Field(max_length=1000)] = ""
+    member_ids: Ids = Field(default_factory=list)
+    lead_ids: Ids = Field(default_factory=list, description="Some of `member_ids`")
+
+
+class TeamPatch(Given):
+    name: Name | None = None
+    description: Annotated[Text, Field(max_length=1000)] | None = None
+    member_ids: Ids | None = None
+    lead_ids: Ids | None = None
+
+
+def team(row: RowMapping, members: Mapping[UUID, str]) -> dict[str, Any]:
+    """`members` have their `TeamRole`."""
+    names = ("id", "name", "description", "version", "created_at", "updated_at")
+    leads = [agent_id for agent_id, role in members.items() if role == TeamRole.LEAD]
+    return {**{name: row[name] for name in names}, "member_ids": list(members), "leads": leads}
