@@ -14,10 +14,11 @@ from helpdesk.apart import Apart
 from helpdesk.channels import Channel
 from helpdesk.logs import fault
 from helpdesk.net import Guard
-from helpdesk.services import deliveries, filing, leases
+from helpdesk.services import deliveries, filing, leases, webhook_sending
 from helpdesk.services.house import Services
 from workers.connections import Connections
 from workers.deliver import Deliverer
+from workers.hooks import Hooks
 from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
 from workers.loop import Loop
@@ -71,11 +72,13 @@ class Crew:
         desk = self._processor if not wanted or "process" in wanted else None
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
+        self._hooks = Hooks(services, guard, worker=worker)
         steps = {
             "receive": self._receiver.step,
             "process": self._processor.step,
             "relay": self._relaying.step,
             "deliver": self._deliverer.step,
+            "hooks": self._hooks.step,
         }
         watched = [name for name in steps if not wanted or name in wanted]
         watch = Watch(services.database, watched, ring=self.ring, runs=self._receiver.runs)
@@ -91,6 +94,7 @@ class Crew:
         ]
         self._loops = {loop.name: loop for loop in loops}
         self._deliverer.on_free = lambda: self.ring(["deliver"])
+        self._hooks.on_free = lambda: self.ring(["hooks"])
         self._tasks: list[asyncio.Task[None]] = []
         self._doors = AsyncExitStack()
 
@@ -128,14 +132,16 @@ class Crew:
             await leases.forget_owner(session, self._worker)
             await filing.release(session, worker=self._worker)
             await deliveries.release(session, worker=self._worker)
+            await webhook_sending.release(session, worker=self._worker)
 
     async def _renew(self) -> int:
         """The heartbeat: what this worker has in hand stays its own for as long as it lives."""
         mine: dict[str, Any] = {"worker": self._worker, "lease_seconds": self._services.settings.lease_seconds}
-        if self._processor.held or self._deliverer.held:
+        if self._processor.held or self._deliverer.held or self._hooks.held:
             async with self._services.database.transaction() as session:
                 await filing.renew(session, self._processor.held, **mine)
                 await deliveries.renew(session, self._deliverer.held, **mine)
+                await webhook_sending.renew(session, self._hooks.held, **mine)
         await renew_leases(self._services, [self._receiver, self._relaying])
         return 0
 
@@ -153,6 +159,7 @@ class Crew:
             self._processor.close,
             self._apart.close,
             self._deliverer.idle,
+            self._hooks.close,
             self._relaying.close,
             self._connections.close,
         )

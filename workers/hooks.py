@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 
-from helpdesk import failpoints
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.crypto import CannotOpen
@@ -41,9 +40,9 @@ _ANSWER_BYTES = 4096
 class Hooks:
     """One worker's senders of webhooks."""
 
-    def __init__(self, services: Services, guard: Guard, *, worker: str) -> None:
+    def __init__(self, services: Services, guard: Guard, *, worker: str, seconds: float = SECONDS) -> None:
         self._services, self._worker = services, worker
-        self._http = safe_http(guard, timeout=SECONDS, connections=AT_ONCE)
+        self._http = safe_http(guard, timeout=seconds, connections=AT_ONCE)
         self._running: dict[asyncio.Task[None], Claimed] = {}
         self.on_free: Callable[[], None] = _nothing
         """Called when a place has become free, so that whoever waits for one is claimed at once."""
@@ -72,8 +71,6 @@ class Hooks:
                 lease_seconds=self._services.settings.lease_seconds,
                 now=now(),
             )
-        if claimed:
-            failpoints.reached("hook.claimed")
         for one in claimed:
             task = asyncio.create_task(self._one(one), name=f"webhook delivery {one.delivery['id']}")
             self._running[task] = one
@@ -107,7 +104,6 @@ class Hooks:
             log.error("webhook.failed", **fault(error))
             await self._refused(claimed, error="internal")
         else:
-            failpoints.reached("hook.answered")
             await self._answered(claimed, answer)
 
     async def _send(self, claimed: Claimed) -> Response:

@@ -28,12 +28,13 @@ from helpdesk.clock import now
 from helpdesk.db import Database
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import deliveries, filing, relay
+from helpdesk.services import deliveries, filing, relay, webhook_sending
 
 QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
     "relay": lambda: [relay.unnumbered(), relay.late()],
     "deliver": lambda: [deliveries.due()],
+    "hooks": lambda: [webhook_sending.due()],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""
 

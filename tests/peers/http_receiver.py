@@ -5,8 +5,8 @@
         ...                                    # POST to receiver.url("/hook")
         (request,) = receiver.requests
 
-Without a script every request is answered with 204. `slow` seconds pass before an answer; `hang_up` closes in its place,
-and `stall` promises a body that never comes.
+Without a script every request is answered with 204. `slow` seconds pass before an answer; `hang_up` closes in its
+place, and `stall` promises a body that never comes.
 """
 
 from __future__ import annotations
