@@ -230,23 +230,28 @@ class Timetable:
         day, end = date(years.start, 1, 1), date(years.stop, 1, 1)
         while day < end:
             for opens, closes in self.calendar.on(day):
-                interval = self._instant(day, opens), self._instant(day, closes)
+                interval = _local(self._zone, day, opens), _local(self._zone, day, closes)
                 if interval[0] < interval[1]:
                     found.append(interval)
             day += _DAY
         return found
 
-    def _instant(self, day: date, minute: int) -> int:
-        """A local minute as an instant: the first of two that are called so, the moment of the change if none is."""
-        local = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - on local clocks
-        first = local.replace(tzinfo=self._zone)
-        before, after = first.utcoffset(), first.replace(fold=1).utcoffset()
-        assert before is not None
-        assert after is not None
-        naive = (local - _NAIVE_EPOCH) // _MICROSECOND
-        if before >= after:
-            return naive - before // _MICROSECOND
-        return _change(self._zone, naive - after // _MICROSECOND, naive - before // _MICROSECOND)
+
+def moment(zone: ZoneInfo, day: date, minute: int) -> datetime:
+    """A local minute as an instant: the first of two that are called so, the moment of the change if none is."""
+    return _instant(_local(zone, day, minute))
+
+
+def _local(zone: ZoneInfo, day: date, minute: int) -> int:
+    local = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - on local clocks
+    first = local.replace(tzinfo=zone)
+    before, after = first.utcoffset(), first.replace(fold=1).utcoffset()
+    assert before is not None
+    assert after is not None
+    naive = (local - _NAIVE_EPOCH) // _MICROSECOND
+    if before >= after:
+        return naive - before // _MICROSECOND
+    return _change(zone, naive - after // _MICROSECOND, naive - before // _MICROSECOND)
 
 
 def _micros(at: datetime) -> int:

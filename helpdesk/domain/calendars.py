@@ -60,7 +60,7 @@ def check(content: Mapping[str, Any]) -> None:
     if not isinstance(weekly, Sequence) or len(weekly) != len(_DAYS):
         raise WrongCalendar("weekly", "give the hours of seven days, Monday first")
     for number, hours in enumerate(weekly):
-        _check_hours(hours, f"weekly.{number}", _DAYS[number])
+        check_hours(hours, f"weekly.{number}", _DAYS[number])
     if not any(weekly):
         raise WrongCalendar("weekly", "it never opens: give at least one day of the week hours")
     _check_years(content["holiday_years"])
@@ -77,10 +77,10 @@ def read(content: Mapping[str, Any]) -> Calendar:
     years = content["holiday_years"]
     return Calendar(
         zone=content["zone"],
-        weekly=tuple(_hours(hours) for hours in content["weekly"]),
+        weekly=tuple(read_hours(hours) for hours in content["weekly"]),
         holidays=frozenset(date.fromisoformat(row["date"]) for row in content["holidays"]),
-        overrides={date.fromisoformat(row["date"]): _hours(row["hours"]) for row in content["overrides"]},
-        breaks={date.fromisoformat(row["date"]): _hours(row["hours"]) for row in content["breaks"]},
+        overrides={date.fromisoformat(row["date"]): read_hours(row["hours"]) for row in content["overrides"]},
+        breaks={date.fromisoformat(row["date"]): read_hours(row["hours"]) for row in content["breaks"]},
         reviewed=None if years is None else frozenset(years),
     )
 
@@ -100,7 +100,8 @@ def check_zone(name: object, field: str = "zone") -> ZoneInfo:
     raise WrongCalendar(field, "is no time zone; use a name such as Asia/Shanghai")
 
 
-def _check_hours(hours: object, field: str, whose: str) -> None:
+def check_hours(hours: object, field: str, whose: str) -> None:
+    """The hours of one day. `whose` is what the sentence calls it."""
     if not isinstance(hours, Sequence) or isinstance(hours, str):
         raise WrongCalendar(field, "use a list of hours, [opening, closing] each")
     if len(hours) > MAX_INTERVALS:
@@ -109,7 +110,7 @@ def _check_hours(hours: object, field: str, whose: str) -> None:
     for number, pair in enumerate(hours):
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise WrongCalendar(f"{field}.{number}", "use [opening, closing]")
-        opens, closes = (_minute(text, f"{field}.{number}") for text in pair)
+        opens, closes = (check_time(text, f"{field}.{number}") for text in pair)
         if closes <= opens:
             raise WrongCalendar(f"{field}.{number}", "closes before it opens; overnight is two days' hours")
         if opens < last:
@@ -139,17 +140,17 @@ def _check_dates(rows: object, field: str, *, keys: set[str]) -> None:
         place = f"{field}.{number}"
         if not isinstance(row, Mapping) or set(row) != keys:
             raise WrongCalendar(place, f"use {', '.join(sorted(keys))}")
-        day = _date(row["date"], f"{place}.date")
+        day = check_date(row["date"], f"{place}.date")
         if day in seen:
             raise WrongCalendar(f"{place}.date", f"{day} is named twice")
         seen.add(day)
         if not isinstance(row["name"], str) or len(row["name"]) > MAX_NAME:
             raise WrongCalendar(f"{place}.name", f"use at most {MAX_NAME} characters")
         if "hours" in keys:
-            _check_hours(row["hours"], f"{place}.hours", day)
+            check_hours(row["hours"], f"{place}.hours", day)
 
 
-def _date(text: object, field: str) -> str:
+def check_date(text: object, field: str) -> str:
     """One way to write a date, so that the same one is not there twice."""
     if isinstance(text, str) and _DATE.fullmatch(text):
         try:
@@ -160,12 +161,14 @@ def _date(text: object, field: str) -> str:
     raise WrongCalendar(field, f"use a date such as 2026-10-01, from {YEARS.start} to {YEARS.stop - 1}")
 
 
-def _minute(text: object, field: str) -> int:
+def check_time(text: object, field: str) -> int:
+    """In minutes after midnight."""
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         raise WrongCalendar(field, 'use times such as "08:30", or "24:00" for the end of the day')
     hours, _, minutes = text.partition(":")
     return int(hours) * 60 + int(minutes)
 
 
-def _hours(pairs: Sequence[Sequence[str]]) -> Sequence[Interval]:
-    return tuple((_minute(opens, ""), _minute(closes, "")) for opens, closes in pairs)
+def read_hours(pairs: Sequence[Sequence[str]]) -> Sequence[Interval]:
+    """What checked hours mean."""
+    return tuple((check_time(opens, ""), check_time(closes, "")) for opens, closes in pairs)

@@ -84,6 +84,14 @@ class TeamRole(StrEnum):
     LEAD = "lead"
 
 
+class Duty(StrEnum):
+    """`auto` is as the schedules say."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class TokenKind(StrEnum):
     AGENT = "agent"
     BOT = "bot"
