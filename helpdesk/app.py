@@ -21,6 +21,7 @@ from helpdesk.api import (
     reference,
     tags,
     teams,
+    webhooks,
 )
 from helpdesk.api.dependencies import Touches
 from helpdesk.api.edge import JSON_LIMIT, Edge
@@ -40,6 +41,7 @@ _ROUTERS = (
     teams.router,
     tags.router,
     attachments.router,
+    webhooks.router,
     health.router,
 )
 _MULTIPART_ROOM = 64 * 1024

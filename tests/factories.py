@@ -36,7 +36,8 @@ from helpdesk.models.conversations import (
 from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
-from helpdesk.services import accounts, agents, contacts, inboxes, rows, tags, teams
+from helpdesk.models.webhooks import webhook_deliveries as delivery_rows
+from helpdesk.services import accounts, agents, contacts, inboxes, rows, tags, teams, webhook_deliveries, webhooks
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import next_numbers
@@ -169,6 +170,7 @@ async def conversation(
         )
         (row["number"],) = await next_numbers(session, 1)
         row |= {"waiting_since": now, "next_due_at": now + timedelta(hours=24)}
+        row |= {"due_soon_at": now + timedelta(hours=18)}
         await insert_rows(session, conversations, [row | given])
         await insert_rows(session, conversation_inboxes, [{"conversation_id": conversation_id, "inbox_id": inbox_id}])
         person = rows.participant(row, Address(handle, name), contact_id, now=now)
@@ -258,6 +260,33 @@ async def _source(services: Services, session: Any, row: Any, message_id: UUID, 
     await insert_rows(session, raw_items, [item])
 
 
+async def webhook(
+    services: Services, *, url: str = "https://hooks.example.com/in", asks_for: Sequence[str] = ("*",)
+) -> UUID:
+    async with services.database.transaction() as session:
+        webhook_id, _ = await webhooks.create(
+            services,
+            session,
+            name=f"Webhook {next(_serial)}",
+            url=url,
+            asks_for=asks_for,
+            by=SYSTEM,
+            now=clock.now(),
+        )
+    return webhook_id
+
+
+async def webhook_delivery(services: Services, webhook_id: UUID, *, status: str = "failed") -> UUID:
+    """A message to it that came to its end, or has not."""
+    async with services.database.transaction() as session:
+        row = await webhooks.get_webhook(session, webhook_id)
+        delivery_id = await webhook_deliveries.queue_test(session, row, now=clock.now())
+        await session.execute(
+            update(delivery_rows).where(delivery_rows.c.id == delivery_id).values(status=status, error="status")
+        )
+    return delivery_id
+
+
 __all__ = [
     "accounts",
     "agent",
@@ -269,4 +298,6 @@ __all__ = [
     "incoming",
     "tags",
     "team",
+    "webhook",
+    "webhook_delivery",
 ]

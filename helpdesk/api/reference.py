@@ -50,6 +50,13 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "TeamCreate": {"name": "Payments", "member_ids": []},
     "TeamPatch": {"description": "Withdrawals and deposits"},
     "TagGiven": {"name": "withdrawal"},
+    "WebhookCreate": {
+        "name": "Pager",
+        "url": "https://pager.example.com/hooks/helpdesk",
+        "events": ["sla.breached", "alert.raised"],
+    },
+    "WebhookPatch": {"events": ["*"], "enabled": True},
+    "WebhookRotate": {"overlap_hours": 24},
     "Login": {"email": "anna@example.com", "password": "correct horse battery"},
 }
 

@@ -36,6 +36,7 @@ class Row:
 V: Final = "/api/v1"
 READ: Final = Row("200/404", "200/200", "200/200")
 LIST: Final = Row("200", "200", "200")
+CLOSED: Final = Row("403", "403", "200")
 ANSWER: Final = {"text": "Hello"}
 
 TABLE: Final[Mapping[str, Row]] = {
@@ -99,6 +100,17 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/tags/{tag_id}": Row("403", "204", "204", version=True),
     "POST /api/v1/attachments": Row("201", "201", "201"),
     "GET /api/v1/attachments/{attachment_id}": Row("200/404", "200/404", "200/404"),
+    "GET /api/v1/webhooks": CLOSED,
+    "POST /api/v1/webhooks": Row(
+        "403", "403", "201", body={"name": "New", "url": "https://hooks.example.com/new", "events": ["*"]}
+    ),
+    "GET /api/v1/webhooks/{webhook_id}": CLOSED,
+    "PATCH /api/v1/webhooks/{webhook_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/webhooks/{webhook_id}": Row("403", "403", "204", version=True),
+    "POST /api/v1/webhooks/{webhook_id}/rotate": CLOSED,
+    "POST /api/v1/webhooks/{webhook_id}/test": Row("403", "403", "202"),
+    "GET /api/v1/webhooks/{webhook_id}/deliveries": CLOSED,
+    "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Row("403", "403", "202"),
     "GET /health/live": Row("200", "200", "200", "200"),
     "GET /health/ready": Row("200", "200", "200", "200"),
     "GET /metrics": Row("200", "200", "200", "200"),
@@ -111,6 +123,8 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
     """Someone of a role, and the ids of what is his and what is another's."""
     me, other = await factories.agent(services, role=role), await factories.agent(services)
     someone, team = await factories.agent(services), await factories.team(services)
+    webhook = await factories.webhook(services)
+    delivery = await factories.webhook_delivery(services, webhook)
     ids: dict[str, dict[str, str]] = {}
     for place, worker in (("own", me), ("foreign", other)):
         inbox_id = await factories.inbox(services, members=[worker.id])
@@ -130,6 +144,8 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
             "agent_id": str(someone.id),
             "team_id": str(team),
             "attachment_id": str(file["id"]),
+            "webhook_id": str(webhook),
+            "delivery_id": str(delivery),
         }
     async with services.database.reading() as session:
         (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
