@@ -106,11 +106,11 @@ async def change_team(
     status_code=204,
     summary="Remove a team",
     responses=documented(
-        Forbidden, NotFound, Stale, PreconditionRequired, in_use=(409, "Conversations or inboxes belong to it")
+        Forbidden, NotFound, Stale, PreconditionRequired, in_use=(409, "Something belongs to it, or names it")
     ),
 )
 async def remove_team(actor: Admin, if_match: IfMatch, session: Transaction, team_id: UUID) -> Response:
-    """Only one that nothing belongs to."""
+    """Only one that nothing belongs to, and that no escalation rule names."""
     row = await teams.get_team(session, team_id, version=if_match)
     await teams.remove(session, row, by=actor, now=clock.now())
     return nothing()

@@ -83,8 +83,9 @@ async def edit(
     given = (("name", name), ("enabled", enabled))
     values: dict[str, Any] = {field: value for field, value in given if value is not None}
     fields = sorted([*values, *(content or {})])
-    if content:
-        values["content"] = {**rule["content"], **content}
+    if content or enabled:
+        # Also one that is switched on as it was: what it names may have gone meanwhile.
+        values["content"] = {**rule["content"], **(content or {})}
         await _check(session, values["content"])
     values |= {"version": rule["version"] + 1, "updated_at": now}
     await session.execute(update(escalation_rules).where(escalation_rules.c.id == rule["id"]).values(values))

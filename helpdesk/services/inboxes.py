@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, SecretStr, ValidationError
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import ColumnElement, RowMapping, Table, delete, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,6 +24,7 @@ from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import Conflict, FieldError, Invalid, NotFound, Stale, Unavailable
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.inboxes import inbox_members, inbox_states, inboxes
+from helpdesk.models.sla import business_hours, sla_policies
 from helpdesk.net import AllowList, Guard
 from helpdesk.services import audit
 from helpdesk.services.access import may_use
@@ -46,7 +47,8 @@ async def add(
 ) -> UUID:
     """A new inbox. `settings` are texts as the command line gives them, or JSON values.
 
-    Raises `Invalid` naming the setting, `Conflict` when another inbox has the address, `NotFound` for team or member.
+    Raises `Invalid` naming the setting, `Conflict` when another inbox has the address, `NotFound` for a member or
+    what else the settings name and is not there.
     """
     descriptor = services.channel(channel)
     if not name.strip():
@@ -71,7 +73,7 @@ async def add(
         "updated_at": now,
         "deleted_at": None,
     }
-    await _check_team(session, common.get("team_id"))
+    await _check_common(session, common)
     try:
         async with session.begin_nested():
             await insert_rows(session, inboxes, [row])
@@ -125,7 +127,7 @@ async def _changed_settings(
 ) -> dict[str, Any]:
     descriptor = services.channel(inbox["channel"])
     common, own = _split(settings)
-    await _check_team(session, common.get("team_id"))
+    await _check_common(session, common)
     if not own:
         return common
     before = {**inbox["config"], **open_secrets(services, inbox)}
@@ -314,9 +316,20 @@ def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
     return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 
-async def _check_team(session: AsyncSession, team_id: UUID | None) -> None:
-    if team_id is not None and await session.scalar(select(teams.c.id).where(teams.c.id == team_id)) is None:
-        raise NotFound("there is no such team")
+async def _check_common(session: AsyncSession, common: Mapping[str, UUID | None]) -> None:
+    """Raises `NotFound` for what is not there, and keeps what is from being removed until the transaction ends."""
+    for name, (table, alive, what) in _COMMON.items():
+        wanted = common.get(name)
+        query = select(table.c.id).where(table.c.id == wanted, alive).with_for_update(read=True)
+        if wanted is not None and await session.scalar(query) is None:
+            raise NotFound(f"there {what}")
+
+
+_COMMON: Final[Mapping[str, tuple[Table, ColumnElement[bool], str]]] = {
+    "team_id": (teams, true(), "is no such team"),
+    "business_hours_id": (business_hours, business_hours.c.deleted_at.is_(None), "are no such business hours"),
+    "sla_policy_id": (sla_policies, sla_policies.c.deleted_at.is_(None), "is no such SLA policy"),
+}
 
 
 async def _set_members(session: AsyncSession, inbox_id: UUID, members: Sequence[UUID]) -> None:

@@ -91,8 +91,9 @@ async def edit(
     given = (("name", name), ("position", position), ("enabled", enabled))
     values: dict[str, Any] = {field: value for field, value in given if value is not None}
     fields = sorted([*values, *(content or {})])
-    if content:
-        values["content"] = {**policy["content"], **content}
+    if content or enabled:
+        # Also one that is switched on as it was: what it names may have gone meanwhile.
+        values["content"] = {**policy["content"], **(content or {})}
         await _check(session, values["content"])
     values |= {"version": policy["version"] + 1, "updated_at": now}
     await session.execute(update(sla_policies).where(sla_policies.c.id == policy["id"]).values(values))

@@ -16,7 +16,7 @@ from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, team_members, teams
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import audit
+from helpdesk.services import audit, escalation_rules, versions
 
 
 async def list_teams(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[RowMapping]:
@@ -102,12 +102,16 @@ async def edit(
 
 
 async def remove(session: AsyncSession, team: RowMapping, *, by: Actor, now: datetime) -> None:
-    """Raises `Conflict` while a conversation or an inbox belongs to it: that would open it to everybody."""
+    """Raises `Conflict` while a conversation or an inbox belongs to it: that would open it to everybody.
+
+    So it does while an escalation rule names it, which would call nobody.
+    """
     used = select(
         exists().where(inboxes.c.team_id == team["id"]) | exists().where(conversations.c.team_id == team["id"])
     )
     if await session.scalar(used):
         raise Conflict("conversations or inboxes belong to this team", slug="in_use")
+    versions.refuse_in_use("escalation rules", await escalation_rules.naming(session, team["id"]))
     await session.execute(delete(teams).where(teams.c.id == team["id"]))
     await audit.record(session, "team.removed", subject="team", subject_id=team["id"], by=by, now=now)
 
