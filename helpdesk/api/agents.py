@@ -26,7 +26,7 @@ LIST = Query(*PAGING)
 async def _shown(session: AsyncSession, actor: Actor, agent_id: UUID, *, status: int = 200) -> Response:
     row = await agents.get_agent(session, agent_id)
     teams = await agents.teams_of(session, [agent_id])
-    shown = shapes.agent(row, teams.get(agent_id, ()), actor)
+    shown = shapes.agent(row, teams.get(agent_id, ()), actor, clock.now())
     location = f"/api/v1/agents/{agent_id}" if status == 201 else None
     return answer(shown, status=status, version=row["version"], location=location)
 
@@ -46,7 +46,8 @@ async def list_agents(request: Request, actor: Reader, services: House, session:
     rows, more = paging.cut(found, asked.limit)
     teams = await agents.teams_of(session, [row["id"] for row in rows])
     last = paging.write_cursor(services, sort="agents", value=None, row_id=rows[-1]["id"]) if more else None
-    return page([shapes.agent(row, teams.get(row["id"], ()), actor) for row in rows], last)
+    now = clock.now()
+    return page([shapes.agent(row, teams.get(row["id"], ()), actor, now) for row in rows], last)
 
 
 @router.post(
@@ -93,7 +94,10 @@ async def read_agent(actor: Reader, session: Reading, agent_id: UUID) -> Respons
 async def change_agent(
     actor: Admin, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
 ) -> Response:
-    """A new role or password ends his sessions; `active: false` stops his tokens with the next request."""
+    """A new role or password ends his sessions; `active: false` stops his tokens with the next request.
+
+    `duty` and quiet hours are as in `PATCH /me`.
+    """
     row = await agents.get_agent(session, agent_id, version=if_match)
     wanted = body.given()
     password = wanted.pop("password", None)

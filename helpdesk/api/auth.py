@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request, Response
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing
-from helpdesk.api.dependencies import Anybody, Csrf, House, Reading, Transaction, base_url, check_origin, cookie_name
+from helpdesk.api.dependencies import (
+    Anybody,
+    Csrf,
+    House,
+    IfMatch,
+    Reading,
+    Transaction,
+    Writer,
+    base_url,
+    check_origin,
+    cookie_name,
+)
 from helpdesk.api.problems import documented
 from helpdesk.api.schemas import people as shapes
-from helpdesk.api.schemas.people import Login, Me
-from helpdesk.errors import TooMany, Unauthenticated
+from helpdesk.api.schemas.people import Login, Me, MePatch
+from helpdesk.domain.values import Actor
+from helpdesk.errors import Forbidden, PreconditionRequired, Stale, TooMany, Unauthenticated
 from helpdesk.services import accounts, agents
 
 router = APIRouter(prefix="/api/v1", tags=["account"])
@@ -36,7 +50,7 @@ async def login(request: Request, services: House, body: Login) -> Response:
     )
     identity = await accounts.identify_session(services.database, cookie, now=now)
     async with services.database.reading() as session:
-        response = answer(shapes.me(identity.actor, await agents.get_agent(session, agent_id)))
+        response = answer(shapes.me(identity.actor, await agents.get_agent(session, agent_id), now))
     response.set_cookie(
         cookie_name(request),
         cookie,
@@ -63,6 +77,27 @@ async def logout(request: Request, actor: Anybody, session: Transaction) -> Resp
 @router.get("/me", summary="Who am I", response_model=Me, responses=documented())
 async def read_me(actor: Anybody, session: Reading) -> Response:
     """Works with every token and in every session."""
+    agent = await agents.get_agent(session, _id(actor))
+    return answer(shapes.me(actor, agent, clock.now()), version=agent["version"])
+
+
+@router.patch(
+    "/me",
+    summary="Say whether you are on duty, and when you want quiet",
+    response_model=Me,
+    responses=documented(Forbidden, Stale, PreconditionRequired),
+)
+async def change_me(actor: Writer, if_match: IfMatch, session: Transaction, body: MePatch) -> Response:
+    """`duty` overrules the schedules, until `duty_until` if that is sent with it. In your quiet hours only what is
+    critical reaches you; null ends them."""
+    now = clock.now()
+    agent = await agents.get_agent(session, _id(actor), version=if_match)
+    await agents.edit(session, agent, body.given(), by=actor, now=now)
+    agent = await agents.get_agent(session, agent["id"])
+    return answer(shapes.me(actor, agent, now), version=agent["version"])
+
+
+def _id(actor: Actor) -> UUID:
     if actor.id is None:
         raise Unauthenticated
-    return answer(shapes.me(actor, await agents.get_agent(session, actor.id)))
+    return actor.id

@@ -47,7 +47,8 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "Reprocess": {},
     "AgentCreate": {"email": "anna@example.com", "name": "Anna", "role": "agent"},
     "AgentPatch": {"role": "supervisor"},
-    "TeamCreate": {"name": "Payments", "member_ids": []},
+    "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
+    "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
     "TeamPatch": {"description": "Withdrawals and deposits"},
     "TagGiven": {"name": "withdrawal"},
     "WebhookCreate": {

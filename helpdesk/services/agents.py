@@ -13,11 +13,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, lock_name, new_id
-from helpdesk.domain.values import Actor, Role
+from helpdesk.domain import duty
+from helpdesk.domain.contents import Wrong
+from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
 from helpdesk.services import accounts, audit, passwords
 
+_NULLABLE: Final = ("duty_until", "quiet_hours")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
 
 
@@ -99,11 +102,17 @@ async def teams_of(session: AsyncSession, agent_ids: Sequence[UUID]) -> dict[UUI
 async def edit(
     session: AsyncSession, agent: RowMapping, wanted: Mapping[str, Any], *, by: Actor, now: datetime
 ) -> None:
-    """Set `name role locale active password` (already hashed: `password_hash`).
+    """Set `name role locale active duty duty_until quiet_hours`, or a password (already hashed: `password_hash`).
 
-    A new role or password, and leaving, end the agent's sessions. Raises `Conflict` for the last administrator.
+    A new role or password, and leaving, end the agent's sessions. Raises `Conflict` for the last administrator, and
+    `Invalid` for duty or quiet hours that make no sense.
     """
-    values = {name: value for name, value in wanted.items() if value is not None and value != agent[name]}
+    _check_quiet_hours(wanted.get("quiet_hours"))
+    values = {
+        name: value
+        for name, value in {**wanted, **_duty(agent, wanted, now)}.items()
+        if (value is not None or name in _NULLABLE) and value != agent[name]
+    }
     if not values:
         return
     if agent["role"] == Role.ADMIN and (values.get("role", Role.ADMIN) != Role.ADMIN or values.get("active") is False):
@@ -124,6 +133,30 @@ async def leave(session: AsyncSession, agent: RowMapping, *, by: Actor, now: dat
     await edit(session, agent, {"active": False}, by=by, now=now)
     mine = update(api_tokens).where(api_tokens.c.agent_id == agent["id"], api_tokens.c.revoked_at.is_(None))
     await session.execute(mine.values(revoked_at=now))
+
+
+def _duty(agent: RowMapping, wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A new word is for good unless it says until when; one that has run out is not taken up again."""
+    if not wanted.keys() & {"duty", "duty_until"}:
+        return {}
+    word, until = duty.standing(agent["duty"], agent["duty_until"], now)
+    if wanted.get("duty") is not None:
+        word, until = Duty(wanted["duty"]), None
+    until = wanted.get("duty_until", until)
+    if until is not None and word is Duty.AUTO:
+        raise Invalid.field("duty_until", "is only for duty on or off")
+    if until is not None and until <= now:
+        raise Invalid.field("duty_until", "give a time in the future")
+    return {"duty": word.value, "duty_until": until}
+
+
+def _check_quiet_hours(quiet_hours: Mapping[str, Any] | None) -> None:
+    if quiet_hours is None:
+        return
+    try:
+        duty.check_quiet_hours(quiet_hours)
+    except Wrong as error:
+        raise Invalid.field(f"quiet_hours.{error.field}", error.reason) from None
 
 
 async def _keep_one_admin(session: AsyncSession, agent_id: UUID) -> None:

@@ -43,6 +43,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/auth/login": Row("401", "401", "401", "401", body={"email": "x@x.test", "password": "wrong one"}),
     "POST /api/v1/auth/logout": Row("204", "204", "204"),
     "GET /api/v1/me": LIST,
+    "PATCH /api/v1/me": Row("200", "200", "200", body={"duty": "off"}, version=True),
     "GET /api/v1/conversations": LIST,
     "POST /api/v1/conversations": Row(
         "201/404",

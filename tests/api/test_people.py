@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
-from helpdesk.models.agents import team_members
+from helpdesk import clock
+from helpdesk.models.agents import agents, team_members
 from helpdesk.models.events import audit
 from helpdesk.services.house import Services
 from tests import factories
@@ -76,3 +79,76 @@ async def test_a_lead_who_is_no_member_is_refused(client: httpx.AsyncClient, ser
     )
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "lead_ids")
     assert await _roles(services, str(team)) == {anna.id: "member"}
+
+
+ME = f"{V}/me"
+NIGHT = {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}
+
+
+async def test_everybody_says_for_himself_when_he_is_there_and_wants_quiet(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna = await factories.agent(services)
+    before = (await client.get(ME, headers=anna.headers)).json()
+    assert (before["duty"], before["duty_until"], before["quiet_hours"], before["version"]) == ("auto", None, None, 1)
+    until = (clock.now() + timedelta(hours=8)).isoformat()
+    body = {"duty": "off", "duty_until": until, "quiet_hours": NIGHT, "locale": "zh"}
+    answer = await client.patch(ME, headers=matching(anna, 1), json=body)
+    shown = answer.json()
+    assert (shown["duty"], shown["quiet_hours"], shown["locale"]) == ("off", NIGHT, "zh")
+    assert datetime.fromisoformat(shown["duty_until"]) == datetime.fromisoformat(until)
+    assert answer.headers["etag"] == '"2"'
+    assert await _audited(services, anna.id, "agent.updated") == [
+        {"fields": ["duty", "duty_until", "locale", "quiet_hours"]}
+    ]
+    again = await client.patch(ME, headers=matching(anna, 2), json={"duty": "on", "quiet_hours": None})
+    assert [again.json()[name] for name in ("duty", "duty_until", "quiet_hours")] == ["on", None, None]
+    stale = await client.patch(ME, headers=matching(anna, 2), json={"duty": "auto"})
+    assert stale.status_code == 412
+
+
+async def test_an_administrator_says_it_for_others(client: httpx.AsyncClient, services: Services) -> None:
+    boss, anna = await factories.agent(services, role="admin"), await factories.agent(services)
+    url = f"{V}/agents/{anna.id}"
+    shown = (await client.patch(url, headers=matching(boss, 1), json={"duty": "off", "quiet_hours": NIGHT})).json()
+    assert (shown["duty"], shown["quiet_hours"]) == ("off", NIGHT)
+    until = (clock.now() + timedelta(minutes=1)).isoformat()
+    shown = (await client.patch(url, headers=matching(boss, 2), json={"duty_until": until})).json()
+    assert (shown["duty"], shown["duty_until"] is not None) == ("off", True)
+
+
+async def test_duty_that_has_run_out_is_auto_again(client: httpx.AsyncClient, services: Services) -> None:
+    anna = await factories.agent(services)
+    async with services.database.transaction() as session:
+        gone = {"duty": "off", "duty_until": clock.now() - timedelta(seconds=1)}
+        await session.execute(update(agents).where(agents.c.id == anna.id).values(gone))
+    shown = (await client.get(ME, headers=anna.headers)).json()
+    assert (shown["duty"], shown["duty_until"]) == ("auto", None)
+    later = (clock.now() + timedelta(hours=1)).isoformat()
+    refused = await client.patch(ME, headers=matching(anna, 1), json={"duty_until": later})
+    assert refused.json()["errors"][0]["field"] == "duty_until"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"duty": "maybe"}, "duty"),
+        ({"duty_until": "2100-01-01T00:00:00Z"}, "duty_until"),
+        ({"duty": "auto", "duty_until": "2100-01-01T00:00:00Z"}, "duty_until"),
+        ({"duty": "off", "duty_until": "2020-01-01T00:00:00Z"}, "duty_until"),
+        ({"duty": "off", "duty_until": "2100-01-01T00:00:00"}, "duty_until"),
+        ({"quiet_hours": {**NIGHT, "zone": "Mars/Olympus"}}, "quiet_hours.zone"),
+        ({"quiet_hours": {**NIGHT, "to": "22:00"}}, "quiet_hours.to"),
+        ({"quiet_hours": {**NIGHT, "from": "7pm"}}, "quiet_hours.from"),
+        ({"quiet_hours": {"zone": "UTC", "to": "07:00"}}, "quiet_hours.from"),
+        ({"role": "admin"}, "role"),
+        ({"active": False}, "active"),
+    ],
+)
+async def test_what_makes_no_sense_of_oneself_is_named(
+    body: dict[str, Any], field: str, client: httpx.AsyncClient, services: Services
+) -> None:
+    anna = await factories.agent(services)
+    answer = await client.patch(ME, headers=matching(anna, 1), json=body)
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
+    assert await _audited(services, anna.id, "agent.updated") == []
