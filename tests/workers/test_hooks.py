@@ -394,7 +394,7 @@ async def _tell(services: Services, *happened: Any) -> None:
 
 async def _events(services: Services) -> list[Any]:
     async with services.database.transaction() as session:
-        await session.execute(update(events).values(position=7))
+        await session.execute(update(events).where(events.c.type == "alert.acknowledged").values(position=7))
         return list((await session.execute(select(events).order_by(events.c.id))).mappings().all())
 
 
