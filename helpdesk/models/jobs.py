@@ -15,7 +15,7 @@ from helpdesk.models.columns import at, json, key, only_where, prose, table_of, 
 class Job(SQLModel, table=True):
     """`queued → running → done | failed`. `cursor` is how far it got: whoever takes it over goes on from there.
 
-    `attempts` is how often it was taken up since it last got further.
+    `attempts` is how often the batch that is next was begun.
     """
 
     __tablename__ = "jobs"

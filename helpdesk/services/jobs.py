@@ -1,0 +1,177 @@
+"""Work that takes longer than a request: started by somebody, done in batches by a worker, seen by who started it.
+
+    queued → running → done | failed
+
+A claim is a lease with a fence, in the database's own time. Each batch is one transaction together with how far it got,
+so whoever takes a job over goes on exactly there, and a worker that was overtaken finds its batch refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, false, literal_column, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import LeaseLost
+from helpdesk.db import claimable, insert_rows, new_id, ring
+from helpdesk.dialects import epoch
+from helpdesk.domain.values import Actor, AuthorKind, JobState, Role
+from helpdesk.errors import NotFound
+from helpdesk.models.jobs import jobs
+
+MAX_ATTEMPTS: Final = 5
+_FIRST_WAIT: Final = 5.0
+
+# The same words as in the partial index's condition, or the planner does not use it.
+_OPEN: Final = jobs.c.state.in_([literal_column(f"'{s.value}'") for s in (JobState.QUEUED, JobState.RUNNING)])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one batch did: `done` of the total were looked at, `changed` of these were changed.
+
+    The next batch is given `cursor`; there is none when it is `over`. `total` corrects what was announced.
+    """
+
+    cursor: Mapping[str, Any]
+    done: int
+    changed: int
+    over: bool
+    total: int | None = None
+
+
+async def start(
+    session: AsyncSession, kind: str, arguments: Mapping[str, Any], *, total: int, by: Actor, now: datetime
+) -> UUID:
+    """Queue a job; workers are rung after the commit. `arguments` are JSON values: ids and settings, never contents."""
+    job_id = new_id()
+    row = {
+        "id": job_id,
+        "kind": kind,
+        "state": JobState.QUEUED.value,
+        "arguments": dict(arguments),
+        "cursor": {},
+        "total": total,
+        "done": 0,
+        "changed": 0,
+        "attempts": 0,
+        "error": "",
+        "created_by": by.id,
+        "created_at": now,
+        "updated_at": now,
+        "finished_at": None,
+        "claimed_by": "",
+        "claimed_until": 0.0,
+        "claim": 0,
+    }
+    await insert_rows(session, jobs, [row])
+    ring(session, "jobs")
+    return job_id
+
+
+async def get_job(session: AsyncSession, actor: Actor, job_id: UUID) -> RowMapping:
+    """Administrators see all, others what they started. Raises `NotFound`."""
+    found = (await session.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one_or_none()
+    sees_all = actor.kind is AuthorKind.SYSTEM or actor.role is Role.ADMIN
+    if found is None or not (sees_all or (actor.id is not None and found["created_by"] == actor.id)):
+        raise NotFound("there is no such job")
+    return found
+
+
+def due(kinds: Collection[str]) -> Select[tuple[UUID]]:
+    """Jobs of these kinds that nobody has in hand."""
+    known = or_(false(), *(jobs.c.kind == literal_column(f"'{kind}'") for kind in sorted(kinds)))
+    return select(jobs.c.id).where(_OPEN, jobs.c.claimed_until < epoch(), known)
+
+
+async def claim(
+    session: AsyncSession, *, worker: str, kinds: Collection[str], lease_seconds: float, now: datetime
+) -> RowMapping | None:
+    """Take the job that has waited longest. That counts as an attempt, so that one which kills workers is found out."""
+    chosen = claimable(due(kinds).order_by(jobs.c.created_at, jobs.c.id).limit(1))
+    taken = await session.execute(
+        update(jobs)
+        .where(jobs.c.id.in_(chosen.scalar_subquery()))
+        .values(
+            state=JobState.RUNNING.value,
+            attempts=jobs.c.attempts + 1,
+            updated_at=now,
+            claimed_by=worker,
+            claimed_until=epoch() + lease_seconds,
+            claim=jobs.c.claim + 1,
+        )
+        .returning(*jobs.c)
+    )
+    return taken.mappings().one_or_none()
+
+
+async def renew(session: AsyncSession, held: Collection[UUID], *, worker: str, lease_seconds: float) -> None:
+    """Keep what a living worker has in hand, however long its batch takes."""
+    await session.execute(
+        update(jobs)
+        .where(jobs.c.id.in_(held), jobs.c.claimed_by == worker, _OPEN, jobs.c.claimed_until > 0.0)
+        .values(claimed_until=epoch() + lease_seconds)
+    )
+
+
+async def release(session: AsyncSession, *, worker: str) -> None:
+    """Free what a worker had in hand: it stops, or is known to be gone."""
+    await session.execute(
+        update(jobs)
+        .where(jobs.c.claimed_by == worker, _OPEN, jobs.c.claimed_until > 0.0)
+        .values(claimed_by="", claimed_until=0.0)
+    )
+
+
+async def advance(
+    session: AsyncSession, job: RowMapping, step: Step, *, lease_seconds: float, now: datetime
+) -> RowMapping:
+    """Record a batch, in the transaction that did it; answers the job as it is then. Raises `LeaseLost`."""
+    return await _update(
+        session,
+        job,
+        cursor=dict(step.cursor),
+        done=jobs.c.done + step.done,
+        changed=jobs.c.changed + step.changed,
+        total=jobs.c.total if step.total is None else step.total,
+        attempts=1,
+        error="",
+        updated_at=now,
+        claimed_until=epoch() + lease_seconds,
+    )
+
+
+async def finish(session: AsyncSession, job: RowMapping, *, now: datetime) -> None:
+    """Raises `LeaseLost`."""
+    await _update(session, job, state=JobState.DONE.value, error="", updated_at=now, finished_at=now, claimed_until=0.0)
+
+
+async def put_off(session: AsyncSession, job: RowMapping, *, error: str, now: datetime) -> None:
+    """A batch failed: try again after a pause that doubles. Nobody holds the job meanwhile. Raises `LeaseLost`."""
+    pause = _FIRST_WAIT * 2 ** (job["attempts"] - 1)
+    await _update(session, job, error=error, updated_at=now, claimed_by="", claimed_until=epoch() + pause)
+
+
+async def fail(session: AsyncSession, job: RowMapping, *, error: str, now: datetime) -> None:
+    """For good. `error` is a class, never a text. What earlier batches did stays done. Raises `LeaseLost`."""
+    await _update(
+        session, job, state=JobState.FAILED.value, error=error, updated_at=now, finished_at=now, claimed_until=0.0
+    )
+
+
+async def _update(session: AsyncSession, job: RowMapping, **values: Any) -> RowMapping:
+    changed = await session.execute(
+        update(jobs)
+        .where(jobs.c.id == job["id"], jobs.c.claim == job["claim"], _OPEN)
+        .values(values)
+        .returning(*jobs.c)
+    )
+    found = changed.mappings().one_or_none()
+    if found is None:
+        raise LeaseLost("another worker has taken this job over")
+    return found
