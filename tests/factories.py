@@ -24,7 +24,7 @@ from helpdesk.channels import Address
 from helpdesk.crypto import encrypt, new_key
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.html import POLICY_VERSION
-from helpdesk.domain.values import SYSTEM, AuthorKind, MessageType, RawState
+from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
 from helpdesk.models.conversations import (
     conversation_inboxes,
@@ -37,7 +37,20 @@ from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
 from helpdesk.models.webhooks import webhook_deliveries as delivery_rows
-from helpdesk.services import accounts, agents, contacts, inboxes, rows, tags, teams, webhook_deliveries, webhooks
+from helpdesk.services import (
+    accounts,
+    agents,
+    contacts,
+    escalation_rules,
+    inboxes,
+    jobs,
+    policies,
+    rows,
+    tags,
+    teams,
+    webhook_deliveries,
+    webhooks,
+)
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import next_numbers
@@ -123,6 +136,49 @@ async def inbox(
             by=SYSTEM,
             now=clock.now(),
         )
+
+
+async def policy(services: Services, *, name: str = "", position: int = 500, enabled: bool = True, **given: Any) -> UUID:
+    """An SLA policy for everything, of a day by the clock on the wall; `given` overrides its content."""
+    content = {
+        "clock": "calendar",
+        "business_hours_id": None,
+        "inbox_ids": [],
+        "channels": [],
+        "priorities": [],
+        "categories": [],
+        "targets": {"first_response": 86_400, "next_response": 86_400},
+        "warnings": [],
+        "pauses": ["resolution"],
+        "pause_states": ["pending"],
+        "next_response_from_creation": False,
+    }
+    async with services.database.transaction() as session:
+        return await policies.create(
+            session,
+            name=name or f"Policy {next(_serial)}",
+            position=position,
+            enabled=enabled,
+            content=content | given,
+            by=SYSTEM,
+            now=clock.now(),
+        )
+
+
+async def rule(services: Services, *actions: dict[str, Any], name: str = "", anchor: str = "breach", **given: Any) -> UUID:
+    """An escalation rule of one step at its anchor, which writes a note unless `actions` say otherwise."""
+    step = {"after": 0, "time": "calendar", "actions": list(actions) or [{"do": "note", "text": "Overdue."}]}
+    conditions: dict[str, Any] = {"clocks": [], "channels": [], "priorities": [], "categories": [], "policy_ids": []}
+    content = {"anchor": anchor, **conditions, "steps": [step], **given}
+    async with services.database.transaction() as session:
+        return await escalation_rules.create(
+            session, name=name or f"Rule {next(_serial)}", enabled=True, content=content, by=SYSTEM, now=clock.now()
+        )
+
+
+async def job(services: Services, *, kind: str = "test", total: int = 0, by: Actor = SYSTEM, **arguments: Any) -> UUID:
+    async with services.database.transaction() as session:
+        return await jobs.start(session, kind, arguments, total=total, by=by, now=clock.now())
 
 
 async def contact(services: Services, *, handle: str = "", name: str = "Mina", channel: str = "email") -> UUID:
@@ -296,6 +352,9 @@ __all__ = [
     "conversation_links",
     "inbox",
     "incoming",
+    "job",
+    "policy",
+    "rule",
     "tags",
     "team",
     "webhook",

@@ -58,6 +58,25 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     },
     "WebhookPatch": {"events": ["*"], "enabled": True},
     "WebhookRotate": {"overlap_hours": 24},
+    "SlaPolicyCreate": {
+        "name": "Theft",
+        "position": 5,
+        "clock": "calendar",
+        "categories": ["security"],
+        "targets": {"first_response": 3600, "next_response": 3600},
+        "warnings": [{"fraction": 0.5}, {"before": 900}],
+    },
+    "SlaPolicyPatch": {"targets": {"first_response": 1800, "next_response": 3600}},
+    "EscalationRuleCreate": {
+        "name": "Theft, overdue",
+        "anchor": "breach",
+        "categories": ["security"],
+        "steps": [
+            {"after": 0, "actions": [{"do": "alert", "who": ["lead"], "severity": "critical"}]},
+            {"after": 1800, "actions": [{"do": "priority", "to": "urgent"}, {"do": "note", "text": "Still waiting."}]},
+        ],
+    },
+    "EscalationRulePatch": {"enabled": False},
     "Login": {"email": "anna@example.com", "password": "correct horse battery"},
 }
 

@@ -112,6 +112,26 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/webhooks/{webhook_id}/test": Row("403", "403", "202"),
     "GET /api/v1/webhooks/{webhook_id}/deliveries": CLOSED,
     "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Row("403", "403", "202"),
+    "GET /api/v1/sla-policies": LIST,
+    "POST /api/v1/sla-policies": Row(
+        "403", "403", "201", body={"name": "New", "clock": "calendar", "targets": {"resolution": 60}}
+    ),
+    "GET /api/v1/sla-policies/{policy_id}": LIST,
+    "GET /api/v1/sla-policies/{policy_id}/versions": LIST,
+    "PATCH /api/v1/sla-policies/{policy_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/sla-policies/{policy_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/escalation-rules": LIST,
+    "POST /api/v1/escalation-rules": Row(
+        "403",
+        "403",
+        "201",
+        body={"name": "New", "anchor": "breach", "steps": [{"after": 0, "actions": [{"do": "note", "text": "Late"}]}]},
+    ),
+    "GET /api/v1/escalation-rules/{rule_id}": LIST,
+    "GET /api/v1/escalation-rules/{rule_id}/versions": LIST,
+    "PATCH /api/v1/escalation-rules/{rule_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/escalation-rules/{rule_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/jobs/{job_id}": Row("200/404", "200/404", "200/200"),
     "GET /health/live": Row("200", "200", "200", "200"),
     "GET /health/ready": Row("200", "200", "200", "200"),
     "GET /metrics": Row("200", "200", "200", "200"),
@@ -124,6 +144,7 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
     """Someone of a role, and the ids of what is his and what is another's."""
     me, other = await factories.agent(services, role=role), await factories.agent(services)
     someone, team = await factories.agent(services), await factories.team(services)
+    policy, rule = await factories.policy(services), await factories.rule(services)
     webhook = await factories.webhook(services)
     delivery = await factories.webhook_delivery(services, webhook)
     ids: dict[str, dict[str, str]] = {}
@@ -145,6 +166,9 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
             "agent_id": str(someone.id),
             "team_id": str(team),
             "attachment_id": str(file["id"]),
+            "policy_id": str(policy),
+            "rule_id": str(rule),
+            "job_id": str(await factories.job(services, by=by)),
             "webhook_id": str(webhook),
             "delivery_id": str(delivery),
         }
