@@ -17,7 +17,7 @@ from helpdesk.errors import NotFound, Stale
 from helpdesk.models.sla import escalation_rules
 from helpdesk.services import audit, versions
 
-MOST_RULES: Final = 200
+MOST_RULES: Final = 500
 """A clock is held against all of them."""
 
 

@@ -18,7 +18,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import sla_policies
 from helpdesk.services import audit, escalation_rules, versions
 
-MOST_POLICIES: Final = 200
+MOST_POLICIES: Final = 500
 """A message is held against all of them."""
 
 
