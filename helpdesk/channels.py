@@ -310,7 +310,6 @@ class Capabilities:
     deferrable: bool = False
     max_length: int | None = None
     reply_window: timedelta | None = None
-    promise: timedelta | None = None
 
 
 class Host(Protocol):

@@ -87,12 +87,6 @@ class _Epoch(FunctionElement[float]):
     inherit_cache = True
 
 
-class _Seconds(FunctionElement[float]):
-    name = "seconds"
-    type = Float()
-    inherit_cache = True
-
-
 def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal["uuid", "text", "int"]) -> _Among:
     """`column` is one of `values`: a list, or the name of a parameter that will hold one."""
     bound: BindParameter[Any] = (
@@ -108,11 +102,6 @@ def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -
     found = _Gathered(column)
     found.type = ListOf(item)
     return found
-
-
-def seconds(time: ColumnElement[Any]) -> ColumnElement[float]:
-    """A time as seconds since 1970, so that times can be subtracted and scaled."""
-    return _Seconds(time)
 
 
 def epoch() -> ColumnElement[float]:
@@ -151,16 +140,6 @@ def _gathered_postgresql(element: _Gathered, compiler: Any, **options: Any) -> s
 @compiles(_Gathered, "sqlite")
 def _gathered_sqlite(element: _Gathered, compiler: Any, **options: Any) -> str:
     return f"json_group_array({compiler.process(element.clauses, **options)})"
-
-
-@compiles(_Seconds, "postgresql")
-def _seconds_postgresql(element: _Seconds, compiler: Any, **options: Any) -> str:
-    return f"extract(epoch FROM {compiler.process(element.clauses, **options)})::double precision"
-
-
-@compiles(_Seconds, "sqlite")
-def _seconds_sqlite(element: _Seconds, compiler: Any, **options: Any) -> str:
-    return f"((julianday({compiler.process(element.clauses, **options)}) - 2440587.5) * 86400.0)"
 
 
 class Prepared:

@@ -138,7 +138,9 @@ async def inbox(
         )
 
 
-async def policy(services: Services, *, name: str = "", position: int = 500, enabled: bool = True, **given: Any) -> UUID:
+async def policy(
+    services: Services, *, name: str = "", position: int = 500, enabled: bool = True, **given: Any
+) -> UUID:
     """An SLA policy for everything, of a day by the clock on the wall; `given` overrides its content."""
     content = {
         "clock": "calendar",
@@ -165,7 +167,9 @@ async def policy(services: Services, *, name: str = "", position: int = 500, ena
         )
 
 
-async def rule(services: Services, *actions: dict[str, Any], name: str = "", anchor: str = "breach", **given: Any) -> UUID:
+async def rule(
+    services: Services, *actions: dict[str, Any], name: str = "", anchor: str = "breach", **given: Any
+) -> UUID:
     """An escalation rule of one step at its anchor, which writes a note unless `actions` say otherwise."""
     step = {"after": 0, "time": "calendar", "actions": list(actions) or [{"do": "note", "text": "Overdue."}]}
     conditions: dict[str, Any] = {"clocks": [], "channels": [], "priorities": [], "categories": [], "policy_ids": []}
@@ -316,6 +320,28 @@ async def _source(services: Services, session: Any, row: Any, message_id: UUID, 
     await insert_rows(session, raw_items, [item])
 
 
+async def duty_schedule(
+    services: Services,
+    *,
+    agents: Sequence[UUID],
+    team_id: UUID | None = None,
+    zone: str = "UTC",
+    hours: Sequence[Sequence[str]] = (("00:00", "24:00"),),
+    overrides: Sequence[dict[str, Any]] = (),
+) -> UUID:
+    """A roster in which they work the same hours every day."""
+    shift = {"agent_ids": [str(one) for one in agents], "weekly": [[list(pair) for pair in hours]] * 7}
+    async with services.database.transaction() as session:
+        return await duty.create(
+            session,
+            name=f"Schedule {next(_serial)}",
+            team_id=team_id,
+            content={"zone": zone, "shifts": [shift], "overrides": list(overrides)},
+            by=SYSTEM,
+            now=clock.now(),
+        )
+
+
 async def webhook(
     services: Services, *, url: str = "https://hooks.example.com/in", asks_for: Sequence[str] = ("*",)
 ) -> UUID:
@@ -350,6 +376,7 @@ __all__ = [
     "contact",
     "conversation",
     "conversation_links",
+    "duty_schedule",
     "inbox",
     "incoming",
     "job",

@@ -81,7 +81,7 @@ class Crew:
             "hooks": self._hooks.step,
         }
         watched = [name for name in steps if not wanted or name in wanted]
-        watch = Watch(services.database, watched, ring=self.ring, runs=self._receiver.runs)
+        watch = Watch(services, watched, ring=self.ring, runs=self._receiver.runs)
         unwatched = (
             Loop("failing", partial(report_failing, services), tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),

@@ -25,10 +25,10 @@ from sqlalchemy import (
 )
 
 from helpdesk.clock import now
-from helpdesk.db import Database
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import deliveries, filing, relay, webhook_sending
+from helpdesk.services import deliveries, filing, promises, relay, webhook_sending
+from helpdesk.services.house import Services
 
 QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
@@ -39,6 +39,7 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
 """By loop: what there is if it has something to do, at the time `:now`."""
 
 RECEIVE = "receive"
+PROMISES = "promises"
 
 Runs = set[tuple[UUID, int]]
 """Inboxes that are read, or should be, with the versions of their settings."""
@@ -49,27 +50,28 @@ class Watch:
 
     def __init__(
         self,
-        database: Database,
+        services: Services,
         loops: Iterable[str],
         *,
         ring: Callable[[Sequence[str]], None],
         runs: Callable[[], Runs],
     ) -> None:
-        self._database, self._ring, self._runs = database, ring, runs
+        self._database, self._promises, self._ring, self._runs = services.database, services.promises, ring, runs
         self._loops = tuple(loops)
 
     async def step(self) -> int:
         """Answers zero: what was found is the other loops' to do."""
         look = self._database.prepared(("watch", self._loops), self._statement)
         found = await self._database.fetch(look, {"now": now()})
-        due = {loop for loop, *_ in found} - {RECEIVE}
+        self._promises.seen(next(stamp for loop, _, stamp in found if loop == PROMISES))
+        due = {loop for loop, *_ in found} - {RECEIVE, PROMISES}
         if RECEIVE in self._loops and self._runs() != {(inbox, version) for loop, inbox, version in found if inbox}:
             due.add(RECEIVE)
         self._ring(sorted(due))
         return 0
 
     def _statement(self) -> Executable:
-        parts = [_wanted()] if RECEIVE in self._loops else []
+        parts = [_promised(), *([_wanted()] if RECEIVE in self._loops else [])]
         parts += [_whether(loop, question) for loop in self._loops for question in QUESTIONS.get(loop, list)()]
         return union_all(*parts)
 
@@ -78,6 +80,12 @@ def _wanted() -> Select[Any]:
     return select(literal_column(f"'{RECEIVE}'", String()).label("loop"), inboxes.c.id, inboxes.c.version).where(
         inboxes.c.state == literal_column(f"'{InboxStatus.ACTIVE.value}'"), inboxes.c.deleted_at.is_(None)
     )
+
+
+def _promised() -> Select[Any]:
+    """In passing, whether a policy or calendar has changed."""
+    name = literal_column(f"'{PROMISES}'", String()).label("loop")
+    return select(name, cast(null(), Uuid()).label("id"), promises.stamp().scalar_subquery().label("version"))
 
 
 def _whether(loop: str, question: Select[Any]) -> Select[Any]:

@@ -1,6 +1,5 @@
 """E-mail: IMAP or the built-in SMTP/LMTP door in, SMTP out."""
 
-from datetime import timedelta
 
 from helpdesk.channels import Capabilities, Channel
 
@@ -15,7 +14,6 @@ CHANNEL = Channel(
         tokens=True,
         acknowledge=True,
         deferrable=True,
-        promise=timedelta(hours=24),
     ),
     config="connectors.email.config:EmailConfig",
     connector="connectors.email.connector:EmailConnector",

@@ -218,7 +218,7 @@ async def change_conversation(
         wanted["priority"] = _PRIORITIES[wanted["priority"]]
     if "status" in wanted and wanted["status"] is None:
         raise Invalid.field("status", "cannot be taken away")
-    await conversations.change(session, conversation, wanted, by=actor, now=now)
+    await conversations.change(services, session, conversation, wanted, by=actor, now=now)
     shown, version = await _shown(services, session, actor, conversation_id, now=now, changed=True)
     return answer(shown, version=version)
 

@@ -5,9 +5,11 @@ It repeats nothing of the inbound text, not even the subject: what can be made t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 WINDOW = timedelta(hours=24)
 """One acknowledgement per address in this time."""
@@ -65,6 +67,19 @@ def decide(case: Case, *, now: datetime) -> Outcome:
     return next((outcome for outcome, against in checks if against), Outcome.QUEUED)
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What may be said of when the answer comes. `target` is what was promised, None for nothing in particular.
+
+    `business`: it counts in service hours only. `opens_at` is when these begin again, in their own zone; None while
+    they last, or where that is of no use: a promise that ends before then holds all the same.
+    """
+
+    target: timedelta | None = None
+    business: bool = False
+    opens_at: datetime | None = None
+
+
 _TEXTS = {
     "en": (
         "We have received your message [#{number}]",
@@ -72,7 +87,7 @@ _TEXTS = {
 
 we have received your message. Your reference number is #{number}.
 
-A member of our team will answer you within {hours} hours. There is no need to write again; if you want to add \
+{promise} There is no need to write again; if you want to add \
 something, just reply to this e-mail.
 
 Please take care:
@@ -89,7 +104,7 @@ This message was sent automatically.
 
 我们已收到您的来信，您的受理编号是 #{number}。
 
-客服人员会在 {hours} 小时内回复您。您无需重复来信；如需补充，直接回复本邮件即可。
+{promise}您无需重复来信；如需补充，直接回复本邮件即可。
 
 请注意安全：
 - 真正的客服回复只会来自 {address}，并带有编号 #{number} 或延续本邮件会话。
@@ -105,7 +120,7 @@ This message was sent automatically.
 
 我們已收到您的來信，您的受理編號是 #{number}。
 
-客服人員會在 {hours} 小時內回覆您。您無須重複來信；如需補充，直接回覆本郵件即可。
+{promise}您無須重複來信；如需補充，直接回覆本郵件即可。
 
 請注意安全：
 - 真正的客服回覆只會來自 {address}，並帶有編號 #{number} 或延續本郵件對話。
@@ -118,8 +133,61 @@ This message was sent automatically.
 }
 
 
-def text(language: str, *, number: int, promise: timedelta, address: str) -> tuple[str, str]:
+_PROMISES = {
+    "en": {
+        "calendar": "A member of our team will answer you within {span}.",
+        "business": "A member of our team will answer you within {span} of our service hours.",
+        "none": "A member of our team will answer you.",
+        "opens": " Our desk is closed at the moment and opens again on {opens}.",
+        "time": "{:%Y-%m-%d at %H:%M} ({zone})",
+        "spans": ("{} days", "{} hours", "{} minutes"),
+        "one": ("a day", "an hour", "a minute"),
+    },
+    "zh-CN": {
+        "calendar": "客服人员会在 {span}内回复您。",
+        "business": "客服人员会在 {span}（服务时间）内回复您。",
+        "none": "客服人员会尽快回复您。",
+        "opens": "我们目前不在服务时间，将于 {opens} 恢复服务。",
+        "time": "{:%Y-%m-%d %H:%M}（{zone}）",
+        "spans": ("{} 天", "{} 小时", "{} 分钟"),
+        "one": ("1 天", "1 小时", "1 分钟"),
+    },
+    "zh-TW": {
+        "calendar": "客服人員會在 {span}內回覆您。",
+        "business": "客服人員會在 {span}（服務時間）內回覆您。",
+        "none": "客服人員會儘快回覆您。",
+        "opens": "我們目前不在服務時間，將於 {opens} 恢復服務。",
+        "time": "{:%Y-%m-%d %H:%M}（{zone}）",
+        "spans": ("{} 天", "{} 小時", "{} 分鐘"),
+        "one": ("1 天", "1 小時", "1 分鐘"),
+    },
+}
+
+
+def text(language: str, *, number: int, promise: Promise, address: str) -> tuple[str, str]:
     """Subject and body, in English where the language is none of ours."""
-    subject, body = _TEXTS.get(language, _TEXTS["en"])
-    values = {"number": number, "hours": int(promise.total_seconds() // 3600), "address": address}
+    language = language if language in _TEXTS else "en"
+    subject, body = _TEXTS[language]
+    values = {"number": number, "promise": _promise(language, promise), "address": address}
     return subject.format(number=number), body.format(**values)
+
+
+def _promise(language: str, promise: Promise) -> str:
+    words: dict[str, Any] = _PROMISES[language]
+    if promise.target is None:
+        said = words["none"]
+    else:
+        said = words["business" if promise.business else "calendar"].format(span=_span(words, promise.target))
+    if promise.opens_at is not None:
+        said += words["opens"].format(opens=words["time"].format(promise.opens_at, zone=promise.opens_at.tzinfo))
+    return str(said)
+
+
+def _span(words: Mapping[str, Any], target: timedelta) -> str:
+    """In the largest unit that says it exactly, whole minutes at least; hours up to three days, as people count."""
+    minutes = max(-(-target // timedelta(minutes=1)), 1)
+    for unit, (size, from_) in enumerate(((1440, 4 * 1440), (60, 60), (1, 1))):
+        if minutes % size == 0 and minutes >= from_:
+            count = minutes // size
+            return str(words["one"][unit] if count == 1 else words["spans"][unit].format(count))
+    raise AssertionError("a minute always fits")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 
@@ -20,6 +19,8 @@ class Sort(StrEnum):
 
 
 class SlaState(StrEnum):
+    """How the promise on a conversation stands: its clock that is due first, or that all of them pause."""
+
     OK = "ok"
     DUE_SOON = "due_soon"
     BREACHED = "breached"
@@ -35,17 +36,13 @@ class SlaAsked(StrEnum):
     PAUSED = "paused"
 
 
-SOON: Final = 0.2
-"""`due_soon` is the last fifth of the promised time: 4 h 48 min of a day, 24 min of two hours."""
-
-
-def sla_state(*, since: datetime, due: datetime | None, now: datetime) -> SlaState:
-    """The state of the answer that is due. Nothing pauses it yet, so `paused` is never the answer."""
+def sla_state(*, due: datetime | None, soon: datetime | None, paused: bool, now: datetime) -> SlaState:
+    """By what a conversation repeats of its clocks: when it is due, and from when on that is soon."""
     if due is None:
-        return SlaState.NONE
+        return SlaState.PAUSED if paused else SlaState.NONE
     if now > due:
         return SlaState.BREACHED
-    return SlaState.DUE_SOON if now >= due - (due - since) * SOON else SlaState.OK
+    return SlaState.DUE_SOON if soon is not None and now >= soon else SlaState.OK
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from helpdesk.domain.business_hours import ALWAYS, BusinessTime, NeverOpen, Timetable
+from helpdesk.domain.calendars import knows
 
 
 class Kind(StrEnum):
@@ -55,7 +56,7 @@ class Terms:
     """What a version of a policy promises, and the time that counts for it.
 
     `hours` are the calendar's id and version, None where all time counts. `warnings` are spans of the clock's own time
-    after which a warning comes, ascending. `known_years` are those whose holidays were reviewed, None for all.
+    after which a warning comes, ascending.
     """
 
     policy: tuple[UUID, int]
@@ -66,16 +67,21 @@ class Terms:
     pauses: frozenset[Kind] = frozenset({Kind.RESOLUTION})
     pause_states: frozenset[str] = frozenset({"pending"})
     next_response_from_creation: bool = False
-    known_years: frozenset[int] | None = None
 
     def halts(self, kind: Kind, status: str) -> bool:
         return kind in self.pauses and status in self.pause_states
 
     def knows(self, at: datetime) -> bool:
         """Whether the holidays of the year that `at` falls into, locally, were reviewed."""
-        if self.known_years is None or not isinstance(self.time, Timetable):
+        if not isinstance(self.time, Timetable):
             return True
-        return at.astimezone(ZoneInfo(self.time.calendar.zone)).year in self.known_years
+        calendar = self.time.calendar
+        return knows(calendar, at.astimezone(ZoneInfo(calendar.zone)).year)
+
+    @property
+    def version(self) -> tuple[object, object]:
+        """What tells these terms from others."""
+        return self.policy, self.hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,12 @@ class Clock:
         excluded = (Span(self.ended_at, max(at, self.ended_at), State.STOPPED),) if at is not None else ()
         return replace(self, ended_at=None, ended_by=None, spans=(*self.spans, *excluded))
 
+    def cancel(self, at: datetime) -> Clock:
+        return replace(self, cancelled=True, ended_at=at) if self.live else self
+
+    def restore(self) -> Clock:
+        return replace(self, cancelled=False, ended_at=None)
+
     def _later(self, at: datetime) -> datetime:
         """Spans are in order whatever order things are noticed in."""
         return max(at, self.origin.at, *(halt.start for halt in self.spans[-1:]))
@@ -327,7 +339,7 @@ class Ledger:
         """Cancel the cycles that began while nobody was thought to wait."""
         self._change(
             lambda clock: (
-                replace(clock, cancelled=True)
+                clock.cancel(self._now)
                 if clock.live and clock.kind in RESPONSES and clock.origin.seq > waiting.origin.seq
                 else clock
             )
@@ -369,7 +381,12 @@ class Ledger:
     def cancel(self, at: datetime) -> None:
         """The promise is called off: merged away, or without a policy."""
         self.settle(at)
-        self._change(lambda clock: replace(clock, cancelled=True) if clock.live else clock)
+        self._change(lambda clock: clock.cancel(at))
+
+    def restore(self, since: datetime) -> None:
+        """What was cancelled at that time goes on as if it had not been."""
+        self._change(lambda clock: clock.restore() if clock.cancelled and clock.ended_at == since else clock)
+        self.settle(self._now)
 
     def wait_since(self, origin: Origin) -> None:
         """Somebody has waited since earlier: a conversation merged into this one brought him."""
@@ -387,8 +404,8 @@ def _begun_by(clock: Clock, origin: Origin) -> Clock:
 
 def _on_terms(clock: Clock, terms: Terms | None, at: datetime) -> Clock:
     if terms is None or clock.kind not in terms.targets:
-        return replace(clock, cancelled=True)
-    if terms == clock.terms or clock.breached_at is not None:
+        return clock.cancel(at)
+    if terms.version == clock.terms.version or clock.breached_at is not None:
         return clock
     moved = replace(clock, terms=terms, target=terms.targets[clock.kind], changed_at=at, warned=0, trouble="")
     return replace(moved, warned=_passed(moved, at)).checked()

@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Executable, String, bindparam, func, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,7 @@ from helpdesk.dialects import among
 from helpdesk.domain import acknowledgement
 from helpdesk.domain.acknowledgement import Case, Outcome, mailbox
 from helpdesk.domain.events import MessageCreated
+from helpdesk.domain.sla import Kind
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
@@ -26,6 +28,7 @@ from helpdesk.services import deliveries, events, rows
 from helpdesk.services.foreseen import Filed, Work
 from helpdesk.services.house import Services
 from helpdesk.services.lookups import Automatic
+from helpdesk.services.promises import Book
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
 
@@ -47,6 +50,7 @@ async def acknowledge(services: Services, session: AsyncSession, happened: Seque
         sent=Counter({row["inbox_id"]: row["this_minute"] or 0 for row in found}),
     )
     silent = {message_id for message_id, data in first.items() if data["silent"]}
+    await services.promises.book(session)
     await _write(services, session, _decide(services, found, silent, automatic, now=now), now=now)
 
 
@@ -66,12 +70,15 @@ def acknowledge_filed(
 def _facts_of(filed: Filed, inbox: Row) -> Row:
     """What `_facts` would answer for it."""
     c, m = filed.conversation, filed.message
-    return {name: c[name] for name in ("id", "number", "seq", "message_count", "contact_handle", "language")} | {
+    return {name: c[name] for name in _OF_CONVERSATION} | {
         "message_id": m["id"],
-        "handle": inbox["handle"],
+        **{name: inbox[name] for name in _OF_INBOX},
         **{name: m[name] for name in ("channel", "inbox_id", "external_id", "sender_verified")},
     }
 
+
+_OF_CONVERSATION = ("id", "number", "seq", "message_count", "contact_handle", "language", "priority", "category")
+_OF_INBOX = ("handle", "sla_policy_id", "business_hours_id")
 
 _Decided = tuple[Row, Outcome, UUID]
 """The facts of one conversation, its outcome, and the id of the message if there is to be one."""
@@ -121,18 +128,13 @@ def _facts() -> Executable:
     )
     return (
         select(
-            c.id,
-            c.number,
-            c.seq,
-            c.message_count,
-            c.contact_handle,
-            c.language,
+            *(c[name] for name in _OF_CONVERSATION),
             m.id.label("message_id"),
             m.channel,
             m.inbox_id,
             m.external_id,
             m.sender_verified,
-            inboxes.c.handle,
+            *(inboxes.c[name] for name in _OF_INBOX),
             contact_identities.c.automatic_held_at,
             this_minute.c.count.label("this_minute"),
         )
@@ -241,11 +243,24 @@ def _delivery(services: Services, row: Row, message_id: UUID, *, now: datetime) 
     )
 
 
+def _promise(book: Book, row: Row, *, now: datetime) -> acknowledgement.Promise:
+    """What the policy of this conversation promises, and when the desk opens if nobody is at it."""
+    inbox = {"id": row["inbox_id"], **{name: row[name] for name in _OF_INBOX}}
+    terms = book.terms(channel=row["channel"], inbox=inbox, priority=row["priority"], category=row["category"])
+    target = terms.targets.get(Kind.FIRST_RESPONSE) if terms else None
+    business = bool(terms and terms.hours)
+    desk = book.at(inbox).timetable
+    opens = None if desk.is_open(now) else desk.next_open(now)
+    if opens is None or (target is not None and not business and opens > now + target):
+        return acknowledgement.Promise(target, business)
+    return acknowledgement.Promise(target, business, opens.astimezone(ZoneInfo(desk.calendar.zone)))
+
+
 def _message(services: Services, row: Row, message_id: UUID, *, now: datetime) -> dict[str, Any]:
     subject, text = acknowledgement.text(
         row["language"],
         number=row["number"],
-        promise=services.channel(row["channel"]).capabilities.promise or timedelta(hours=24),
+        promise=_promise(services.promises.at_hand, row, now=now),
         address=row["handle"],
     )
     return rows.message(

@@ -12,7 +12,7 @@ from helpdesk.domain.events import MessageFailed
 from helpdesk.domain.values import DeliveryStatus
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import clocks
+from helpdesk.services import sla
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
@@ -64,8 +64,7 @@ async def apply(services: Services, session: AsyncSession, bounce: Bounce, *, or
         now=now,
     )
     if not delivery["automatic"]:
-        await clocks.reopen(session, original["conversation_id"], now=now)
-        await clocks.settle(services, session, original["conversation_id"], now=now)
+        await sla.undelivered(services, session, original["conversation_id"], original["id"], now=now)
 
 
 async def hold_automatic(session: AsyncSession, handles: set[str], *, channel: str, now: datetime) -> None:

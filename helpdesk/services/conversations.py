@@ -25,8 +25,10 @@ from helpdesk.domain.values import Actor, Status
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.conversations import conversation_tags, conversations, participants
+from helpdesk.services import sla
 from helpdesk.services import tags as tag_names
 from helpdesk.services.events import record
+from helpdesk.services.house import Services
 
 Conversation = Mapping[str, Any] | RowMapping
 
@@ -46,43 +48,14 @@ def check_version(conversation: Conversation, expected: int) -> None:
         raise Stale(extra={"version": conversation["version"]})
 
 
-async def assign(
-    session: AsyncSession,
-    conversation: Conversation,
-    *,
-    to: UUID | None,
-    by: Actor,
-    now: datetime,
-) -> Conversation:
-    """Give it to an agent, or to nobody. Raises `NotFound` for one who is not active."""
-    return await change(session, conversation, {"assignee_id": to}, by=by, now=now)
-
-
-async def hand_to(
-    session: AsyncSession, conversation: Conversation, *, team: UUID | None, by: Actor, now: datetime
-) -> Conversation:
-    """Give it to a team, or to none. Raises `NotFound`."""
-    return await change(session, conversation, {"team_id": team}, by=by, now=now)
-
-
-async def set_status(
-    session: AsyncSession,
-    conversation: Conversation,
-    status: Status,
-    *,
-    until: datetime | None = None,
-    by: Actor,
-    now: datetime,
-) -> Conversation:
-    """`until` is for `snoozed`. Raises `Conflict` for a closed one: closed is final."""
-    wanted: dict[str, Any] = {"status": status}
-    if until is not None:
-        wanted["snoozed_until"] = until
-    return await change(session, conversation, wanted, by=by, now=now)
-
-
 async def change(
-    session: AsyncSession, conversation: Conversation, wanted: Mapping[str, Any], *, by: Actor, now: datetime
+    services: Services,
+    session: AsyncSession,
+    conversation: Conversation,
+    wanted: Mapping[str, Any],
+    *,
+    by: Actor,
+    now: datetime,
 ) -> Conversation:
     """Set any of `status priority category assignee_id team_id subject tags custom_fields snoozed_until`.
 
@@ -98,6 +71,7 @@ async def change(
     if not values and tags is None:
         return conversation
     happened = _events(conversation, values, tags, word_for(by))
+    values |= await sla.changed(services, session, conversation, values, now=now)
     values |= {"version": conversation["version"] + 1, "seq": conversation["seq"] + len(happened), "updated_at": now}
     await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(values))
     if tags is not None:

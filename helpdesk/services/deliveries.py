@@ -27,7 +27,7 @@ from helpdesk.domain.events import MessageFailed, MessageSent, MessageUncertain
 from helpdesk.domain.values import DeliveryStatus, InboxStatus
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import clocks
+from helpdesk.services import sla
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -281,7 +281,7 @@ async def sent(
         now=now,
     )
     if not delivery["automatic"]:
-        await clocks.settle(services, session, conversation_id, now=now)
+        await sla.replied(services, session, delivery["message_id"], now=now)
 
 
 async def retry_later(
@@ -342,10 +342,12 @@ async def fail(
         )
     )
     await record(session, happened, now=now)
-    if not delivery["automatic"]:
-        if not partly:
-            await clocks.reopen(session, conversation_id, now=now)
-        await clocks.settle(services, session, conversation_id, now=now)
+    if delivery["automatic"]:
+        return
+    if partly:
+        await sla.replied(services, session, delivery["message_id"], now=now)
+    else:
+        await sla.undelivered(services, session, conversation_id, delivery["message_id"], now=now)
 
 
 async def doubt(session: AsyncSession, delivery: RowMapping, *, look_up_after: timedelta, now: datetime) -> None:

@@ -20,7 +20,8 @@ from helpdesk.models.events import audit
 from helpdesk.models.inboxes import blobs as blob_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
-from helpdesk.services import blobs, events, foreseen, intake, rows
+from helpdesk.models.sla import sla_clocks
+from helpdesk.services import blobs, clock_rows, events, foreseen, intake, rows
 from helpdesk.services.blobs import Staged
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
@@ -43,6 +44,8 @@ _CHANGEABLE = [
     "updated_at",
     "waiting_since",
     "next_due_at",
+    "due_soon_at",
+    "sla_paused",
     "snoozed_until",
     "channel",
     "inbox_id",
@@ -82,10 +85,17 @@ class Drafts:
     blobs: list[dict[str, Any]] = field(default_factory=list)
     handed_over: dict[UUID, str] = field(default_factory=dict)
     audit: list[dict[str, Any]] = field(default_factory=list)
+    clocks: list[dict[str, Any]] = field(default_factory=list)
+    clocks_changed: list[dict[str, Any]] = field(default_factory=list)
     events: list[DomainEvent] = field(default_factory=list)
     filed: list[Filed] = field(default_factory=list)
     settled: list[dict[str, Any]] = field(default_factory=list)
     arrived: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_clocks(self, found: clock_rows.Difference) -> None:
+        self.clocks += found.new
+        self.clocks_changed += found.changed
+        self.events += found.events
 
     async def write(self, *, final: bool) -> None:
         """Everything at once, with the end of the raw items. `final`: nothing else is to be done in the transaction.
@@ -112,6 +122,8 @@ class Drafts:
             Insert(contact_identities, self.identities),
             Insert(conversations, list(self.new.values())),
             Update(conversations, [{name: one[name] for name in _CHANGEABLE} for one in self.changed.values()]),
+            Insert(sla_clocks, self.clocks),
+            Update(sla_clocks, self.clocks_changed, by=clock_rows.KEY),
             Insert(conversation_inboxes, inboxes, unless=("conversation_id", "inbox_id")),
             Insert(participants, self.participants, unless=("conversation_id", "channel", "handle")),
             Insert(conversation_links, self.links, unless=("conversation_id", "related_id", "kind")),

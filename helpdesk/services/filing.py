@@ -19,7 +19,7 @@ from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
-from helpdesk.services import blobs, bounces, placing, replacing
+from helpdesk.services import blobs, bounces, placing, replacing, sla
 from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
@@ -87,10 +87,11 @@ def _claim() -> Executable:
 _CLAIM = Statement(_claim)
 
 
+INBOX = ("id", "channel", "config", "key", "team_id", "handle", "sla_policy_id", "business_hours_id")
+"""What reading and filing need of an inbox."""
+
 _INBOX = Statement(
-    lambda: select(
-        inboxes.c.id, inboxes.c.channel, inboxes.c.config, inboxes.c.key, inboxes.c.team_id, inboxes.c.handle
-    ).where(inboxes.c.id == bindparam("inbox", type_=Uuid()))
+    lambda: select(*(inboxes.c[name] for name in INBOX)).where(inboxes.c.id == bindparam("inbox", type_=Uuid()))
 )
 
 _UNCLAIM = Statement(
@@ -164,7 +165,12 @@ async def file(
         lock=arrival is None,
         now=now,
     )
-    batch = placing.Batch(services, session, keys, inbox, known, arrival=arrival, now=now)
+    earliest = min(entry.row["received_at"] for entry in fresh)
+    touched = [one["id"] for one in known.conversations.values() if placing.matters(one, earliest)]
+    # Without a lock their clocks cannot be changed, and an arrival that would have to is refused.
+    clocks = {} if known.versions else await sla.clocks_of(services, session, touched)
+    book = await services.promises.book(session)
+    batch = placing.Batch(services, session, keys, inbox, known, book=book, clocks=clocks, arrival=arrival, now=now)
     for entry in fresh:
         if isinstance(entry.reading, Failure):
             batch.add_unreadable(entry.row, entry.reading)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from helpdesk.blobstore import BlobStore
 from helpdesk.channels import Channel
@@ -11,6 +11,7 @@ from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.db import Database
 from helpdesk.errors import Invalid
+from helpdesk.services.promises import Promises
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Services:
     keyring: Keyring
     blobs: BlobStore
     channels: Mapping[str, Channel]
+    promises: Promises = field(default_factory=Promises)
 
     def channel(self, name: str) -> Channel:
         """Raises `Invalid` for a channel that is not installed."""

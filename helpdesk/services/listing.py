@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, or_, select, tuple_
 from sqlalchemy.sql.elements import BindParameter
 
-from helpdesk.dialects import among, gathered, seconds
-from helpdesk.domain.filters import SOON, ConversationFilter, SlaState, Sort, like
+from helpdesk.dialects import among, gathered
+from helpdesk.domain.filters import ConversationFilter, Sort, like
 from helpdesk.domain.pagination import Cursor
 from helpdesk.domain.values import Actor
 from helpdesk.models.agents import agents, teams
@@ -54,6 +54,8 @@ _OWN: Final = (
     "last_activity_at",
     "waiting_since",
     "next_due_at",
+    "due_soon_at",
+    "sla_paused",
     "snoozed_until",
     "language",
     "quarantined",
@@ -150,7 +152,7 @@ def _statement(shape: _Shape) -> Select[Any]:
     if not shape.sees_all:
         query = query.where(visible())
     for condition in shape.conditions:
-        query = query.where(_CONDITIONS[condition]())
+        query = query.where(_condition(condition))
     key: tuple[ColumnElement[Any], ...] = (column, _C.id)
     bound: tuple[BindParameter[Any], ...] = (_bound("after_value", column), _bound("after_id", _C.id))
     if shape.phase == "nulls":
@@ -181,9 +183,8 @@ def _one_or_many(name: str, column: ColumnElement[Any]) -> dict[str, Callable[[]
 
 
 def _due_soon() -> ColumnElement[bool]:
-    promised = seconds(_C.next_due_at) - seconds(_C.waiting_since)
-    soon = seconds(_C.next_due_at) - promised * SOON <= seconds(_bound("now", _C.created_at))
-    return (_C.next_due_at >= _bound("now", _C.created_at)) & soon
+    now = _bound("now", _C.created_at)
+    return (_C.next_due_at >= now) & (_C.due_soon_at <= now)
 
 
 def _matches() -> ColumnElement[bool]:
@@ -204,13 +205,20 @@ _CONDITIONS: Final[Mapping[str, Callable[[], ColumnElement[bool]]]] = {
     ),
     "sla:due_soon": _due_soon,
     "sla:breached": lambda: _C.next_due_at < _bound("now", _C.created_at),
-    "sla:both": lambda: or_(_due_soon(), _C.next_due_at < _bound("now", _C.created_at)),
-    "sla:paused": lambda: _C.id.is_(None),
+    "sla:paused": lambda: _C.sla_paused,
     "q": _matches,
     "created_after": lambda: _C.created_at >= _bound("created_after", _C.created_at),
     "created_before": lambda: _C.created_at < _bound("created_before", _C.created_at),
     "updated_after": lambda: _C.updated_at >= _bound("updated_after", _C.created_at),
 }
+
+
+def _condition(name: str) -> ColumnElement[bool]:
+    """What a condition's name stands for; `sla:a|b` are alternatives."""
+    field, _, words = name.partition(":")
+    if field == "sla":
+        return or_(*(_CONDITIONS[f"sla:{word}"]() for word in words.split("|")))
+    return _CONDITIONS[name]()
 
 
 def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -223,7 +231,7 @@ def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tupl
             continue
         if name == "sla":
             values["now"] = now
-            names.append(_sla(given))
+            names.append("sla:" + "|".join(sorted(set(given))))
         elif name == "q":
             values |= {"pattern": like(given), "number": int(given) if given.isdecimal() and len(given) < 10 else -1}
             names.append(name)
@@ -236,11 +244,6 @@ def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tupl
             kind = ("one" if len(some) == 1 else "many") if len(some) == len(given) else "none_or_many"
             names.append(f"{name}:{'none' if not some else kind}")
     return tuple(names), values
-
-
-def _sla(words: Sequence[str]) -> str:
-    wanted = set(words) - {SlaState.PAUSED.value}
-    return "sla:both" if len(wanted) == 2 else f"sla:{wanted.pop()}" if wanted else "sla:paused"
 
 
 _FIELDS: Final = tuple(field.name for field in fields(ConversationFilter))

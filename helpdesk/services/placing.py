@@ -5,7 +5,7 @@ Messages of a batch see what the ones before them did (a new contact, a raised `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Bounce
 from helpdesk.db import new_id
-from helpdesk.domain import waiting
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import (
     ContactCreated,
@@ -23,16 +22,28 @@ from helpdesk.domain.events import (
     MessageReceived,
 )
 from helpdesk.domain.matching import Facts, Placement, place
+from helpdesk.domain.sla import Clock, Ledger, Origin
 from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
-from helpdesk.services import blobs, rows
+from helpdesk.services import blobs, clock_rows, rows
 from helpdesk.services.drafts import Drafts
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import FLOOD, Held, Known, KnownContact
+from helpdesk.services.promises import Book
 from helpdesk.services.reader import Failure
 from helpdesk.statements import Row
+from helpdesk.writes import NotHeld
+
+_REOPENED = frozenset({Status.PENDING, Status.SNOOZED, Status.RESOLVED})
+"""A message of the contact opens these."""
+
+
+def matters(conversation: Row, at: datetime) -> bool:
+    """Whether a message of that time means anything to the clocks: not, if somebody waits since earlier."""
+    since = conversation["waiting_since"]
+    return since is None or at < since or conversation["status"] in _REOPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,10 @@ class BounceNotice:
 
 
 class Batch:
-    """Decide for each message with `add`, then `write` once."""
+    """Decide for each message with `add`, then `write` once.
+
+    `clocks` are those of the conversations at hand for which a message may mean something (`matters`).
+    """
 
     def __init__(
         self,
@@ -54,11 +68,14 @@ class Batch:
         inbox: Row,
         known: Known,
         *,
+        book: Book,
+        clocks: Mapping[UUID, Sequence[Clock]],
         arrival: Arrival | None = None,
         now: datetime,
     ) -> None:
         self._keys, self._inbox, self._known, self._now = keys, inbox, known, now
-        self._promise = services.channel(inbox["channel"]).capabilities.promise
+        self._book, self._clocks = book, clocks
+        self._ledgers: dict[UUID, Ledger] = {}
         self._drafts = Drafts(services, session, keys, inbox, known, arrival, now)
         self.bounces: list[BounceNotice] = []
 
@@ -297,7 +314,7 @@ class Batch:
         if silent:
             return
         self._wait(conversation, raw)
-        if conversation["status"] in {Status.PENDING, Status.SNOOZED, Status.RESOLVED}:
+        if conversation["status"] in _REOPENED:
             before, conversation["status"] = conversation["status"], Status.OPEN.value
             conversation["snoozed_until"] = None
             conversation["version"] += 1
@@ -313,12 +330,36 @@ class Batch:
             )
 
     def _wait(self, conversation: dict[str, Any], raw: Row) -> None:
-        """Whoever waits already goes on waiting, for the promise of the channel that he first wrote by."""
-        since = conversation["waiting_since"]
-        if raw["backfilled"] or (since is not None and since <= raw["received_at"]):
+        """Start or resume the clocks. Whoever waits already goes on waiting for what he was promised first."""
+        at, since = raw["received_at"], conversation["waiting_since"]
+        if raw["backfilled"] or not matters(conversation, at):
             return
-        conversation["waiting_since"] = raw["received_at"]
-        conversation["next_due_at"] = waiting.due(raw["received_at"], promise=self._promise)
+        conversation["waiting_since"] = min(since, at) if since else at
+        ledger = self._ledger(conversation)
+        if conversation["status"] in _REOPENED:
+            ledger.became(at, Status.OPEN)
+        terms = self._book.terms(
+            channel=self._inbox["channel"],
+            inbox=self._inbox,
+            priority=conversation["priority"],
+            category=conversation["category"],
+        )
+        if terms is not None:
+            origin = Origin(at, conversation["seq"], self._inbox["channel"], self._inbox["id"])
+            fresh = not ledger.clocks and conversation["last_agent_seq"] == 0
+            (ledger.opened if fresh else ledger.asked)(origin, terms)
+        conversation.update(clock_rows.repeated(ledger.clocks))
+
+    def _ledger(self, conversation: dict[str, Any]) -> Ledger:
+        """Raises `NotHeld` for an arrival's conversation that was there before: clocks are changed under its lock."""
+        found = self._ledgers.get(conversation["id"])
+        if found is None:
+            there = conversation["id"] not in self._drafts.new
+            if there and self._drafts.arrival and conversation["id"] in self._known.versions:
+                raise NotHeld
+            before = self._clocks.get(conversation["id"], ())
+            found = self._ledgers[conversation["id"]] = Ledger(before, status=conversation["status"], now=self._now)
+        return found
 
     def _remember(self, raw: Row, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
         self._known.digests[raw["digest"]] = message_id
@@ -371,5 +412,8 @@ class Batch:
 
     async def write(self) -> int:
         """Everything at once. Answers how many messages there are. Raises `ClaimLost` and `NotHeld`."""
+        for conversation_id, ledger in self._ledgers.items():
+            before = self._clocks.get(conversation_id, ())
+            self._drafts.add_clocks(clock_rows.difference(conversation_id, before, ledger.clocks))
         await self._drafts.write(final=not self.bounces)
         return len(self._drafts.messages)

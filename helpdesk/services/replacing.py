@@ -19,7 +19,7 @@ from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs, clocks, rows
+from helpdesk.services import blobs, rows, sla
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -68,7 +68,7 @@ async def replace(
     if raw["blob_id"] is not None:
         await blobs.hand_over(session, keys, {raw["blob_id"]: owner})
     await _forget(session, conversation["contact_id"])
-    await clocks.settle(services, session, conversation["id"], now=now)
+    await sla.reconsidered(services, session, conversation["id"], now=now)
     await record(
         session,
         MessageReceived(

@@ -75,7 +75,7 @@ async def reply(
         message_id = await _send(services, session, conversation, draft, content, by=by, now=now)
     if draft.status is not None and draft.status != conversation["status"]:
         latest = {**conversation, "seq": conversation["seq"] + 1}
-        await conversation_verbs.change(session, latest, {"status": draft.status}, by=by, now=now)
+        await conversation_verbs.change(services, session, latest, {"status": draft.status}, by=by, now=now)
     return message_id
 
 

@@ -81,10 +81,13 @@ def conversation(
         "last_activity_at": activity,
         "waiting_since": None,
         "next_due_at": None,
+        "due_soon_at": None,
+        "sla_paused": False,
         "snoozed_until": None,
         "language": language,
         "quarantined": quarantined,
         "custom_fields": {},
+        "merged_into_id": None,
     }
 
 

@@ -13,7 +13,7 @@ from helpdesk.domain.events import ConversationCreated
 from helpdesk.domain.values import SYSTEM, Actor, Status
 from helpdesk.errors import Invalid
 from helpdesk.models.conversations import conversation_inboxes, conversations, participants
-from helpdesk.services import contacts, replies, rows
+from helpdesk.services import contacts, replies, rows, sla
 from helpdesk.services.access import get_conversation
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
@@ -77,5 +77,6 @@ async def start(
     await record(session, created, now=now)
     # As the system: an agent who may use the inbox sees what he starts in it, and this saves asking.
     conversation = await get_conversation(session, SYSTEM, conversation_id, lock=True)
+    await sla.opened_by_agent(services, session, conversation, now=now)
     await replies.reply(services, session, conversation, Draft(text=text, status=status), by=by, now=now)
     return conversation_id

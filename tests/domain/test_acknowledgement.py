@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk.domain.acknowledgement import HELD, Case, Outcome, decide, mailbox, text
+from helpdesk.domain.acknowledgement import HELD, Case, Outcome, Promise, decide, mailbox, text
 
 NOW = datetime(2026, 10, 5, 9, 0, tzinfo=UTC)
 GOOD = Case(
@@ -64,7 +64,7 @@ def test_a_tag_is_no_part_of_the_mailbox(handle: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh-CN", "zh-TW", "", "de"])
 def test_it_says_number_time_and_address_and_asks_for_nothing(language: str) -> None:
-    subject, body = text(language, number=4711, promise=timedelta(hours=24), address="support@wallet.test")
+    subject, body = text(language, number=4711, promise=Promise(timedelta(hours=24)), address="support@wallet.test")
     assert "#4711" in subject
     assert "#4711" in body
     assert "24" in body
@@ -79,10 +79,10 @@ def test_it_warns_of_those_who_ask_for_secrets() -> None:
         "zh-TW": ("助記詞", "私鑰", "密碼", "驗證碼", "真正"),
     }
     for language, wanted in words.items():
-        _, body = text(language, number=1, promise=timedelta(hours=24), address="a@b.test")
+        _, body = text(language, number=1, promise=Promise(timedelta(hours=24)), address="a@b.test")
         assert all(word in body for word in wanted)
 
 
 def test_a_hostile_address_is_no_template() -> None:
-    _, body = text("en", number=1, promise=timedelta(hours=24), address="{number.__class__}@b.test")
+    _, body = text("en", number=1, promise=Promise(timedelta(hours=24)), address="{number.__class__}@b.test")
     assert "{number.__class__}@b.test" in body

@@ -165,7 +165,7 @@ async def test_a_connector_that_ended_is_noticed_although_its_inbox_is_paused(qu
     reads.cancel()
     await asyncio.gather(reads, return_exceptions=True)
     rung: list[str] = []
-    await Watch(quick.database, ["receive"], ring=rung.extend, runs=receiver.runs).step()
+    await Watch(quick, ["receive"], ring=rung.extend, runs=receiver.runs).step()
     assert rung == ["receive"]
     await receiver.step()
     assert receiver.runs() == set()

@@ -27,7 +27,7 @@ class Looking:
 
     def __init__(self, services: Services, *loops: str, runs: set[tuple[UUID, int]] | None = None) -> None:
         self._rung: list[str] = []
-        self._watch = Watch(services.database, loops or ALL, ring=self._rung.extend, runs=lambda: runs or set())
+        self._watch = Watch(services, loops or ALL, ring=self._rung.extend, runs=lambda: runs or set())
 
     async def look(self) -> list[str]:
         """The loops that are rung by one look."""

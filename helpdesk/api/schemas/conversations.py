@@ -155,6 +155,8 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
         last_activity_at,
         waiting_since,
         next_due_at,
+        due_soon_at,
+        sla_paused,
         snoozed_until,
         language,
         quarantined,
@@ -194,8 +196,8 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
                 "next_due_at": next_due_at,
                 "sla_state": (
                     "none"
-                    if next_due_at is None
-                    else sla_state(since=waiting_since or created_at, due=next_due_at, now=now).value
+                    if next_due_at is None and not sla_paused
+                    else sla_state(due=next_due_at, soon=due_soon_at, paused=sla_paused, now=now).value
                 ),
                 "snoozed_until": snoozed_until,
                 "unread": last_incoming_seq > last_agent_seq,

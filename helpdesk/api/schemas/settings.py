@@ -139,7 +139,6 @@ class CapabilitiesShown(Shown):
     deferrable: bool
     max_length: int | None
     reply_window: float | None = Field(description="Seconds")
-    promise: float | None = Field(description="Seconds")
 
 
 class ChannelShown(Shown):

@@ -1,0 +1,327 @@
+"""What happens to a conversation's clocks when something happens to it.
+
+Each verb takes up the clocks, tells the ledger (`domain.sla`), and writes what that changed, with the events that it
+means and what the conversation's row repeats. Whoever calls holds the conversation's row lock, or it is taken here:
+clocks are only changed under it, but by the sweep, which holds theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.dialects import among
+from helpdesk.domain.events import ConversationStatusChanged
+from helpdesk.domain.sla import OVER, RESPONSES, Clock, Kind, Ledger, Origin, Terms
+from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType, Status
+from helpdesk.models.conversations import conversations
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import messages
+from helpdesk.models.sla import sla_clocks
+from helpdesk.services import clock_rows
+from helpdesk.services.events import outbox, record, row, told
+from helpdesk.services.house import Services
+from helpdesk.statements import Row, Statement
+from helpdesk.writes import Insert, Update, write
+
+MOST_REPLIES = 200
+"""Later replies that are looked at when one did not arrive."""
+
+_M = messages.c
+_ASKING = (
+    _M.type == MessageType.INCOMING.value,
+    _M.private.is_(False),
+    _M.auto_submitted.is_(None),
+    _M.backfilled.is_(False),
+    _M.received_at.is_not(None),
+)
+"""A message that wants an answer: automatic, private and backfilled ones do not."""
+
+_ANSWERING = (
+    _M.type == MessageType.OUTGOING.value,
+    _M.author_kind == AuthorKind.AGENT.value,
+    _M.private.is_(False),
+    _M.auto_submitted.is_(None),
+    _M.delivery_status == DeliveryStatus.SENT.value,
+)
+"""A public reply of a person that the channel has accepted. Nothing else is an answer."""
+
+
+
+def _clocks() -> Select[Any]:
+    return (
+        select(sla_clocks)
+        .where(among(sla_clocks.c.conversation_id, "conversations", "uuid"))
+        .order_by(sla_clocks.c.conversation_id, sla_clocks.c.started_at, sla_clocks.c.cycle)
+    )
+
+
+_CLOCKS = Statement(_clocks)
+_LOCKED = Statement(lambda: _clocks().with_for_update())
+
+
+async def clocks_of(
+    services: Services, session: AsyncSession, conversation_ids: Sequence[UUID], *, lock: bool = True
+) -> dict[UUID, list[Clock]]:
+    """All clocks of some conversations, each one's oldest first; with `lock` to be changed."""
+    found: dict[UUID, list[Clock]] = {one: [] for one in conversation_ids}
+    ask = _LOCKED if lock else _CLOCKS
+    rows = await ask.rows(session, conversations=list(conversation_ids)) if conversation_ids else []
+    for one, terms in zip(rows, await services.promises.terms(session, rows), strict=True):
+        found[one["conversation_id"]].append(clock_rows.clock(one, terms))
+    return found
+
+
+async def replied(services: Services, session: AsyncSession, message_id: UUID, *, now: datetime) -> None:
+    """The channel accepted a message. If it is an answer, it ends what it answers, at the time of acceptance.
+
+    Whoever wrote again before that, and after what was answered, waits for the next one.
+    """
+    message = (await session.execute(select(messages).where(_M.id == message_id, *_ANSWERING))).mappings().one_or_none()
+    if message is None:
+        return
+    conversation = await _locked(session, message["conversation_id"])
+    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    ledger.answered(message["sent_at"] or now, seq=message["seq"], by=message_id)
+    waits = await _unanswered(session, conversation["id"])
+    if waits is not None and ledger.awaited is None and conversation["status"] not in OVER:
+        await _ask(services, session, conversation, ledger, waits)
+    since = waits.at if waits and conversation["status"] not in OVER else None
+    await _keep(session, conversation, before, ledger, {"waiting_since": since}, now=now)
+
+
+async def undelivered(
+    services: Services, session: AsyncSession, conversation_id: UUID, message_id: UUID, *, now: datetime
+) -> None:
+    """A reply did not arrive after all: the conversation is open, and whoever it had answered waits as before."""
+    conversation = await _locked(session, conversation_id)
+    before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    values: dict[str, Any] = {}
+    if conversation["status"] in {Status.RESOLVED, Status.PENDING, Status.SNOOZED}:
+        values = await _reopened(session, conversation, now=now)
+        ledger.became(now, Status.OPEN)
+    ended = [clock.origin.seq for clock in before if clock.ended_by == message_id]
+    if ended:
+        ledger.unanswered(message_id, await _replies(session, conversation_id, after=min(ended)))
+    waits = await _unanswered(session, conversation_id)
+    values["waiting_since"] = waits.at if waits and ledger.status not in OVER else None
+    await _keep(session, conversation, before, ledger, values, now=now)
+
+
+async def changed(
+    services: Services, session: AsyncSession, conversation: Row, values: Mapping[str, Any], *, now: datetime
+) -> dict[str, Any]:
+    """Another status, priority or category: what else is to be written into the conversation, for its caller to do."""
+    if not values.keys() & {"status", "priority", "category"}:
+        return {}
+    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    after = {**conversation, **values}
+    repeated: dict[str, Any] = {}
+    if "status" in values:
+        ledger.became(now, values["status"])
+        if (conversation["status"] in OVER) != (values["status"] in OVER):
+            waits = None if values["status"] in OVER else await _unanswered(session, conversation["id"])
+            repeated["waiting_since"] = waits.at if waits else None
+    if values.keys() & {"priority", "category"}:
+        await _reclassify(services, session, after, ledger, now=now)
+    await _write(session, conversation["id"], before, ledger, now=now)
+    return repeated | clock_rows.repeated(ledger.clocks)
+
+
+async def opened_by_agent(services: Services, session: AsyncSession, conversation: Row, *, now: datetime) -> None:
+    """An agent writes first: nobody waits, and what has to be resolved has begun."""
+    terms = await _terms(services, session, conversation, channel=conversation["channel"])
+    if terms is None or Kind.RESOLUTION not in terms.targets:
+        return
+    ledger = Ledger(status=conversation["status"], now=now)
+    ledger.opened(Origin(now, 0, conversation["channel"], conversation["inbox_id"]), terms, by_agent=True)
+    await _keep(session, conversation, (), ledger, {}, now=now)
+
+
+async def reconsidered(services: Services, session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
+    """What could not be read was read. If nobody waits after all, the promise is called off."""
+    conversation = await _locked(session, conversation_id)
+    if await _unanswered(session, conversation_id) is not None:
+        return
+    before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    ledger.cancel(now)
+    await _keep(session, conversation, before, ledger, {"waiting_since": None}, now=now)
+
+
+async def merged(services: Services, session: AsyncSession, source: Row, target: Row, *, now: datetime) -> None:
+    """The source's clocks are called off at `now`. Whoever waited there waits in the target, since then."""
+    before = await clocks_of(services, session, [source["id"], target["id"]])
+    gone = Ledger(before[source["id"]], status=source["status"], now=now)
+    awaited = gone.awaited if source["status"] not in OVER else None
+    gone.cancel(now)
+    await _keep(session, source, before[source["id"]], gone, {"waiting_since": None}, now=now)
+    kept = Ledger(before[target["id"]], status=target["status"], now=now)
+    since = target["waiting_since"]
+    if awaited is not None and target["status"] not in OVER:
+        origin = replace(awaited.origin, seq=target["seq"])
+        if kept.awaited is not None:
+            kept.wait_since(origin)
+        else:
+            kept.asked(origin, awaited.terms)
+        since = min(since, origin.at) if since else origin.at
+    await _keep(session, target, before[target["id"]], kept, {"waiting_since": since}, now=now)
+
+
+async def unmerged(
+    services: Services, session: AsyncSession, source: Row, target: Row, *, since: datetime, now: datetime
+) -> None:
+    """The source is on its own again. Its clocks go on unless the target was answered `since` they were merged."""
+    found = await clocks_of(services, session, [source["id"]])
+    answered = await session.scalar(
+        select(func.count()).where(_M.conversation_id == target["id"], *_ANSWERING, _M.sent_at > since)
+    )
+    ledger = Ledger(found[source["id"]], status=source["status"], now=now)
+    values: dict[str, Any] = {"waiting_since": None}
+    if not answered:
+        ledger.restore(since)
+        waits = await _unanswered(session, source["id"])
+        values["waiting_since"] = waits.at if waits and source["status"] not in OVER else None
+    await _keep(session, source, found[source["id"]], ledger, values, now=now)
+
+
+# -- what all of them do ----------------------------------------------------------------------------------------------
+
+
+async def _locked(session: AsyncSession, conversation_id: UUID) -> RowMapping:
+    query = select(conversations).where(conversations.c.id == conversation_id).with_for_update()
+    return (await session.execute(query)).mappings().one()
+
+
+async def _keep(
+    session: AsyncSession,
+    conversation: Row,
+    before: Sequence[Clock],
+    ledger: Ledger,
+    values: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    """Write the clocks, and with `values` what the conversation repeats of them."""
+    await _write(session, conversation["id"], before, ledger, now=now)
+    kept = {**values, **clock_rows.repeated(ledger.clocks), "updated_at": now}
+    await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(kept))
+
+
+async def _write(
+    session: AsyncSession, conversation_id: UUID, before: Sequence[Clock], ledger: Ledger, *, now: datetime
+) -> None:
+    found = clock_rows.difference(conversation_id, before, ledger.clocks)
+    part = outbox(session, [row(event, now=now) for event in found.events])
+    changed, new = Update(sla_clocks, found.changed, by=clock_rows.KEY), Insert(sla_clocks, found.new)
+    *_, count = await write(session, changed, new, part)
+    if found.events:
+        told(session, part, count)
+
+
+async def _ask(services: Services, session: AsyncSession, conversation: Row, ledger: Ledger, origin: Origin) -> None:
+    """Somebody waits, since `origin`: start what was promised to him there."""
+    at = {**conversation, "inbox_id": origin.inbox_id}
+    terms = await _terms(services, session, at, channel=origin.channel)
+    if terms is not None:
+        ledger.asked(origin, terms)
+
+
+async def _terms(services: Services, session: AsyncSession, conversation: Row, *, channel: str) -> Terms | None:
+    book = await services.promises.book(session)
+    inbox = (await _inboxes(session, [conversation["inbox_id"]]))[conversation["inbox_id"]]
+    how = {"priority": conversation["priority"], "category": conversation["category"]}
+    return book.terms(channel=channel, inbox=inbox, **how)
+
+
+async def _inboxes(session: AsyncSession, wanted: Sequence[UUID]) -> dict[UUID, Row]:
+    i = inboxes.c
+    query = select(i.id, i.sla_policy_id, i.business_hours_id).where(i.id.in_(set(wanted)))
+    return {found["id"]: found for found in (await session.execute(query)).mappings()}
+
+
+async def _reclassify(
+    services: Services, session: AsyncSession, conversation: Row, ledger: Ledger, *, now: datetime
+) -> None:
+    """The clocks take the terms of the new priority or category; where the policy is the same, those they have."""
+    book = await services.promises.book(session)
+    places = {clock.origin.inbox_id for clock in ledger.clocks if clock.live} | {conversation["inbox_id"]}
+    found = await _inboxes(session, list(places))
+    how = {"priority": conversation["priority"], "category": conversation["category"]}
+
+    def terms_of(clock: Clock) -> Terms | None:
+        inbox = found[clock.origin.inbox_id]
+        policy = book.choose(channel=clock.origin.channel, inbox=inbox, **how)
+        if policy is None:
+            return None
+        return clock.terms if policy.id == clock.terms.policy[0] else book.terms_of(policy, inbox)
+
+    ledger.retarget(now, terms_of)
+    terms = book.terms(channel=conversation["channel"], inbox=found[conversation["inbox_id"]], **how)
+    if terms is not None and ledger.status not in OVER:
+        await _add_missing(session, conversation, ledger, terms)
+
+
+async def _add_missing(session: AsyncSession, conversation: Row, ledger: Ledger, terms: Terms) -> None:
+    """What the new terms promise and the old ones did not, from its original start."""
+    if Kind.RESOLUTION in terms.targets and ledger.latest(Kind.RESOLUTION) is None:
+        first = await _first(session, conversation["id"])
+        start = first or Origin(conversation["created_at"], 0, conversation["channel"], conversation["inbox_id"])
+        ledger.add_missing(start, terms, [Kind.RESOLUTION])
+    if ledger.awaited is None and terms.targets.keys() & RESPONSES:
+        waits = await _unanswered(session, conversation["id"])
+        if waits is not None:
+            answered = await _replies(session, conversation["id"], after=0)
+            ledger.add_missing(waits, terms, [Kind.NEXT_RESPONSE if answered else Kind.FIRST_RESPONSE])
+
+
+async def _reopened(session: AsyncSession, conversation: Row, *, now: datetime) -> dict[str, Any]:
+    """The conversation is open again by itself; what that changes in its row."""
+    seq = conversation["seq"] + 1
+    event = ConversationStatusChanged(
+        conversation_id=conversation["id"],
+        seq=seq,
+        before=conversation["status"],
+        after=Status.OPEN.value,
+        by=AuthorKind.SYSTEM.value,
+    )
+    await record(session, event, now=now)
+    opened = {"status": Status.OPEN.value, "snoozed_until": None}
+    return opened | {"seq": seq, "version": conversation["version"] + 1}
+
+
+async def _unanswered(session: AsyncSession, conversation_id: UUID) -> Origin | None:
+    """The oldest message that nobody has answered. An answer answers what stands before it."""
+    of_this = _M.conversation_id == conversation_id
+    answered = select(func.coalesce(func.max(_M.seq), 0)).where(of_this, *_ANSWERING).scalar_subquery()
+    return await _origin(session, of_this, *_ASKING, _M.seq > answered)
+
+
+async def _first(session: AsyncSession, conversation_id: UUID) -> Origin | None:
+    return await _origin(session, _M.conversation_id == conversation_id, *_ASKING)
+
+
+async def _origin(session: AsyncSession, *which: ColumnElement[bool]) -> Origin | None:
+    query = select(_M.received_at, _M.seq, _M.channel, _M.inbox_id).where(*which).order_by(_M.received_at, _M.seq)
+    found = (await session.execute(query.limit(1))).one_or_none()
+    return None if found is None else Origin(*found)
+
+
+async def _replies(session: AsyncSession, conversation_id: UUID, *, after: int) -> list[tuple[datetime, int, UUID]]:
+    """Answers that arrived, with a `seq` after this one, in the order of their arrival."""
+    query = (
+        select(func.coalesce(_M.sent_at, _M.created_at, type_=_M.created_at.type), _M.seq, _M.id)
+        .where(_M.conversation_id == conversation_id, *_ANSWERING, _M.seq > after)
+        .order_by(_M.sent_at, _M.seq)
+        .limit(MOST_REPLIES)
+    )
+    return [(at, seq, message_id) for at, seq, message_id in await session.execute(query)]
