@@ -27,14 +27,16 @@ from sqlalchemy import (
 from helpdesk.clock import now
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import deliveries, filing, promises, relay, webhook_sending
+from helpdesk.services import deliveries, filing, jobs, promises, relay, webhook_sending
 from helpdesk.services.house import Services
+from workers.jobs import HANDLERS
 
 QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
     "relay": lambda: [relay.unnumbered(), relay.late()],
     "deliver": lambda: [deliveries.due()],
     "hooks": lambda: [webhook_sending.due()],
+    "jobs": lambda: [jobs.due(HANDLERS)],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""
 
