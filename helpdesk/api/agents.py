@@ -21,6 +21,8 @@ from helpdesk.services import agents, paging, passwords
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
 LIST = Query(*PAGING)
+_LAST_ADMIN = (409, "Somebody must stay administrator")
+_IN_USE = (409, "Escalation rules name him, who would leave")
 
 
 async def _shown(session: AsyncSession, actor: Actor, agent_id: UUID, *, status: int = 200) -> Response:
@@ -87,9 +89,7 @@ async def read_agent(actor: Reader, session: Reading, agent_id: UUID) -> Respons
     "/{agent_id}",
     summary="Change an agent",
     response_model=AgentShown,
-    responses=documented(
-        Forbidden, NotFound, Stale, PreconditionRequired, last_admin=(409, "Somebody must stay administrator")
-    ),
+    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, last_admin=_LAST_ADMIN, in_use=_IN_USE),
 )
 async def change_agent(
     actor: Admin, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
@@ -111,9 +111,7 @@ async def change_agent(
     "/{agent_id}",
     status_code=204,
     summary="Let an agent leave",
-    responses=documented(
-        Forbidden, NotFound, Stale, PreconditionRequired, last_admin=(409, "Somebody must stay administrator")
-    ),
+    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, last_admin=_LAST_ADMIN, in_use=_IN_USE),
 )
 async def remove_agent(actor: Admin, if_match: IfMatch, session: Transaction, agent_id: UUID) -> Response:
     """What he wrote stays; sessions end and tokens are revoked."""

@@ -18,7 +18,7 @@ from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
-from helpdesk.services import accounts, audit, passwords
+from helpdesk.services import accounts, audit, escalation_rules, passwords, versions
 
 _NULLABLE: Final = ("duty_until", "quiet_hours")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
@@ -105,7 +105,8 @@ async def edit(
     """Set `name role locale active duty duty_until quiet_hours`, or a password (already hashed: `password_hash`).
 
     A new role or password, and leaving, end the agent's sessions. Raises `Conflict` for the last administrator, and
-    `Invalid` for duty or quiet hours that make no sense.
+    for one who leaves while an escalation rule names him, which would call nobody; `Invalid` for duty or quiet hours
+    that make no sense.
     """
     _check_quiet_hours(wanted.get("quiet_hours"))
     values = {
@@ -117,6 +118,8 @@ async def edit(
         return
     if agent["role"] == Role.ADMIN and (values.get("role", Role.ADMIN) != Role.ADMIN or values.get("active") is False):
         await _keep_one_admin(session, agent["id"])
+    if values.get("active") is False:
+        versions.refuse_in_use("escalation rules", await escalation_rules.naming(session, agent["id"]))
     await session.execute(
         update(agents).where(agents.c.id == agent["id"]).values(**values, version=agent["version"] + 1, updated_at=now)
     )
