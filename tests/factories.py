@@ -40,7 +40,9 @@ from helpdesk.models.webhooks import webhook_deliveries as delivery_rows
 from helpdesk.services import (
     accounts,
     agents,
+    business_hours,
     contacts,
+    duty,
     escalation_rules,
     inboxes,
     jobs,
@@ -110,6 +112,18 @@ async def team(services: Services, *, name: str = "", members: Sequence[UUID] = 
     async with services.database.transaction() as session:
         return await teams.create(
             session, name=name or f"Team {next(_serial)}", members=members, by=SYSTEM, now=clock.now()
+        )
+
+
+async def hours(
+    services: Services, *, zone: str = "UTC", weekly: Any = None, default: bool = False, **given: Any
+) -> UUID:
+    """A calendar, open 09:00 to 17:00 on every day unless `weekly` says otherwise."""
+    content = {"zone": zone, "weekly": weekly or [[["09:00", "17:00"]]] * 7, "holiday_years": None}
+    content |= {"holidays": [], "overrides": [], "breaks": []} | given
+    async with services.database.transaction() as session:
+        return await business_hours.create(
+            session, name=f"Hours {next(_serial)}", content=content, default=default, by=SYSTEM, now=clock.now()
         )
 
 

@@ -17,7 +17,15 @@ from helpdesk.api.schemas.messages import ConversationMoved
 from helpdesk.api.schemas.shared import Problem
 from helpdesk.errors import TooLarge
 
-_PUBLIC: Final = ("/health", "/metrics", "/channels/", "/openapi.json", "/docs", "/api/v1/auth/login")
+_PUBLIC: Final = (
+    "/health",
+    "/metrics",
+    "/channels/",
+    "/openapi.json",
+    "/docs",
+    "/api/v1/auth/login",
+    "/api/v1/service-hours",
+)
 _ABOUT: Final = """\
 Base: `/api/v1`. Send `Authorization: Bearer TOKEN`, or sign in and use the session cookie; requests that change
 something then need an `Origin` equal to the base URL.
@@ -50,6 +58,19 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
     "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
     "TeamPatch": {"description": "Withdrawals and deposits"},
+    "DutyCreate": {
+        "name": "Day shift",
+        "zone": "Asia/Shanghai",
+        "shifts": [
+            {
+                "agent_ids": ["0198c0de-0000-7000-8000-000000000002"],
+                "weekly": [*[[["08:00", "16:00"]]] * 5, [], []],
+            }
+        ],
+    },
+    "DutyPatch": {
+        "overrides": [{"date": "2026-10-01", "agent_ids": ["0198c0de-0000-7000-8000-000000000002"], "hours": []}]
+    },
     "TagGiven": {"name": "withdrawal"},
     "WebhookCreate": {
         "name": "Pager",
@@ -77,6 +98,23 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         ],
     },
     "EscalationRulePatch": {"enabled": False},
+    "HoursCreate": {
+        "name": "Berlin desk",
+        "zone": "Europe/Berlin",
+        "weekly": [*[[["09:00", "12:30"], ["13:30", "18:00"]]] * 5, [], []],
+        "holidays": [{"date": "2026-12-25", "name": "Christmas Day"}],
+        "holiday_years": [2026],
+        "overrides": [{"date": "2026-12-24", "hours": [["09:00", "12:00"]], "name": "Christmas Eve"}],
+    },
+    "HoursPatch": {"breaks": [{"date": "2026-03-05", "hours": [["12:00", "13:30"]], "name": "Staff meeting"}]},
+    "LibraryHolidays": {"source": "library", "country": "CN", "years": [2026], "dry_run": True},
+    "IcalendarHolidays": {
+        "source": "icalendar",
+        "text": "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261001\r\nDTEND;VALUE=DATE:20261008\r\n"
+        "SUMMARY:National Day\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        "as": "holidays",
+        "years": [2026],
+    },
     "Login": {"email": "anna@example.com", "password": "correct horse battery"},
 }
 

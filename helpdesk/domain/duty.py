@@ -63,16 +63,14 @@ def check_quiet_hours(content: Any) -> None:
         raise Wrong("to", "the quiet ends when it begins")
 
 
-def named(content: Mapping[str, Any]) -> dict[UUID, str]:
-    """The agents in a checked roster or fallback list, and where each first stands."""
+def mentions(content: Mapping[str, Any]) -> Iterator[tuple[str, str, UUID]]:
+    """Whom a checked roster or fallback list names: the field, that it is an agent, and which one."""
     places = [("agent_ids", content)] if "agent_ids" in content else []
     for kind in ("shifts", "overrides"):
         places += [(f"{kind}.{number}.agent_ids", one) for number, one in enumerate(content.get(kind, ()))]
-    found: dict[UUID, str] = {}
     for place, one in places:
-        for agent_id in one["agent_ids"]:
-            found.setdefault(UUID(agent_id), place)
-    return found
+        for number, agent_id in enumerate(one["agent_ids"]):
+            yield f"{place}.{number}", "agent", UUID(agent_id)
 
 
 def on_duty(content: Mapping[str, Any], at: datetime) -> set[UUID]:

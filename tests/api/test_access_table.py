@@ -38,6 +38,7 @@ READ: Final = Row("200/404", "200/200", "200/200")
 LIST: Final = Row("200", "200", "200")
 CLOSED: Final = Row("403", "403", "200")
 ANSWER: Final = {"text": "Hello"}
+WEEK: Final = [[["09:00", "17:00"]]] * 7
 
 TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/auth/login": Row("401", "401", "401", "401", body={"email": "x@x.test", "password": "wrong one"}),
@@ -94,11 +95,30 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/teams/{team_id}": LIST,
     "PATCH /api/v1/teams/{team_id}": Row("403", "403", "200", body={"description": "d"}, version=True),
     "DELETE /api/v1/teams/{team_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/duty": LIST,
+    "POST /api/v1/duty": Row(
+        "403", "403", "201", body={"name": "New", "is_fallback": True, "agent_ids": ["{agent_id}"]}
+    ),
+    "GET /api/v1/duty/now": LIST,
+    "GET /api/v1/duty/{schedule_id}": LIST,
+    "PATCH /api/v1/duty/{schedule_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/duty/{schedule_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/tags": LIST,
     "POST /api/v1/tags": Row("403", "201", "201", body={"name": "new"}),
     "GET /api/v1/tags/{tag_id}": LIST,
     "PATCH /api/v1/tags/{tag_id}": Row("403", "200", "200", body={"name": "renamed"}, version=True),
     "DELETE /api/v1/tags/{tag_id}": Row("403", "204", "204", version=True),
+    "GET /api/v1/business-hours": LIST,
+    "POST /api/v1/business-hours": Row("403", "403", "201", body={"name": "New", "zone": "UTC", "weekly": WEEK}),
+    "GET /api/v1/business-hours/{hours_id}": LIST,
+    "PATCH /api/v1/business-hours/{hours_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/business-hours/{hours_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/business-hours/{hours_id}/versions": LIST,
+    "GET /api/v1/business-hours/{hours_id}/versions/{hours_version}": LIST,
+    "POST /api/v1/business-hours/{hours_id}/holidays": Row(
+        "403", "403", "200", body={"source": "library", "country": "CN", "years": [2026]}
+    ),
+    "GET /api/v1/service-hours": Row("200", "200", "200", "200", query="?tz=Asia/Shanghai"),
     "POST /api/v1/attachments": Row("201", "201", "201"),
     "GET /api/v1/attachments/{attachment_id}": Row("200/404", "200/404", "200/404"),
     "GET /api/v1/webhooks": CLOSED,
@@ -144,7 +164,9 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
     """Someone of a role, and the ids of what is his and what is another's."""
     me, other = await factories.agent(services, role=role), await factories.agent(services)
     someone, team = await factories.agent(services), await factories.team(services)
+    hours = await factories.hours(services)
     policy, rule = await factories.policy(services), await factories.rule(services)
+    schedule = await factories.duty_schedule(services, agents=[someone.id])
     webhook = await factories.webhook(services)
     delivery = await factories.webhook_delivery(services, webhook)
     ids: dict[str, dict[str, str]] = {}
@@ -165,6 +187,9 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
             "contact_id": str(await factories.contact(services, handle=f"{place}{me.id}@customer.test")),
             "agent_id": str(someone.id),
             "team_id": str(team),
+            "hours_id": str(hours),
+            "hours_version": "1",
+            "schedule_id": str(schedule),
             "attachment_id": str(file["id"]),
             "policy_id": str(policy),
             "rule_id": str(rule),
@@ -195,10 +220,16 @@ async def _ask(
         headers["If-Match"] = shown.headers.get("etag", '"1"')
     if key == "POST /api/v1/attachments":
         return await client.post(url, headers=headers, files={"file": ("a.txt", b"text", "text/plain")})
-    body = row.body
+    return await client.request(method, url, headers=headers, json=_filled(row.body, ids))
+
+
+def _filled(body: Any, ids: dict[str, str]) -> Any:
+    """The body with the ids that it names."""
     if isinstance(body, dict):
-        body = {name: value.format(**ids) if isinstance(value, str) else value for name, value in body.items()}
-    return await client.request(method, url, headers=headers, json=body)
+        return {name: _filled(value, ids) for name, value in body.items()}
+    if isinstance(body, list):
+        return [_filled(value, ids) for value in body]
+    return body.format(**ids) if isinstance(body, str) else body
 
 
 @pytest.mark.parametrize("role", ["agent", "supervisor", "admin"])
@@ -239,7 +270,7 @@ async def test_a_token_without_the_scope_is_refused_by_each_route_that_needs_one
 ) -> None:
     _, ids = await _world(services, "admin")
     bare = await factories.agent(services, role="admin", scopes=["reports:read"])
-    open_to_all = {"POST /api/v1/auth/logout", "POST /api/v1/auth/login", "GET /api/v1/me"}
+    open_to_all = {"POST /api/v1/auth/logout", "POST /api/v1/auth/login", "GET /api/v1/me", "GET /api/v1/service-hours"}
     for key, row in TABLE.items():
         if key.partition(" ")[2].startswith(V) and key not in open_to_all:
             found = await _ask(client, key, row, ids["own"], bare.headers)

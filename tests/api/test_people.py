@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -152,3 +153,110 @@ async def test_what_makes_no_sense_of_oneself_is_named(
     answer = await client.patch(ME, headers=matching(anna, 1), json=body)
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
     assert await _audited(services, anna.id, "agent.updated") == []
+
+
+DUTY = f"{V}/duty"
+DAYS = [[["00:00", "24:00"]]] * 7
+
+
+def roster(*agents: factories.Someone, **given: Any) -> dict[str, Any]:
+    shifts = [{"agent_ids": [str(one.id) for one in agents], "weekly": DAYS}]
+    return {"name": "Day", "zone": "Asia/Shanghai", "shifts": shifts} | given
+
+
+async def _now(client: httpx.AsyncClient, someone: factories.Someone, query: str = "") -> tuple[list[str], list[str]]:
+    shown = (await client.get(f"{DUTY}/now{query}", headers=someone.headers)).json()
+    return [one["name"] for one in shown["agents"]], [one["name"] for one in shown["fallback"]]
+
+
+async def test_a_roster_is_kept_changed_and_removed(client: httpx.AsyncClient, services: Services) -> None:
+    boss, anna = await factories.agent(services, role="admin"), await factories.agent(services)
+    team = await factories.team(services, members=[anna.id])
+    made = await client.post(DUTY, headers=boss.headers, json=roster(anna, team_id=str(team)))
+    assert made.status_code == 201, made.text
+    shown = made.json()
+    assert (shown["team_id"], shown["zone"], shown["overrides"], shown["agent_ids"]) == (
+        str(team),
+        "Asia/Shanghai",
+        [],
+        None,
+    )
+    url = made.headers["location"]
+    day_off = [{"date": "2026-10-01", "agent_ids": [str(anna.id)], "hours": []}]
+    changed = await client.patch(url, headers=matching(boss, 1), json={"overrides": day_off, "team_id": None})
+    assert (changed.json()["overrides"], changed.json()["team_id"], changed.json()["version"]) == (day_off, None, 2)
+    assert changed.json()["shifts"] == shown["shifts"]
+    assert (await client.get(DUTY, headers=anna.headers)).json()["items"] == [changed.json()]
+    assert (await client.delete(url, headers=matching(boss, 2))).status_code == 204
+    assert (await client.get(url, headers=boss.headers)).status_code == 404
+    assert await _audited(services, shown["id"], "duty_schedule.updated") == [{"fields": ["overrides", "team_id"]}]
+    assert await _audited(services, shown["id"], "duty_schedule.removed") == [{}]
+
+
+async def test_there_is_one_fallback_list_in_its_own_order(client: httpx.AsyncClient, services: Services) -> None:
+    boss, anna = await factories.agent(services, role="admin"), await factories.agent(services)
+    body = {"name": "Last", "is_fallback": True, "agent_ids": [str(anna.id), str(boss.id)]}
+    made = await client.post(DUTY, headers=boss.headers, json=body)
+    assert (made.json()["agent_ids"], made.json()["zone"]) == (body["agent_ids"], None)
+    second = await client.post(DUTY, headers=boss.headers, json={**body, "name": "Other"})
+    assert second.json()["type"].endswith("fallback_exists")
+    same = await client.post(DUTY, headers=boss.headers, json=roster(anna, name="Last"))
+    assert same.json()["type"].endswith("name_taken")
+    assert (await _now(client, boss))[1] == [anna.name, boss.name]
+    await client.delete(f"{V}/agents/{anna.id}", headers=matching(boss, 1))
+    assert (await _now(client, boss))[1] == [boss.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"zone": None}, "zone"),
+        ({"shifts": []}, "shifts"),
+        ({"agent_ids": ["0198c0de-0000-7000-8000-000000000001"]}, "agent_ids"),
+        ({"is_fallback": True}, "zone"),
+        ({"team_id": "0198c0de-0000-7000-8000-000000000001"}, "team_id"),
+        ({"overrides": [{"date": "soon", "agent_ids": ["{anna}"], "hours": []}]}, "overrides.0.date"),
+        ({"overrides": [{"date": "2026-10-01", "agent_ids": ["{left}"], "hours": []}]}, "overrides.0.agent_ids.0"),
+        ({"shifts": [{"agent_ids": ["{anna}", "{left}"], "weekly": DAYS}]}, "shifts.0.agent_ids.1"),
+        ({"shifts": [{"agent_ids": ["{anna}"], "weekly": DAYS[:6]}]}, "shifts.0.weekly"),
+    ],
+)
+async def test_a_wrong_roster_is_refused_by_its_field(
+    change: dict[str, Any], field: str, client: httpx.AsyncClient, services: Services
+) -> None:
+    boss, anna = await factories.agent(services, role="admin"), await factories.agent(services)
+    left = await factories.agent(services)
+    await client.delete(f"{V}/agents/{left.id}", headers=matching(boss, 1))
+    text = json.dumps(roster(anna) | change).replace("{anna}", str(anna.id)).replace("{left}", str(left.id))
+    answer = await client.post(DUTY, headers=boss.headers, json=json.loads(text))
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
+
+
+async def test_the_fallback_list_is_no_teams(client: httpx.AsyncClient, services: Services) -> None:
+    boss, team = await factories.agent(services, role="admin"), await factories.team(services)
+    body = {"name": "Last", "is_fallback": True, "agent_ids": [str(boss.id)], "team_id": str(team)}
+    answer = await client.post(DUTY, headers=boss.headers, json=body)
+    assert answer.json()["errors"][0]["field"] == "team_id"
+
+
+async def test_a_roster_may_be_renamed_after_somebody_in_it_has_left(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    boss, anna = await factories.agent(services, role="admin"), await factories.agent(services)
+    schedule = await factories.duty_schedule(services, agents=[anna.id])
+    await client.delete(f"{V}/agents/{anna.id}", headers=matching(boss, 1))
+    renamed = await client.patch(f"{DUTY}/{schedule}", headers=matching(boss, 1), json={"name": "Old"})
+    assert (renamed.status_code, renamed.json()["name"]) == (200, "Old")
+    assert await _now(client, boss) == ([], [])
+
+
+async def test_who_is_on_duty_now_is_shown_by_team(client: httpx.AsyncClient, services: Services) -> None:
+    boss = await factories.agent(services, role="admin")
+    anna, bert = await factories.agent(services), await factories.agent(services)
+    team = await factories.team(services, members=[anna.id, bert.id])
+    assert await _now(client, boss) == ([boss.name, anna.name, bert.name], [])
+    await factories.duty_schedule(services, agents=[bert.id], team_id=team)
+    assert (await _now(client, anna, f"?team_id={team}"))[0] == [bert.name]
+    nobodys = await client.get(f"{DUTY}/now?team_id={boss.id}", headers=boss.headers)
+    assert nobodys.status_code == 404

@@ -170,11 +170,12 @@ def test_wrong_quiet_hours_are_named_by_their_field(change: dict[str, Any], fiel
     assert caught.value.field == field
 
 
-def test_everybody_in_a_roster_is_named_with_his_place() -> None:
+def test_everybody_in_a_roster_is_mentioned_with_his_place() -> None:
     content = roster(([ANNA], DAYS), ([BERT, ANNA], DAYS), overrides=[("2026-10-05", [CARL], [])])
-    assert duty.named(content) == {
-        ANNA: "shifts.0.agent_ids",
-        BERT: "shifts.1.agent_ids",
-        CARL: "overrides.0.agent_ids",
-    }
-    assert duty.named({"agent_ids": [str(ANNA)]}) == {ANNA: "agent_ids"}
+    assert list(duty.mentions(content)) == [
+        ("shifts.0.agent_ids.0", "agent", ANNA),
+        ("shifts.1.agent_ids.0", "agent", BERT),
+        ("shifts.1.agent_ids.1", "agent", ANNA),
+        ("overrides.0.agent_ids.0", "agent", CARL),
+    ]
+    assert list(duty.mentions({"agent_ids": [str(ANNA)]})) == [("agent_ids.0", "agent", ANNA)]
