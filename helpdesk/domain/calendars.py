@@ -20,6 +20,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from helpdesk.domain.business_hours import Calendar, Interval
+from helpdesk.domain.contents import Wrong
 
 FIELDS: Final = ("zone", "weekly", "holidays", "holiday_years", "overrides", "breaks")
 MAX_INTERVALS: Final = 24
@@ -35,13 +36,8 @@ _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-class WrongCalendar(ValueError):
+class WrongCalendar(Wrong):
     """`field` is the place in the content, such as `weekly.0` or `holidays.12.date`."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
 
 
 def check(content: Mapping[str, Any]) -> None:
@@ -88,6 +84,12 @@ def read(content: Mapping[str, Any]) -> Calendar:
 def knows(calendar: Calendar, year: int) -> bool:
     """Whether the holidays of `year`, in the calendar's own zone, are reviewed, or nobody needs to."""
     return calendar.reviewed is None or year in calendar.reviewed
+
+
+def working_day(content: Mapping[str, Any]) -> list[list[str]]:
+    """The hours that most open days of the week have; of several such, those of the day that comes first."""
+    opened = [[list(pair) for pair in hours] for hours in content["weekly"] if hours]
+    return max(opened, key=opened.count)
 
 
 def check_zone(name: object, field: str = "zone") -> ZoneInfo:

@@ -42,6 +42,16 @@ async def timetable(session: AsyncSession, hours_id: UUID, version: int) -> Time
     return found
 
 
+async def hours_for(session: AsyncSession, hours_id: UUID | None) -> RowMapping:
+    """The calendar that is named, or the default where none is, or the named one was removed."""
+    if hours_id is not None:
+        query = select(business_hours).where(business_hours.c.id == hours_id, business_hours.c.deleted_at.is_(None))
+        found = (await session.execute(query)).mappings().one_or_none()
+        if found is not None:
+            return found
+    return await default_hours(session)
+
+
 async def default_hours(session: AsyncSession) -> RowMapping:
     """The calendar of whatever names none. There always is one: it can be replaced and not removed."""
     query = select(business_hours).where(business_hours.c.is_default, business_hours.c.deleted_at.is_(None))
