@@ -27,6 +27,7 @@ from helpdesk.api import (
     sla_policies,
     tags,
     teams,
+    watchers,
     webhooks,
 )
 from helpdesk.api.dependencies import Touches
@@ -38,6 +39,7 @@ from helpdesk.services.house import Services
 # over as one flat list, since walking included routers costs FastAPI a tenth of that request.
 _ROUTERS = (
     conversations.router,
+    watchers.router,
     messages.router,
     auth.router,
     contacts.router,

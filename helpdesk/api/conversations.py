@@ -110,13 +110,16 @@ def _filters(given: dict[str, Any], actor: Actor) -> ConversationFilter:
     return ConversationFilter(**found)
 
 
-async def _shown(
+async def shown(
     services: Services, session: AsyncSession, actor: Actor, conversation_id: UUID, *, now: datetime, changed: bool
 ) -> tuple[dict[str, Any], int]:
+    """The single conversation and its version; `changed` as in `describing.describe`."""
     found = await describing.describe(services, session, actor, conversation_id, changed=changed)
     body = shapes.detail(
         found.row,
         participants=found.participants,
+        watchers=found.watchers,
+        merged_into_id=found.merged_into_id,
         custom_fields=found.custom_fields,
         related=found.related,
         reply_channels=found.reply_channels,
@@ -162,19 +165,19 @@ async def start_conversation(
             by=actor,
             now=now,
         )
-        return 201, (await _shown(services, session, actor, conversation_id, now=now, changed=True))[0]
+        return 201, (await shown(services, session, actor, conversation_id, now=now, changed=True))[0]
 
     if idempotency_key is None:
-        status, shown = await start()
-        return answer(shown, status=status, version=shown["version"], location=_location(request, shown))
+        status, made = await start()
+        return answer(made, status=status, version=made["version"], location=_location(request, made))
     found = await once(session, actor, "POST /conversations", idempotency_key, body, start, now=now)
     return answer(
         found.body, status=found.status, version=found.body["version"], location=_location(request, found.body)
     )
 
 
-def _location(request: Request, shown: dict[str, Any]) -> str:
-    return f"{request.url.path}/{shown['id']}"
+def _location(request: Request, made: dict[str, Any]) -> str:
+    return f"{request.url.path}/{made['id']}"
 
 
 @router.get(
@@ -185,7 +188,7 @@ def _location(request: Request, shown: dict[str, Any]) -> str:
 )
 async def read_conversation(actor: Reader, services: House, session: Reading, conversation_id: UUID) -> Response:
     """The list item with participants, custom fields, related conversations, and where it can be answered."""
-    body, version = await _shown(services, session, actor, conversation_id, now=clock.now(), changed=False)
+    body, version = await shown(services, session, actor, conversation_id, now=clock.now(), changed=False)
     return answer(body, version=version)
 
 
@@ -199,6 +202,7 @@ async def read_conversation(actor: Reader, services: House, session: Reading, co
         Stale,
         PreconditionRequired,
         conversation_closed=(409, "A closed conversation stays closed"),
+        conversation_merged=(409, "It went into another conversation"),
     ),
 )
 async def change_conversation(
@@ -219,8 +223,8 @@ async def change_conversation(
     if "status" in wanted and wanted["status"] is None:
         raise Invalid.field("status", "cannot be taken away")
     await conversations.change(services, session, conversation, wanted, by=actor, now=now)
-    shown, version = await _shown(services, session, actor, conversation_id, now=now, changed=True)
-    return answer(shown, version=version)
+    found, version = await shown(services, session, actor, conversation_id, now=now, changed=True)
+    return answer(found, version=version)
 
 
 @router.post(
@@ -240,8 +244,8 @@ async def add_participant(
     await conversations.add_participant(
         session, conversation, channel=channel, handle=body.handle.lower(), name=body.name, by=actor, now=now
     )
-    shown, version = await _shown(services, session, actor, conversation_id, now=now, changed=True)
-    return answer(shown, version=version)
+    found, version = await shown(services, session, actor, conversation_id, now=now, changed=True)
+    return answer(found, version=version)
 
 
 PARTICIPANT = Query(
@@ -274,8 +278,8 @@ async def remove_participant(
         by=actor,
         now=now,
     )
-    shown, version = await _shown(services, session, actor, conversation_id, now=now, changed=True)
-    return answer(shown, version=version)
+    found, version = await shown(services, session, actor, conversation_id, now=now, changed=True)
+    return answer(found, version=version)
 
 
 EVENTS = Query(*PAGING)

@@ -47,6 +47,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "ConversationPatch": {"status": "pending", "priority": "high", "tags": ["withdrawal"]},
     "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
     "ParticipantGiven": {"handle": "partner@example.com", "name": "Partner"},
+    "WatcherGiven": {},
     "ContactCreate": {"name": "Mina", "identities": [{"channel": "email", "handle": "mina@example.com"}]},
     "ContactPatch": {"name": "Mina Park", "custom_fields": {"plan": "pro"}},
     "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},

@@ -118,6 +118,7 @@ class LinkKind(StrEnum):
     MAY_BELONG_TO = "may_belong_to"
     FOLLOWS = "follows"
     SAME_MESSAGE = "same_message"
+    MERGED = "merged"
 
 
 class InboxStatus(StrEnum):

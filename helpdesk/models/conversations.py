@@ -99,7 +99,10 @@ class ConversationWatcher(SQLModel, table=True):
 
 
 class ConversationLink(SQLModel, table=True):
-    """`kind`: `may_belong_to`, `follows` (the older one was closed), `same_message` (it came into both inboxes)."""
+    """`may_belong_to`, `follows` (the older one was closed), `same_message` (it came into both inboxes), `merged`.
+
+    One that was merged is linked to each that it is in by now: to where it went, and to where that went later.
+    """
 
     __tablename__ = "conversation_links"
 

@@ -6,14 +6,28 @@ belongs to one of his teams, or that is assigned to him. What an actor may not s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
-from helpdesk.domain.values import Actor, Role
+from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Forbidden, NotFound
 from helpdesk.models.agents import team_members
 from helpdesk.models.conversations import conversation_inboxes, conversations
@@ -96,6 +110,22 @@ async def get_conversation(
     if found is None:
         raise NotFound("there is no such conversation")
     return found
+
+
+async def seen_by(session: AsyncSession, agent_id: UUID, role: Role, among_these: Sequence[UUID]) -> frozenset[UUID]:
+    """Which of these conversations an agent who is not the actor may see."""
+    if role is not Role.AGENT or not among_these:
+        return frozenset(among_these)
+    mine = select(inboxes.c.id).where(workable(literal(agent_id, Uuid())))
+    teams = select(team_members.c.team_id).where(team_members.c.agent_id == agent_id)
+    agent = Actor(
+        AuthorKind.AGENT,
+        id=agent_id,
+        inbox_ids=tuple((await session.execute(mine)).scalars()),
+        team_ids=tuple((await session.execute(teams)).scalars()),
+    )
+    query = scoped(select(conversations.c.id).where(conversations.c.id.in_(among_these)), agent)
+    return frozenset((await session.execute(query)).scalars())
 
 
 async def get_message(session: AsyncSession, actor: Actor, message_id: UUID) -> RowMapping:

@@ -16,7 +16,7 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, replies
+from helpdesk.services import attachments, listing, replies, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 
@@ -33,15 +33,17 @@ class Description:
     participants: Sequence[RowMapping]
     related: Sequence[RowMapping]
     reply_channels: Sequence[dict[str, Any]]
+    watchers: Sequence[RowMapping]
+    merged_into_id: UUID | None
 
 
 async def describe(
     services: Services, session: AsyncSession, actor: Actor, conversation_id: UUID, *, changed: bool = False
 ) -> Description:
     """Raises `NotFound`. `changed`: the actor has just changed it, and is shown it even if he gave it away by that."""
-    query: Select[Any] = listing.SELECT.add_columns(conversations.c.custom_fields).where(
-        conversations.c.id == conversation_id
-    )
+    query: Select[Any] = listing.SELECT.add_columns(
+        conversations.c.custom_fields, conversations.c.merged_into_id
+    ).where(conversations.c.id == conversation_id)
     row = (await session.execute(query if changed else scoped(query, actor))).one_or_none()
     if row is None:
         raise NotFound("there is no such conversation")
@@ -52,12 +54,14 @@ async def describe(
         .order_by(participants.c.created_at, participants.c.handle)
     )
     return Description(
-        row[:-1],
+        row[:-2],
         named["version"],
-        row[-1],
+        row[-2],
         people.mappings().all(),
         await _related(session, actor, conversation_id),
         await _reply_channels(services, session, actor, named),
+        await watchers.list_watchers(session, conversation_id),
+        row[-1],
     )
 
 

@@ -20,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
-    literal,
     literal_column,
     null,
     or_,
@@ -36,13 +35,13 @@ from helpdesk.domain import tokens
 from helpdesk.domain.acknowledgement import WINDOW, Outcome, mailbox
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Candidate, TokenFact
-from helpdesk.domain.values import Actor, AuthorKind, MessageType, RawState, Role, Status
-from helpdesk.models.agents import agents, team_members
+from helpdesk.domain.values import MessageType, RawState, Role, Status
+from helpdesk.models.agents import agents
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.inboxes import inboxes, raw_items
 from helpdesk.models.messages import acknowledgements, messages
-from helpdesk.services.access import scoped, workable
+from helpdesk.services.access import seen_by
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import NEXT_NUMBER, Statement, times
@@ -414,24 +413,4 @@ def _candidate(services: Services, token: tokens.Token, row: dict[str, Any]) -> 
 async def _agents(session: AsyncSession, known: Known, colleagues: Sequence[tuple[UUID, str, str]]) -> None:
     """Which of the conversations at hand each colleague may see today."""
     for agent_id, email, role in colleagues:
-        known.agents[email] = (
-            frozenset(known.conversations)
-            if role != Role.AGENT
-            else await _visible(session, agent_id, list(known.conversations))
-        )
-
-
-async def _visible(session: AsyncSession, agent_id: UUID, among_these: Sequence[UUID]) -> frozenset[UUID]:
-    """Which of these the agent may see, by the rule that holds for every route."""
-    if not among_these:
-        return frozenset()
-    mine = select(inboxes.c.id).where(workable(literal(agent_id, Uuid())))
-    teams = select(team_members.c.team_id).where(team_members.c.agent_id == agent_id)
-    actor = Actor(
-        AuthorKind.AGENT,
-        id=agent_id,
-        inbox_ids=tuple((await session.execute(mine)).scalars()),
-        team_ids=tuple((await session.execute(teams)).scalars()),
-    )
-    query = scoped(select(conversations.c.id).where(conversations.c.id.in_(among_these)), actor)
-    return frozenset((await session.execute(query)).scalars())
+        known.agents[email] = await seen_by(session, agent_id, Role(role), list(known.conversations))

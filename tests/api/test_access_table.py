@@ -65,6 +65,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/conversations/{conversation_id}/participants": Row(
         "404/404", "404/404", "404/404", version=True, query="?handle=nobody@customer.test"
     ),
+    "POST /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200"),
+    "DELETE /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200", version=True),
     "POST /api/v1/messages/{message_id}/retry": Row("409/404", "409/409", "409/409"),
     "POST /api/v1/messages/{message_id}/cancel": Row("409/404", "409/409", "409/409"),
     "GET /api/v1/messages/{message_id}/raw": READ,
@@ -216,7 +218,7 @@ async def _ask(
     url = path.format(**ids) + row.query
     headers = {**headers, "Idempotency-Key": "one"}
     if row.version:
-        shown = await client.get(path.removesuffix("/participants").format(**ids), headers=headers)
+        shown = await client.get(path.removesuffix("/participants").removesuffix("/watchers").format(**ids), headers=headers)
         headers["If-Match"] = shown.headers.get("etag", '"1"')
     if key == "POST /api/v1/attachments":
         return await client.post(url, headers=headers, files={"file": ("a.txt", b"text", "text/plain")})

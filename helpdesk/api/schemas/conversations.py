@@ -71,7 +71,7 @@ class Related(Shown):
     number: int
     subject: str
     status: StatusWord
-    kind: Literal["may_belong_to", "follows", "same_message"]
+    kind: Literal["may_belong_to", "follows", "same_message", "merged"]
 
 
 class ReplyChannel(Shown):
@@ -83,6 +83,8 @@ class ReplyChannel(Shown):
 
 class ConversationDetail(ConversationItem):
     participants: list[ParticipantShown]
+    watchers: list[Reference]
+    merged_into_id: UUID | None = Field(description="Where it goes on, if it was merged into another one")
     custom_fields: dict[str, Any]
     related: list[Related]
     reply_channels: list[ReplyChannel]
@@ -119,6 +121,17 @@ class ParticipantGiven(Given):
     handle: Handle
     name: Line = ""
     channel: Annotated[Line, Field(max_length=40)] | None = Field(None, description="Default: the conversation's")
+
+
+class WatcherGiven(Given):
+    agent_id: UUID | None = Field(None, description="Default: you")
+
+
+class MergeGiven(Given):
+    into: UUID
+    other_contact: bool = Field(
+        False, description="That what one contact wrote may stand in another contact's conversation"
+    )
 
 
 class EventShown(Shown):
@@ -212,6 +225,8 @@ def detail(
     row: Sequence[Any],
     *,
     participants: Sequence[RowMapping],
+    watchers: Sequence[RowMapping],
+    merged_into_id: UUID | None,
     custom_fields: Mapping[str, Any],
     related: Sequence[RowMapping],
     reply_channels: Sequence[Mapping[str, Any]],
@@ -224,6 +239,8 @@ def detail(
             {name: p[name] for name in ("channel", "handle", "name", "contact_id", "added_by", "created_at")}
             for p in participants
         ],
+        "watchers": [dict(w) for w in watchers],
+        "merged_into_id": merged_into_id,
         "custom_fields": dict(custom_fields),
         "related": [dict(r) for r in related],
         "reply_channels": [dict(r) for r in reply_channels],
