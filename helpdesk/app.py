@@ -10,6 +10,7 @@ from fastapi import FastAPI
 import helpdesk
 from helpdesk.api import (
     agents,
+    alert_routes,
     attachments,
     auth,
     business_hours,
@@ -53,6 +54,7 @@ _ROUTERS = (
     service_hours.router,
     attachments.router,
     webhooks.router,
+    alert_routes.router,
     sla_policies.router,
     escalation_rules.router,
     jobs.router,

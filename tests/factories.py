@@ -23,6 +23,7 @@ from helpdesk import clock
 from helpdesk.channels import Address
 from helpdesk.crypto import encrypt, new_key
 from helpdesk.db import insert_rows, new_id
+from helpdesk.domain.chat_tools import ChatTool
 from helpdesk.domain.html import POLICY_VERSION
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
@@ -40,6 +41,7 @@ from helpdesk.models.webhooks import webhook_deliveries as delivery_rows
 from helpdesk.services import (
     accounts,
     agents,
+    alert_routes,
     business_hours,
     contacts,
     duty,
@@ -383,9 +385,25 @@ async def webhook_delivery(services: Services, webhook_id: UUID, *, status: str 
     return delivery_id
 
 
+async def alert_route(services: Services, *, kind: str = "slack", **address: str) -> UUID:
+    """A chat room at which nobody is at home, unless `address` says another."""
+    given = address or {"url": "https://hooks.slack.com/services/T0/B0/abc", "api_url": "http://127.0.0.1:9"}
+    async with services.database.transaction() as session:
+        return await alert_routes.create(
+            services,
+            session,
+            name=f"Room {next(_serial)}",
+            kind=ChatTool(kind),
+            address=given,
+            by=SYSTEM,
+            now=clock.now(),
+        )
+
+
 __all__ = [
     "accounts",
     "agent",
+    "alert_route",
     "clock",
     "contact",
     "conversation",

@@ -80,6 +80,14 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     },
     "WebhookPatch": {"events": ["*"], "enabled": True},
     "WebhookRotate": {"overlap_hours": 24},
+    "AlertRouteCreate": {
+        "name": "On call",
+        "kind": "feishu",
+        "address": {"url": "https://open.feishu.cn/open-apis/bot/v2/hook/0198c0de", "signing_secret": "…"},
+        "severity": "critical",
+        "locale": "zh-CN",
+    },
+    "AlertRoutePatch": {"severity": "warning", "enabled": True},
     "SlaPolicyCreate": {
         "name": "Theft",
         "position": 5,

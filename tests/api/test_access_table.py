@@ -154,6 +154,17 @@ TABLE: Final[Mapping[str, Row]] = {
     "PATCH /api/v1/escalation-rules/{rule_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
     "DELETE /api/v1/escalation-rules/{rule_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/jobs/{job_id}": Row("200/404", "200/404", "200/200"),
+    "GET /api/v1/alert-routes": CLOSED,
+    "POST /api/v1/alert-routes": Row(
+        "403",
+        "403",
+        "201",
+        body={"name": "New", "kind": "slack", "address": {"url": "https://hooks.slack.com/services/T0/B0/abc"}},
+    ),
+    "GET /api/v1/alert-routes/{route_id}": CLOSED,
+    "PATCH /api/v1/alert-routes/{route_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
+    "DELETE /api/v1/alert-routes/{route_id}": Row("403", "403", "204", version=True),
+    "POST /api/v1/alert-routes/{route_id}/test": CLOSED,
     "GET /health/live": Row("200", "200", "200", "200"),
     "GET /health/ready": Row("200", "200", "200", "200"),
     "GET /metrics": Row("200", "200", "200", "200"),
@@ -171,6 +182,7 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
     schedule = await factories.duty_schedule(services, agents=[someone.id])
     webhook = await factories.webhook(services)
     delivery = await factories.webhook_delivery(services, webhook)
+    route = await factories.alert_route(services)
     ids: dict[str, dict[str, str]] = {}
     for place, worker in (("own", me), ("foreign", other)):
         inbox_id = await factories.inbox(services, members=[worker.id])
@@ -198,6 +210,7 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
             "job_id": str(await factories.job(services, by=by)),
             "webhook_id": str(webhook),
             "delivery_id": str(delivery),
+            "route_id": str(route),
         }
     async with services.database.reading() as session:
         (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
@@ -218,7 +231,9 @@ async def _ask(
     url = path.format(**ids) + row.query
     headers = {**headers, "Idempotency-Key": "one"}
     if row.version:
-        shown = await client.get(path.removesuffix("/participants").removesuffix("/watchers").format(**ids), headers=headers)
+        shown = await client.get(
+            path.removesuffix("/participants").removesuffix("/watchers").format(**ids), headers=headers
+        )
         headers["If-Match"] = shown.headers.get("etag", '"1"')
     if key == "POST /api/v1/attachments":
         return await client.post(url, headers=headers, files={"file": ("a.txt", b"text", "text/plain")})
