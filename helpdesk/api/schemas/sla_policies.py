@@ -59,8 +59,8 @@ class SlaPolicyCreate(Conditions):
     inbox_ids: Ids = Field(default_factory=list)
     targets: Targets
     warnings: Warnings = Field(default_factory=list)
-    pauses: list[KindWord] = Field(default_factory=lambda: ["resolution"])
-    pause_states: list[PausingWord] = Field(default_factory=lambda: ["pending"])
+    pauses: list[KindWord] = Field(default=["resolution"])
+    pause_states: list[PausingWord] = Field(default=["pending"])
     next_response_from_creation: bool = False
 
 
