@@ -131,7 +131,7 @@ async def change_webhook(
     "/{webhook_id}",
     status_code=204,
     summary="Remove a webhook",
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
+    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, in_use=(409, "An escalation rule names it")),
 )
 async def remove_webhook(actor: Admin, if_match: IfMatch, session: Transaction, webhook_id: UUID) -> Response:
     """With what waits to be sent to it."""

@@ -22,7 +22,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.webhooks import webhooks
 from helpdesk.net import HTTP_PORTS, AllowList, Guard, Target, Unreachable, parse_url
-from helpdesk.services import audit
+from helpdesk.services import audit, escalation_rules, versions
 from helpdesk.services.house import Services
 
 EVERYTHING: Final = "*"
@@ -125,7 +125,8 @@ async def edit(
 
 
 async def remove(session: AsyncSession, webhook: RowMapping, *, by: Actor, now: datetime) -> None:
-    """What waits to be sent to it goes as well."""
+    """What waits to be sent to it goes as well. Raises `Conflict` while an escalation rule names it."""
+    versions.refuse_in_use("escalation rules", await escalation_rules.naming(session, webhook["id"]))
     await session.execute(delete(webhooks).where(webhooks.c.id == webhook["id"]))
     await _audit(session, "webhook.removed", webhook["id"], by, now, {"host": parse_url(webhook["url"]).host})
 

@@ -227,3 +227,14 @@ async def test_there_is_an_end_to_the_number_of_webhooks(
         await factories.webhook(services)
     answer = await client.post(URL, headers=boss.headers, json=GIVEN)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:too_many")
+
+
+async def test_a_webhook_that_an_escalation_rule_names_is_not_removed_under_it(
+    client: httpx.AsyncClient, services: Services, boss: factories.Someone
+) -> None:
+    webhook_id = await factories.webhook(services)
+    await factories.rule(services, {"do": "webhook", "webhook_id": str(webhook_id)}, name="Theft, overdue")
+    headers = boss.headers | {"If-Match": '"1"'}
+    answer = await client.delete(f"{URL}/{webhook_id}", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:in_use")
+    assert "Theft, overdue" in answer.json()["detail"]

@@ -6,13 +6,14 @@ import os
 import time
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from helpdesk.channels import Unreachable
 from helpdesk.clock import now
 from helpdesk.domain.values import SYSTEM, InboxStatus
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.webhooks import webhook_deliveries
 from helpdesk.services import blobs, health
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
@@ -81,3 +82,16 @@ async def test_a_paused_inbox_is_not_told_to_fail(quick: Services) -> None:
         await inbox_service.edit(quick, session, row, state=InboxStatus.PAUSED, by=SYSTEM, now=now())
     await report_failing(quick)
     assert await _told(quick) == []
+
+
+async def test_what_webhooks_were_told_is_forgotten_after_a_month(quick: Services) -> None:
+    webhook_id = await factories.webhook(quick)
+    old, young = [await factories.webhook_delivery(quick, webhook_id, status="sent") for _ in range(2)]
+    async with quick.database.transaction() as session:
+        w = webhook_deliveries.c
+        for delivery_id, days in ((old, 31), (young, 29)):
+            past = now() - timedelta(days=days)
+            await session.execute(update(webhook_deliveries).where(w.id == delivery_id).values(give_up_at=past))
+    await tidy(quick)
+    async with quick.database.reading() as session:
+        assert (await session.execute(select(webhook_deliveries.c.id))).scalars().all() == [young]
