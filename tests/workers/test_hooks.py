@@ -253,7 +253,8 @@ async def test_after_three_days_it_has_failed_and_can_be_sent_again(
 
 
 @pytest.mark.parametrize(
-    ("how", "error"), [({"hang_up": True}, "protocol"), ({"slow": 5.0}, "timeout"), ({"status": 200, "stall": True}, "timeout")]
+    ("how", "error"),
+    [({"hang_up": True}, "protocol"), ({"slow": 5.0}, "timeout"), ({"status": 200, "stall": True}, "timeout")],
 )
 async def test_a_receiver_that_breaks_off_or_sleeps_is_tried_again(
     quick: Services, receiver: HttpReceiver, how: dict[str, Any], error: str
