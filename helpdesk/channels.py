@@ -308,6 +308,8 @@ class Capabilities:
     read_receipts: bool = False
     typing: bool = False
     deferrable: bool = False
+    letters: bool = False
+    """Whether it can carry a letter to any address: alerts reach agents by it."""
     max_length: int | None = None
     reply_window: timedelta | None = None
 

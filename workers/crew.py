@@ -14,7 +14,7 @@ from helpdesk.apart import Apart
 from helpdesk.channels import Channel
 from helpdesk.logs import fault
 from helpdesk.net import Guard
-from helpdesk.services import deliveries, filing, jobs, leases, webhook_sending
+from helpdesk.services import deliveries, filing, jobs, leases, notices, webhook_sending
 from helpdesk.services.house import Services
 from workers.connections import Connections
 from workers.deliver import Deliverer
@@ -22,10 +22,12 @@ from workers.hooks import Hooks
 from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
 from workers.jobs import Jobs
-from workers.loop import Loop
+from workers.loop import Loop, Step
+from workers.notify import Notifier
 from workers.process import Processor
 from workers.receive import Receiver
 from workers.relaying import Relaying
+from workers.sla import keep_promises
 from workers.watch import Watch
 
 log = structlog.get_logger()
@@ -75,13 +77,23 @@ class Crew:
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._hooks = Hooks(services, guard, worker=worker)
         self._jobs = Jobs(services, worker=worker)
-        steps = {
+        self._notifier = Notifier(services, guard, self._connections, worker=worker)
+        self._claims = (
+            (filing, self._processor),
+            (deliveries, self._deliverer),
+            (webhook_sending, self._hooks),
+            (jobs, self._jobs),
+            (notices, self._notifier),
+        )
+        steps: dict[str, Step] = {
             "receive": self._receiver.step,
             "process": self._processor.step,
             "relay": self._relaying.step,
             "deliver": self._deliverer.step,
             "hooks": self._hooks.step,
             "jobs": self._jobs.step,
+            "sla": partial(keep_promises, services),
+            "notify": self._notifier.step,
         }
         watched = [name for name in steps if not wanted or name in wanted]
         watch = Watch(services, watched, ring=self.ring, runs=self._receiver.runs)
@@ -133,20 +145,17 @@ class Crew:
     async def _take_up(self) -> None:
         async with self._services.database.transaction() as session:
             await leases.forget_owner(session, self._worker)
-            await filing.release(session, worker=self._worker)
-            await deliveries.release(session, worker=self._worker)
-            await webhook_sending.release(session, worker=self._worker)
-            await jobs.release(session, worker=self._worker)
+            for service, _ in self._claims:
+                await service.release(session, worker=self._worker)
 
     async def _renew(self) -> int:
         """The heartbeat: what this worker has in hand stays its own for as long as it lives."""
         mine: dict[str, Any] = {"worker": self._worker, "lease_seconds": self._services.settings.lease_seconds}
-        if self._processor.held or self._deliverer.held or self._hooks.held or self._jobs.held:
+        busy = [(service, holder) for service, holder in self._claims if holder.held]
+        if busy:
             async with self._services.database.transaction() as session:
-                await filing.renew(session, self._processor.held, **mine)
-                await deliveries.renew(session, self._deliverer.held, **mine)
-                await webhook_sending.renew(session, self._hooks.held, **mine)
-                await jobs.renew(session, self._jobs.held, **mine)
+                for service, holder in busy:
+                    await service.renew(session, holder.held, **mine)
         await renew_leases(self._services, [self._receiver, self._relaying])
         return 0
 
@@ -166,6 +175,7 @@ class Crew:
             self._deliverer.idle,
             self._hooks.close,
             self._jobs.close,
+            self._notifier.close,
             self._relaying.close,
             self._connections.close,
         )

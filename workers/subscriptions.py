@@ -6,6 +6,7 @@ from helpdesk.domain.events import (
     AlertAcknowledged,
     AlertRaised,
     ConversationMerged,
+    ConversationUpdated,
     EscalationAdvanced,
     MessageReceived,
     SlaBreached,
@@ -13,16 +14,19 @@ from helpdesk.domain.events import (
     SlaWarning,
 )
 from helpdesk.services.acknowledgements import acknowledge, acknowledge_filed
+from helpdesk.services.alerts import resolve_alerts
+from helpdesk.services.escalations import begin_filed, begin_ladders, begin_with_complaints, begin_with_messages
 from helpdesk.services.foreseen import Foreseen
 from helpdesk.services.relay import Subscriptions
 from helpdesk.services.webhook_deliveries import post_webhooks
 
 SUBSCRIPTIONS: Subscriptions = {
-    MessageReceived.type: (acknowledge,),
+    MessageReceived.type: (acknowledge, begin_with_messages),
+    ConversationUpdated.type: (begin_with_complaints,),
     ConversationMerged.type: (post_webhooks,),
-    SlaWarning.type: (post_webhooks,),
-    SlaBreached.type: (post_webhooks,),
-    SlaMet.type: (post_webhooks,),
+    SlaWarning.type: (begin_ladders, post_webhooks),
+    SlaBreached.type: (begin_ladders, post_webhooks),
+    SlaMet.type: (resolve_alerts, post_webhooks),
     EscalationAdvanced.type: (post_webhooks,),
     AlertRaised.type: (post_webhooks,),
     AlertAcknowledged.type: (post_webhooks,),
@@ -30,5 +34,6 @@ SUBSCRIPTIONS: Subscriptions = {
 
 FORESEEN: Foreseen = {
     acknowledge.__name__: acknowledge_filed,
+    begin_with_messages.__name__: begin_filed,
 }
 """Of these, what filing can do in passing, where it relays as well: see `helpdesk.services.foreseen`."""

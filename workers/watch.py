@@ -27,7 +27,18 @@ from sqlalchemy import (
 from helpdesk.clock import now
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import deliveries, filing, jobs, promises, relay, webhook_sending
+from helpdesk.services import (
+    alerts,
+    deliveries,
+    escalations,
+    filing,
+    jobs,
+    notices,
+    promises,
+    relay,
+    sweep,
+    webhook_sending,
+)
 from helpdesk.services.house import Services
 from workers.jobs import HANDLERS
 
@@ -35,6 +46,8 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
     "relay": lambda: [relay.unnumbered(), relay.late()],
     "deliver": lambda: [deliveries.due()],
+    "sla": lambda: [sweep.due(), escalations.due(), alerts.due()],
+    "notify": lambda: [notices.due()],
     "hooks": lambda: [webhook_sending.due()],
     "jobs": lambda: [jobs.due(HANDLERS)],
 }

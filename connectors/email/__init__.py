@@ -14,6 +14,7 @@ CHANNEL = Channel(
         tokens=True,
         acknowledge=True,
         deferrable=True,
+        letters=True,
     ),
     config="connectors.email.config:EmailConfig",
     connector="connectors.email.connector:EmailConnector",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,11 +78,8 @@ def repeated(clocks: Sequence[Clock]) -> dict[str, Any]:
         (schedule.due_at, schedule.soon_at) for schedule in (one.schedule() for one in live) if schedule.due_at
     ]
     due, soon = min(scheduled, key=lambda times: times[0]) if scheduled else (None, None)
-    return {"next_due_at": due, "due_soon_at": soon, "sla_paused": bool(live) and not scheduled and _halt(live)}
-
-
-def _halt(clocks: Iterable[Clock]) -> bool:
-    return all(one.halted for one in clocks)
+    paused = not scheduled and any(one.halted and one.halted.why is State.PAUSED for one in live)
+    return {"next_due_at": due, "due_soon_at": soon, "sla_paused": paused}
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from helpdesk.models.events import audit
 from helpdesk.models.inboxes import blobs as blob_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
-from helpdesk.models.sla import sla_clocks
+from helpdesk.models.sla import escalations, sla_clocks
 from helpdesk.services import blobs, clock_rows, events, foreseen, intake, rows
 from helpdesk.services.blobs import Staged
 from helpdesk.services.foreseen import Filed
@@ -132,6 +132,7 @@ class Drafts:
             Insert(attachments, files),
             Insert(deliveries, work.deliveries),
             Insert(acknowledgements, work.acknowledgements),
+            Insert(escalations, work.escalations),
             Insert(audit, self.audit),
             told,
             Update(raw_items, self.settled, by=("id", "claim"), still=(("state", RawState.RECEIVED.value),)),

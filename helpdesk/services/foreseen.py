@@ -42,6 +42,7 @@ class Work:
     messages: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     acknowledgements: list[dict[str, Any]] = field(default_factory=list)
+    escalations: list[dict[str, Any]] = field(default_factory=list)
     events: list[DomainEvent] = field(default_factory=list)
     rings: set[str] = field(default_factory=set)
 
@@ -49,6 +50,7 @@ class Work:
         self.messages += other.messages
         self.deliveries += other.deliveries
         self.acknowledgements += other.acknowledgements
+        self.escalations += other.escalations
         self.events += other.events
         self.rings |= other.rings
 

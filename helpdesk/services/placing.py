@@ -133,7 +133,8 @@ class Batch:
 
     def _placement(self, message: Admitted, original: Row | None) -> Placement:
         if original is not None:
-            return Placement(join=original["conversation_id"], identifies=False, private=True, reasons=("bounce",))
+            home = self._known.home(original["conversation_id"])
+            return Placement(join=home, identifies=False, private=True, reasons=("bounce",))
         return place(
             Facts(
                 sender=message.sender.handle.lower(),
@@ -334,7 +335,6 @@ class Batch:
         at, since = raw["received_at"], conversation["waiting_since"]
         if raw["backfilled"] or not matters(conversation, at):
             return
-        conversation["waiting_since"] = min(since, at) if since else at
         ledger = self._ledger(conversation)
         if conversation["status"] in _REOPENED:
             ledger.became(at, Status.OPEN)
@@ -348,7 +348,8 @@ class Batch:
             origin = Origin(at, conversation["seq"], self._inbox["channel"], self._inbox["id"])
             fresh = not ledger.clocks and conversation["last_agent_seq"] == 0
             (ledger.opened if fresh else ledger.asked)(origin, terms)
-        conversation.update(clock_rows.repeated(ledger.clocks))
+        waits = [one for one in (since, at, ledger.awaited and ledger.awaited.origin.at) if one is not None]
+        conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=min(waits))
 
     def _ledger(self, conversation: dict[str, Any]) -> Ledger:
         """Raises `NotHeld` for an arrival's conversation that was there before: clocks are changed under its lock."""

@@ -113,6 +113,7 @@ class Promises:
         self._latest: Book | None = None
         self._looked = 0.0
         self._terms: dict[tuple[Any, ...], Terms] = {}
+        self._rules: dict[tuple[UUID, int], Rule] = {}
 
     async def book(self, session: AsyncSession) -> Book:
         """What is in force; a change counts after `FRESH_SECONDS` at the latest."""
@@ -148,6 +149,16 @@ class Promises:
         if missing:
             await self._load(session, missing)
         return [self._terms[key] for key in keys]
+
+    async def rule(self, session: AsyncSession, rule_id: UUID, version: int) -> Rule:
+        """A ladder in the version that was begun."""
+        found = self._rules.get((rule_id, version))
+        if found is None:
+            v = setting_versions.c
+            query = select(v.content).where(v.subject_id == rule_id, v.version == version)
+            content = (await session.execute(query)).scalar_one()
+            found = self._rules[rule_id, version] = ladders.read(rule_id, version, content)
+        return found
 
     async def _load(self, session: AsyncSession, missing: set[tuple[Any, ...]]) -> None:
         v = setting_versions.c

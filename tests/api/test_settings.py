@@ -173,7 +173,7 @@ async def test_channels_describe_their_settings(client: httpx.AsyncClient, servi
     found = {one["name"]: one for one in (await client.get("/api/v1/channels", headers=anna.headers)).json()["items"]}
     assert "address" in found["email"]["config_schema"]["properties"]
     assert "imap_password" in found["email"]["secrets"]
-    assert found["email"]["capabilities"]["promise"] == 24 * 3600
+    assert found["email"]["capabilities"]["letters"] is True
 
 
 async def test_agents_are_shown_names_and_supervisors_everything(client: httpx.AsyncClient, services: Services) -> None:

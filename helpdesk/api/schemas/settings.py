@@ -137,6 +137,7 @@ class CapabilitiesShown(Shown):
     read_receipts: bool
     typing: bool
     deferrable: bool
+    letters: bool
     max_length: int | None
     reply_window: float | None = Field(description="Seconds")
 

@@ -1,0 +1,152 @@
+"""What an alert says to the people it calls: one letter or post for everything that is due to them at once.
+
+It names numbers, times and channels, and nothing that a customer wrote or is: alerts go to mailboxes and chat rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+LANGUAGES: Final = ("en", "zh-CN", "zh-TW")
+SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One alert. `number` is the conversation's, None where it is about none; `channel` is its title."""
+
+    kind: str
+    severity: str
+    number: int | None = None
+    channel: str = ""
+    clock: str = ""
+    due_at: datetime | None = None
+    reply_pending: bool = False
+    acknowledge: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "info": "For your information",
+        "warning": "Warning",
+        "critical": "Urgent",
+        "sla_warning": "an answer is due soon",
+        "sla_breach": "an answer is overdue",
+        "escalation": "a conversation needs somebody",
+        "unschedulable": "no due time can be worked out: the calendar never opens again",
+        "unknown_holidays": "nobody has reviewed the holidays of {year}; due times may be wrong",
+        "other": "something needs attention",
+        "several": "{count} conversations need attention",
+        "first_response": "first response",
+        "next_response": "next response",
+        "resolution": "resolution",
+        "due": "due {at}",
+        "overdue": "due {at}, overdue by {span}",
+        "pending": "an answer is on its way, the channel has not taken it yet",
+        "more": "… and {count} more",
+        "acknowledge": "Please acknowledge in the helpdesk, or the next in line will be called.",
+        "automatic": "This message was sent automatically.",
+        "day": "{} d",
+        "hour": "{} h",
+        "minute": "{} min",
+        "join": ", ",
+    },
+    "zh-CN": {
+        "info": "通知",
+        "warning": "警告",
+        "critical": "紧急",
+        "sla_warning": "回复即将到期",
+        "sla_breach": "回复已超时",
+        "escalation": "有会话需要处理",
+        "unschedulable": "无法计算到期时间：日历不再有营业时间",
+        "unknown_holidays": "{year} 年的节假日尚未核对，到期时间可能有误",
+        "other": "有事项需要处理",
+        "several": "有 {count} 个会话需要处理",
+        "first_response": "首次回复",
+        "next_response": "后续回复",
+        "resolution": "解决",
+        "due": "到期时间 {at}",
+        "overdue": "到期时间 {at}，已超时 {span}",
+        "pending": "已有回复正在发送，渠道尚未接收",
+        "more": "……另有 {count} 项",
+        "acknowledge": "请在客服系统中确认，否则将通知下一级人员。",
+        "automatic": "本消息由系统自动发送。",
+        "day": "{} 天",
+        "hour": "{} 小时",
+        "minute": "{} 分钟",
+        "join": "，",
+    },
+    "zh-TW": {
+        "info": "通知",
+        "warning": "警告",
+        "critical": "緊急",
+        "sla_warning": "回覆即將到期",
+        "sla_breach": "回覆已逾時",
+        "escalation": "有對話需要處理",
+        "unschedulable": "無法計算到期時間：行事曆不再有營業時間",
+        "unknown_holidays": "{year} 年的假日尚未核對，到期時間可能有誤",
+        "other": "有事項需要處理",
+        "several": "有 {count} 個對話需要處理",
+        "first_response": "首次回覆",
+        "next_response": "後續回覆",
+        "resolution": "解決",
+        "due": "到期時間 {at}",
+        "overdue": "到期時間 {at}，已逾時 {span}",
+        "pending": "已有回覆正在傳送，管道尚未接收",
+        "more": "……另有 {count} 項",
+        "acknowledge": "請在客服系統中確認，否則將通知下一級人員。",
+        "automatic": "本訊息由系統自動傳送。",
+        "day": "{} 天",
+        "hour": "{} 小時",
+        "minute": "{} 分鐘",
+        "join": "，",
+    },
+}
+_ORDER: Final = ("info", "warning", "critical")
+
+
+def compose(matters: Sequence[Matter], *, language: str, zone: str, now: datetime) -> tuple[str, str]:
+    """Subject and text, the most urgent first; in English where the language is none of ours."""
+    words = _WORDS.get(language, _WORDS["en"])
+    ordered = sorted(matters, key=lambda one: (-_ORDER.index(one.severity), one.due_at is None, one.due_at))
+    worst = words[ordered[0].severity]
+    what = words["several"].format(count=len(ordered)) if len(ordered) > 1 else _headline(words, ordered[0])
+    lines = [_line(words, one, zone=zone, now=now) for one in ordered[:SHOWN]]
+    if len(ordered) > SHOWN:
+        lines.append(words["more"].format(count=len(ordered) - SHOWN))
+    if any(one.acknowledge for one in ordered):
+        lines += ["", words["acknowledge"]]
+    return f"[{worst}] {what}", "\n".join([*lines, "", words["automatic"]])
+
+
+def _headline(words: Mapping[str, str], one: Matter) -> str:
+    said = words.get(one.kind, words["other"]).format(year=one.data.get("year", ""))
+    return said if one.number is None else f"#{one.number}: {said}"
+
+
+def _line(words: Mapping[str, str], one: Matter, *, zone: str, now: datetime) -> str:
+    parts = [_headline(words, one)]
+    parts += [word for word in (one.channel, words.get(one.clock, "")) if word]
+    if one.due_at is not None:
+        at = f"{one.due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
+        late = one.due_at < now
+        said = words["overdue"] if late else words["due"]
+        parts.append(said.format(at=at, span=_span(words, now - one.due_at)))
+    if one.reply_pending:
+        parts.append(words["pending"])
+    return "- " + words["join"].join(parts)
+
+
+def _span(words: Mapping[str, str], span: timedelta) -> str:
+    """In its two largest units."""
+    minutes = max(int(span.total_seconds() // 60), 0)
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    units = [("day", days), ("hour", hours), ("minute", minutes)]
+    told = [words[name].format(count) for name, count in units if count]
+    return " ".join(told[:2]) or words["minute"].format(0)
