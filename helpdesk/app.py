@@ -21,6 +21,7 @@ from helpdesk.api import (
     health,
     inboxes,
     jobs,
+    merging,
     messages,
     problems,
     reference,
@@ -41,6 +42,7 @@ from helpdesk.services.house import Services
 _ROUTERS = (
     conversations.router,
     watchers.router,
+    merging.router,
     messages.router,
     auth.router,
     contacts.router,

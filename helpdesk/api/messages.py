@@ -88,6 +88,7 @@ async def list_messages(
         idempotency_key_required=(400, "Idempotency-Key is missing"),
         conversation_moved=(409, "Messages came in that were not seen; they are in `messages`"),
         conversation_closed=(409, "A closed conversation takes no more answers"),
+        conversation_merged=(409, "It went into another conversation"),
         reply_window_closed=(409, "The channel takes answers only for a while after a message"),
         idempotency_key_reused=(422, "The key was used with another body"),
     ),

@@ -48,6 +48,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
     "ParticipantGiven": {"handle": "partner@example.com", "name": "Partner"},
     "WatcherGiven": {},
+    "MergeGiven": {"into": "0198c0de-0000-7000-8000-000000000003"},
     "ContactCreate": {"name": "Mina", "identities": [{"channel": "email", "handle": "mina@example.com"}]},
     "ContactPatch": {"name": "Mina Park", "custom_fields": {"plan": "pro"}},
     "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},

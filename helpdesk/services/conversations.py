@@ -94,6 +94,8 @@ def _status(conversation: Conversation, wanted: Mapping[str, Any], now: datetime
         raise Invalid.field("snoozed_until", "give a time in the future")
     values: dict[str, Any] = {}
     if status.value != conversation["status"]:
+        if conversation["merged_into_id"] is not None:
+            raise Conflict("it went into another conversation", slug="conversation_merged")
         if conversation["status"] == Status.CLOSED:
             raise Conflict("a closed conversation stays closed", slug="conversation_closed")
         values["status"] = status.value

@@ -77,6 +77,7 @@ _CONVERSATION = [
     "preview",
     "last_message_direction",
     "language",
+    "merged_into_id",
 ]
 
 
@@ -121,6 +122,8 @@ class Known:
     contacts: dict[str, KnownContact] = field(default_factory=dict)
     agents: dict[str, frozenset[UUID]] = field(default_factory=dict)
     conversations: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    merged: dict[UUID, UUID] = field(default_factory=dict)
+    """Where conversations went that were merged; what they went into is among `conversations` in their place."""
     versions: dict[UUID, int] = field(default_factory=dict)
     """The `VERSION` of each conversation that was looked at without a lock."""
     token_facts: dict[str, Candidate | None] = field(default_factory=dict)
@@ -128,6 +131,10 @@ class Known:
     numbers: list[int] = field(default_factory=list)
     """Conversation numbers that were taken already, ascending; more have to be asked for."""
     sent_to: Automatic = field(default_factory=Automatic)
+
+    def home(self, conversation_id: UUID) -> UUID:
+        """Where mail for this conversation goes by now."""
+        return self.merged.get(conversation_id, conversation_id)
 
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
@@ -386,17 +393,38 @@ async def _conversations(
         locking = lock or not is_postgresql(session)
         ask = _LOCKED if locking else _UNLOCKED
         found = await ask.rows(session, begin=locking, numbers=list(numbers), wanted=list(wanted))
+        if any(row["merged_into_id"] is not None for row in found):
+            found += await _joined(session, ask, known, found, begin=locking)
         if not locking:
             known.versions = {row["id"]: row.pop(VERSION) for row in found}
         rows = {row["number"]: row for row in found}
-        known.conversations = {row["id"]: row for row in found}
+        known.conversations = {row["id"]: row for row in found if row["id"] not in known.merged}
     for text, token in parsed.items():
         row = rows.get(token.number) if token else None
-        known.token_facts[text] = _candidate(services, token, row) if token and row else None
+        known.token_facts[text] = _candidate(services, known, token, row) if token and row else None
 
 
-def _candidate(services: Services, token: tokens.Token, row: dict[str, Any]) -> Candidate | None:
-    """The conversation, if the token was issued for it to somebody who takes, or took, part."""
+async def _joined(
+    session: AsyncSession, ask: Statement, known: Known, found: Sequence[dict[str, Any]], *, begin: bool
+) -> list[dict[str, Any]]:
+    """What the merged ones of these went into, but for what was found already.
+
+    It is locked out of the order of ids. Whoever comes into a deadlock with us by that files again, or we do.
+    """
+    pointers = {row["id"]: row["merged_into_id"] for row in found if row["merged_into_id"] is not None}
+    more = await ask.rows(
+        session, begin=begin, numbers=[], wanted=list({*pointers.values()} - {r["id"] for r in found})
+    )
+    there = {row["id"] for row in (*found, *more)}
+    known.merged = {one: into for one, into in pointers.items() if into in there}
+    return more
+
+
+def _candidate(services: Services, known: Known, token: tokens.Token, row: dict[str, Any]) -> Candidate | None:
+    """Where the conversation goes on, if the token was issued for it to somebody who takes, or took, part.
+
+    Who was taken out of what it was merged into takes no part in that by having taken part here.
+    """
     try:
         key = services.keyring.subkey("token", token.key_id)
     except CannotOpen:
@@ -407,7 +435,11 @@ def _candidate(services: Services, token: tokens.Token, row: dict[str, Any]) -> 
     if not issued_to:
         return None
     # A contact who began without a good verdict is no participant by that; that we wrote to him since makes him one.
-    return Candidate(row["id"], row["status"], frozenset(present | (issued_to - people)))
+    joining = present | (issued_to - people)
+    if row["id"] in known.merged:
+        row = known.conversations[known.home(row["id"])]
+        joining -= set(row["gone"] or ())
+    return Candidate(row["id"], row["status"], frozenset(joining))
 
 
 async def _agents(session: AsyncSession, known: Known, colleagues: Sequence[tuple[UUID, str, str]]) -> None:

@@ -60,9 +60,12 @@ async def reply(
     """Write a message or note into the locked conversation; answers the message's id.
 
     Raises `Conflict` (`conversation_moved` with the messages that came in, `conversation_closed`,
-    `reply_window_closed`), `NotFound` for an inbox or upload that is not there for the actor, `Forbidden` when he sees
-    the conversation but may not answer through its inbox, `Invalid` for what the channel cannot do.
+    `conversation_merged`, `reply_window_closed`), `NotFound` for an inbox or upload that is not there for the actor,
+    `Forbidden` when he sees the conversation but may not answer through its inbox, `Invalid` for what the channel
+    cannot do.
     """
+    if conversation["merged_into_id"] is not None:
+        raise Conflict("it went into another conversation; write there", slug="conversation_merged")
     if draft.seen_seq is not None and conversation["last_incoming_seq"] > draft.seen_seq:
         unseen = await _unseen(session, conversation["id"], draft.seen_seq)
         if unseen:

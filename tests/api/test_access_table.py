@@ -6,6 +6,7 @@ only the asker may work in, foreign ones in somebody else's. `anybody` sends no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,6 +68,10 @@ TABLE: Final[Mapping[str, Row]] = {
     ),
     "POST /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200"),
     "DELETE /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200", version=True),
+    "POST /api/v1/conversations/{conversation_id}/merge": Row(
+        "200/404", "200/200", "200/200", body={"into": "{twin_id}"}, version=True
+    ),
+    "POST /api/v1/conversations/{conversation_id}/unmerge": Row("409/404", "409/409", "409/409", version=True),
     "POST /api/v1/messages/{message_id}/retry": Row("409/404", "409/409", "409/409"),
     "POST /api/v1/messages/{message_id}/cancel": Row("409/404", "409/409", "409/409"),
     "GET /api/v1/messages/{message_id}/raw": READ,
@@ -194,7 +199,11 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
         file = await attachments.store(
             services, filename="a.txt", content_type="text/plain", body=b"a", by=by, now=factories.clock.now()
         )
+        twin_id = await factories.conversation(
+            services, inbox_id=inbox_id, handle=f"{place}{me.id}@customer.test", messages=0
+        )
         ids[place] = {
+            "twin_id": str(twin_id),
             "inbox_id": str(inbox_id),
             "conversation_id": str(conversation_id),
             "message_id": str(message_id),
@@ -231,9 +240,7 @@ async def _ask(
     url = path.format(**ids) + row.query
     headers = {**headers, "Idempotency-Key": "one"}
     if row.version:
-        shown = await client.get(
-            path.removesuffix("/participants").removesuffix("/watchers").format(**ids), headers=headers
-        )
+        shown = await client.get(re.sub(r"(?<={conversation_id})/.*", "", path).format(**ids), headers=headers)
         headers["If-Match"] = shown.headers.get("etag", '"1"')
     if key == "POST /api/v1/attachments":
         return await client.post(url, headers=headers, files={"file": ("a.txt", b"text", "text/plain")})
