@@ -1,0 +1,159 @@
+"""A desk with a team, a lead, a supervisor and somebody who has nothing to do with it, set up by the API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+
+from tests.journeys.hooks import Hooks
+from tests.journeys.mailbox import DovecotMailbox
+from tests.journeys.mails import mail
+from tests.journeys.moving import Clock
+from tests.journeys.sink import Sink, read
+from tests.journeys.stack import AGENT, PATIENCE, Stack
+
+ADDRESS = "support@wallet.example"
+EVENTS = (
+    "sla.warning",
+    "sla.breached",
+    "sla.met",
+    "escalation.advanced",
+    "alert.raised",
+    "alert.acknowledged",
+)
+PEOPLE = {"li": ("agent", "zh-CN"), "anna": ("agent", "en"), "sue": ("supervisor", "zh-TW"), "zoe": ("agent", "en")}
+"""Li works in the team that Anna leads, Sue supervises, Zoe works elsewhere."""
+_QUIET = 2.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """An agent, and the API as he may use it."""
+
+    id: str
+    email: str
+    http: httpx.Client
+
+
+class Desk:
+    """`people` are Li, Anna, Sue and Zoe, and Mina, who administers."""
+
+    def __init__(self, stack: Stack, clock: Clock, mailbox: DovecotMailbox, sink: Sink, hooks: Hooks) -> None:
+        self.stack, self.clock, self.mailbox, self.sink, self.hooks = stack, clock, mailbox, sink, hooks
+        self.people: dict[str, Person] = {}
+        self.team_id = self.inbox_id = ""
+
+    def set_up(self) -> None:
+        """Start everything, and wait until the mailbox is read."""
+        self.stack.set_up()
+        self.stack.start()
+        self.people["mina"] = Person(self.stack.agent_id, AGENT, self.stack.http)
+        with ThreadPoolExecutor(len(PEOPLE)) as pool:
+            self.people |= dict(zip(PEOPLE, pool.map(self._hire, PEOPLE), strict=True))
+        team = {"member_ids": [self.people[name].id for name in ("li", "anna")], "lead_ids": [self.people["anna"].id]}
+        self.team_id = self.post("/teams", name="Wallets", **team)["id"]
+        settings = {"address": ADDRESS, "receive": "imap", "imap_url": self.mailbox.url, "smtp_url": self.sink.url}
+        settings["reply_address"] = "support+{token}@wallet.example"
+        self.inbox_id = self.post("/inboxes", channel="email", name="Desk", team_id=self.team_id, settings=settings)[
+            "id"
+        ]
+        self.hooks.secret = self.post("/webhooks", name="Pager", url=self.hooks.url, events=list(EVENTS))["secret"]
+        path = f"/inboxes/{self.inbox_id}"
+        self.stack.until("the mailbox is read", lambda: self.stack.get(path)["last_success_at"])
+
+    def _hire(self, name: str) -> Person:
+        role, locale = PEOPLE[name]
+        email = f"{name}@wallet.example"
+        made = self.post("/agents", email=email, name=name.title(), role=role, locale=locale)
+        token = self.stack.tell("token", "create", "--agent", email, "--name", "journey")
+        headers = {"Authorization": f"Bearer {token}"}
+        base = self.stack.http.base_url
+        return Person(
+            made["id"], email, httpx.Client(base_url=base, headers=headers, timeout=PATIENCE, trust_env=False)
+        )
+
+    def close(self) -> None:
+        for person in self.people.values():
+            person.http.close()
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        made = self.stack.http.post(path, json=body)
+        assert made.status_code == 201, f"POST {path}: {made.status_code} {made.text}"
+        found: dict[str, Any] = made.json()
+        return found
+
+    # -- the customer --
+
+    def deliver(self, subject: str, text: str, *, sender: str) -> EmailMessage:
+        """A mail comes in now."""
+        found = mail(subject, text, sender=sender, to=ADDRESS)
+        found.replace_header("Date", format_datetime(self.clock.now))
+        self.mailbox.server.deliver(self.mailbox.user, found.as_bytes(), at=self.clock.now)
+        return found
+
+    def mail_to(self, address: str, count: int = 1) -> list[str]:
+        """The texts that an address has got, once there are so many."""
+        found = self.stack.until(
+            f"{count} letters to {address}",
+            lambda: self.sink.to(address) if len(self.sink.to(address)) >= count else [],
+        )
+        return [text_of(read(message.body)) for message in found]
+
+    # -- the promise --
+
+    def conversation(self, conversation_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.stack.get(f"/conversations/{conversation_id}")
+        return found
+
+    def clocks(self, conversation_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.stack.get(f"/conversations/{conversation_id}/sla")["clocks"]
+        return found
+
+    def asked(self, **query: Any) -> list[str]:
+        """The ids of the conversations that a list answers."""
+        return [one["id"] for one in self.stack.conversations(**query)]
+
+    def alerts(self, name: str = "mina", **query: Any) -> list[dict[str, Any]]:
+        """What somebody is shown of the alerts, the oldest first."""
+        found = self.people[name].http.get("/alerts", params={"limit": 100, **query})
+        assert found.status_code == 200, found.text
+        items: list[dict[str, Any]] = found.json()["items"]
+        return items[::-1]
+
+    def called(self, alert: Mapping[str, Any]) -> dict[str, int]:
+        """Whom an alert has called, and at which level."""
+        names = {person.id: name for name, person in self.people.items()}
+        return {names[one["agent_id"]]: one["level"] for one in alert["recipients"]}
+
+    def until(self, what: str, look: Callable[[], Any]) -> Any:
+        return self.stack.until(what, look)
+
+    def letters(self) -> dict[str, int]:
+        """How many letters each of our people has got."""
+        found = {name: len(self.sink.to(person.email)) for name, person in self.people.items()}
+        return {name: count for name, count in found.items() if count}
+
+    def quiet(self, *, at: datetime) -> None:
+        """Let it be `at`, and see that nobody is called, told or written to."""
+        self.clock.move(at)
+        before = self._told()
+        time.sleep(_QUIET)  # many ticks: what has not begun by then is not going to
+        assert self._told() == before, self.stack.logs()
+
+    def _told(self) -> tuple[Sequence[Any], ...]:
+        alerts = [(one["id"], one["level"], one["status"]) for one in self.alerts()]
+        return alerts, [one["data"]["id"] for one in self.hooks.told()], [one.body for one in self.sink.messages]
+
+
+def text_of(found: EmailMessage) -> str:
+    body = found.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

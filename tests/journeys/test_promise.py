@@ -1,0 +1,204 @@
+"""A promise over a holiday, on real parts, while a file moves the time: warned of, broken, called for, kept late."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.desk import Desk
+from tests.journeys.hooks import Hooks
+from tests.journeys.mailbox import DovecotMailbox
+from tests.journeys.moving import Clock
+from tests.journeys.sink import Sink
+from tests.journeys.stack import Stack
+
+FRIDAY = datetime(2026, 4, 3, 11, 55, tzinfo=UTC)
+"""19:55 in Shanghai, five minutes before the desk closes for Tomb-sweeping Day; it opens again on Tuesday at 08:00."""
+DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+WEI = "wei@customer.example"
+
+
+@pytest.fixture(params=["fleet, PostgreSQL, Redis", "up, SQLite"])
+def desk(
+    request: pytest.FixtureRequest, tmp_path: Path, sink: Sink, mailbox: Callable[[], DovecotMailbox]
+) -> Iterator[Desk]:
+    clock = Clock(tmp_path / "offset", begin=FRIDAY - 10 * MINUTE)
+    parts = {}
+    if request.param.startswith("fleet"):
+        parts["database_url"] = request.getfixturevalue("new_database")()
+        parts["redis_url"] = request.getfixturevalue("redis").url
+    with ExitStack() as opened:
+        hooks = opened.enter_context(Hooks())
+        stack = opened.enter_context(Stack(tmp_path, **parts, HELPDESK_CLOCK_FILE=str(clock.path)))
+        made = Desk(stack, clock, mailbox(), sink, hooks)
+        opened.callback(made.close)
+        made.set_up()
+        yield made
+
+
+def test_nobody_answers_over_a_holiday_until_the_promise_is_broken_and_people_are_called(desk: Desk) -> None:
+    desk.clock.move(FRIDAY)
+    desk.deliver("提币一直没有到账", "您好，我昨天提的 200 USDT 还没有到账，请帮忙看看。\n", sender=f"魏 <{WEI}>")
+    found = desk.stack.conversation("提币一直没有到账")
+    (started,) = desk.clocks(found["id"])
+    start, due = _time(started["started_at"]), _time(started["started_at"]) + DAY
+    _promised(desk, found, started, due)
+    _assign(desk, found, to="li")
+
+    _warned(desk, found["id"], start + 18 * HOUR)
+    desk.quiet(at=due - MINUTE)
+    assert desk.asked(sla="breached") == []
+    _broken(desk, found["id"], due)
+    _acknowledged(desk, due + 15 * MINUTE)
+    _worse(desk, found["id"], due + HOUR)
+    _answered(desk, found, due + HOUR + 40 * MINUTE)
+
+    desk.quiet(at=due + 2 * DAY)
+    assert desk.letters() == {"li": 2, "anna": 1, "sue": 2, "mina": 1}
+    assert len(desk.sink.messages) == 8, "six letters, an acknowledgement and an answer"
+    assert max(desk.sink.copies().values()) == 1
+    _stop(desk.stack)
+
+
+def _promised(desk: Desk, found: dict[str, Any], clock: dict[str, Any], due: datetime) -> None:
+    """The customer is told when, and everybody can see it."""
+    assert _time(clock["started_at"]) + SECOND >= FRIDAY
+    assert (clock["kind"], clock["cycle"], clock["state"]) == ("first_response", 1, "running")
+    assert (clock["policy"]["name"], clock["policy"]["version"]) == ("E-mail", 1)
+    assert (clock["time"], clock["calendar"], _time(clock["due_at"])) == ("calendar", None, due)
+    # In service hours it would be five minutes of Friday, all of Tuesday, and most of Wednesday.
+    business = _time(clock["due_if_business"])
+    assert business.replace(second=0, microsecond=0) == datetime(2026, 4, 8, 11, 55, tzinfo=UTC)
+    assert (found["sla_state"], _time(found["next_due_at"])) == ("ok", due)
+    assert found["team"]["id"] == desk.team_id
+    assert desk.asked(sla="due_soon") == desk.asked(sla="breached") == []
+    (said,) = desk.mail_to(WEI)
+    assert "24 小时内回复" in said
+    assert "不在服务时间" not in said, "the desk is open"
+
+
+def _assign(desk: Desk, found: dict[str, Any], *, to: str) -> None:
+    path = f"/conversations/{found['id']}"
+    version = desk.stack.http.get(path).headers["ETag"]
+    body = {"assignee_id": desk.people[to].id}
+    taken = desk.stack.http.patch(path, json=body, headers={"If-Match": version})
+    assert taken.status_code == 200, taken.text
+
+
+def _warned(desk: Desk, conversation_id: str, at: datetime) -> None:
+    """At three quarters, on a holiday: whoever has it is told, in his language, and nobody else."""
+    desk.quiet(at=at - MINUTE)
+    desk.clock.move(at + SECOND)
+    (alert,) = desk.until("an alert warns", lambda: desk.alerts(severity="info"))
+    assert (alert["kind"], alert["status"], desk.called(alert)) == ("sla_warning", "open", {"li": 0})
+    assert [len(desk.alerts(name)) for name in ("li", "anna", "zoe", "sue", "mina")] == [1, 0, 0, 1, 1]
+    (letter,) = desk.mail_to(desk.people["li"].email)
+    assert "回复即将到期" in letter
+    (told,) = desk.until("a webhook is told", lambda: desk.hooks.told("sla.warning"))
+    assert told["data"]["conversation_id"] == conversation_id
+    assert _time(told["data"]["warned_at"]) == at
+    assert desk.conversation(conversation_id)["sla_state"] == "due_soon"
+    assert desk.asked(sla="due_soon", sort="next_due_at") == [conversation_id]
+
+
+def _broken(desk: Desk, conversation_id: str, due: datetime) -> None:
+    """A second past the due time: a breach with the due time's own time, and two people to answer for it."""
+    desk.clock.move(due + SECOND)
+    (told,) = desk.until("a breach is told", lambda: desk.hooks.told("sla.breached"))
+    assert _time(told["data"]["breached_at"]) == _time(told["data"]["due_at"]) == due
+    assert _time(told["data"]["detected_at"]) - due < MINUTE
+    (clock,) = desk.clocks(conversation_id)
+    assert (clock["state"], _time(clock["breached_at"])) == ("breached", due)
+    assert clock["breached_at"] == told["data"]["breached_at"]
+    (alert,) = desk.until("an alert calls", lambda: desk.alerts(severity="critical"))
+    assert (alert["kind"], desk.called(alert)) == ("sla_breach", {"li": 0, "anna": 0})
+    assert [len(desk.alerts(name, severity="critical")) for name in ("li", "anna", "zoe")] == [1, 1, 0]
+    assert "回复已超时" in desk.mail_to(desk.people["li"].email, 2)[1]
+    assert "an answer is overdue" in desk.mail_to(desk.people["anna"].email)[0]
+    assert desk.conversation(conversation_id)["sla_state"] == "breached"
+    assert desk.asked(sla="breached") == [conversation_id]
+
+
+def _acknowledged(desk: Desk, at: datetime) -> None:
+    """Neither of the two says anything, so the next level is called; she does, and that is that."""
+    desk.clock.move(at + MINUTE)
+    (letter,) = desk.mail_to(desk.people["sue"].email)
+    assert "回覆已逾時" in letter
+    (alert,) = desk.alerts(severity="critical")
+    assert (alert["level"], desk.called(alert)) == (1, {"li": 0, "anna": 0, "sue": 1})
+    path = f"/alerts/{alert['id']}/acknowledge"
+    assert desk.people["zoe"].http.post(path).status_code == 404
+    for name in ("sue", "li"):
+        seen = desk.people[name].http.post(path)
+        assert seen.status_code == 200, seen.text
+        assert seen.json()["status"] == "acknowledged"
+        assert seen.json()["acknowledged_by"] == desk.people["sue"].id, "the first one to say so is remembered"
+        assert seen.json()["next_due_at"] is None
+    (told,) = desk.until("the acknowledgement is told", lambda: desk.hooks.told("alert.acknowledged"))
+    assert told["data"]["agent_id"] == desk.people["sue"].id
+    desk.quiet(at=at + 35 * MINUTE)
+
+
+def _worse(desk: Desk, conversation_id: str, at: datetime) -> None:
+    """Still nobody has answered: the ladder's second step makes it pressing, and calls those above."""
+    desk.clock.move(at + SECOND)
+    (_, alert) = desk.until("the second step calls", lambda: _several(desk.alerts(severity="critical"), 2))
+    assert desk.called(alert) == {"sue": 0}
+    assert desk.conversation(conversation_id)["priority"] == "high"
+    desk.mail_to(desk.people["sue"].email, 2)
+    desk.clock.move(at + 31 * MINUTE)
+    desk.mail_to(desk.people["mina"].email)
+    (_, alert) = desk.alerts(severity="critical")
+    assert (alert["level"], desk.called(alert)) == (1, {"sue": 0, "mina": 1})
+    steps = [(one["data"]["step"], one["data"]["actions"]) for one in desk.hooks.told("escalation.advanced")]
+    assert steps == [(1, ["alert"]), (1, ["alert"]), (2, ["priority", "alert"])]
+
+
+def _answered(desk: Desk, found: dict[str, Any], at: datetime) -> None:
+    """The answer ends all of it, as late as it is."""
+    desk.clock.move(at)
+    path = f"/conversations/{found['id']}/messages"
+    body = {"text": "您好，让您久等了：提币已经到账。"}
+    sent = desk.people["li"].http.post(path, json=body, headers={"Idempotency-Key": "answer"})
+    assert sent.status_code == 201, sent.text
+    assert "让您久等了" in desk.mail_to(WEI, 2)[1]
+    (told,) = desk.until("the end is told", lambda: desk.hooks.told("sla.met"))
+    assert told["data"]["late"] is True
+    (clock,) = desk.clocks(found["id"])
+    assert clock["state"] == "met_late"
+    assert clock["ended_by"]["message_id"] == sent.json()["id"]
+    assert (clock["ended_by"]["author_id"], clock["ended_by"]["author_name"]) == (desk.people["li"].id, "Li")
+    assert _time(clock["ended_at"]) == _time(clock["ended_by"]["sent_at"]) >= at
+    desk.until("all alerts are over", lambda: {one["status"] for one in desk.alerts()} == {"resolved"})
+    shown = desk.conversation(found["id"])
+    assert (shown["sla_state"], shown["next_due_at"], shown["waiting_since"]) == ("none", None, None)
+    assert Counter(one["type"] for one in desk.hooks.told()) == {
+        "sla.warning": 1,
+        "sla.breached": 1,
+        "sla.met": 1,
+        "escalation.advanced": 3,
+        "alert.raised": 5,
+        "alert.acknowledged": 1,
+    }
+
+
+def _several(found: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    return found if len(found) == count else []
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _stop(stack: Stack) -> None:
+    for name in list(stack.processes):
+        said = stack.processes[name].said
+        assert stack.kill(name, signal.SIGTERM) == 0, stack.logs()
+        assert "Traceback" not in said(), said()
