@@ -11,6 +11,7 @@ import helpdesk
 from helpdesk.api import (
     agents,
     alert_routes,
+    alerts,
     attachments,
     auth,
     business_hours,
@@ -26,6 +27,7 @@ from helpdesk.api import (
     problems,
     reference,
     service_hours,
+    sla,
     sla_policies,
     tags,
     teams,
@@ -42,6 +44,7 @@ from helpdesk.services.house import Services
 _ROUTERS = (
     conversations.router,
     watchers.router,
+    sla.router,
     merging.router,
     messages.router,
     auth.router,
@@ -57,6 +60,7 @@ _ROUTERS = (
     attachments.router,
     webhooks.router,
     alert_routes.router,
+    alerts.router,
     sla_policies.router,
     escalation_rules.router,
     jobs.router,

@@ -22,11 +22,13 @@ from sqlalchemy import select, update
 from helpdesk import clock
 from helpdesk.channels import Address
 from helpdesk.crypto import encrypt, new_key
-from helpdesk.db import insert_rows, new_id
+from helpdesk.db import insert_ignoring, insert_rows, new_id
 from helpdesk.domain.chat_tools import ChatTool
 from helpdesk.domain.html import POLICY_VERSION
+from helpdesk.domain.ladders import Alert
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
+from helpdesk.models.alerts import alert_recipients
 from helpdesk.models.conversations import (
     conversation_inboxes,
     conversation_links,
@@ -42,6 +44,7 @@ from helpdesk.services import (
     accounts,
     agents,
     alert_routes,
+    alerts,
     business_hours,
     contacts,
     duty,
@@ -385,6 +388,22 @@ async def webhook_delivery(services: Services, webhook_id: UUID, *, status: str 
     return delivery_id
 
 
+async def alert(services: Services, conversation_id: UUID, agent_id: UUID) -> UUID:
+    """An alert about a conversation that calls one agent."""
+    subject = alerts.Subject(f"test:{next(_serial)}", "sla_breach")
+    call = Alert(who=(), agent_ids=(agent_id,), severity="critical", acknowledge=timedelta(minutes=15))
+    async with services.database.transaction() as session:
+        found = await session.execute(select(conversations).where(conversations.c.id == conversation_id))
+        about = found.mappings().one()
+        raised = await alerts.call(services, session, subject, [call], about, data={}, now=clock.now())
+        assert raised is not None
+        # Whoever is on duty was called as well; him whatever the rosters say.
+        him = {"alert_id": raised, "agent_id": agent_id, "level": 0, "reason": "named", "created_at": clock.now()}
+        made = insert_ignoring(session, alert_recipients, on=["alert_id", "agent_id"])
+        await session.execute(made.values(him))
+    return raised
+
+
 async def alert_route(services: Services, *, kind: str = "slack", **address: str) -> UUID:
     """A chat room at which nobody is at home, unless `address` says another."""
     given = address or {"url": "https://hooks.slack.com/services/T0/B0/abc", "api_url": "http://127.0.0.1:9"}
@@ -403,6 +422,7 @@ async def alert_route(services: Services, *, kind: str = "slack", **address: str
 __all__ = [
     "accounts",
     "agent",
+    "alert",
     "alert_route",
     "clock",
     "contact",

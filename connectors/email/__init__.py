@@ -1,6 +1,5 @@
 """E-mail: IMAP or the built-in SMTP/LMTP door in, SMTP out."""
 
-
 from helpdesk.channels import Capabilities, Channel
 
 CHANNEL = Channel(

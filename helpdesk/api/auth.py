@@ -24,7 +24,7 @@ from helpdesk.api.problems import documented
 from helpdesk.api.schemas import people as shapes
 from helpdesk.api.schemas.people import Login, Me, MePatch
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Forbidden, PreconditionRequired, Stale, TooMany, Unauthenticated
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, TooMany, Unauthenticated
 from helpdesk.services import accounts, agents
 
 router = APIRouter(prefix="/api/v1", tags=["account"])
@@ -85,7 +85,7 @@ async def read_me(actor: Anybody, session: Reading) -> Response:
     "/me",
     summary="Say whether you are on duty, and when you want quiet",
     response_model=Me,
-    responses=documented(Forbidden, Stale, PreconditionRequired),
+    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
 async def change_me(actor: Writer, if_match: IfMatch, session: Transaction, body: MePatch) -> Response:
     """`duty` overrules the schedules, until `duty_until` if that is sent with it. In your quiet hours only what is

@@ -26,9 +26,10 @@ from helpdesk.api.schemas.hours import (
     VersionName,
     VersionShown,
 )
+from helpdesk.api.schemas.jobs import JobShown, job
 from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Conflict, Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import business_hours, holiday_sources, paging
+from helpdesk.services import business_hours, holiday_sources, jobs, paging, replanning
 from helpdesk.services.holiday_imports import import_holidays
 
 router = APIRouter(prefix="/api/v1/business-hours", tags=["business hours"])
@@ -179,3 +180,20 @@ async def add_holidays(actor: Admin, services: House, hours_id: UUID, body: Holi
         )
     row, added = await import_holidays(services, hours_id, source, dry_run=body.dry_run, by=actor, now=clock.now())
     return answer(shapes.added(added, dry_run=body.dry_run), version=row["version"])
+
+
+@router.post(
+    "/{hours_id}/replan",
+    status_code=202,
+    summary="Let running clocks follow a calendar",
+    response_model=JobShown,
+    responses=documented(Forbidden, NotFound),
+)
+async def replan_hours(actor: Admin, session: Transaction, hours_id: UUID) -> Response:
+    """They take the calendar's present version, each from its own start. Answers the job; `GET /jobs/{id}` tells how
+    far it is. What was broken stays broken."""
+    row = await business_hours.get_hours(session, hours_id)
+    job_id = await replanning.start(
+        session, column="business_hours_id", subject_id=hours_id, version=row["version"], by=actor, now=clock.now()
+    )
+    return answer(job(await jobs.get_job(session, actor, job_id)), status=202, location=f"/api/v1/jobs/{job_id}")

@@ -13,10 +13,11 @@ from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Tr
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import sla_policies as shapes
+from helpdesk.api.schemas.jobs import JobShown, job
 from helpdesk.api.schemas.shared import Page
 from helpdesk.api.schemas.sla_policies import SlaPolicyCreate, SlaPolicyPatch, SlaPolicyShown, SlaPolicyVersion
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import paging, policies, versions
+from helpdesk.services import jobs, paging, policies, replanning, versions
 
 router = APIRouter(prefix="/api/v1/sla-policies", tags=["sla"])
 LIST = Query(*PAGING)
@@ -139,3 +140,20 @@ async def remove_policy(actor: Admin, if_match: IfMatch, session: Transaction, p
     row = await policies.get_policy(session, policy_id, version=if_match)
     await policies.remove(session, row, by=actor, now=clock.now())
     return nothing()
+
+
+@router.post(
+    "/{policy_id}/replan",
+    status_code=202,
+    summary="Let running clocks follow an SLA policy",
+    response_model=JobShown,
+    responses=documented(Forbidden, NotFound),
+)
+async def replan_policy(actor: Admin, session: Transaction, policy_id: UUID) -> Response:
+    """They take the policy's present version, each from its own start. Answers the job; `GET /jobs/{id}` tells how far
+    it is. What was broken stays broken."""
+    row = await policies.get_policy(session, policy_id)
+    job_id = await replanning.start(
+        session, column="policy_id", subject_id=policy_id, version=row["version"], by=actor, now=clock.now()
+    )
+    return answer(job(await jobs.get_job(session, actor, job_id)), status=202, location=f"/api/v1/jobs/{job_id}")

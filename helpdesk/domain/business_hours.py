@@ -8,7 +8,7 @@ and nothing is rounded. Time across a change of the clocks is real elapsed time.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
@@ -45,6 +45,9 @@ class BusinessTime(Protocol):
     def between(self, start: datetime, end: datetime) -> timedelta:
         """Open time in `[start, end)`; none when `end` is not after `start`."""
 
+    def open_between(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """The open intervals of `[start, end)`, cut to it, in order."""
+
     def is_open(self, at: datetime) -> bool:
         """Whether `at` is in an interval; an interval's end is not."""
 
@@ -66,6 +69,10 @@ class Always:
 
     def between(self, start: datetime, end: datetime) -> timedelta:
         return max(end - start, timedelta())
+
+    def open_between(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        if start < end:
+            yield start, end
 
     def is_open(self, at: datetime) -> bool:
         return True
@@ -161,6 +168,15 @@ class Timetable:
         self._cover(start.year)
         self._cover(end.year)
         return (self._passed_at(_micros(end)) - self._passed_at(_micros(start))) * _MICROSECOND
+
+    def open_between(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        if start >= end:
+            return
+        self._cover(start.year)
+        self._cover(end.year)
+        first, last = _micros(start), _micros(end)
+        for place in range(bisect_right(self._closes, first), bisect_left(self._opens, last)):
+            yield _instant(max(self._opens[place], first)), _instant(min(self._closes[place], last))
 
     def is_open(self, at: datetime) -> bool:
         self._cover(at.year)

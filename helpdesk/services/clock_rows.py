@@ -90,6 +90,11 @@ class Difference:
     changed: list[dict[str, Any]] = field(default_factory=list)
     events: list[DomainEvent] = field(default_factory=list)
 
+    def add(self, other: Difference) -> None:
+        self.new += other.new
+        self.changed += other.changed
+        self.events += other.events
+
 
 def difference(conversation_id: UUID, before: Sequence[Clock], after: Sequence[Clock]) -> Difference:
     """Of a conversation's clocks before and after."""

@@ -73,7 +73,7 @@ async def _prioritise(
 
 async def _watch(_s: Services, session: AsyncSession, _l: Row, _n: int, c: Row, a: Any, now: datetime) -> None:
     for agent_id in cast(Watch, a).agent_ids:
-        await watchers.add(session, c, agent_id=agent_id, by=SYSTEM, now=now)
+        c = await watchers.add(session, c, agent_id, by=SYSTEM, now=now)
 
 
 async def _post(_s: Services, session: AsyncSession, ladder: Row, number: int, c: Row, a: Any, now: datetime) -> None:

@@ -22,7 +22,7 @@ from helpdesk.domain.values import Actor, LinkKind, Status
 from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.events import audit as audit_rows
-from helpdesk.services import audit, uniting
+from helpdesk.services import audit, sla, uniting
 from helpdesk.services.access import scoped
 from helpdesk.services.conversations import Conversation, check_version, word_for
 from helpdesk.services.events import record
@@ -76,6 +76,7 @@ async def merge(
         now=now,
         data={**remembered, "tags": tags},
     )
+    await sla.merged(services, session, source, target, now=now)
     return closed
 
 
@@ -115,6 +116,7 @@ async def unmerge(
         now=now,
         data={"out_of": str(into)},
     )
+    await sla.unmerged(services, session, opened, target, since=places[0][1], now=now)
     return opened
 
 

@@ -348,8 +348,8 @@ class Batch:
             origin = Origin(at, conversation["seq"], self._inbox["channel"], self._inbox["id"])
             fresh = not ledger.clocks and conversation["last_agent_seq"] == 0
             (ledger.opened if fresh else ledger.asked)(origin, terms)
-        waits = [one for one in (since, at, ledger.awaited and ledger.awaited.origin.at) if one is not None]
-        conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=min(waits))
+        awaited = ledger.awaited.origin.at if ledger.awaited else at
+        conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=min(since or at, at, awaited))
 
     def _ledger(self, conversation: dict[str, Any]) -> Ledger:
         """Raises `NotHeld` for an arrival's conversation that was there before: clocks are changed under its lock."""

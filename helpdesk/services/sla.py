@@ -53,7 +53,6 @@ _ANSWERING = (
 """A public reply of a person that the channel has accepted. Nothing else is an answer."""
 
 
-
 def _clocks() -> Select[Any]:
     return (
         select(sla_clocks)

@@ -60,6 +60,12 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/conversations/{conversation_id}/messages": READ,
     "POST /api/v1/conversations/{conversation_id}/messages": Row("201/404", "201/201", "201/201", body=ANSWER),
     "GET /api/v1/conversations/{conversation_id}/events": READ,
+    "GET /api/v1/conversations/{conversation_id}/sla": READ,
+    "GET /api/v1/alerts": LIST,
+    "GET /api/v1/alerts/{alert_id}": READ,
+    "POST /api/v1/alerts/{alert_id}/acknowledge": Row("200/404", "200/200", "200/200"),
+    "POST /api/v1/sla-policies/{policy_id}/replan": Row("403", "403", "202"),
+    "POST /api/v1/business-hours/{hours_id}/replan": Row("403", "403", "202"),
     "POST /api/v1/conversations/{conversation_id}/participants": Row(
         "200/404", "200/200", "200/200", body={"handle": "second@customer.test"}
     ),
@@ -220,6 +226,7 @@ async def _world(services: Services, role: str) -> tuple[factories.Someone, dict
             "webhook_id": str(webhook),
             "delivery_id": str(delivery),
             "route_id": str(route),
+            "alert_id": str(await factories.alert(services, conversation_id, worker.id)),
         }
     async with services.database.reading() as session:
         (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
