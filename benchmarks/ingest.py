@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import asyncpg
 
+from benchmarks.machine import cpu_of, memory_of
 from helpdesk.crypto import Keyring
 from helpdesk.domain import tokens
 from tests.peers.dovecot import Dovecot
@@ -43,7 +44,6 @@ from tests.peers.postgres import Postgres
 BACKLOG_MS, TRICKLE_MS, MEMORY_MB = 4.0, 10.0, 250
 SECRET = "1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 ADDRESS = "support@bench.example"
-HERTZ = os.sysconf("SC_CLK_TCK")
 HELPDESK = [sys.executable, "-m", "helpdesk"]
 WORDS = ("my", "transfer", "has", "not", "arrived", "since", "yesterday", "please", "look", "at", "the", "account")
 
@@ -72,36 +72,6 @@ def mail(number: int, *, answers: str | None) -> bytes:
 
 def identity(body: bytes) -> str:
     return body.partition(b"Message-ID: <")[2].partition(b">")[0].decode()
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU of a process, its living descendants and its reaped children."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    own = sum(map(int, fields[11:15])) / HERTZ
-    return own + sum(map(cpu_of, children_of(pid)))
-
-
-def children_of(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in task.read_text(encoding="ascii").split()]
-        except OSError:
-            continue
-    return found
-
-
-def memory_of(pid: int) -> float:
-    """Megabytes resident, with descendants."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0.0
-    own = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
-    return own + sum(map(memory_of, children_of(pid)))
 
 
 def plain(url: str) -> str:
