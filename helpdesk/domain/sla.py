@@ -394,6 +394,22 @@ class Ledger:
         if awaited is not None:
             self._change(lambda clock: _begun_by(clock, origin) if clock is awaited else clock)
 
+    def take_over(self, gone: Ledger, at: datetime, *, seq: int) -> Origin | None:
+        """The conversation `gone` went into this one: its promises are called off, and whoever waited there waits here.
+
+        Answers since when somebody does, if so; what comes after `seq` answers him.
+        """
+        awaited = gone.awaited if gone.status not in OVER else None
+        gone.cancel(at)
+        if awaited is None or self.status in OVER:
+            return None
+        origin = replace(awaited.origin, seq=seq)
+        if self.awaited is not None:
+            self.wait_since(origin)
+        else:
+            self.asked(origin, awaited.terms)
+        return origin
+
 
 def _begun_by(clock: Clock, origin: Origin) -> Clock:
     """From the earlier of the two on. What is broken already stays as it was."""

@@ -8,7 +8,6 @@ clocks are only changed under it, but by the sweep, which holds theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +33,7 @@ MOST_REPLIES = 200
 """Later replies that are looked at when one did not arrive."""
 
 _M = messages.c
-_ASKING = (
+ASKING = (
     _M.type == MessageType.INCOMING.value,
     _M.private.is_(False),
     _M.auto_submitted.is_(None),
@@ -43,7 +42,7 @@ _ASKING = (
 )
 """A message that wants an answer: automatic, private and backfilled ones do not."""
 
-_ANSWERING = (
+ANSWERING = (
     _M.type == MessageType.OUTGOING.value,
     _M.author_kind == AuthorKind.AGENT.value,
     _M.private.is_(False),
@@ -82,7 +81,7 @@ async def replied(services: Services, session: AsyncSession, message_id: UUID, *
 
     Whoever wrote again before that, and after what was answered, waits for the next one.
     """
-    message = (await session.execute(select(messages).where(_M.id == message_id, *_ANSWERING))).mappings().one_or_none()
+    message = (await session.execute(select(messages).where(_M.id == message_id, *ANSWERING))).mappings().one_or_none()
     if message is None:
         return
     conversation = await _locked(session, message["conversation_id"])
@@ -161,18 +160,12 @@ async def merged(services: Services, session: AsyncSession, source: Row, target:
     """The source's clocks are called off at `now`. Whoever waited there waits in the target, since then."""
     before = await clocks_of(services, session, [source["id"], target["id"]])
     gone = Ledger(before[source["id"]], status=source["status"], now=now)
-    awaited = gone.awaited if source["status"] not in OVER else None
-    gone.cancel(now)
-    await _keep(session, source, before[source["id"]], gone, {"waiting_since": None}, now=now)
     kept = Ledger(before[target["id"]], status=target["status"], now=now)
+    brought = kept.take_over(gone, now, seq=target["seq"])
+    await _keep(session, source, before[source["id"]], gone, {"waiting_since": None}, now=now)
     since = target["waiting_since"]
-    if awaited is not None and target["status"] not in OVER:
-        origin = replace(awaited.origin, seq=target["seq"])
-        if kept.awaited is not None:
-            kept.wait_since(origin)
-        else:
-            kept.asked(origin, awaited.terms)
-        since = min(since, origin.at) if since else origin.at
+    if brought is not None:
+        since = min(since, brought.at) if since else brought.at
     await _keep(session, target, before[target["id"]], kept, {"waiting_since": since}, now=now)
 
 
@@ -182,7 +175,7 @@ async def unmerged(
     """The source is on its own again. Its clocks go on unless the target was answered `since` they were merged."""
     found = await clocks_of(services, session, [source["id"]])
     answered = await session.scalar(
-        select(func.count()).where(_M.conversation_id == target["id"], *_ANSWERING, _M.sent_at > since)
+        select(func.count()).where(_M.conversation_id == target["id"], *ANSWERING, _M.sent_at > since)
     )
     ledger = Ledger(found[source["id"]], status=source["status"], now=now)
     values: dict[str, Any] = {"waiting_since": None}
@@ -301,12 +294,12 @@ async def _reopened(session: AsyncSession, conversation: Row, *, now: datetime) 
 async def _unanswered(session: AsyncSession, conversation_id: UUID) -> Origin | None:
     """The oldest message that nobody has answered. An answer answers what stands before it."""
     of_this = _M.conversation_id == conversation_id
-    answered = select(func.coalesce(func.max(_M.seq), 0)).where(of_this, *_ANSWERING).scalar_subquery()
-    return await _origin(session, of_this, *_ASKING, _M.seq > answered)
+    answered = select(func.coalesce(func.max(_M.seq), 0)).where(of_this, *ANSWERING).scalar_subquery()
+    return await _origin(session, of_this, *ASKING, _M.seq > answered)
 
 
 async def _first(session: AsyncSession, conversation_id: UUID) -> Origin | None:
-    return await _origin(session, _M.conversation_id == conversation_id, *_ASKING)
+    return await _origin(session, _M.conversation_id == conversation_id, *ASKING)
 
 
 async def _origin(session: AsyncSession, *which: ColumnElement[bool]) -> Origin | None:
@@ -319,7 +312,7 @@ async def _replies(session: AsyncSession, conversation_id: UUID, *, after: int) 
     """Answers that arrived, with a `seq` after this one, in the order of their arrival."""
     query = (
         select(func.coalesce(_M.sent_at, _M.created_at, type_=_M.created_at.type), _M.seq, _M.id)
-        .where(_M.conversation_id == conversation_id, *_ANSWERING, _M.seq > after)
+        .where(_M.conversation_id == conversation_id, *ANSWERING, _M.seq > after)
         .order_by(_M.sent_at, _M.seq)
         .limit(MOST_REPLIES)
     )
