@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, bindparam, literal_column, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, exists, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
@@ -22,12 +22,15 @@ from helpdesk.domain.alerting import Severity
 from helpdesk.models.agents import agents
 from helpdesk.models.alerts import alert_notices, alert_routes, alerts
 from helpdesk.models.conversations import conversations
+from helpdesk.models.sla import escalations
 from helpdesk.services import duty
 from helpdesk.statements import Row
 from helpdesk.writes import Insert, write
 
 TOGETHER = 50
 """Alerts in one letter."""
+GATHERING = timedelta(seconds=30)
+"""How long the first alert waits at most for those that ladders are about to raise."""
 GIVE_UP_AFTER = timedelta(hours=24)
 QUEUED, SENT, FAILED, DROPPED = "queued", "sent", "failed", "dropped"
 
@@ -96,10 +99,14 @@ def due() -> Select[Any]:
 
 
 async def claim(session: AsyncSession, *, worker: str, lease_seconds: float, now: datetime) -> Bundle | None:
-    """Everything that is due for whoever has waited longest."""
+    """Everything that is due for whoever has waited longest; nothing yet while ladders are being climbed.
+
+    Each conversation's are climbed in a transaction of their own: without this the first one would leave alone.
+    """
     n = alert_notices.c
     ready = (n.status == QUEUED, n.next_attempt_at <= now, n.claimed_until < epoch())
-    oldest = select(n.agent_id, n.route_id).where(*ready).order_by(n.next_attempt_at, n.id).limit(1)
+    gathered = or_(n.next_attempt_at <= now - GATHERING, ~exists().where(escalations.c.next_due_at <= now))
+    oldest = select(n.agent_id, n.route_id).where(*ready, gathered).order_by(n.next_attempt_at, n.id).limit(1)
     first = (await session.execute(oldest.with_for_update(skip_locked=True))).one_or_none()
     if first is None:
         return None
