@@ -67,6 +67,8 @@ class Metrics(Collector):
         yield _labelled("helpdesk_inboxes", "Inboxes by state; failing ones are counted apart", "state", found.inboxes)
         yield GaugeMetricFamily("helpdesk_conversations_waiting", "Unanswered conversations", found.waiting)
         yield GaugeMetricFamily("helpdesk_conversations_breached", "Overdue answers", found.breached)
+        yield GaugeMetricFamily("helpdesk_alerts_open", "Alerts that nobody has acknowledged", found.alerts)
+        yield GaugeMetricFamily("helpdesk_clocks_unswept", "Clocks that nobody has looked at in time", found.unswept)
         yield GaugeMetricFamily("helpdesk_events_unrelayed", "Events that nobody was told of yet", found.unrelayed)
         yield GaugeMetricFamily("helpdesk_work_given_up", "Work that waits for a person", found.given_up)
 

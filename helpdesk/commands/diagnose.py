@@ -10,16 +10,21 @@ from sqlalchemy import Table, func, select
 from helpdesk import migrate
 from helpdesk.clock import now
 from helpdesk.config import Settings
+from helpdesk.domain.calendars import knows
 from helpdesk.domain.values import DeliveryStatus, InboxStatus, RawState
 from helpdesk.errors import HelpdeskError
+from helpdesk.models.alerts import alert_notices
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
+from helpdesk.models.sla import escalations, sla_clocks
+from helpdesk.services import notices
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard, open_services
 from workers import doorbell
 
 _BEHIND = timedelta(minutes=5)
+_REVIEWED_BEFORE = timedelta(days=30)
 
 
 class Report:
@@ -44,6 +49,7 @@ async def doctor(settings: Settings) -> tuple[list[str], bool]:
     try:
         if await _database(services, report):
             await _work(services, report)
+            await _holidays(services, report)
             await _inboxes(services, report)
     finally:
         await services.database.close()
@@ -103,6 +109,14 @@ async def _work(services: Services, report: Report) -> None:
         ),
         ("events not relayed", events, (events.c.position.is_(None)) & (events.c.occurred_at < late)),
         ("work given up", pending_work, pending_work.c.given_up),
+        ("promises not looked at", sla_clocks, sla_clocks.c.next_due_at < late),
+        ("ladders not climbed", escalations, escalations.c.next_due_at < late),
+        (
+            "alerts not delivered",
+            alert_notices,
+            (alert_notices.c.status == notices.QUEUED) & (alert_notices.c.next_attempt_at < late),
+        ),
+        ("alerts that could not be delivered", alert_notices, alert_notices.c.status == notices.FAILED),
         (
             "messages not sent",
             deliveries,
@@ -117,6 +131,21 @@ async def _work(services: Services, report: Report) -> None:
                 report.bad(name, f"{count}; is a worker running?")
             else:
                 report.ok(name, "none")
+
+
+async def _holidays(services: Services, report: Report) -> None:
+    """Calendars whose next months nobody has reviewed: due times would be wrong, and alerts say so only then."""
+    soon = now() + _REVIEWED_BEFORE
+    async with services.database.reading() as session:
+        book = await services.promises.book(session)
+    for hours in book.hours.values():
+        calendar = hours.timetable.calendar
+        years = [year for year in sorted({now().year, soon.year}) if not knows(calendar, year)]
+        if years:
+            missing = ", ".join(map(str, years))
+            report.bad(f"calendar {hours.id}", f"nobody has reviewed the holidays of {missing}; import them")
+        else:
+            report.ok(f"calendar {hours.id}", "its holidays are known")
 
 
 async def _inboxes(services: Services, report: Report) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Table, select, update
 
@@ -13,8 +13,10 @@ from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Invalid
+from helpdesk.models.alerts import alert_routes
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.webhooks import webhooks
 from helpdesk.services import accounts, agents, passwords
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_services
@@ -58,12 +60,21 @@ async def rotate_keys(settings: Settings) -> list[str]:
     """Seal anew what the master key seals. What these keys wrap in turn stays as it is."""
     async with opened(settings) as services:
         count = 0
-        for table, kind in ((inboxes, "inbox"), (contacts, "contact")):
-            count += await _reseal(services, table, kind)
+        for table, columns in SEALED.items():
+            count += await _reseal(services, table, columns)
     return [f"{count} keys are sealed with key {services.keyring.current}"]
 
 
-async def _reseal(services: Services, table: Table, kind: str) -> int:
+SEALED: Mapping[Table, Mapping[str, str]] = {
+    inboxes: {"key": "inbox:{}", "secrets": "inbox:{}:secrets"},
+    contacts: {"key": "contact:{}"},
+    webhooks: {"secret": "webhook:{}:secret"},
+    alert_routes: {"secret": "alert_route:{}:address"},
+}
+"""What the master key seals: by column, what each is bound to, with the row's id in its place."""
+
+
+async def _reseal(services: Services, table: Table, columns: Mapping[str, str]) -> int:
     """In pages, each a transaction: it can be stopped and run again."""
     keyring, count, after = services.keyring, 0, None
     while True:
@@ -71,9 +82,7 @@ async def _reseal(services: Services, table: Table, kind: str) -> int:
             query = select(table).order_by(table.c.id).limit(_PAGE).with_for_update()
             rows = (await session.execute(query if after is None else query.where(table.c.id > after))).mappings().all()
             for row in rows:
-                values = {"key": _anew(keyring, row["key"], f"{kind}:{row['id']}")}
-                if kind == "inbox" and row["secrets"]:
-                    values["secrets"] = _anew(keyring, row["secrets"], f"inbox:{row['id']}:secrets")
+                values = {name: _anew(keyring, row[name], bound.format(row["id"])) for name, bound in columns.items()}
                 await session.execute(update(table).where(table.c.id == row["id"]).values(values))
         if not rows:
             return count

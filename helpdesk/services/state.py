@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk.domain.alerting import AlertStatus
 from helpdesk.domain.values import DeliveryStatus, RawState
+from helpdesk.models.alerts import alerts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events, pending_work
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
+from helpdesk.models.sla import sla_clocks
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`waiting` are unanswered conversations, `breached` those whose answer is overdue."""
+    """`waiting` are unanswered conversations, `breached` those whose answer is overdue.
+
+    `alerts` wait for somebody to acknowledge them; `unswept` clocks have been due for a minute and nobody looked.
+    """
 
     conversations: Mapping[str, int]
     deliveries: Mapping[str, int]
@@ -27,6 +33,8 @@ class Counts:
     inboxes: Mapping[str, int]
     waiting: int
     breached: int
+    alerts: int
+    unswept: int
     unrelayed: int
     given_up: int
 
@@ -56,6 +64,8 @@ async def count(session: AsyncSession, *, now: datetime) -> Counts:
         },
         waiting=await one(c.waiting_since.is_not(None)),
         breached=await one(c.next_due_at < now),
+        alerts=await one(alerts.c.status == literal_column(f"'{AlertStatus.OPEN.value}'")),
+        unswept=await one(sla_clocks.c.next_due_at < now - timedelta(minutes=1)),
         unrelayed=await one(events.c.position.is_(None)),
         given_up=await one(pending_work.c.given_up),
     )
