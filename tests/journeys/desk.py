@@ -20,7 +20,6 @@ from tests.journeys.moving import Clock
 from tests.journeys.sink import Sink, read
 from tests.journeys.stack import AGENT, PATIENCE, Stack
 
-ADDRESS = "support@wallet.example"
 EVENTS = (
     "sla.warning",
     "sla.breached",
@@ -46,13 +45,14 @@ class Person:
 class Desk:
     """`people` are Li, Anna, Sue and Zoe, and Mina, who administers."""
 
-    def __init__(self, stack: Stack, clock: Clock, mailbox: DovecotMailbox, sink: Sink, hooks: Hooks) -> None:
-        self.stack, self.clock, self.mailbox, self.sink, self.hooks = stack, clock, mailbox, sink, hooks
+    def __init__(self, stack: Stack, clock: Clock, sink: Sink, hooks: Hooks) -> None:
+        self.stack, self.clock, self.sink, self.hooks = stack, clock, sink, hooks
         self.people: dict[str, Person] = {}
-        self.team_id = self.inbox_id = ""
+        self.team_id = self.address = ""
+        self._since = clock.now
 
     def set_up(self) -> None:
-        """Start everything, and wait until the mailbox is read."""
+        """Start everything; there is no inbox yet."""
         self.stack.set_up()
         self.stack.start()
         self.people["mina"] = Person(self.stack.agent_id, AGENT, self.stack.http)
@@ -60,13 +60,16 @@ class Desk:
             self.people |= dict(zip(PEOPLE, pool.map(self._hire, PEOPLE), strict=True))
         team = {"member_ids": [self.people[name].id for name in ("li", "anna")], "lead_ids": [self.people["anna"].id]}
         self.team_id = self.post("/teams", name="Wallets", **team)["id"]
-        settings = {"address": ADDRESS, "receive": "imap", "imap_url": self.mailbox.url, "smtp_url": self.sink.url}
-        settings["reply_address"] = "support+{token}@wallet.example"
-        self.inbox_id = self.post("/inboxes", channel="email", name="Desk", team_id=self.team_id, settings=settings)[
-            "id"
-        ]
         self.hooks.secret = self.post("/webhooks", name="Pager", url=self.hooks.url, events=list(EVENTS))["secret"]
-        path = f"/inboxes/{self.inbox_id}"
+
+    def open(self, address: str, mailbox: DovecotMailbox, **more: Any) -> None:
+        """An inbox of the team's, which customers write to from here on. Returns when its mailbox is read."""
+        self.address, self.mailbox = address, mailbox
+        reply = address.replace("@", "+{token}@")
+        settings = {"address": address, "receive": "imap", "imap_url": mailbox.url, "smtp_url": self.sink.url}
+        settings["reply_address"] = reply
+        made = self.post("/inboxes", channel="email", name=address, team_id=self.team_id, settings=settings, **more)
+        path = f"/inboxes/{made['id']}"
         self.stack.until("the mailbox is read", lambda: self.stack.get(path)["last_success_at"])
 
     def _hire(self, name: str) -> Person:
@@ -79,6 +82,12 @@ class Desk:
         return Person(
             made["id"], email, httpx.Client(base_url=base, headers=headers, timeout=PATIENCE, trust_env=False)
         )
+
+    def forget(self) -> None:
+        """What was sent so far is of no interest any more."""
+        self._since = self.clock.now
+        self.sink.forget()
+        self.hooks.forget()
 
     def close(self) -> None:
         for person in self.people.values():
@@ -94,7 +103,7 @@ class Desk:
 
     def deliver(self, subject: str, text: str, *, sender: str) -> EmailMessage:
         """A mail comes in now."""
-        found = mail(subject, text, sender=sender, to=ADDRESS)
+        found = mail(subject, text, sender=sender, to=self.address)
         found.replace_header("Date", format_datetime(self.clock.now))
         self.mailbox.server.deliver(self.mailbox.user, found.as_bytes(), at=self.clock.now)
         return found
@@ -122,11 +131,11 @@ class Desk:
         return [one["id"] for one in self.stack.conversations(**query)]
 
     def alerts(self, name: str = "mina", **query: Any) -> list[dict[str, Any]]:
-        """What somebody is shown of the alerts, the oldest first."""
+        """What somebody is shown of this story's alerts, the oldest first."""
         found = self.people[name].http.get("/alerts", params={"limit": 100, **query})
         assert found.status_code == 200, found.text
         items: list[dict[str, Any]] = found.json()["items"]
-        return items[::-1]
+        return [one for one in items[::-1] if datetime.fromisoformat(one["raised_at"]) > self._since]
 
     def called(self, alert: Mapping[str, Any]) -> dict[str, int]:
         """Whom an alert has called, and at which level."""

@@ -41,6 +41,10 @@ class Hooks:
     def url(self) -> str:
         return self._receiver.url("/hook")
 
+    def forget(self) -> None:
+        """As if nothing had come so far."""
+        self._receiver.requests.clear()
+
     def told(self, type_: str = "") -> list[dict[str, Any]]:
         """The messages, or those of one type, in the order of their events; each has to be signed, and to come once."""
         requests = list(self._receiver.requests)

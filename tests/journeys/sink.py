@@ -66,6 +66,10 @@ class Sink:
     def messages(self) -> list[Message]:
         return list(self._kept)
 
+    def forget(self) -> None:
+        """As if nothing had come so far."""
+        self._kept.clear()
+
     def to(self, address: str) -> list[Message]:
         return [message for message in self.messages if address in message.recipients]
 
