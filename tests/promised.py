@@ -28,11 +28,10 @@ from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import escalations, sla_clocks
 from helpdesk.services import alerts as alert_verbs
-from helpdesk.services import bounces, deliveries, filing, intake, leases, relay, replies, sweep
+from helpdesk.services import bounces, climbing, deliveries, filing, intake, leases, relay, replies, sweep
 from helpdesk.services import (
     conversations as conversation_verbs,
 )
-from helpdesk.services import escalations as ladders
 from helpdesk.services.access import get_conversation
 from helpdesk.services.filing import Entry
 from helpdesk.services.house import Services
@@ -136,7 +135,7 @@ class Wall:
                 swept = await sweep.settle(self.services, session, now=now)
             told = await self.relays(now)
             async with self.services.database.transaction() as session:
-                climbed = await ladders.climb(self.services, session, now=now)
+                climbed = await climbing.climb(self.services, session, now=now)
             async with self.services.database.transaction() as session:
                 called = await alert_verbs.climb(self.services, session, now=now)
             if not swept + told + climbed + called:

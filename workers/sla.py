@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpdesk.clock import now
-from helpdesk.services import alerts, escalations, sweep
+from helpdesk.services import alerts, climbing, sweep
 from helpdesk.services.house import Services
 
 LADDERS = 100
@@ -21,10 +21,10 @@ async def keep_promises(services: Services) -> int:
         return count
     for _ in range(LADDERS):
         async with services.database.transaction() as session:
-            climbed = await escalations.climb(services, session, now=now())
+            climbed = await climbing.climb(services, session, now=now())
         if not climbed:
             break
-        count += climbed
+        count += 1
     async with services.database.transaction() as session:
         count += await alerts.climb(services, session, now=now())
     return count

@@ -6,8 +6,10 @@ from helpdesk.domain.events import (
     AlertAcknowledged,
     AlertRaised,
     ConversationMerged,
+    ConversationStatusChanged,
     ConversationUpdated,
     EscalationAdvanced,
+    MessageFailed,
     MessageReceived,
     SlaBreached,
     SlaMet,
@@ -15,7 +17,13 @@ from helpdesk.domain.events import (
 )
 from helpdesk.services.acknowledgements import acknowledge, acknowledge_filed
 from helpdesk.services.alerts import resolve_alerts
-from helpdesk.services.escalations import begin_filed, begin_ladders, begin_with_complaints, begin_with_messages
+from helpdesk.services.escalations import (
+    begin_filed,
+    begin_ladders,
+    begin_with_complaints,
+    begin_with_messages,
+    follow_conversations,
+)
 from helpdesk.services.foreseen import Foreseen
 from helpdesk.services.relay import Subscriptions
 from helpdesk.services.webhook_deliveries import post_webhooks
@@ -23,7 +31,9 @@ from helpdesk.services.webhook_deliveries import post_webhooks
 SUBSCRIPTIONS: Subscriptions = {
     MessageReceived.type: (acknowledge, begin_with_messages),
     ConversationUpdated.type: (begin_with_complaints,),
+    ConversationStatusChanged.type: (follow_conversations,),
     ConversationMerged.type: (post_webhooks,),
+    MessageFailed.type: (follow_conversations,),
     SlaWarning.type: (begin_ladders, post_webhooks),
     SlaBreached.type: (begin_ladders, post_webhooks),
     SlaMet.type: (resolve_alerts, post_webhooks),

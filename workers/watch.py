@@ -29,8 +29,8 @@ from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
 from helpdesk.services import (
     alerts,
+    climbing,
     deliveries,
-    escalations,
     filing,
     jobs,
     notices,
@@ -46,7 +46,7 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
     "relay": lambda: [relay.unnumbered(), relay.late()],
     "deliver": lambda: [deliveries.due()],
-    "sla": lambda: [sweep.due(), escalations.due(), alerts.due()],
+    "sla": lambda: [sweep.due(), climbing.due(), alerts.due()],
     "notify": lambda: [notices.due()],
     "hooks": lambda: [webhook_sending.due()],
     "jobs": lambda: [jobs.due(HANDLERS)],

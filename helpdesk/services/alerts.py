@@ -16,18 +16,23 @@ from helpdesk.db import insert_ignoring, new_id, ring
 from helpdesk.domain.alerting import AlertStatus, Reach, severest
 from helpdesk.domain.events import AlertAcknowledged, AlertRaised
 from helpdesk.domain.ladders import Alert
+from helpdesk.domain.sla import OVER, State
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound
+from helpdesk.models.agents import agents
 from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations
+from helpdesk.models.sla import sla_clocks
 from helpdesk.services import audit, notices, recipients
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
+from helpdesk.writes import Insert, write
 
 log = structlog.get_logger()
 
 BATCH = 50
+_ENDED = (State.MET.value, State.MET_LATE.value, State.CANCELLED.value)
 
 _Query = TypeVar("_Query", bound=Select[Any])
 
@@ -86,10 +91,9 @@ async def _tell(
     """Note whom this level calls, send for them, and say so."""
     if not found:
         log.error("alert.nobody_to_call", alert_id=str(alert["id"]))
-    for agent_id, reason in found.items():
-        person = {"alert_id": alert["id"], "agent_id": agent_id, "level": alert["level"], "reason": reason}
-        insert = insert_ignoring(session, alert_recipients, on=["alert_id", "agent_id"])
-        await session.execute(insert.values({**person, "created_at": now}))
+    about = {"alert_id": alert["id"], "level": alert["level"], "created_at": now}
+    people = [{**about, "agent_id": agent_id, "reason": reason} for agent_id, reason in found.items()]
+    await write(session, Insert(alert_recipients, people, unless=("alert_id", "agent_id")))
     await notices.queue(session, alert, list(found), now=now)
     event = AlertRaised(
         conversation_id=alert["conversation_id"],
@@ -124,8 +128,11 @@ async def climb(services: Services, session: AsyncSession, *, now: datetime) -> 
     """Call the next level of what nobody has acknowledged; when there is none left, the last one again."""
     found = await _DUE.rows(session, now=now)
     for alert in found:
-        reach = Reach.read(alert["reach"])
         conversation = await _conversation(session, alert["conversation_id"])
+        if await _is_over(session, alert, conversation):
+            await _end(session, [alert["id"]], {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
+            continue
+        reach = Reach.read(alert["reach"])
         called = await _called(session, alert["id"])
         above = await recipients.beyond(session, reach, conversation, called=called.keys(), now=now)
         last = {agent_id: reason for agent_id, (level, reason) in called.items() if level == alert["level"]}
@@ -136,13 +143,27 @@ async def climb(services: Services, session: AsyncSession, *, now: datetime) -> 
         await session.execute(
             update(alerts).where(alerts.c.id == alert["id"]).values(**values, version=alerts.c.version + 1)
         )
-        await _tell(services, session, {**alert, **values}, above or last, now=now)
+        again = above or last or await recipients.first(session, reach, conversation, now=now)
+        await _tell(services, session, {**alert, **values}, again, now=now)
     return len(found)
 
 
+async def _is_over(session: AsyncSession, alert: Row, conversation: Row | None) -> bool:
+    """Whether there is nothing left to be called for, though nobody has said so yet."""
+    if conversation is None:
+        return False
+    if conversation["status"] in OVER or not alert["clock_kind"]:
+        return conversation["status"] in OVER
+    c = sla_clocks.c
+    mine = c.conversation_id == conversation["id"], c.kind == alert["clock_kind"], c.cycle == alert["clock_cycle"]
+    return await session.scalar(select(c.state).where(*mine)) in _ENDED
+
+
 async def _called(session: AsyncSession, alert_id: UUID) -> dict[UUID, tuple[int, str]]:
+    """With the level and the reason; whoever has left since was called in vain."""
     r = alert_recipients.c
-    found = await session.execute(select(r.agent_id, r.level, r.reason).where(r.alert_id == alert_id))
+    query = select(r.agent_id, r.level, r.reason).join(agents, agents.c.id == r.agent_id)
+    found = await session.execute(query.where(r.alert_id == alert_id, agents.c.active))
     return {agent_id: (level, reason) for agent_id, level, reason in found}
 
 
@@ -176,9 +197,38 @@ async def resolve_alerts(services: Services, session: AsyncSession, happened: Se
         tuple_(a.conversation_id, a.clock_kind, a.clock_cycle).in_(clocks),
         a.status != AlertStatus.RESOLVED.value,
     )
-    over = (await session.execute(query.with_for_update())).scalars().all()
+    await _resolve(session, query, now=now)
+
+
+async def end_with(session: AsyncSession, conversation_ids: Sequence[UUID], *, now: datetime) -> None:
+    """What was raised about these conversations is over with them."""
+    a = alerts.c
+    query = select(a.id).where(a.conversation_id.in_(conversation_ids), a.status != AlertStatus.RESOLVED.value)
+    if conversation_ids:
+        await _resolve(session, query, now=now)
+
+
+async def _resolve(session: AsyncSession, query: Select[Any], *, now: datetime) -> None:
+    over = (await session.execute(query.order_by(alerts.c.id).with_for_update())).scalars().all()
     if over:
         await _end(session, over, {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
+
+
+async def reopen(
+    session: AsyncSession, conversation_ids: Sequence[UUID], clocks: Sequence[tuple[UUID, str, int]], *, now: datetime
+) -> None:
+    """What had ended with these conversations or clocks is not over: whoever asked for an answer is called again."""
+    a = alerts.c
+    concerned = tuple_(a.conversation_id, a.clock_kind, a.clock_cycle).in_(
+        [*clocks, *((c, "", 0) for c in conversation_ids)]
+    )
+    query = select(a.id, a.reach).where(concerned, a.status == AlertStatus.RESOLVED.value).order_by(a.id)
+    for alert_id, reach in (await session.execute(query.with_for_update())).all():
+        values: dict[str, Any] = {"status": AlertStatus.OPEN.value, "resolved_at": None, "acknowledged_at": None}
+        values |= {"acknowledged_by": None, "reach": {**reach, "repeats": 0}}
+        values["next_due_at"] = None if reach["acknowledge_seconds"] is None else now
+        await session.execute(update(alerts).where(a.id == alert_id).values(**values, version=a.version + 1))
+        ring(session, "sla")
 
 
 async def _end(session: AsyncSession, alert_ids: Sequence[UUID], values: Mapping[str, Any]) -> None:

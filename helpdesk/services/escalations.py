@@ -1,7 +1,7 @@
-"""Climbing ladders: what a rule does, step by step, for as long as a promise is in danger or broken.
+"""Ladders as they begin, come to a stop and go on: what events make of the rules.
 
-A ladder is begun by an event and climbed by a row of its own, under the lock of its conversation: each step is taken
-once, and none after the clock was met. What was slept through is done in order, and calls people once.
+A ladder is begun once for a cycle of a clock, or for a conversation, and is a row from then on, which `climbing` takes
+step by step.
 """
 
 from __future__ import annotations
@@ -12,42 +12,31 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, ring
+from helpdesk.db import ring
 from helpdesk.domain import ladders
-from helpdesk.domain.business_hours import ALWAYS, BusinessTime, NeverOpen
-from helpdesk.domain.events import EscalationAdvanced, SlaBreached, SlaWarning
-from helpdesk.domain.ladders import Alert, Rule, Step
-from helpdesk.domain.sla import OVER, State
+from helpdesk.domain.events import SlaBreached, SlaWarning
+from helpdesk.domain.ladders import Alert, Rule
+from helpdesk.domain.sla import OVER
 from helpdesk.domain.values import Priority
-from helpdesk.models.conversations import conversations
-from helpdesk.models.inboxes import inboxes
-from helpdesk.models.sla import escalations, sla_clocks
+from helpdesk.models.sla import escalations
 from helpdesk.services import alerts
 from helpdesk.services.alerts import Subject
-from helpdesk.services.events import record
+from helpdesk.services.climbing import COMPLAINT, CONVERSATION, KEY, OWED, about, clocks_of, due_at, goes_on
 from helpdesk.services.foreseen import Filed, Work
 from helpdesk.services.house import Services
-from helpdesk.services.ladder_actions import act
 from helpdesk.services.lookups import Automatic
 from helpdesk.services.promises import Book, Hours
-from helpdesk.services.sweep import pending
 from helpdesk.services.timetables import timetable
 from helpdesk.statements import Row
-
-CONVERSATION = "conversation"
-"""The kind of a ladder that belongs to no clock."""
-
-COMPLAINT = "complaint"
-"""The category that raises one."""
+from helpdesk.writes import Insert, Update, write
 
 _ANCHORS: Mapping[str, tuple[str, str]] = {
     SlaWarning.type: ("warning", "warned_at"),
     SlaBreached.type: ("breach", "breached_at"),
 }
-_LIVE = (State.RUNNING.value, State.PAUSED.value, State.BREACHED.value)
 _NOBODY_ASKED = Alert(("assignee", "lead", "supervisors"), (), "critical", timedelta(minutes=15))
 """For a breach that no rule is for: it must not pass in silence."""
 
@@ -116,25 +105,85 @@ async def begin_with_complaints(
     await _begin(services, session, starts, now=now)
 
 
+async def follow_conversations(
+    services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime
+) -> None:
+    """Subscriber of `conversation.status_changed` and `message.failed`: end what is over, go on with what waits again.
+
+    An answer that came back, and a conversation that is opened again, leave somebody waiting whom the ladders and
+    alerts had been told of no more. It goes by how things are now, whatever order they came in.
+    """
+    found = await about(session, [event["conversation_id"] for event in happened])
+    await alerts.end_with(session, [one for one, row in found.items() if row["status"] in OVER], now=now)
+    waiting = {one: row for one, row in found.items() if row["status"] not in OVER}
+    if not waiting:
+        return
+    clocks = await clocks_of(session, list(waiting))
+    await _go_on(services, session, waiting, clocks, now=now)
+    owed = {key: clock for key, clock in clocks.items() if clock["state"] in OWED}
+    await alerts.reopen(session, list(waiting), list(owed), now=now)
+    book = await services.promises.book(session)
+    for (conversation_id, kind, cycle), clock in owed.items():
+        start = _Start("breach", clock["breached_at"], conversation_id, kind, cycle, _told(clock))
+        conversation = waiting[conversation_id]
+        if clock["breached_at"] and not any(_is_for(rule, start, conversation, clock) for rule in book.rules):
+            await _call_somebody(services, session, start, conversation, now=now)
+
+
+def _told(clock: Row) -> dict[str, Any]:
+    """What the event of its breach had said."""
+    times = {name: clock[name] and clock[name].isoformat() for name in ("due_at", "breached_at", "detected_at")}
+    return {"kind": clock["kind"], "cycle": clock["cycle"], **times}
+
+
+async def _go_on(
+    services: Services, session: AsyncSession, waiting: Mapping[UUID, Row], clocks: Mapping[Any, Row], *, now: datetime
+) -> None:
+    """Ladders that had stopped and whose matter is open again take the step that they had come to."""
+    e = escalations.c
+    stopped = select(escalations).where(e.conversation_id.in_(waiting), e.state == "stopped")
+    changes = []
+    for ladder in (await session.execute(stopped)).mappings():
+        rule = await services.promises.rule(session, ladder["rule_id"], ladder["rule_version"])
+        clock = clocks.get((ladder["conversation_id"], ladder["kind"], ladder["cycle"]))
+        if not goes_on(rule, ladder, waiting[ladder["conversation_id"]], clock):
+            continue
+        time = await timetable(session, ladder["business_hours_id"], ladder["business_hours_version"])
+        due = due_at(rule.steps[ladder["next_step"]], ladder["anchor_at"], time)
+        changes.append({name: ladder[name] for name in KEY} | {"state": "running", "next_due_at": due})
+    await write(session, Update(escalations, changes, by=KEY, still=(("state", "stopped"),)))
+    if changes:
+        ring(session, "sla")
+
+
 async def _begin(services: Services, session: AsyncSession, starts: Sequence[_Start], *, now: datetime) -> None:
     if not starts:
         return
     book = await services.promises.book(session)
-    found = await _conversations(session, [start.conversation_id for start in starts])
-    clocks = await _clocks(session, [start.conversation_id for start in starts])
+    found = await about(session, [start.conversation_id for start in starts])
+    clocks = await clocks_of(session, list(found))
+    rows: list[dict[str, Any]] = []
     for start in starts:
         conversation = found.get(start.conversation_id)
         clock = clocks.get((start.conversation_id, start.kind, start.cycle))
-        if conversation is None or (start.kind != CONVERSATION and (clock is None or clock["state"] not in _LIVE)):
+        if conversation is None or (start.kind != CONVERSATION and clock is None):
             continue
         rules = [rule for rule in book.rules if _is_for(rule, start, conversation, clock)]
-        for rule in rules:
-            await _start(session, book, rule, start, conversation, clock)
-        if not rules and start.anchor == "breach":
-            key = f"breach:{start.conversation_id}:{start.kind}:{start.cycle}"
-            subject = Subject(key, "sla_breach", start.kind, start.cycle)
-            await alerts.call(services, session, subject, [_NOBODY_ASKED], conversation, data=start.data, now=now)
-    ring(session, "sla")
+        hours = await _hours(session, book, conversation, clock)
+        rows += [_ladder(rule, start, hours) for rule in rules]
+        if not rules and start.anchor == "breach" and conversation["status"] not in OVER:
+            await _call_somebody(services, session, start, conversation, now=now)
+    await write(session, Insert(escalations, rows, unless=KEY))
+    if rows:
+        ring(session, "sla")
+
+
+async def _call_somebody(
+    services: Services, session: AsyncSession, start: _Start, conversation: Row, *, now: datetime
+) -> None:
+    key = f"breach:{start.conversation_id}:{start.kind}:{start.cycle}"
+    subject = Subject(key, "sla_breach", start.kind, start.cycle)
+    await alerts.call(services, session, subject, [_NOBODY_ASKED], conversation, data=start.data, now=now)
 
 
 def _is_for(rule: Rule, start: _Start, conversation: Row, clock: Row | None) -> bool:
@@ -149,15 +198,12 @@ def _is_for(rule: Rule, start: _Start, conversation: Row, clock: Row | None) -> 
     )
 
 
-async def _start(
-    session: AsyncSession, book: Book, rule: Rule, start: _Start, conversation: Row, clock: Row | None
-) -> None:
-    hours = book.at(conversation)
-    if clock is not None and clock["business_hours_id"] is not None:
-        hours_id, version = clock["business_hours_id"], clock["business_hours_version"]
-        hours = Hours(hours_id, version, await timetable(session, hours_id, version))
-    key = ["conversation_id", "kind", "cycle", "rule_id"]
-    await session.execute(insert_ignoring(session, escalations, on=key).values(_ladder(rule, start, hours)))
+async def _hours(session: AsyncSession, book: Book, conversation: Row, clock: Row | None) -> Hours:
+    """The calendar that a ladder's business time goes by: its clock's, else the desk's."""
+    if clock is None or clock["business_hours_id"] is None:
+        return book.at(conversation)
+    hours_id, version = clock["business_hours_id"], clock["business_hours_version"]
+    return Hours(hours_id, version, await timetable(session, hours_id, version))
 
 
 def _ladder(rule: Rule, start: _Start, hours: Hours) -> dict[str, Any]:
@@ -173,159 +219,6 @@ def _ladder(rule: Rule, start: _Start, hours: Hours) -> dict[str, Any]:
         "state": "running",
         "next_step": 0,
         "steps": [],
-        "next_due_at": _due(rule.steps[0], start.at, hours.timetable),
+        "next_due_at": due_at(rule.steps[0], start.at, hours.timetable),
         "created_at": start.at,
     }
-
-
-def _due(step: Step, anchor: datetime, time: BusinessTime) -> datetime:
-    """When a step is taken. Should the calendar never open again, all time counts."""
-    try:
-        return (time if step.time == "business" else ALWAYS).due(anchor, step.after)
-    except NeverOpen:
-        return anchor + step.after
-
-
-async def _conversations(session: AsyncSession, wanted: Sequence[UUID]) -> dict[UUID, Row]:
-    """With the calendar of their inboxes."""
-    query = (
-        select(conversations, inboxes.c.business_hours_id)
-        .join(inboxes, inboxes.c.id == conversations.c.inbox_id)
-        .where(conversations.c.id.in_(set(wanted)))
-    )
-    return {found["id"]: found for found in (await session.execute(query)).mappings()}
-
-
-async def _clocks(session: AsyncSession, wanted: Sequence[UUID]) -> dict[tuple[UUID, str, int], Row]:
-    query = select(sla_clocks).where(sla_clocks.c.conversation_id.in_(set(wanted)))
-    found = (await session.execute(query)).mappings()
-    return {(one["conversation_id"], one["kind"], one["cycle"]): one for one in found}
-
-
-# -- climbing ---------------------------------------------------------------------------------------------------------
-
-
-def due() -> Select[Any]:
-    """Ladders with a step that `climb` would take at `:now`."""
-    e = escalations.c
-    return select(e.conversation_id).where(e.next_due_at <= bindparam("now", type_=e.next_due_at.type))
-
-
-async def climb(services: Services, session: AsyncSession, *, now: datetime) -> int:
-    """Take every step that is due for one conversation; answers how many ladders that were."""
-    e = escalations.c
-    oldest = select(e.conversation_id).where(e.next_due_at <= now).order_by(e.next_due_at).limit(1)
-    conversation_id = await session.scalar(oldest.with_for_update(skip_locked=True))
-    if conversation_id is None:
-        return 0
-    locked = select(conversations.c.id).where(conversations.c.id == conversation_id).with_for_update()
-    await session.execute(locked)
-    mine = select(escalations).where(e.conversation_id == conversation_id, e.next_due_at <= now)
-    rows = (await session.execute(mine.order_by(e.next_due_at).with_for_update(skip_locked=True))).mappings().all()
-    calls: list[tuple[Row, int, Alert]] = []
-    for row in rows:
-        calls += await _climb(services, session, row, now=now)
-    if calls:
-        await _call(services, session, conversation_id, calls, now=now)
-    return len(rows)
-
-
-async def _climb(
-    services: Services, session: AsyncSession, ladder: Row, *, now: datetime
-) -> list[tuple[Row, int, Alert]]:
-    """The steps of one ladder that are due, in order; answers whom they want called."""
-    if not await _goes_on(session, ladder):
-        await _note(session, ladder, state="stopped", next_due_at=None)
-        return []
-    rule = await services.promises.rule(session, ladder["rule_id"], ladder["rule_version"])
-    time = await timetable(session, ladder["business_hours_id"], ladder["business_hours_version"])
-    calls: list[tuple[Row, int, Alert]] = []
-    number, due_at, done = ladder["next_step"], ladder["next_due_at"], list(ladder["steps"])
-    while due_at is not None and due_at <= now:
-        step = rule.steps[number]
-        skipped = [
-            action.do
-            for action in step.actions
-            if not isinstance(action, Alert) and not await act(services, session, ladder, number, action, now=now)
-        ]
-        calls += [(ladder, number, action) for action in step.actions if isinstance(action, Alert)]
-        done.append({"step": number + 1, "due_at": due_at.isoformat(), "done_at": now.isoformat(), "skipped": skipped})
-        await record(session, _advanced(ladder, number, step, late=now - due_at), now=now)
-        number += 1
-        due_at = _due(rule.steps[number], ladder["anchor_at"], time) if number < len(rule.steps) else None
-    over = "running" if due_at else "finished"
-    await _note(session, ladder, state=over, next_step=number, steps=done, next_due_at=due_at)
-    return calls
-
-
-async def _goes_on(session: AsyncSession, ladder: Row) -> bool:
-    """Whether what the ladder is for still waits. Asked under the conversation's lock, so that it stays true."""
-    c = sla_clocks.c
-    if ladder["kind"] != CONVERSATION:
-        key = (c.conversation_id == ladder["conversation_id"], c.kind == ladder["kind"], c.cycle == ladder["cycle"])
-        return await session.scalar(select(c.state).where(*key)) in _LIVE
-    query = select(conversations.c.status).where(conversations.c.id == ladder["conversation_id"])
-    return await session.scalar(query) not in OVER
-
-
-async def _note(session: AsyncSession, ladder: Row, **values: Any) -> None:
-    e = escalations.c
-    await session.execute(
-        update(escalations)
-        .where(
-            e.conversation_id == ladder["conversation_id"],
-            e.kind == ladder["kind"],
-            e.cycle == ladder["cycle"],
-            e.rule_id == ladder["rule_id"],
-        )
-        .values(values)
-    )
-
-
-def _advanced(ladder: Row, number: int, step: Step, *, late: timedelta) -> EscalationAdvanced:
-    return EscalationAdvanced(
-        conversation_id=ladder["conversation_id"],
-        rule_id=ladder["rule_id"],
-        kind=ladder["kind"],
-        cycle=ladder["cycle"],
-        step=number + 1,
-        actions=[action.do for action in step.actions],
-        late_seconds=int(late.total_seconds()),
-    )
-
-
-async def _call(
-    services: Services,
-    session: AsyncSession,
-    conversation_id: UUID,
-    calls: Sequence[tuple[Row, int, Alert]],
-    *,
-    now: datetime,
-) -> None:
-    """One alert for all the steps that were due: what was slept through must not become a storm."""
-    conversation = (await _conversations(session, [conversation_id]))[conversation_id]
-    ladder, number, _ = calls[-1]
-    clock = (await _clocks(session, [conversation_id])).get((conversation_id, ladder["kind"], ladder["cycle"]))
-    data: dict[str, Any] = {
-        "kind": ladder["kind"],
-        "cycle": ladder["cycle"],
-        "steps": [{"rule_id": str(one["rule_id"]), "step": step + 1} for one, step, _ in calls],
-        "late_seconds": int((now - calls[0][0]["next_due_at"]).total_seconds()),
-    }
-    if clock is not None:
-        times = {name: clock[name] and clock[name].isoformat() for name in ("due_at", "breached_at")}
-        data |= {**times, "reply_pending": await _reply_pending(session, clock)}
-    broken = clock is not None and clock["breached_at"] is not None
-    subject = Subject(
-        f"step:{conversation_id}:{ladder['kind']}:{ladder['cycle']}:{ladder['rule_id']}:{number + 1}",
-        "sla_breach" if broken else "sla_warning" if clock is not None else "escalation",
-        ladder["kind"] if clock is not None else "",
-        ladder["cycle"] if clock is not None else 0,
-    )
-    await alerts.call(services, session, subject, [call for *_, call in calls], conversation, data=data, now=now)
-
-
-async def _reply_pending(session: AsyncSession, clock: Row) -> bool:
-    """Whether somebody has answered and the channel has not taken it yet."""
-    waits = await pending(session, [clock["conversation_id"]])
-    return waits.get(clock["conversation_id"], -1) > int(clock["start_seq"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid5
@@ -17,7 +17,7 @@ from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import HelpdeskError
 from helpdesk.models.conversations import conversations
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import replies, watchers, webhook_deliveries
+from helpdesk.services import replies, watchers, webhook_deliveries, webhooks
 from helpdesk.services.house import Services
 from helpdesk.services.replies import Draft
 from helpdesk.statements import Row
@@ -31,10 +31,22 @@ _POSTS = UUID("b6f0c1f6-5d1c-5a55-9a0e-6b1f0f6f6a10")
 async def act(
     services: Services, session: AsyncSession, ladder: Row, number: int, action: Action, *, now: datetime
 ) -> bool:
-    """Do it, in the conversation that the caller has locked. False where the house no longer allows it.
+    """Do it, in the conversation that the caller has locked. False where the house no longer allows some of it.
 
     An agent who has left or a webhook that is gone must not hold up the steps that still call somebody.
     """
+    done = [await _act(services, session, ladder, number, one, now=now) for one in _parts(action)]
+    return all(done)
+
+
+def _parts(action: Action) -> Sequence[Action]:
+    """One watcher at a time: he who may not must not keep the others from it."""
+    return [Watch((one,)) for one in action.agent_ids] if isinstance(action, Watch) else [action]
+
+
+async def _act(
+    services: Services, session: AsyncSession, ladder: Row, number: int, action: Action, *, now: datetime
+) -> bool:
     query = select(conversations).where(conversations.c.id == ladder["conversation_id"])
     conversation = (await session.execute(query)).mappings().one()
     try:
@@ -77,6 +89,8 @@ async def _watch(_s: Services, session: AsyncSession, _l: Row, _n: int, c: Row, 
 
 
 async def _post(_s: Services, session: AsyncSession, ladder: Row, number: int, c: Row, a: Any, now: datetime) -> None:
+    """Raises `NotFound`: only the rule as it is now keeps its webhook from being removed."""
+    await webhooks.get_webhook(session, cast(Post, a).webhook_id)
     about = {name: str(ladder[name]) for name in ("conversation_id", "rule_id", "kind")}
     data = about | {"cycle": ladder["cycle"], "step": number + 1, "number": c["number"]}
     key = ":".join(map(str, (*about.values(), ladder["cycle"], number)))

@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping, Select, bindparam, exists, literal_column, or
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
-from helpdesk.db import new_id
+from helpdesk.db import lock_name, new_id
 from helpdesk.dialects import epoch
 from helpdesk.domain.alerting import Severity
 from helpdesk.models.agents import agents
@@ -27,11 +27,13 @@ from helpdesk.services import duty
 from helpdesk.statements import Row
 from helpdesk.writes import Insert, write
 
-TOGETHER = 50
-"""Alerts in one letter."""
+TOGETHER = 500
+"""Notices in one letter."""
 GATHERING = timedelta(seconds=30)
 """How long the first alert waits at most for those that ladders are about to raise."""
 GIVE_UP_AFTER = timedelta(hours=24)
+LEAST_ATTEMPTS = 8
+"""Before one is given up: what waited for the end of quiet hours, or for a worker, may be as old when first tried."""
 QUEUED, SENT, FAILED, DROPPED = "queued", "sent", "failed", "dropped"
 
 
@@ -101,8 +103,10 @@ def due() -> Select[Any]:
 async def claim(session: AsyncSession, *, worker: str, lease_seconds: float, now: datetime) -> Bundle | None:
     """Everything that is due for whoever has waited longest; nothing yet while ladders are being climbed.
 
-    Each conversation's are climbed in a transaction of their own: without this the first one would leave alone.
+    Each conversation's are climbed in a transaction of their own: without this the first one would leave alone. One
+    worker claims at a time, or two would share the notices of one address, and send two letters.
     """
+    await lock_name(session, "notices")
     n = alert_notices.c
     ready = (n.status == QUEUED, n.next_attempt_at <= now, n.claimed_until < epoch())
     gathered = or_(n.next_attempt_at <= now - GATHERING, ~exists().where(escalations.c.next_due_at <= now))
@@ -143,38 +147,49 @@ async def _bundle(session: AsyncSession, agent_id: UUID | None, route_id: UUID |
 
 
 async def sent(session: AsyncSession, bundle: Bundle, *, now: datetime) -> None:
-    await _end(session, bundle, status=SENT, sent_at=now, error="")
+    await _held(session, bundle)
+    await _set(session, bundle.ids, status=SENT, sent_at=now, error="")
 
 
 async def failed(session: AsyncSession, bundle: Bundle, *, error: str, permanent: bool, now: datetime) -> None:
-    """Try again later, with growing delays and jitter, unless it is no use."""
-    oldest = min(notice["created_at"] for notice in bundle.notices)
-    if permanent or now - oldest > GIVE_UP_AFTER:
-        await _end(session, bundle, status=FAILED, error=error)
-        return
-    attempt = max(notice["attempts"] for notice in bundle.notices)
+    """Try again later, with growing delays and jitter, unless it is no use. Each is given up by its own age."""
+    await _held(session, bundle)
+    hopeless = [one["id"] for one in bundle.notices if permanent or _is_given_up(one, now)]
+    await _set(session, hopeless, status=FAILED, error=error)
+    attempt = min(notice["attempts"] for notice in bundle.notices)
     ceiling = min(30.0 * 2 ** min(attempt - 1, 6), 1800.0)
     delay = timedelta(seconds=random.uniform(ceiling / 2, ceiling))  # noqa: S311 - spreads load, guards nothing
-    await _end(session, bundle, next_attempt_at=now + delay, error=error)
+    again = [notice_id for notice_id in bundle.ids if notice_id not in hopeless]
+    await _set(session, again, next_attempt_at=now + delay, error=error)
 
 
-async def _end(session: AsyncSession, bundle: Bundle, **values: Any) -> None:
+def _is_given_up(notice: Row, now: datetime) -> bool:
+    return bool(notice["attempts"] >= LEAST_ATTEMPTS and now - notice["created_at"] > GIVE_UP_AFTER)
+
+
+async def _held(session: AsyncSession, bundle: Bundle) -> None:
     """Raises `LeaseLost` where another worker has taken them meanwhile."""
     n = alert_notices.c
     claims = {notice["id"]: notice["claim"] for notice in bundle.notices}
-    held = await session.execute(select(n.id, n.claim).where(n.id.in_(bundle.ids)).with_for_update())
-    mine = [notice_id for notice_id, claim in held if claims[notice_id] == claim]
+    held = select(n.id, n.claim).where(n.id.in_(bundle.ids)).order_by(n.id).with_for_update()
+    mine = [notice_id for notice_id, claim in await session.execute(held) if claims[notice_id] == claim]
     if len(mine) < len(claims):
         raise LeaseLost("another worker has taken these notices over")
-    await session.execute(update(alert_notices).where(n.id.in_(mine)).values(**values, claimed_until=0.0))
+
+
+async def _set(session: AsyncSession, notice_ids: Sequence[UUID], **values: Any) -> None:
+    if notice_ids:
+        mine = alert_notices.c.id.in_(notice_ids)
+        await session.execute(update(alert_notices).where(mine).values(**values, claimed_until=0.0))
 
 
 async def drop(session: AsyncSession, alert_ids: Sequence[UUID]) -> None:
-    """What has not left yet about these need not any more."""
+    """What has not left yet about these need not any more. Locked in the order in which senders lock them."""
     n = alert_notices.c
-    await session.execute(
-        update(alert_notices).where(n.alert_id.in_(alert_ids), n.status == QUEUED).values(status=DROPPED)
-    )
+    waiting = select(n.id).where(n.alert_id.in_(alert_ids), n.status == QUEUED).order_by(n.id).with_for_update()
+    found = (await session.execute(waiting)).scalars().all()
+    if found:
+        await session.execute(update(alert_notices).where(n.id.in_(found)).values(status=DROPPED))
 
 
 async def release(session: AsyncSession, *, worker: str) -> None:
