@@ -26,11 +26,13 @@ agent_app = typer.Typer(no_args_is_help=True, help="Agents: the people who answe
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
 inbox_app = typer.Typer(no_args_is_help=True, help="Inboxes: the configured channels.")
 import_app = typer.Typer(no_args_is_help=True, help="File old mail; nothing of it is acknowledged.")
+sla_app = typer.Typer(no_args_is_help=True, help="Promises.")
 keys_app = typer.Typer(no_args_is_help=True, help="The installation's keys.")
 for name, sub in (
     ("agent", agent_app),
     ("token", token_app),
     ("inbox", inbox_app),
+    ("sla", sla_app),
     ("import", import_app),
     ("keys", keys_app),
 ):
@@ -239,6 +241,31 @@ def inbox_backfill(
     from helpdesk.commands import inboxes
 
     _run(lambda s: inboxes.backfill(s, inbox, since=since, dry_run=dry_run), _settings(data))
+
+
+@sla_app.command("simulate")
+def sla_simulate(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How far back to go")] = 30,
+    policy: Annotated[
+        str | None, typer.Option(metavar="ID|NAME", help="Try this policy alone, be it on or off")
+    ] = None,
+    policy_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Try a policy from a JSON file, as the API takes it"),
+    ] = None,
+    business_hours: Annotated[str | None, typer.Option(metavar="ID|NAME", help="Go by this calendar")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="How many of the worst to show")] = 20,
+    data: Data = None,
+) -> None:
+    """Replay what happened, and show what would have been broken. Nothing is written."""
+    from helpdesk.commands import simulate
+
+    if policy is not None and policy_file is not None:
+        raise typer.BadParameter("give either --policy or --policy-file")
+    what: Any = {"days": days, "policy": policy, "policy_file": policy_file, "hours": business_hours, "limit": limit}
+    how: Any = {"as_json": as_json, "terminal": sys.stdout.isatty()}
+    _run(lambda s: simulate.run(s, **what, **how), _settings(data))
 
 
 @import_app.command("mbox")
