@@ -37,11 +37,13 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "critical": "Urgent",
         "sla_warning": "an answer is due soon",
         "sla_breach": "an answer is overdue",
+        "sla_warning_resolution": "it has to be resolved soon",
+        "sla_breach_resolution": "it should have been resolved",
         "escalation": "a conversation needs somebody",
         "unschedulable": "no due time can be worked out: the calendar never opens again",
         "unknown_holidays": "nobody has reviewed the holidays of {year}; due times may be wrong",
         "other": "something needs attention",
-        "several": "{count} conversations need attention",
+        "several": "{count} alerts need attention",
         "first_response": "first response",
         "next_response": "next response",
         "resolution": "resolution",
@@ -55,6 +57,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "hour": "{} h",
         "minute": "{} min",
         "join": ", ",
+        "about": "#{number}: {said}",
     },
     "zh-CN": {
         "info": "通知",
@@ -62,24 +65,27 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "critical": "紧急",
         "sla_warning": "回复即将到期",
         "sla_breach": "回复已超时",
+        "sla_warning_resolution": "解决时限即将到期",
+        "sla_breach_resolution": "超过时限仍未解决",
         "escalation": "有会话需要处理",
-        "unschedulable": "无法计算到期时间：日历不再有营业时间",
+        "unschedulable": "无法计算到期时间：工作日历此后不再有营业时间",
         "unknown_holidays": "{year} 年的节假日尚未核对，到期时间可能有误",
         "other": "有事项需要处理",
-        "several": "有 {count} 个会话需要处理",
+        "several": "有 {count} 条告警需要处理",
         "first_response": "首次回复",
         "next_response": "后续回复",
         "resolution": "解决",
         "due": "到期时间 {at}",
         "overdue": "到期时间 {at}，已超时 {span}",
         "pending": "已有回复正在发送，渠道尚未接收",
-        "more": "……另有 {count} 项",
-        "acknowledge": "请在客服系统中确认，否则将通知下一级人员。",
+        "more": "……另有 {count} 条",
+        "acknowledge": "请在客服系统中确认，否则将依次通知下一位负责人。",
         "automatic": "本消息由系统自动发送。",
         "day": "{} 天",
         "hour": "{} 小时",
         "minute": "{} 分钟",
         "join": "，",
+        "about": "#{number}：{said}",
     },
     "zh-TW": {
         "info": "通知",
@@ -87,27 +93,32 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "critical": "緊急",
         "sla_warning": "回覆即將到期",
         "sla_breach": "回覆已逾時",
+        "sla_warning_resolution": "處理時限即將到期",
+        "sla_breach_resolution": "逾時仍未解決",
         "escalation": "有對話需要處理",
-        "unschedulable": "無法計算到期時間：行事曆不再有營業時間",
+        "unschedulable": "無法計算到期時間：行事曆之後不再有營業時間",
         "unknown_holidays": "{year} 年的假日尚未核對，到期時間可能有誤",
         "other": "有事項需要處理",
-        "several": "有 {count} 個對話需要處理",
+        "several": "有 {count} 則警示需要處理",
         "first_response": "首次回覆",
         "next_response": "後續回覆",
         "resolution": "解決",
         "due": "到期時間 {at}",
         "overdue": "到期時間 {at}，已逾時 {span}",
         "pending": "已有回覆正在傳送，管道尚未接收",
-        "more": "……另有 {count} 項",
-        "acknowledge": "請在客服系統中確認，否則將通知下一級人員。",
+        "more": "……另有 {count} 則",
+        "acknowledge": "請在客服系統中確認，否則將通知下一順位人員。",
         "automatic": "本訊息由系統自動傳送。",
         "day": "{} 天",
         "hour": "{} 小時",
         "minute": "{} 分鐘",
         "join": "，",
+        "about": "#{number}：{said}",
     },
 }
 _ORDER: Final = ("info", "warning", "critical")
+_KINDS: Final = ("sla_warning", "sla_breach", "escalation", "unschedulable", "unknown_holidays")
+_CLOCKS: Final = ("first_response", "next_response", "resolution")
 
 
 def compose(matters: Sequence[Matter], *, language: str, zone: str, now: datetime) -> tuple[str, str]:
@@ -125,13 +136,14 @@ def compose(matters: Sequence[Matter], *, language: str, zone: str, now: datetim
 
 
 def _headline(words: Mapping[str, str], one: Matter) -> str:
-    said = words.get(one.kind, words["other"]).format(year=one.data.get("year", ""))
-    return said if one.number is None else f"#{one.number}: {said}"
+    kind = one.kind if one.kind in _KINDS else "other"
+    said = words.get(f"{kind}_{one.clock}", words[kind]).format(year=one.data.get("year", ""))
+    return said if one.number is None else words["about"].format(number=one.number, said=said)
 
 
 def _line(words: Mapping[str, str], one: Matter, *, zone: str, now: datetime) -> str:
     parts = [_headline(words, one)]
-    parts += [word for word in (one.channel, words.get(one.clock, "")) if word]
+    parts += [word for word in (one.channel, words[one.clock] if one.clock in _CLOCKS else "") if word]
     if one.due_at is not None:
         at = f"{one.due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
         late = one.due_at < now
