@@ -54,28 +54,38 @@ _CLAIM = Statement(claim)
 
 
 async def settle(services: Services, session: AsyncSession, *, now: datetime) -> int:
-    """Settle a batch of what is due; answers how many clocks it looked at, fewer than `BATCH` when that was all."""
+    """Settle a batch of what is due; answers how many clocks that were, fewer than `BATCH` when that was all.
+
+    What it cannot tell of at once, since somebody has the conversation in hand, it leaves for the next time.
+    """
     rows = await _CLAIM.rows(session, now=now)
     if not rows:
         return 0
-    terms = await services.promises.terms(session, rows)
+    count, terms = len(rows), await services.promises.terms(session, rows)
+    untold = [
+        (found["conversation_id"], clock_rows.clock(found, term))
+        for found, term in zip(rows, terms, strict=True)
+        if found["warned"] == UNTOLD
+    ]
+    in_hand = await troubles.tell(services, session, untold, now=now) if untold else set()
     waits = await pending(session, [found["conversation_id"] for found in rows])
     changes: list[dict[str, Any]] = []
     events: list[DomainEvent] = []
     for found, term in zip(rows, terms, strict=True):
         conversation_id, before = found["conversation_id"], clock_rows.clock(found, term)
+        if conversation_id in in_hand:
+            count -= 1
+            continue
         after, happened = _look(conversation_id, before, waits.get(conversation_id, -1), now=now)
         changes.append(_change(conversation_id, after))
         events += happened
-        if before.warned == UNTOLD:
-            await troubles.tell(services, session, conversation_id, before, now=now)
     part = outbox(session, [row(event, now=now) for event in events])
-    _, count = await write(session, Update(sla_clocks, changes, by=clock_rows.KEY), part)
+    _, numbered = await write(session, Update(sla_clocks, changes, by=clock_rows.KEY), part)
     if events:
-        told(session, part, count)
-    if len(rows) == BATCH:
+        told(session, part, numbered)
+    if count == BATCH:
         ring(session, "sla")
-    return len(rows)
+    return count
 
 
 def _look(

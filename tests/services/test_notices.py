@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from helpdesk.domain.values import Role
 from helpdesk.models.alerts import alert_notices
-from helpdesk.services import escalations, notices, sweep
+from helpdesk.services import climbing, notices, sweep
 from helpdesk.services.house import Services
 from tests import factories
 from tests.promised import DAY, MONDAY, Wall
@@ -34,7 +34,7 @@ async def wall(services: Services) -> AsyncIterator[Wall]:
 
 async def _climb(wall: Wall) -> None:
     async with wall.services.database.transaction() as session:
-        await escalations.climb(wall.services, session, now=LATER)
+        await climbing.climb(wall.services, session, now=LATER)
 
 
 async def _claimed(wall: Wall, *, after: timedelta = timedelta()) -> int:
