@@ -7,7 +7,7 @@ happens to it; nothing here reads the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -316,6 +316,11 @@ class Ledger:
         """The channel accepted a person's public reply: it answers what stands before its `seq`."""
         self.settle(at)
         self._change(lambda clock: clock.end(at, by) if seq is None or clock.origin.seq < seq else clock, RESPONSES)
+
+    def answered_for(self, since: Collection[datetime], at: datetime, *, by: UUID) -> None:
+        """It answers those alone who have waited since one of these times."""
+        self.settle(at)
+        self._change(lambda clock: clock.end(at, by) if clock.origin.at in since else clock, RESPONSES)
 
     def unanswered(self, by: UUID, replies: Sequence[tuple[datetime, int, UUID]]) -> None:
         """A reply that had ended clocks did not arrive. `replies` are those that did: time, seq, id, in their order.

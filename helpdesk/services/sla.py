@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
@@ -28,6 +28,8 @@ from helpdesk.services.events import outbox, record, row, told
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
+
+_REOPENED = frozenset({Status.RESOLVED, Status.PENDING, Status.SNOOZED})
 
 MOST_REPLIES = 200
 """Later replies that are looked at when one did not arrive."""
@@ -84,26 +86,51 @@ async def replied(services: Services, session: AsyncSession, message_id: UUID, *
     message = (await session.execute(select(messages).where(_M.id == message_id, *ANSWERING))).mappings().one_or_none()
     if message is None:
         return
-    conversation = await _locked(session, message["conversation_id"])
+    conversation, target = await _locked(session, message["conversation_id"])
     before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
-    ledger = Ledger(before, status=conversation["status"], now=now)
-    ledger.answered(message["sent_at"] or now, seq=message["seq"], by=message_id)
+    at, ledger = message["sent_at"] or now, Ledger(before, status=conversation["status"], now=now)
+    ledger.answered(at, seq=message["seq"], by=message_id)
+    await _go_on(services, session, conversation, before, ledger, now=now)
+    if target is None:
+        return
+    # It was written before the merge: whoever waited for it waits over there by now.
+    gone = {clock.origin.at for clock in before if clock.cancelled and clock.origin.seq < message["seq"]}
+    before = (await clocks_of(services, session, [target["id"]]))[target["id"]]
+    ledger = Ledger(before, status=target["status"], now=now)
+    ledger.answered_for(gone, at, by=message_id)
+    await _go_on(services, session, target, before, ledger, now=now)
+
+
+async def _go_on(
+    services: Services,
+    session: AsyncSession,
+    conversation: Row,
+    before: Sequence[Clock],
+    ledger: Ledger,
+    *,
+    now: datetime,
+) -> None:
+    """Write what an answer ended; whoever still waits waits for the next one."""
     waits = await _unanswered(session, conversation["id"])
     if waits is not None and ledger.awaited is None and conversation["status"] not in OVER:
         await _ask(services, session, conversation, ledger, waits)
-    since = waits.at if waits and conversation["status"] not in OVER else None
+    origins = [one for one in (waits, ledger.awaited.origin if ledger.awaited else None) if one is not None]
+    since = min(one.at for one in origins) if origins and conversation["status"] not in OVER else None
     await _keep(session, conversation, before, ledger, {"waiting_since": since}, now=now)
 
 
 async def undelivered(
     services: Services, session: AsyncSession, conversation_id: UUID, message_id: UUID, *, now: datetime
 ) -> None:
-    """A reply did not arrive after all: the conversation is open, and whoever it had answered waits as before."""
-    conversation = await _locked(session, conversation_id)
+    """A reply did not arrive after all: the conversation is open, and whoever it had answered waits as before.
+
+    If it was merged since, he waits in the other one, and that is opened.
+    """
+    conversation, target = await _locked(session, conversation_id)
     before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
     ledger = Ledger(before, status=conversation["status"], now=now)
     values: dict[str, Any] = {}
-    if conversation["status"] in {Status.RESOLVED, Status.PENDING, Status.SNOOZED}:
+    if conversation["status"] in _REOPENED:
         values = await _reopened(session, conversation, now=now)
         ledger.became(now, Status.OPEN)
     ended = [clock.origin.seq for clock in before if clock.ended_by == message_id]
@@ -112,6 +139,19 @@ async def undelivered(
     waits = await _unanswered(session, conversation_id)
     values["waiting_since"] = waits.at if waits and ledger.status not in OVER else None
     await _keep(session, conversation, before, ledger, values, now=now)
+    if target is not None and ledger.awaited is not None:
+        opened = await _opened(services, session, target, now=now)
+        await merged(services, session, {**conversation, "status": Status.OPEN}, opened, now=now)
+
+
+async def _opened(services: Services, session: AsyncSession, conversation: Row, *, now: datetime) -> Row:
+    """The conversation, open if it was not; closed is final."""
+    if conversation["status"] not in _REOPENED:
+        return conversation
+    values = await _reopened(session, conversation, now=now)
+    values |= await changed(services, session, conversation, {"status": Status.OPEN.value}, now=now)
+    await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(values))
+    return {**conversation, **values}
 
 
 async def changed(
@@ -147,7 +187,7 @@ async def opened_by_agent(services: Services, session: AsyncSession, conversatio
 
 async def reconsidered(services: Services, session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
     """What could not be read was read. If nobody waits after all, the promise is called off."""
-    conversation = await _locked(session, conversation_id)
+    conversation, _ = await _locked(session, conversation_id)
     if await _unanswered(session, conversation_id) is not None:
         return
     before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
@@ -189,9 +229,14 @@ async def unmerged(
 # -- what all of them do ----------------------------------------------------------------------------------------------
 
 
-async def _locked(session: AsyncSession, conversation_id: UUID) -> RowMapping:
-    query = select(conversations).where(conversations.c.id == conversation_id).with_for_update()
-    return (await session.execute(query)).mappings().one()
+async def _locked(session: AsyncSession, conversation_id: UUID) -> tuple[RowMapping, RowMapping | None]:
+    """The conversation, and the one that it was merged into, locked in the order of their ids."""
+    c = conversations.c
+    into = select(c.merged_into_id).where(c.id == conversation_id).scalar_subquery()
+    query = select(conversations).where(or_(c.id == conversation_id, c.id == into)).order_by(c.id)
+    found = {row["id"]: row for row in (await session.execute(query.with_for_update())).mappings()}
+    conversation = found[conversation_id]
+    return conversation, found.get(conversation["merged_into_id"])
 
 
 async def _keep(

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
-from helpdesk.domain.values import Priority
+from helpdesk.domain.values import SYSTEM, Priority
 from helpdesk.models.agents import agents
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import policies, sweep
+from helpdesk.services import merging, policies, sweep
 from helpdesk.services.house import Services
 from tests import factories
 from tests.promised import ANNA, DAY, HOUR, MONDAY, Wall
@@ -346,3 +348,36 @@ async def test_only_clocks_that_are_due_have_something_due(wall: Wall) -> None:
     await wall.passes(MONDAY + 2 * DAY)
     assert (await wall.clock(mail, "first_response"))["next_due_at"] is None
     assert await wall.rows(sla_clocks, sla_clocks.c.next_due_at.is_not(None)) == []
+
+
+async def _merge(wall: Wall, source: UUID, into: UUID, *, at: datetime) -> None:
+    version = (await wall.conversation(source))["version"]
+    async with wall.services.database.transaction() as session:
+        how: dict[str, Any] = {"into": into, "version": version, "other_contact": True}
+        await merging.merge(wall.services, session, source, **how, by=SYSTEM, now=at)
+
+
+async def test_a_reply_that_bounces_after_a_merge_lets_the_contact_wait_in_the_other_conversation(wall: Wall) -> None:
+    source, target = await wall.writes(at=MONDAY), await wall.writes(at=MONDAY)
+    bounced = await wall.answers(source, at=MONDAY + HOUR)
+    await wall.answers(target, at=MONDAY + HOUR)
+    await wall.changes(target, at=MONDAY + 2 * HOUR, status="resolved")
+    await _merge(wall, source, target, at=MONDAY + 3 * HOUR)
+    await wall.bounces(bounced, at=MONDAY + 4 * HOUR)
+    assert await wall.clocks(source) == {("first_response", 1): "cancelled"}
+    row = await wall.conversation(target)
+    assert (row["status"], row["waiting_since"]) == ("open", MONDAY)
+    following = await wall.clock(target, "next_response")
+    assert (following["state"], following["due_at"]) == ("running", MONDAY + DAY)
+
+
+async def test_an_answer_from_before_a_merge_ends_the_wait_that_the_other_conversation_took_over(wall: Wall) -> None:
+    source, target = await wall.writes(at=MONDAY), await wall.writes(at=MONDAY)
+    await wall.answers(target, at=MONDAY + HOUR)
+    queued = await wall.queues(source, at=MONDAY + HOUR)
+    await _merge(wall, source, target, at=MONDAY + 2 * HOUR)
+    assert (await wall.clock(target, "next_response"))["started_at"] == MONDAY
+    await wall.accepts(queued, at=MONDAY + 3 * HOUR)
+    following = await wall.clock(target, "next_response")
+    assert (following["state"], following["ended_by"]) == ("met", queued)
+    assert (await wall.conversation(target))["waiting_since"] is None
