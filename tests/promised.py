@@ -19,6 +19,7 @@ from sqlalchemy import RowMapping, select, update
 from helpdesk.apart import Apart
 from helpdesk.channels import Bounce, FailedRecipient, RawInbound, Receipt
 from helpdesk.db import insert_rows
+from helpdesk.domain.sla import Ledger, Origin
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations
@@ -28,7 +29,7 @@ from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import escalations, sla_clocks
 from helpdesk.services import alerts as alert_verbs
-from helpdesk.services import bounces, climbing, deliveries, filing, intake, leases, relay, replies, sweep
+from helpdesk.services import bounces, climbing, clock_rows, deliveries, filing, intake, leases, relay, replies, sweep
 from helpdesk.services import (
     conversations as conversation_verbs,
 )
@@ -89,6 +90,21 @@ class Wall:
             await filing.file(self.services, session, dict(inbox), [Entry(row, reading)], now=now)
         (found,) = await self.rows(messages, messages.c.external_id.like(f"%m{number}@customer.test%"))
         conversation_id: UUID = found["conversation_id"]
+        return conversation_id
+
+    async def waits(self, *, at: datetime, **given: Any) -> UUID:
+        """A conversation as `writes` leaves it, without a mail to be read: that takes longer than most tests."""
+        conversation_id = await factories.conversation(self.services, inbox_id=self.inbox_id, now=at, **given)
+        about = await self.conversation(conversation_id)
+        async with self.services.database.transaction() as session:
+            inbox = (await session.execute(select(inbox_rows).where(inbox_rows.c.id == self.inbox_id))).mappings().one()
+            book = await self.services.promises.refresh(session)
+            how = {"priority": about["priority"], "category": about["category"]}
+            terms = book.terms(channel=about["channel"], inbox=inbox, **how)
+            assert terms is not None
+            ledger = Ledger(now=at)
+            ledger.opened(Origin(at, 1, about["channel"], self.inbox_id), terms)
+            await insert_rows(session, sla_clocks, [clock_rows.row(conversation_id, clock) for clock in ledger.clocks])
         return conversation_id
 
     async def answers(self, conversation_id: UUID, *, at: datetime, accepted: datetime | None = None) -> UUID:
