@@ -7,8 +7,8 @@ changed (`refresh`); whoever else asks, after a while at most.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,10 @@ FRESH_SECONDS = 5.0
 """For how long a look is good. A worker looks more often, in passing (`seen`)."""
 
 
+MOST_CHOSEN = 10_000
+"""Categories are any text: what is remembered has an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """A calendar in its present version."""
@@ -47,6 +51,8 @@ class Book:
     rules: Sequence[Rule]
     hours: Mapping[UUID, Hours]
     default: Hours
+    _chosen: dict[Hashable, Terms | None] = field(default_factory=dict, compare=False)
+    """What was asked before: every mail of an inbox asks the same."""
 
     def choose(self, *, channel: str, inbox: Row, priority: int, category: str | None) -> Policy | None:
         """The policy for a matter that came in through an inbox."""
@@ -61,8 +67,13 @@ class Book:
 
     def terms(self, *, channel: str, inbox: Row, priority: int, category: str | None) -> Terms | None:
         """What is promised to it, by today's versions."""
-        policy = self.choose(channel=channel, inbox=inbox, priority=priority, category=category)
-        return self.terms_of(policy, inbox) if policy else None
+        key = channel, inbox["id"], inbox["sla_policy_id"], inbox["business_hours_id"], priority, category
+        if key not in self._chosen:
+            if len(self._chosen) >= MOST_CHOSEN:
+                self._chosen.clear()
+            policy = self.choose(channel=channel, inbox=inbox, priority=priority, category=category)
+            self._chosen[key] = self.terms_of(policy, inbox) if policy else None
+        return self._chosen[key]
 
     def at(self, inbox: Row) -> Hours:
         """When somebody is at the desk of an inbox."""
