@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +30,8 @@ from helpdesk.services.simulation import GIVEN, Broken, Comparison, Simulation
 MOST_BYTES: Final = 1_000_000
 _BESIDE: Final = ("name", "position", "enabled")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_COLUMNS: Final = ("policy", "clock", "cycles", "met", "late", "breached", "open", "share met", "median", "90 % within")
+_FIGURES: Final = ("cycles", "met", "late", "broken", "open", "share met", "median", "90 % within")
+_COMPARED: Final = ("cycles then", "broken then", "cycles now", "broken now")
 
 
 async def run(
@@ -109,7 +112,7 @@ def _ordered(found: Simulation) -> Iterator[tuple[UUID, str, Kind, Tally]]:
 
 def _tally(policy_id: UUID, name: str, kind: Kind, tally: Tally) -> dict[str, Any]:
     return {
-        "policy": {"id": None if policy_id == GIVEN else policy_id, "name": name},
+        "policy": {"id": None if policy_id == GIVEN else str(policy_id), "name": name},
         "kind": kind.value,
         **{word: getattr(tally, word) for word in ("cycles", "met", "met_late", "breached", "open", "share_met")},
         "median_seconds": None if tally.median is None else tally.median.total_seconds(),
@@ -127,21 +130,21 @@ def _comparison(kind: Kind, one: Comparison) -> dict[str, Any]:
 
 def _broken(one: Broken) -> dict[str, Any]:
     return {
-        "conversation_id": one.conversation_id,
+        "conversation_id": str(one.conversation_id),
         "number": one.number,
         "channel": one.clock.origin.channel,
         "policy": one.policy,
         "kind": one.clock.kind.value,
         "state": one.clock.state.value,
         "started_at": rfc3339(one.clock.origin.at),
-        "due_at": _due(one),
+        "due_at": _due(one, rfc3339),
         "late_seconds": one.late.total_seconds(),
     }
 
 
-def _due(one: Broken) -> str:
+def _due(one: Broken, write: Callable[[datetime], str]) -> str:
     due = one.clock.due
-    return rfc3339(due) if due else ""
+    return write(due) if due else ""
 
 
 # -- for people -------------------------------------------------------------------------------------------------------
@@ -149,7 +152,7 @@ def _due(one: Broken) -> str:
 
 def _headline(found: Simulation) -> str:
     what = "the promises in force" if found.promised.in_force else "this policy"
-    span = f"{rfc3339(found.since)} to {rfc3339(found.until)}"
+    span = f"{_minute(found.since)} to {_minute(found.until)}"
     return f"{found.conversations} conversations from {span}, under {what}"
 
 
@@ -165,31 +168,47 @@ def _lines(found: Simulation) -> list[str]:
     for broken in found.worst:
         clock = broken.clock
         where = f"#{broken.number} {clock.kind}, {clock.origin.channel}"
-        lines.append(f"{where}: due {_due(broken)}, {_span(broken.late)} late, {clock.state}")
+        lines.append(f"{where}: due {_due(broken, _minute)}, {_span(broken.late)} late, {clock.state}")
     return lines
 
 
 def _tables(found: Simulation) -> list[str]:
     """Names are people's own words, so they are handed over as text and not as markup."""
-    kept = Table(*_COLUMNS, title=Text(_headline(found)), title_justify="left")
+    kept = _table(_headline(found), "policy", "clock", right=_FIGURES)
     for _, name, kind, tally in _ordered(found):
         counts = tally.cycles, tally.met, tally.met_late, tally.breached, tally.open
         words = *map(str, counts), _share(tally), _span(tally.median), _span(tally.ninetieth)
-        kept.add_row(Text(name), kind.value, *words)
-    compared = Table("clock", "cycles then", "broken then", "cycles now", "broken now", title_justify="left")
-    compared.title = "What really happened, and what would have"
+        kept.add_row(Text(name), _words(kind), *words)
+    compared = _table("What really happened, and what would have", "clock", right=_COMPARED)
     for kind, one in found.compared.items():
         figures = one.cycles_then, one.breaches_then, one.cycles_now, one.breaches_now
-        compared.add_row(kind.value, *map(str, figures))
-    worst = Table("conversation", "clock", "due", "late by", "channel", "now", title="The worst", title_justify="left")
+        compared.add_row(_words(kind), *map(str, figures))
+    worst = _table("The worst", "conversation", "clock", "channel", "due", "late by", "now")
     for broken in found.worst:
         clock = broken.clock
-        words = _due(broken), _span(broken.late), clock.origin.channel, clock.state.value
-        worst.add_row(f"#{broken.number}", clock.kind.value, *words)
+        words = clock.origin.channel, _due(broken, _minute), _span(broken.late), _words(clock.state)
+        worst.add_row(f"#{broken.number}", _words(clock.kind), *words)
     console = Console()
     with console.capture() as captured:
         console.print(kept, compared, *([worst] if found.worst else []))
     return captured.get().splitlines()
+
+
+def _table(title: str, *left: str, right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for header in left:
+        table.add_column(header, overflow="fold", min_width=12)
+    for header in right:
+        table.add_column(header, justify="right")
+    return table
+
+
+def _words(found: StrEnum) -> str:
+    return found.value.replace("_", " ")
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def _share(tally: Tally) -> str:
