@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -30,7 +30,8 @@ EVENTS = (
 )
 PEOPLE = {"li": ("agent", "zh-CN"), "anna": ("agent", "en"), "sue": ("supervisor", "zh-TW"), "zoe": ("agent", "en")}
 """Li works in the team that Anna leads, Sue supervises, Zoe works elsewhere."""
-_QUIET = 2.0
+_QUIET = 1.5
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Person:
     email: str
     http: httpx.Client
 
+    def reply(self, conversation_id: str, text: str) -> dict[str, Any]:
+        path = f"/conversations/{conversation_id}/messages"
+        sent = self.http.post(path, json={"text": text}, headers={"Idempotency-Key": conversation_id})
+        assert sent.status_code == 201, sent.text
+        found: dict[str, Any] = sent.json()
+        return found
+
 
 class Desk:
     """`people` are Li, Anna, Sue and Zoe, and Mina, who administers."""
@@ -48,7 +56,7 @@ class Desk:
     def __init__(self, stack: Stack, clock: Clock, sink: Sink, hooks: Hooks) -> None:
         self.stack, self.clock, self.sink, self.hooks = stack, clock, sink, hooks
         self.people: dict[str, Person] = {}
-        self.team_id = self.address = ""
+        self.team_id = self.webhook_id = self.address = ""
         self._since = clock.now
 
     def set_up(self) -> None:
@@ -60,7 +68,8 @@ class Desk:
             self.people |= dict(zip(PEOPLE, pool.map(self._hire, PEOPLE), strict=True))
         team = {"member_ids": [self.people[name].id for name in ("li", "anna")], "lead_ids": [self.people["anna"].id]}
         self.team_id = self.post("/teams", name="Wallets", **team)["id"]
-        self.hooks.secret = self.post("/webhooks", name="Pager", url=self.hooks.url, events=list(EVENTS))["secret"]
+        webhook = self.post("/webhooks", name="Pager", url=self.hooks.url, events=list(EVENTS))
+        self.webhook_id, self.hooks.secret = webhook["id"], webhook["secret"]
 
     def open(self, address: str, mailbox: DovecotMailbox, **more: Any) -> None:
         """An inbox of the team's, which customers write to from here on. Returns when its mailbox is read."""
@@ -109,12 +118,9 @@ class Desk:
         return found
 
     def mail_to(self, address: str, count: int = 1) -> list[str]:
-        """The texts that an address has got, once there are so many."""
-        found = self.stack.until(
-            f"{count} letters to {address}",
-            lambda: self.sink.to(address) if len(self.sink.to(address)) >= count else [],
-        )
-        return [text_of(read(message.body)) for message in found]
+        """The texts that an address has got, once there are so many, each on one line."""
+        found = self.stack.until(f"{count} letters to {address}", lambda: several(self.sink.to(address), count))
+        return [" ".join(_text(read(message.body)).split()) for message in found]
 
     # -- the promise --
 
@@ -135,7 +141,7 @@ class Desk:
         found = self.people[name].http.get("/alerts", params={"limit": 100, **query})
         assert found.status_code == 200, found.text
         items: list[dict[str, Any]] = found.json()["items"]
-        return [one for one in items[::-1] if datetime.fromisoformat(one["raised_at"]) > self._since]
+        return [one for one in items[::-1] if time_of(one["raised_at"]) > self._since]
 
     def called(self, alert: Mapping[str, Any]) -> dict[str, int]:
         """Whom an alert has called, and at which level."""
@@ -145,6 +151,17 @@ class Desk:
     def until(self, what: str, look: Callable[[], Any]) -> Any:
         return self.stack.until(what, look)
 
+    def assign(self, conversation_id: str, *, to: str) -> None:
+        path = f"/conversations/{conversation_id}"
+        version = self.stack.http.get(path).headers["ETag"]
+        body = {"assignee_id": self.people[to].id}
+        taken = self.stack.http.patch(path, json=body, headers={"If-Match": version})
+        assert taken.status_code == 200, taken.text
+
+    def texts(self, name: str) -> list[str]:
+        """What one of our people was written."""
+        return [_text(read(message.body)) for message in self.sink.to(self.people[name].email)]
+
     def letters(self) -> dict[str, int]:
         """How many letters each of our people has got."""
         found = {name: len(self.sink.to(person.email)) for name, person in self.people.items()}
@@ -152,17 +169,36 @@ class Desk:
 
     def quiet(self, *, at: datetime) -> None:
         """Let it be `at`, and see that nobody is called, told or written to."""
-        self.clock.move(at)
+        waiting = {"status": "queued"}
+        path = f"/webhooks/{self.webhook_id}/deliveries"
+        self.until("webhooks are told what is known", lambda: not self.stack.get(path, **waiting)["items"])
         before = self._told()
+        self.clock.move(at)
         time.sleep(_QUIET)  # many ticks: what has not begun by then is not going to
         assert self._told() == before, self.stack.logs()
+
+    def sound(self) -> None:
+        """No process has stumbled over anything."""
+        for process in self.stack.processes.values():
+            said = process.said()
+            assert "Traceback" not in said, said
+            assert '"level": "error"' not in said, said
 
     def _told(self) -> tuple[Sequence[Any], ...]:
         alerts = [(one["id"], one["level"], one["status"]) for one in self.alerts()]
         return alerts, [one["data"]["id"] for one in self.hooks.told()], [one.body for one in self.sink.messages]
 
 
-def text_of(found: EmailMessage) -> str:
+def several(found: list[T], count: int) -> list[T]:
+    """They, once there are so many."""
+    return found if len(found) >= count else []
+
+
+def time_of(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _text(found: EmailMessage) -> str:
     body = found.get_body(("plain",))
     assert body is not None
     return str(body.get_content())
