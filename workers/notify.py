@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from helpdesk.channels import (
     Address,
-    AuthenticationFailed,
     ChannelError,
     Composed,
     Composer,
     LeaseLost,
-    Misconfigured,
     OutboundMessage,
-    TemporaryFailure,
+    PermanentFailure,
     Uncertain,
 )
 from helpdesk.clock import now
@@ -39,6 +37,8 @@ from workers.connections import Connections
 log = structlog.get_logger()
 
 SECONDS = 15.0
+INBOXES = 3
+"""By so many a letter is tried to be sent, one after the other."""
 
 
 class _Failed(Exception):
@@ -98,10 +98,14 @@ class Notifier:
         subject, text = alert_texts.compose(matters, language=person["locale"], zone=zone, now=now())
         if bundle.agent is not None:
             await self._mail(bundle, bundle.agent, subject, text)
-            return
+        else:
+            await self._post(person, f"{subject}\n{text}")
+
+    async def _post(self, route: RowMapping, text: str) -> None:
+        if not route["enabled"]:
+            raise _Failed("disabled", permanent=True)
         try:
-            opened = alert_routes.open_route(self._services, person)
-            await alert_routes.post(self._http, opened, f"{subject}\n{text}", now=now())
+            await alert_routes.post(self._http, alert_routes.open_route(self._services, route), text, now=now())
         except alert_routes.PostFailed as error:
             raise _Failed(error.kind, permanent=error.permanent) from None
         except CannotOpen:
@@ -124,12 +128,13 @@ class Notifier:
         )
 
     async def _mail(self, bundle: Bundle, agent: Row, subject: str, text: str) -> None:
-        inbox_id = await self._inbox()
-        if inbox_id is None:
-            raise _Failed("no_inbox", permanent=False)
+        """By the first inbox that can: whoever is called must not depend on one mailbox's password."""
+        if not agent["active"]:
+            raise _Failed("left", permanent=True)
+        together = uuid5(bundle.ids[0], ",".join(map(str, bundle.ids)))
         letter = OutboundMessage(
-            message_id=bundle.ids[0],
-            client_token=str(bundle.ids[0]),
+            message_id=together,  # another one where others have joined: servers drop what they take for a repetition
+            client_token=str(together),
             to=(Address(agent["email"], agent["name"]),),
             subject=subject,
             text=text,
@@ -137,32 +142,38 @@ class Notifier:
             automatic=True,
             language=agent["locale"],
         )
-        try:
-            connector = await self._connections.get(inbox_id)
-            message: OutboundMessage | Composed = letter
-            if isinstance(connector, Composer):
-                message = await asyncio.to_thread(connector.compose, letter)
-            await connector.send(message, at_final=_nothing_to_commit)
-        except (TemporaryFailure, AuthenticationFailed, Misconfigured, Uncertain) as error:
-            # Also in doubt: two letters about one alert do less harm than none.
-            raise _Failed(error.kind, permanent=False) from None
-        except ChannelError as error:
-            raise _Failed(error.kind, permanent=True) from None
+        failures: list[_Failed] = []
+        for inbox_id in await self._inboxes():
+            try:
+                await self._deliver_by(inbox_id, letter)
+            except Uncertain as error:
+                # In doubt it is sent again: two letters about one alert do less harm than none.
+                raise _Failed(error.kind, permanent=False) from None
+            except ChannelError as error:
+                failures.append(_Failed(error.kind, permanent=isinstance(error, PermanentFailure)))
+            else:
+                return
+        raise min(failures, key=lambda one: one.permanent, default=_Failed("no_inbox", permanent=False))
 
-    async def _inbox(self) -> UUID | None:
-        """The one that the setting names, or the oldest active one of a channel that carries letters."""
+    async def _deliver_by(self, inbox_id: UUID, letter: OutboundMessage) -> None:
+        connector = await self._connections.get(inbox_id)
+        message: OutboundMessage | Composed = letter
+        if isinstance(connector, Composer):
+            message = await asyncio.to_thread(connector.compose, letter)
+        await connector.send(message, at_final=_nothing_to_commit)
+
+    async def _inboxes(self) -> list[UUID]:
+        """The one that the setting names, then the oldest active ones of a channel that carries letters."""
         channels = [channel.name for channel in self._services.channels.values() if channel.capabilities.letters]
+        named = inboxes.c.handle == self._services.settings.alert_from.lower()
         query = (
-            select(inboxes.c.id, inboxes.c.handle)
+            select(inboxes.c.id)
             .where(inboxes.c.channel.in_(channels), inboxes.c.deleted_at.is_(None))
             .where(inboxes.c.state == InboxStatus.ACTIVE.value)
-            .order_by(inboxes.c.created_at, inboxes.c.id)
+            .order_by(named.desc(), inboxes.c.created_at, inboxes.c.id)
         )
         async with self._services.database.reading() as session:
-            found = (await session.execute(query.limit(200))).all()
-        wanted = self._services.settings.alert_from.lower()
-        named = [inbox_id for inbox_id, handle in found if handle == wanted]
-        return next(iter([*named, *(inbox_id for inbox_id, _ in found)]), None)
+            return list((await session.execute(query.limit(INBOXES))).scalars())
 
     async def close(self) -> None:
         await self._http.aclose()

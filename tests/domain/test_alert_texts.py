@@ -20,18 +20,9 @@ def said(*matters: Matter, language: str = "en", now: datetime = NOW) -> tuple[s
 
 
 def breach(**given: Any) -> Matter:
-    return Matter(
-        **{
-            "kind": "sla_breach",
-            "severity": "critical",
-            "number": 12,
-            "channel": "E-mail",
-            "clock": "first_response",
-            "due_at": DUE,
-            "acknowledge": True,
-        }
-        | given
-    )
+    usual: dict[str, Any] = {"kind": "sla_breach", "severity": "critical", "number": 12, "channel": "E-mail"}
+    usual |= {"clock": "first_response", "due_at": DUE, "acknowledge": True}
+    return Matter(**usual | given)
 
 
 def test_a_breach_says_which_conversation_what_was_promised_and_how_late_it_is() -> None:
