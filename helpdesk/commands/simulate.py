@@ -30,7 +30,8 @@ from helpdesk.services.simulation import GIVEN, Broken, Comparison, Simulation
 MOST_BYTES: Final = 1_000_000
 _BESIDE: Final = ("name", "position", "enabled")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_FIGURES: Final = ("cycles", "met", "late", "broken", "open", "share met", "median", "90 % within")
+_NAMES: Final = ("policy", "clock")
+_FIGURES: Final = ("cycles", "met", "late", "broken", "open", "% met", "median", "90 % in")
 _COMPARED: Final = ("cycles then", "broken then", "cycles now", "broken now")
 
 
@@ -174,32 +175,33 @@ def _lines(found: Simulation) -> list[str]:
 
 def _tables(found: Simulation) -> list[str]:
     """Names are people's own words, so they are handed over as text and not as markup."""
-    kept = _table(_headline(found), "policy", "clock", right=_FIGURES)
+    kept = _table("What would have been", *_NAMES, right=_FIGURES)
     for _, name, kind, tally in _ordered(found):
         counts = tally.cycles, tally.met, tally.met_late, tally.breached, tally.open
         words = *map(str, counts), _share(tally), _span(tally.median), _span(tally.ninetieth)
         kept.add_row(Text(name), _words(kind), *words)
-    compared = _table("What really happened, and what would have", "clock", right=_COMPARED)
+    compared = _table("What really happened (then), and what would have (now)", "clock", right=_COMPARED)
     for kind, one in found.compared.items():
         figures = one.cycles_then, one.breaches_then, one.cycles_now, one.breaches_now
         compared.add_row(_words(kind), *map(str, figures))
-    worst = _table("The worst", "conversation", "clock", "channel", "due", "late by", "now")
+    worst = _table("The worst", "conversation", "clock", "channel", "due", "late by", "state")
     for broken in found.worst:
         clock = broken.clock
         words = clock.origin.channel, _due(broken, _minute), _span(broken.late), _words(clock.state)
         worst.add_row(f"#{broken.number}", _words(clock.kind), *words)
     console = Console()
     with console.capture() as captured:
-        console.print(kept, compared, *([worst] if found.worst else []))
+        console.print(Text(_headline(found)), kept, compared, *([worst] if found.worst else []))
     return captured.get().splitlines()
 
 
 def _table(title: str, *left: str, right: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    """Of the columns only names give way to a narrow screen: half a figure is a wrong one."""
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for header in left:
-        table.add_column(header, overflow="fold", min_width=12)
+        table.add_column(header, no_wrap=header not in _NAMES, overflow="fold")
     for header in right:
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     return table
 
 
