@@ -26,6 +26,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import escalations, sla_clocks
 from helpdesk.services import alerts
 from helpdesk.services.alerts import Subject
+from helpdesk.services.clock_rows import rfc3339
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.ladder_actions import act
@@ -153,7 +154,7 @@ async def _climb(services: Services, session: AsyncSession, ladder: Row, *, now:
             if not isinstance(action, Alert) and not await act(services, session, ladder, number, action, now=now)
         ]
         calls += [_Call(ladder, number, one, due, broken) for one in step.actions if isinstance(one, Alert)]
-        done.append({"step": number + 1, "due_at": due.isoformat(), "done_at": now.isoformat(), "skipped": skipped})
+        done.append({"step": number + 1, "due_at": rfc3339(due), "done_at": rfc3339(now), "skipped": skipped})
         await record(session, _advanced(ladder, number, step, late=now - due), now=now)
         number += 1
         due = due_at(rule.steps[number], ladder["anchor_at"], time) if number < len(rule.steps) else None
@@ -205,7 +206,7 @@ async def _call(
         "late_seconds": int((now - min(call.due_at for call in calls)).total_seconds()),
     }
     if clock is not None:
-        times = {name: clock[name] and clock[name].isoformat() for name in ("due_at", "breached_at")}
+        times = {name: clock[name] and rfc3339(clock[name]) for name in ("due_at", "breached_at")}
         data |= {**times, "reply_pending": await _reply_pending(session, clock)}
     kind = "sla_breach" if any(call.broken for call in calls) else "sla_warning" if clock else "escalation"
     subject = Subject(

@@ -25,6 +25,7 @@ from helpdesk.models.sla import escalations
 from helpdesk.services import alerts
 from helpdesk.services.alerts import Subject
 from helpdesk.services.climbing import COMPLAINT, CONVERSATION, KEY, OWED, about, clocks_of, due_at, goes_on
+from helpdesk.services.clock_rows import rfc3339
 from helpdesk.services.foreseen import Filed, Work
 from helpdesk.services.house import Services
 from helpdesk.services.lookups import Automatic
@@ -132,7 +133,7 @@ async def follow_conversations(
 
 def _told(clock: Row) -> dict[str, Any]:
     """What the event of its breach had said."""
-    times = {name: clock[name] and clock[name].isoformat() for name in ("due_at", "breached_at", "detected_at")}
+    times = {name: clock[name] and rfc3339(clock[name]) for name in ("due_at", "breached_at", "detected_at")}
     return {"kind": clock["kind"], "cycle": clock["cycle"], **times}
 
 

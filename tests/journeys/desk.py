@@ -195,6 +195,8 @@ def several(found: list[T], count: int) -> list[T]:
 
 
 def time_of(text: str) -> datetime:
+    """Every time that is told is UTC, and says so with a Z."""
+    assert text.endswith("Z"), text
     return datetime.fromisoformat(text)
 
 

@@ -289,8 +289,9 @@ def _no_storm(desk: Desk, asleep: list[dict[str, Any]], late: dict[str, Any]) ->
         letters = desk.until("the letters are there", lambda n=name, w=wanted: _numbers(desk, n, at_least=len(w)))
         assert sorted(number for letter in letters for number in letter) == wanted, "of each once"
         assert [sorted({*letter} & {*broken}) for letter in letters if {*letter} & {*broken}] == [broken]
-    called = [desk.called(alert) for alert in desk.alerts(severity="critical")]
-    assert called == [{"anna": 0, "sue": 0}] * 2
+    alerts = desk.alerts(severity="critical")
+    assert [desk.called(alert) for alert in alerts] == [{"anna": 0, "sue": 0}] * 2
+    assert {time_of(alert["data"]["breached_at"]) for alert in alerts} == {DUE}
 
 
 def _numbers(desk: Desk, name: str, *, at_least: int) -> list[list[int]]:
