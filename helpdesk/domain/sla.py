@@ -197,14 +197,17 @@ class Clock:
         return Schedule(due, soon, min(self.after(coming[0]), due) if coming else due)
 
     def checked(self) -> Clock:
-        """With its trouble, if it has any that was not there before."""
+        """With its trouble, if it has any that was not there before.
+
+        Nobody is told of a year once he was warned: that takes the count of warnings, and others tell of the year.
+        """
         if not self.live or self.trouble == Trouble.UNSCHEDULABLE:
             return self
         try:
             due = self.due
         except NeverOpen:
             return replace(self, trouble=Trouble.UNSCHEDULABLE.value, warned=UNTOLD)
-        if self.trouble or due is None or self.breached_at is not None or self.terms.knows(due):
+        if self.trouble or due is None or self.breached_at is not None or self.warned or self.terms.knows(due):
             return self
         return replace(self, trouble=Trouble.UNKNOWN_HOLIDAYS.value, warned=UNTOLD)
 
@@ -229,23 +232,27 @@ class Clock:
         if not self.live:
             return self
         at = self._later(at)
-        before = self.go(at).spans
+        before = self._gone_on(at).spans
         return replace(self, spans=(*before, Span(at, None, why)))
 
     def go(self, at: datetime) -> Clock:
+        """It is due later by then, which may be when nobody is open any more: see `checked`."""
+        return self._gone_on(at).checked()
+
+    def _gone_on(self, at: datetime) -> Clock:
         if not self.live or not self.halted:
             return self
         return replace(self, spans=(*self.spans[:-1], replace(self.spans[-1], end=max(at, self.spans[-1].start))))
 
     def end(self, at: datetime, by: UUID | None = None) -> Clock:
-        return replace(self.go(at), ended_at=max(at, self.origin.at), ended_by=by) if self.live else self
+        return replace(self._gone_on(at), ended_at=max(at, self.origin.at), ended_by=by) if self.live else self
 
     def reopen(self, at: datetime | None = None) -> Clock:
         """Go on as if it had not ended; the time from its end to `at`, if given, does not count."""
         if self.ended_at is None:
             return self
         excluded = (Span(self.ended_at, max(at, self.ended_at), State.STOPPED),) if at is not None else ()
-        return replace(self, ended_at=None, ended_by=None, spans=(*self.spans, *excluded))
+        return replace(self, ended_at=None, ended_by=None, spans=(*self.spans, *excluded)).checked()
 
     def cancel(self, at: datetime) -> Clock:
         return replace(self, cancelled=True, ended_at=at) if self.live else self
