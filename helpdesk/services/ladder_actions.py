@@ -53,7 +53,7 @@ async def _act(
         async with session.begin_nested():
             await _ACTIONS[type(action)](services, session, ladder, number, conversation, action, now)
     except HelpdeskError as error:
-        log.warning("escalation.action_refused", action=action.do, rule_id=str(ladder["rule_id"]), kind=error.slug)
+        log.warning("escalation.action_refused", action=action.do, rule_id=str(ladder["rule_id"]), kind=error.problem)
         return False
     return True
 
