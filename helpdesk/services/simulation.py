@@ -52,7 +52,10 @@ class Promised:
     places: Mapping[UUID, Row]
 
     def judge(self, origin: Origin, priority: int, category: str | None) -> Terms | None:
-        inbox = self.places[origin.inbox_id]
+        """None also for an inbox that was added while the simulation ran."""
+        inbox = self.places.get(origin.inbox_id)
+        if inbox is None:
+            return None
         return self.book.terms(channel=origin.channel, inbox=inbox, priority=priority, category=category)
 
 
@@ -172,7 +175,8 @@ async def simulate(
     found = Simulation(since, now, promised)
     async with services.database.reading() as session:
         total = await session.scalar(_of_interest(select(func.count()).select_from(conversations), since)) or 0
-    tell(0, total)
+    if total:
+        tell(0, total)
     after: UUID | None = UUID(int=0)
     while after is not None:
         # One transaction for each page: a longer one would hold up whoever tidies the database.

@@ -87,8 +87,11 @@ async def test_a_terminal_gets_tables(
     assert worst.endswith("Z 2 h met late")
 
 
-async def test_days_without_mail_come_to_nothing(services: Services, settings: Settings) -> None:
+async def test_days_without_mail_come_to_nothing(
+    services: Services, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = await simulate.run(settings, days=1)
+    assert capsys.readouterr().err == "conversations: 0 of 0\n"
     assert lines[0].startswith("0 conversations from ")
     assert lines[1:] == [
         f"{kind}: 0 of 0 broken then, 0 of 0 now" for kind in ("first_response", "next_response", "resolution")
