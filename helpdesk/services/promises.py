@@ -51,7 +51,7 @@ class Book:
     rules: Sequence[Rule]
     hours: Mapping[UUID, Hours]
     default: Hours
-    _chosen: dict[Hashable, Terms | None] = field(default_factory=dict, compare=False)
+    _chosen: dict[Hashable, Terms | None] = field(default_factory=dict, compare=False, init=False)
     """What was asked before: every mail of an inbox asks the same."""
 
     def choose(self, *, channel: str, inbox: Row, priority: int, category: str | None) -> Policy | None:
