@@ -85,15 +85,18 @@ class Story:
 def replay(stories: Sequence[Story], judge: Judge, *, until: datetime) -> list[Clock]:
     """The clocks of one matter as they would be at `until`, those that were called off among them.
 
-    Of a conversation that went into another of these, nothing counts from then on.
+    Of a conversation that went into another of these nothing counts from then on, but the answers that were written
+    before: whoever waited for them waits over there.
     """
     lives = {story.id: _Life(story, judge, until) for story in stories}
     told = [(one.noticed, one.seq, story.id, one) for story in stories for one in story.happenings]
     for noticed, _, story_id, happening in sorted(told, key=lambda one: one[:2]):
         life = lives[story_id]
-        if noticed > until or life.gone:
+        if noticed > until:
             continue
-        if isinstance(happening, Joined):
+        if life.into is not None:
+            life.tell_late(happening)
+        elif isinstance(happening, Joined):
             life.take_over(lives.get(happening.source), happening)
         else:
             life.tell(happening)
@@ -123,7 +126,7 @@ class _Life:
 
     def __init__(self, story: Story, judge: Judge, until: datetime) -> None:
         self.ledger = Ledger(status=story.status, now=until)
-        self.gone = False
+        self.into: _Life | None = None
         self._priority, self._category = story.priority, story.category
         self._judge = judge
         self._waiting = _Waiting()
@@ -146,12 +149,24 @@ class _Life:
                 self._reclassify(happening)
 
     def take_over(self, source: _Life | None, happening: Joined) -> None:
-        if source is None or source.gone:
+        if source is None or source.into is not None:
             return
         brought = self.ledger.take_over(source.ledger, happening.noticed, seq=happening.seq)
-        source.gone = True
+        source.into = self
         if brought is not None:
             self._since = min(self._since or brought.at, brought.at)
+
+    def tell_late(self, happening: Happening) -> None:
+        """What is heard of a conversation that has gone into another one."""
+        if not isinstance(happening, Answered):
+            return
+        called_off = (clock.origin for clock in self.ledger.clocks if clock.cancelled)
+        since = {origin.at for origin in called_off if origin.seq < happening.seq}
+        place = self
+        while place.into is not None:
+            place = place.into
+        place.ledger.answered_for(since, happening.noticed, by=happening.message_id)
+        place.go_on()
 
     def _terms(self, origin: Origin) -> Terms | None:
         return self._judge(origin, self._priority, self._category)
@@ -182,15 +197,21 @@ class _Life:
         self._written = True
 
     def _answer(self, happening: Answered) -> None:
-        """Whoever wrote after what was answered, and before it was accepted, waits for the next one."""
         self.ledger.answered(happening.noticed, seq=happening.seq, by=happening.message_id)
         self._waiting.answer(happening.seq)
-        waits = self._waiting.first if self.ledger.status not in OVER else None
-        self._since = waits.at if waits else None
-        if waits is not None and self.ledger.awaited is None:
-            terms = self._terms(waits)
-            if terms is not None:
-                self.ledger.asked(waits, terms)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Whoever wrote after what was answered, and before it was accepted, waits for the next answer."""
+        self._since = None
+        if self.ledger.status in OVER:
+            return
+        waits = self._waiting.first
+        terms = self._terms(waits) if waits and self.ledger.awaited is None else None
+        if waits and terms:
+            self.ledger.asked(waits, terms)
+        awaited = self.ledger.awaited
+        self._since = min((one.at for one in (waits, awaited and awaited.origin) if one), default=None)
 
     def _become(self, happening: Became) -> None:
         over = self.ledger.status in OVER

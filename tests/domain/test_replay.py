@@ -163,6 +163,14 @@ def test_an_answer_that_was_written_before_the_merge_does_not_answer_whom_it_bro
     assert [(one.kind, one.origin.at) for one in clocks if one.live] == [(Kind.NEXT_RESPONSE, START + HOUR)]
 
 
+def test_an_answer_from_before_the_merge_that_is_accepted_after_it_answers_whom_it_was_for() -> None:
+    source = story(asked(0, 1), answered(3, 2), identifier=OTHER)
+    target = story(asked(1, 1), answered(1.5, 2), Joined(noticed=START + 2 * HOUR, seq=3, source=OTHER))
+    clocks = replay([target, source], always(terms()), until=START + 9 * HOUR)
+    found = sorted((one.kind.value, one.state.value, one.ended_at) for one in clocks if not one.cancelled)
+    assert found == [("first_response", "met", START + 1.5 * HOUR), ("next_response", "met", START + 3 * HOUR)]
+
+
 def test_a_tally_counts_what_ended_and_how_long_it_took() -> None:
     tally = Tally()
     for hours in (1, 2, 3, 6):
