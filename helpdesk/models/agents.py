@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, ref, table_of, words
 
 
-class Agent(SQLModel, table=True):
+class Agent(Base, table=True):
     """Someone who answers, or an integration's identity. `email` is kept in lower case.
 
     `duty` is `auto` (as the schedules say), `on` or `off`, until `duty_until` if that is set. In his `quiet_hours`,
@@ -36,7 +36,7 @@ class Agent(SQLModel, table=True):
     updated_at: datetime = at()
 
 
-class Team(SQLModel, table=True):
+class Team(Base, table=True):
     __tablename__ = "teams"
 
     id: UUID = key()
@@ -47,7 +47,7 @@ class Team(SQLModel, table=True):
     updated_at: datetime = at()
 
 
-class TeamMember(SQLModel, table=True):
+class TeamMember(Base, table=True):
     """`role` is `member` or `lead`: a lead is called when the team's promise is broken."""
 
     __tablename__ = "team_members"
@@ -57,7 +57,7 @@ class TeamMember(SQLModel, table=True):
     role: str = words("member")
 
 
-class ApiToken(SQLModel, table=True):
+class ApiToken(Base, table=True):
     """Only a digest of the token is kept. `kind` is `agent` or `bot`; a bot's messages have a bot as author."""
 
     __tablename__ = "api_tokens"
@@ -74,7 +74,7 @@ class ApiToken(SQLModel, table=True):
     revoked_at: datetime | None = at(nullable=True)
 
 
-class Session(SQLModel, table=True):
+class Session(Base, table=True):
     """A console login. Only a digest of the cookie is kept."""
 
     __tablename__ = "sessions"
@@ -87,7 +87,7 @@ class Session(SQLModel, table=True):
     expires_at: datetime = at()
 
 
-class LoginAttempt(SQLModel, table=True):
+class LoginAttempt(Base, table=True):
     """Failed logins, counted per account and per address; `subject` is a keyed digest of either."""
 
     __tablename__ = "login_attempts"

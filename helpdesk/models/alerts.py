@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, LargeBinary, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
-class Alert(SQLModel, table=True):
+class Alert(Base, table=True):
     """Something that a person has to acknowledge: `open → acknowledged | resolved`.
 
     `key` says what it is about, so that it is raised once. `level` is how far up it has called; `next_due_at` is when
@@ -47,7 +47,7 @@ class Alert(SQLModel, table=True):
     next_due_at: datetime | None = at(nullable=True)
 
 
-class AlertRecipient(SQLModel, table=True):
+class AlertRecipient(Base, table=True):
     """Whom an alert called, at which level, and why him (`assignee`, `team`, `lead`, `supervisor`, ...)."""
 
     __tablename__ = "alert_recipients"
@@ -59,7 +59,7 @@ class AlertRecipient(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class AlertRoute(SQLModel, table=True):
+class AlertRoute(Base, table=True):
     """A chat room that alerts are posted to. `kind` is the tool's name; `secret` is its sealed address."""
 
     __tablename__ = "alert_routes"
@@ -77,7 +77,7 @@ class AlertRoute(SQLModel, table=True):
     updated_at: datetime = at()
 
 
-class AlertNotice(SQLModel, table=True):
+class AlertNotice(Base, table=True):
     """One alert on its way to one agent's mailbox or one chat room: `queued → sent | failed | dropped`."""
 
     __tablename__ = "alert_notices"
@@ -99,7 +99,7 @@ class AlertNotice(SQLModel, table=True):
     claim: int = 0
 
 
-class DutySchedule(SQLModel, table=True):
+class DutySchedule(Base, table=True):
     """Who is on duty when, for a team or for everybody. The fallback one is called when there is nobody else."""
 
     __tablename__ = "duty_schedules"

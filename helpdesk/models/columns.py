@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ConfigDict
 from pydantic_core import PydanticUndefined
 from sqlalchemy import JSON, Column, LargeBinary, String, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,6 +22,13 @@ metadata.naming_convention = {
 }
 
 _PAYLOAD = "payload"
+
+
+class Base(SQLModel):
+    """What every table inherits. Rows are made by statements: the checks of a model are never built."""
+
+    model_config = ConfigDict(defer_build=True)  # type: ignore[assignment]
+
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, prose, ref, table_of, words
 
 
-class Contact(SQLModel, table=True):
+class Contact(Base, table=True):
     """Someone who writes to us. `key` is his own key, sealed by the master key: without it his raw mail is noise."""
 
     __tablename__ = "contacts"
@@ -29,7 +29,7 @@ class Contact(SQLModel, table=True):
     updated_at: datetime = at()
 
 
-class ContactIdentity(SQLModel, table=True):
+class ContactIdentity(Base, table=True):
     """A handle on a channel. `handle` is compared in lower case; `automatic_held_at` stops automatic mail to it."""
 
     __tablename__ = "contact_identities"

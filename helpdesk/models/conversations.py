@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, Index, Integer, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
-class Conversation(SQLModel, table=True):
+class Conversation(Base, table=True):
     """One contact's matter, over any number of channels.
 
     `seq` counts its messages and events, `version` the changes of its own state. `channel`, `inbox_id` and
@@ -71,7 +71,7 @@ class Conversation(SQLModel, table=True):
     merged_into_id: UUID | None = Field(default=None)
 
 
-class ConversationInbox(SQLModel, table=True):
+class ConversationInbox(Base, table=True):
     """Every inbox that a conversation has touched: access to any of them shows it whole."""
 
     __tablename__ = "conversation_inboxes"
@@ -80,14 +80,14 @@ class ConversationInbox(SQLModel, table=True):
     inbox_id: UUID = Field(foreign_key="inboxes.id", primary_key=True, index=True)
 
 
-class ConversationTag(SQLModel, table=True):
+class ConversationTag(Base, table=True):
     __tablename__ = "conversation_tags"
 
     conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
     tag: str = Field(primary_key=True, sa_type=String, index=True)
 
 
-class ConversationWatcher(SQLModel, table=True):
+class ConversationWatcher(Base, table=True):
     """Agents who want to know what becomes of it, whether or not it is theirs."""
 
     __tablename__ = "conversation_watchers"
@@ -98,7 +98,7 @@ class ConversationWatcher(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class ConversationLink(SQLModel, table=True):
+class ConversationLink(Base, table=True):
     """`may_belong_to`, `follows` (the older one was closed), `same_message` (it came into both inboxes), `merged`.
 
     One that was merged is linked to each that it is in by now: to where it went, and to where that went later.
@@ -112,7 +112,7 @@ class ConversationLink(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class Participant(SQLModel, table=True):
+class Participant(Base, table=True):
     """Someone who takes part: the contact, and whom an agent added or wrote to. Never an inbound Cc by itself."""
 
     __tablename__ = "participants"
@@ -127,7 +127,7 @@ class Participant(SQLModel, table=True):
     removed_at: datetime | None = at(nullable=True)
 
 
-class Tag(SQLModel, table=True):
+class Tag(Base, table=True):
     __tablename__ = "tags"
 
     id: UUID = key()
@@ -136,7 +136,7 @@ class Tag(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class Counter(SQLModel, table=True):
+class Counter(Base, table=True):
     """Numbers that are counted where there are no sequences."""
 
     __tablename__ = "counters"

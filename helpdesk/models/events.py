@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, String, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, table_of, words
 
 
-class Event(SQLModel, table=True):
+class Event(Base, table=True):
     """A fact, written in the transaction that made it true. `position` is given by the relay, after the commit."""
 
     __tablename__ = "events"
@@ -35,7 +35,7 @@ class Event(SQLModel, table=True):
     data: dict[str, Any] = json(dict)
 
 
-class PendingWork(SQLModel, table=True):
+class PendingWork(Base, table=True):
     """A subscriber that failed for one event, to be tried again; a row with `given_up` waits for a person."""
 
     __tablename__ = "pending_work"
@@ -49,7 +49,7 @@ class PendingWork(SQLModel, table=True):
     given_up: bool = False
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(Base, table=True):
     """The answer to a request that may come again, for 24 hours per actor and route."""
 
     __tablename__ = "idempotency_keys"
@@ -64,7 +64,7 @@ class IdempotencyKey(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class AuditEntry(SQLModel, table=True):
+class AuditEntry(Base, table=True):
     """Who did what to what. Appended, never changed; it names fields and ids, never bodies or secrets."""
 
     __tablename__ = "audit"

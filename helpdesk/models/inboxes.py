@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, LargeBinary, String, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
-class Inbox(SQLModel, table=True):
+class Inbox(Base, table=True):
     """One configured instance of a channel.
 
     `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is
@@ -47,7 +47,7 @@ class Inbox(SQLModel, table=True):
     deleted_at: datetime | None = at(nullable=True)
 
 
-class InboxMember(SQLModel, table=True):
+class InboxMember(Base, table=True):
     """Who may work in an inbox that is not open to everybody (docs/decisions/0004)."""
 
     __tablename__ = "inbox_members"
@@ -56,7 +56,7 @@ class InboxMember(SQLModel, table=True):
     agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE", index=True)
 
 
-class InboxState(SQLModel, table=True):
+class InboxState(Base, table=True):
     """What receiving changes all the time, apart from the settings so that the two never collide."""
 
     __tablename__ = "inbox_states"
@@ -70,7 +70,7 @@ class InboxState(SQLModel, table=True):
     error_detail: str = words()
 
 
-class RawItem(SQLModel, table=True):
+class RawItem(Base, table=True):
     """What came in, byte for byte, encrypted. The row outlives its bytes as a tombstone, so that nothing comes twice.
 
     `state`: received → filed | duplicate | own | failed. `body` is in the row up to 256 kB, else `blob_id` names it.
@@ -111,7 +111,7 @@ class RawItem(SQLModel, table=True):
     message_id: UUID | None = Field(default=None, index=True)
 
 
-class Blob(SQLModel, table=True):
+class Blob(Base, table=True):
     """An encrypted object in the blob store. `digest` addresses owner and content; `name` is a random storage id."""
 
     __tablename__ = "blobs"
@@ -125,7 +125,7 @@ class Blob(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class Lease(SQLModel, table=True):
+class Lease(Base, table=True):
     """Who does what only one may do. `fence` grows with each new owner; `expires_at` is the database's own time."""
 
     __tablename__ = "leases"

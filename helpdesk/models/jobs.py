@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, table_of, words
 
 
-class Job(SQLModel, table=True):
+class Job(Base, table=True):
     """`queued → running → done | failed`. `cursor` is how far it got: whoever takes it over goes on from there.
 
     `attempts` is how often the batch that is next was begun.

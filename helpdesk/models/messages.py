@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, Integer, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
-class Message(SQLModel, table=True):
+class Message(Base, table=True):
     """One entry of a conversation; `private` makes it a note.
 
     `html` is sanitised (by `html_policy`). `new_text` is the text without quotes and signature. `content_digest` tells
@@ -64,7 +64,7 @@ class Message(SQLModel, table=True):
     sent_at: datetime | None = at(nullable=True)
 
 
-class Attachment(SQLModel, table=True):
+class Attachment(Base, table=True):
     """A file of a message; `message_id` is empty while an upload waits to be sent."""
 
     __tablename__ = "attachments"
@@ -81,7 +81,7 @@ class Attachment(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class Delivery(SQLModel, table=True):
+class Delivery(Base, table=True):
     """The way out of one message: `queued → sending → sent | failed`, or `uncertain` after the final byte.
 
     `body` is the frozen message, encrypted with `data_key`; it, `sender` and `recipients` are written once, before the
@@ -126,7 +126,7 @@ class Delivery(SQLModel, table=True):
     copied: bool = False
 
 
-class Acknowledgement(SQLModel, table=True):
+class Acknowledgement(Base, table=True):
     """What became of a new conversation's acknowledgement: `queued`, or why there is none."""
 
     __tablename__ = "acknowledgements"

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, table_of, words
 
 
-class BusinessHours(SQLModel, table=True):
+class BusinessHours(Base, table=True):
     """A calendar: `content` is its hours, holidays, overrides and breaks (`services.business_hours`).
 
     `version` counts changes; each is kept in `setting_versions`. The default one is for whatever names none.
@@ -31,7 +31,7 @@ class BusinessHours(SQLModel, table=True):
     deleted_at: datetime | None = at(nullable=True)
 
 
-class SlaPolicy(SQLModel, table=True):
+class SlaPolicy(Base, table=True):
     """What is promised to whom: `content` has conditions, targets and options. The lowest `position` is asked first."""
 
     __tablename__ = "sla_policies"
@@ -47,7 +47,7 @@ class SlaPolicy(SQLModel, table=True):
     deleted_at: datetime | None = at(nullable=True)
 
 
-class EscalationRule(SQLModel, table=True):
+class EscalationRule(Base, table=True):
     """A ladder: `content` has its anchor, its conditions and its steps."""
 
     __tablename__ = "escalation_rules"
@@ -62,7 +62,7 @@ class EscalationRule(SQLModel, table=True):
     deleted_at: datetime | None = at(nullable=True)
 
 
-class SettingVersion(SQLModel, table=True):
+class SettingVersion(Base, table=True):
     """What a calendar, a policy or a rule said in one of its versions. Never changed: clocks that run refer to it."""
 
     __tablename__ = "setting_versions"
@@ -75,7 +75,7 @@ class SettingVersion(SQLModel, table=True):
     created_at: datetime = at()
 
 
-class SlaClock(SQLModel, table=True):
+class SlaClock(Base, table=True):
     """One cycle of one promise, kept for ever (`domain.sla.Clock`).
 
     `target` is in seconds. `business_hours_id` is empty where all time counts. `start_seq` is the message that began to
@@ -126,7 +126,7 @@ class SlaClock(SQLModel, table=True):
     next_due_at: datetime | None = at(nullable=True)
 
 
-class Escalation(SQLModel, table=True):
+class Escalation(Base, table=True):
     """A ladder being climbed, for a clock's cycle or, with the kind `conversation`, for the conversation itself.
 
     `steps` are those done, `{step, due_at, done_at}`. `next_step` runs at `next_due_at`, empty when it is over.

@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Index, LargeBinary
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from helpdesk.models.columns import at, json, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
-class Webhook(SQLModel, table=True):
+class Webhook(Base, table=True):
     """An address that is told of `events`, signed with `secret` (sealed)."""
 
     __tablename__ = "webhooks"
@@ -28,7 +28,7 @@ class Webhook(SQLModel, table=True):
     updated_at: datetime = at()
 
 
-class WebhookDelivery(SQLModel, table=True):
+class WebhookDelivery(Base, table=True):
     """One message to one webhook: `queued → sent | failed`. `body` is fixed when it is written, and signed as sent."""
 
     __tablename__ = "webhook_deliveries"

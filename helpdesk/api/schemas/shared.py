@@ -61,7 +61,8 @@ class Given(BaseModel):
 class Shown(BaseModel):
     """An answer, for the reference; the tests hold the answers against it."""
 
-    model_config = ConfigDict(extra="forbid")
+    # What would check answers never runs. Built all the same, it would be a part of every start that people wait for.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Page(Shown, Generic[_Item]):
