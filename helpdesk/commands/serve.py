@@ -10,8 +10,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,8 +26,8 @@ from helpdesk.config import Settings
 from helpdesk.errors import Unavailable
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard, open_services
-from workers import doorbell
 from workers.crew import Crew
+from workers.ringing import Doorbell
 
 log = structlog.get_logger()
 
@@ -63,34 +64,46 @@ async def up(settings: Settings, *, host: str, port: int, with_demo: bool) -> No
 async def _everything(settings: Settings, listener: socket.socket, *, ready: str, with_demo: bool) -> None:
     guard = open_guard(settings)
     services = open_services(settings)
-    connect = doorbell.connector(settings.redis_url) if settings.redis_url else doorbell.embedded()
     crew = Crew(services, guard, worker="up" if settings.embedded else _name(), alone=settings.embedded)
-    bell = doorbell.Doorbell(connect, here=crew.ring)
+    bell = Doorbell(here=crew.ring)
     services.database.on_commit = bell.ring
-    listening: asyncio.Task[None] | None = None
+    listening: list[asyncio.Task[None]] = []
     try:
         await migrate.upgrade(services.database)
         for line in await first_run.prepare(services):
             _say(line)
         await crew.start()
-        listening = asyncio.create_task(doorbell.listen(connect, crew.ring))
         if with_demo:
             for line in await demo.prepare(services, settings):
                 _say(line)
-        await _serve(services, listener, ready=ready)
+
+        def then() -> None:
+            listening.append(asyncio.create_task(_hang(bell, settings, crew)))
+
+        await _serve(services, listener, ready=ready, then=then)
     finally:
         await crew.stop()
-        await _end(listening)
+        await _end(*listening)
         await bell.close()
         await services.database.close()
+
+
+async def _hang(bell: Doorbell, settings: Settings, crew: Crew) -> None:
+    """Hang the doorbell up, for other processes and later ones. Nobody waits for it: imported beside the work."""
+    doorbell = await asyncio.to_thread(import_module, "workers.doorbell")
+    connect = doorbell.connector(settings.redis_url) if settings.redis_url else doorbell.embedded()
+    bell.hang(connect)
+    await doorbell.listen(connect, crew.ring)
 
 
 async def api(settings: Settings, *, host: str, port: int) -> None:
     """The HTTP side alone; workers are rung through Redis, if there is one."""
     logs.configure(settings.log_level)
+    from workers import doorbell
+
     with _listen(host, port) as listener:
         services = open_services(settings)
-        bell = doorbell.Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
+        bell = Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
         services.database.on_commit = bell.ring
         try:
             await migrate.check(services.database)
@@ -102,6 +115,8 @@ async def api(settings: Settings, *, host: str, port: int) -> None:
 
 async def worker(settings: Settings) -> None:
     """The loops alone, until SIGTERM or SIGINT."""
+    from workers import doorbell
+
     logs.configure(settings.log_level)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -109,30 +124,33 @@ async def worker(settings: Settings) -> None:
     services = open_services(settings, plan_once=True)
     crew = Crew(services, open_guard(settings), worker=_name())
     connect = doorbell.connector(settings.redis_url) if settings.redis_url else None
-    bell = doorbell.Doorbell(connect, here=crew.ring)
+    bell = Doorbell(connect, here=crew.ring)
     services.database.on_commit = bell.ring
-    listening: asyncio.Task[None] | None = None
+    listening: list[asyncio.Task[None]] = []
     try:
         await migrate.check(services.database)
         await crew.start()
         if connect is not None:
-            listening = asyncio.create_task(doorbell.listen(connect, crew.ring))
+            listening.append(asyncio.create_task(doorbell.listen(connect, crew.ring)))
         _ready("ready worker")
         await stop.wait()
     finally:
         await crew.stop()
-        await _end(listening)
+        await _end(*listening)
         await bell.close()
         await services.database.close()
 
 
-async def _end(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(services: Services, listener: socket.socket, *, ready: str) -> None:
+async def _serve(
+    services: Services, listener: socket.socket, *, ready: str, then: Callable[[], None] = lambda: None
+) -> None:
+    """`then` is called when it is ready."""
     settings = services.settings
     config = uvicorn.Config(
         create_app(services),
@@ -145,7 +163,7 @@ async def _serve(services: Services, listener: socket.socket, *, ready: str) -> 
         lifespan="on",
     )
     server = _Server(config)
-    server.ready = ready
+    server.ready, server.then = ready, then
     await server.serve(sockets=[listener])
 
 
@@ -153,6 +171,7 @@ class _Server(uvicorn.Server):
     """Says when it is ready, in the one line that scripts wait for."""
 
     ready: str
+    then: Callable[[], None]
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -169,6 +188,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _ready(self.ready)
+        self.then()
 
 
 def _listen(host: str, port: int) -> socket.socket:

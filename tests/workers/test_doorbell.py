@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from tests.peers.redis import Redis
-from workers.doorbell import Doorbell, connector, deserialize, embedded, listen, serialize
+from workers.doorbell import connector, deserialize, embedded, listen, serialize
+from workers.ringing import Doorbell
 
 
 class Heard:
