@@ -19,7 +19,8 @@ from sqlalchemy import RowMapping, select, update
 from helpdesk.apart import Apart
 from helpdesk.channels import Bounce, FailedRecipient, RawInbound, Receipt
 from helpdesk.db import insert_rows
-from helpdesk.domain.sla import Ledger, Origin
+from helpdesk.domain.clocks import Origin
+from helpdesk.domain.sla import Ledger
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations

@@ -20,7 +20,7 @@ from helpdesk.clock import now
 from helpdesk.commands.inboxes import progress
 from helpdesk.commands.opened import opened
 from helpdesk.config import Settings
-from helpdesk.domain.sla import Kind
+from helpdesk.domain.clocks import Kind
 from helpdesk.domain.tallies import Tally
 from helpdesk.errors import Invalid
 from helpdesk.services import simulation

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from helpdesk.domain.clocks import Kind
 from helpdesk.domain.contents import Wrong, fields, flag, identifier, identifiers, items, names, under, whole, words
 from helpdesk.domain.contents import word as one_of
-from helpdesk.domain.sla import Kind
 from helpdesk.domain.values import Priority, Status
 
 KINDS: Final = tuple(kind.value for kind in Kind)

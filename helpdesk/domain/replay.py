@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from helpdesk.domain.sla import OVER, RESPONSES, Clock, Kind, Ledger, Origin, Terms
+from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Terms
+from helpdesk.domain.sla import Ledger
 from helpdesk.domain.values import Status
 
 Judge = Callable[[Origin, int, str | None], Terms | None]

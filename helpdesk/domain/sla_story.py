@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from helpdesk.domain.business_hours import BusinessTime
-from helpdesk.domain.sla import Clock
+from helpdesk.domain.clocks import Clock
 
 MOST: Final = 500
 COUNTED, CLOSED = "counted", "closed"

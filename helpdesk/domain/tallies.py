@@ -9,7 +9,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
-from helpdesk.domain.sla import Clock, State
+from helpdesk.domain.clocks import Clock, State
 
 _SECOND: Final = timedelta(seconds=1)
 

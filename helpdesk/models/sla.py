@@ -76,7 +76,7 @@ class SettingVersion(Base, table=True):
 
 
 class SlaClock(Base, table=True):
-    """One cycle of one promise, kept for ever (`domain.sla.Clock`).
+    """One cycle of one promise, kept for ever (`domain.clocks.Clock`).
 
     `target` is in seconds. `business_hours_id` is empty where all time counts. `start_seq` is the message that began to
     wait, `ended_by` the one that answered it. `spans` are `[from, to, why]`, times that do not count; `warned` is how

@@ -16,8 +16,8 @@ from helpdesk.db import new_id, ring
 from helpdesk.dialects import among
 from helpdesk.domain import acknowledgement
 from helpdesk.domain.acknowledgement import Case, Outcome, mailbox
+from helpdesk.domain.clocks import Kind
 from helpdesk.domain.events import MessageCreated
-from helpdesk.domain.sla import Kind
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations

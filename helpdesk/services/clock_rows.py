@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from helpdesk.domain.clocks import Clock, Kind, Origin, Span, State, Terms
 from helpdesk.domain.events import DomainEvent, SlaBreached, SlaMet
-from helpdesk.domain.sla import Clock, Kind, Origin, Span, State, Terms
 from helpdesk.statements import Row
 
 KEY = ("conversation_id", "kind", "cycle")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain import sla_story
 from helpdesk.domain.business_hours import NeverOpen, Timetable
-from helpdesk.domain.sla import Clock
+from helpdesk.domain.clocks import Clock
 from helpdesk.domain.sla_story import Stretch
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages

@@ -19,7 +19,7 @@ from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
-from helpdesk.services import blobs, bounces, placing, replacing, sla
+from helpdesk.services import blobs, bounces, filed_clocks, placing, replacing, sla
 from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
@@ -166,7 +166,7 @@ async def file(
         now=now,
     )
     earliest = min(entry.row["received_at"] for entry in fresh)
-    touched = [one["id"] for one in known.conversations.values() if placing.matters(one, earliest)]
+    touched = [one["id"] for one in known.conversations.values() if filed_clocks.matters(one, earliest)]
     # Without a lock their clocks cannot be changed, and an arrival that would have to is refused.
     clocks = {} if known.versions else await sla.clocks_of(services, session, touched)
     book = await services.promises.book(session)

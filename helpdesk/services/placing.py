@@ -16,16 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.channels import Bounce
 from helpdesk.db import new_id
 from helpdesk.domain.admission import Admitted
+from helpdesk.domain.clocks import Clock
 from helpdesk.domain.events import (
     ContactCreated,
     ConversationStatusChanged,
     MessageReceived,
 )
 from helpdesk.domain.matching import Facts, Placement, place
-from helpdesk.domain.sla import Clock, Ledger, Origin
 from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
-from helpdesk.services import blobs, clock_rows, rows
+from helpdesk.services import blobs, rows
 from helpdesk.services.drafts import Drafts
+from helpdesk.services.filed_clocks import REOPENED, FiledClocks, matters
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
@@ -35,15 +36,6 @@ from helpdesk.services.promises import Book
 from helpdesk.services.reader import Failure
 from helpdesk.statements import Row
 from helpdesk.writes import NotHeld
-
-_REOPENED = frozenset({Status.PENDING, Status.SNOOZED, Status.RESOLVED})
-"""A message of the contact opens these."""
-
-
-def matters(conversation: Row, at: datetime) -> bool:
-    """Whether a message of that time means anything to the clocks: not, if somebody waits since earlier."""
-    since = conversation["waiting_since"]
-    return since is None or at < since or conversation["status"] in _REOPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +66,7 @@ class Batch:
         now: datetime,
     ) -> None:
         self._keys, self._inbox, self._known, self._now = keys, inbox, known, now
-        self._book, self._clocks = book, clocks
-        self._ledgers: dict[UUID, Ledger] = {}
+        self._clocks = FiledClocks(book, inbox, clocks, now=now)
         self._drafts = Drafts(services, session, keys, inbox, known, arrival, now)
         self.bounces: list[BounceNotice] = []
 
@@ -315,7 +306,7 @@ class Batch:
         if silent:
             return
         self._wait(conversation, raw)
-        if conversation["status"] in _REOPENED:
+        if conversation["status"] in REOPENED:
             before, conversation["status"] = conversation["status"], Status.OPEN.value
             conversation["snoozed_until"] = None
             conversation["version"] += 1
@@ -331,36 +322,12 @@ class Batch:
             )
 
     def _wait(self, conversation: dict[str, Any], raw: Row) -> None:
-        """Start or resume the clocks. Whoever waits already goes on waiting for what he was promised first."""
-        at, since = raw["received_at"], conversation["waiting_since"]
-        if raw["backfilled"] or not matters(conversation, at):
-            return
-        ledger = self._ledger(conversation)
-        if conversation["status"] in _REOPENED:
-            ledger.became(at, Status.OPEN)
-        terms = self._book.terms(
-            channel=self._inbox["channel"],
-            inbox=self._inbox,
-            priority=conversation["priority"],
-            category=conversation["category"],
-        )
-        if terms is not None:
-            origin = Origin(at, conversation["seq"], self._inbox["channel"], self._inbox["id"])
-            fresh = not ledger.clocks and conversation["last_agent_seq"] == 0
-            (ledger.opened if fresh else ledger.asked)(origin, terms)
-        awaited = ledger.awaited.origin.at if ledger.awaited else at
-        conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=min(since or at, at, awaited))
-
-    def _ledger(self, conversation: dict[str, Any]) -> Ledger:
         """Raises `NotHeld` for an arrival's conversation that was there before: clocks are changed under its lock."""
-        found = self._ledgers.get(conversation["id"])
-        if found is None:
-            there = conversation["id"] not in self._drafts.new
-            if there and self._drafts.arrival and conversation["id"] in self._known.versions:
-                raise NotHeld
-            before = self._clocks.get(conversation["id"], ())
-            found = self._ledgers[conversation["id"]] = Ledger(before, status=conversation["status"], now=self._now)
-        return found
+        if raw["backfilled"] or not matters(conversation, raw["received_at"]):
+            return
+        if self._drafts.arrival and conversation["id"] in self._known.versions:
+            raise NotHeld
+        self._clocks.wait(conversation, raw["received_at"])
 
     def _remember(self, raw: Row, message: Admitted, message_id: UUID, conversation: dict[str, Any]) -> None:
         self._known.digests[raw["digest"]] = message_id
@@ -413,8 +380,6 @@ class Batch:
 
     async def write(self) -> int:
         """Everything at once. Answers how many messages there are. Raises `ClaimLost` and `NotHeld`."""
-        for conversation_id, ledger in self._ledgers.items():
-            before = self._clocks.get(conversation_id, ())
-            self._drafts.add_clocks(clock_rows.difference(conversation_id, before, ledger.clocks))
+        self._drafts.add_clocks(self._clocks.difference())
         await self._drafts.write(final=not self.bounces)
         return len(self._drafts.messages)

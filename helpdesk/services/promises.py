@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain import calendars, ladders, policies
 from helpdesk.domain.business_hours import ALWAYS, Timetable
+from helpdesk.domain.clocks import Kind, Terms
 from helpdesk.domain.ladders import Rule
 from helpdesk.domain.policies import Policy
-from helpdesk.domain.sla import Kind, Terms
 from helpdesk.domain.values import Priority
 from helpdesk.models.sla import business_hours, escalation_rules, setting_versions, sla_policies
 from helpdesk.services.timetables import timetable

@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Column, RowMapping, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.domain.sla import Clock, Ledger, State, Terms
+from helpdesk.domain.clocks import Clock, State, Terms
+from helpdesk.domain.sla import Ledger
 from helpdesk.domain.values import Actor
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
 from helpdesk.domain import policies as policy_rules
+from helpdesk.domain.clocks import Clock, Kind, Origin, State, Terms
 from helpdesk.domain.policies import Policy
 from helpdesk.domain.replay import Story, replay
-from helpdesk.domain.sla import Clock, Kind, Origin, State, Terms
 from helpdesk.domain.tallies import Tally, overdue
 from helpdesk.errors import Invalid
 from helpdesk.models.conversations import conversations

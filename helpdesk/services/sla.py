@@ -12,46 +12,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, update
+from sqlalchemy import RowMapping, Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
+from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Terms
 from helpdesk.domain.events import ConversationStatusChanged
-from helpdesk.domain.sla import OVER, RESPONSES, Clock, Kind, Ledger, Origin, Terms
-from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType, Status
+from helpdesk.domain.sla import Ledger
+from helpdesk.domain.values import AuthorKind, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
-from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import clock_rows
+from helpdesk.services import clock_rows, waits
 from helpdesk.services.events import outbox, record, row, told
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
 
 _REOPENED = frozenset({Status.RESOLVED, Status.PENDING, Status.SNOOZED})
-
-MOST_REPLIES = 200
-"""Later replies that are looked at when one did not arrive."""
-
-_M = messages.c
-ASKING = (
-    _M.type == MessageType.INCOMING.value,
-    _M.private.is_(False),
-    _M.auto_submitted.is_(None),
-    _M.backfilled.is_(False),
-    _M.received_at.is_not(None),
-)
-"""A message that wants an answer: automatic, private and backfilled ones do not."""
-
-ANSWERING = (
-    _M.type == MessageType.OUTGOING.value,
-    _M.author_kind == AuthorKind.AGENT.value,
-    _M.private.is_(False),
-    _M.auto_submitted.is_(None),
-    _M.delivery_status == DeliveryStatus.SENT.value,
-)
-"""A public reply of a person that the channel has accepted. Nothing else is an answer."""
 
 
 def _clocks() -> Select[Any]:
@@ -83,7 +61,7 @@ async def replied(services: Services, session: AsyncSession, message_id: UUID, *
 
     Whoever wrote again before that, and after what was answered, waits for the next one.
     """
-    message = (await session.execute(select(messages).where(_M.id == message_id, *ANSWERING))).mappings().one_or_none()
+    message = await waits.answer(session, message_id)
     if message is None:
         return
     conversation, target = await _locked(session, message["conversation_id"])
@@ -111,10 +89,10 @@ async def _go_on(
     now: datetime,
 ) -> None:
     """Write what an answer ended; whoever still waits waits for the next one."""
-    waits = await _unanswered(session, conversation["id"])
-    if waits is not None and ledger.awaited is None and conversation["status"] not in OVER:
-        await _ask(services, session, conversation, ledger, waits)
-    origins = [one for one in (waits, ledger.awaited.origin if ledger.awaited else None) if one is not None]
+    waiting = await waits.unanswered(session, conversation["id"])
+    if waiting is not None and ledger.awaited is None and conversation["status"] not in OVER:
+        await _ask(services, session, conversation, ledger, waiting)
+    origins = [one for one in (waiting, ledger.awaited.origin if ledger.awaited else None) if one is not None]
     since = min(one.at for one in origins) if origins and conversation["status"] not in OVER else None
     await _keep(session, conversation, before, ledger, {"waiting_since": since}, now=now)
 
@@ -135,9 +113,9 @@ async def undelivered(
         ledger.became(now, Status.OPEN)
     ended = [clock.origin.seq for clock in before if clock.ended_by == message_id]
     if ended:
-        ledger.unanswered(message_id, await _replies(session, conversation_id, after=min(ended)))
-    waits = await _unanswered(session, conversation_id)
-    values["waiting_since"] = waits.at if waits and ledger.status not in OVER else None
+        ledger.unanswered(message_id, await waits.replies(session, conversation_id, after=min(ended)))
+    waiting = await waits.unanswered(session, conversation_id)
+    values["waiting_since"] = waiting.at if waiting and ledger.status not in OVER else None
     await _keep(session, conversation, before, ledger, values, now=now)
     if target is not None and ledger.awaited is not None:
         opened = await _opened(services, session, target, now=now)
@@ -167,8 +145,8 @@ async def changed(
     if "status" in values:
         ledger.became(now, values["status"])
         if (conversation["status"] in OVER) != (values["status"] in OVER):
-            waits = None if values["status"] in OVER else await _unanswered(session, conversation["id"])
-            repeated["waiting_since"] = waits.at if waits else None
+            waiting = None if values["status"] in OVER else await waits.unanswered(session, conversation["id"])
+            repeated["waiting_since"] = waiting.at if waiting else None
     if values.keys() & {"priority", "category"}:
         await _reclassify(services, session, after, ledger, now=now)
     await _write(session, conversation["id"], before, ledger, now=now)
@@ -188,7 +166,7 @@ async def opened_by_agent(services: Services, session: AsyncSession, conversatio
 async def reconsidered(services: Services, session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
     """What could not be read was read. If nobody waits after all, the promise is called off."""
     conversation, _ = await _locked(session, conversation_id)
-    if await _unanswered(session, conversation_id) is not None:
+    if await waits.unanswered(session, conversation_id) is not None:
         return
     before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
     ledger = Ledger(before, status=conversation["status"], now=now)
@@ -214,15 +192,13 @@ async def unmerged(
 ) -> None:
     """The source is on its own again. Its clocks go on unless the target was answered `since` they were merged."""
     found = await clocks_of(services, session, [source["id"]])
-    answered = await session.scalar(
-        select(func.count()).where(_M.conversation_id == target["id"], *ANSWERING, _M.sent_at > since)
-    )
+    answered = await waits.answered_since(session, target["id"], since)
     ledger = Ledger(found[source["id"]], status=source["status"], now=now)
     values: dict[str, Any] = {"waiting_since": None}
     if not answered:
         ledger.restore(since)
-        waits = await _unanswered(session, source["id"])
-        values["waiting_since"] = waits.at if waits and source["status"] not in OVER else None
+        waiting = await waits.unanswered(session, source["id"])
+        values["waiting_since"] = waiting.at if waiting and source["status"] not in OVER else None
     await _keep(session, source, found[source["id"]], ledger, values, now=now)
 
 
@@ -311,14 +287,14 @@ async def _reclassify(
 async def _add_missing(session: AsyncSession, conversation: Row, ledger: Ledger, terms: Terms) -> None:
     """What the new terms promise and the old ones did not, from its original start."""
     if Kind.RESOLUTION in terms.targets and ledger.latest(Kind.RESOLUTION) is None:
-        first = await _first(session, conversation["id"])
+        first = await waits.first(session, conversation["id"])
         start = first or Origin(conversation["created_at"], 0, conversation["channel"], conversation["inbox_id"])
         ledger.add_missing(start, terms, [Kind.RESOLUTION])
     if ledger.awaited is None and terms.targets.keys() & RESPONSES:
-        waits = await _unanswered(session, conversation["id"])
-        if waits is not None:
-            answered = await _replies(session, conversation["id"], after=0)
-            ledger.add_missing(waits, terms, [Kind.NEXT_RESPONSE if answered else Kind.FIRST_RESPONSE])
+        waiting = await waits.unanswered(session, conversation["id"])
+        if waiting is not None:
+            answered = await waits.replies(session, conversation["id"], after=0)
+            ledger.add_missing(waiting, terms, [Kind.NEXT_RESPONSE if answered else Kind.FIRST_RESPONSE])
 
 
 async def _reopened(session: AsyncSession, conversation: Row, *, now: datetime) -> dict[str, Any]:
@@ -334,31 +310,3 @@ async def _reopened(session: AsyncSession, conversation: Row, *, now: datetime) 
     await record(session, event, now=now)
     opened = {"status": Status.OPEN.value, "snoozed_until": None}
     return opened | {"seq": seq, "version": conversation["version"] + 1}
-
-
-async def _unanswered(session: AsyncSession, conversation_id: UUID) -> Origin | None:
-    """The oldest message that nobody has answered. An answer answers what stands before it."""
-    of_this = _M.conversation_id == conversation_id
-    answered = select(func.coalesce(func.max(_M.seq), 0)).where(of_this, *ANSWERING).scalar_subquery()
-    return await _origin(session, of_this, *ASKING, _M.seq > answered)
-
-
-async def _first(session: AsyncSession, conversation_id: UUID) -> Origin | None:
-    return await _origin(session, _M.conversation_id == conversation_id, *ASKING)
-
-
-async def _origin(session: AsyncSession, *which: ColumnElement[bool]) -> Origin | None:
-    query = select(_M.received_at, _M.seq, _M.channel, _M.inbox_id).where(*which).order_by(_M.received_at, _M.seq)
-    found = (await session.execute(query.limit(1))).one_or_none()
-    return None if found is None else Origin(*found)
-
-
-async def _replies(session: AsyncSession, conversation_id: UUID, *, after: int) -> list[tuple[datetime, int, UUID]]:
-    """Answers that arrived, with a `seq` after this one, in the order of their arrival."""
-    query = (
-        select(func.coalesce(_M.sent_at, _M.created_at, type_=_M.created_at.type), _M.seq, _M.id)
-        .where(_M.conversation_id == conversation_id, *ANSWERING, _M.seq > after)
-        .order_by(_M.sent_at, _M.seq)
-        .limit(MOST_REPLIES)
-    )
-    return [(at, seq, message_id) for at, seq, message_id in await session.execute(query)]

@@ -11,14 +11,14 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
+from helpdesk.domain.clocks import Origin
 from helpdesk.domain.events import ConversationStatusChanged, ConversationUpdated, MessageReceived
 from helpdesk.domain.replay import Answered, Asked, Became, Happening, Joined, Reclassified, Story, Wrote
-from helpdesk.domain.sla import Origin
 from helpdesk.domain.values import MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.services.sla import ANSWERING, ASKING
+from helpdesk.services.waits import ANSWERING, ASKING
 from helpdesk.statements import Row
 
 _C: Final = conversations.c

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import ring
 from helpdesk.dialects import among
+from helpdesk.domain.clocks import UNTOLD, Clock
 from helpdesk.domain.events import DomainEvent, SlaWarning
-from helpdesk.domain.sla import UNTOLD, Clock
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks

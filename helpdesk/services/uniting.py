@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows
-from helpdesk.domain.sla import OVER
+from helpdesk.domain.clocks import OVER
 from helpdesk.domain.values import Actor, LinkKind, Status
 from helpdesk.errors import Invalid
 from helpdesk.models.conversations import (

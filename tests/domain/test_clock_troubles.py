@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from helpdesk.domain.business_hours import Calendar, Timetable
-from helpdesk.domain.sla import UNTOLD, Clock, Kind, Ledger, Origin, Schedule, State, Terms, Trouble
+from helpdesk.domain.clocks import UNTOLD, Clock, Kind, Origin, Schedule, State, Terms, Trouble
+from helpdesk.domain.sla import Ledger
 
 HOUR = timedelta(hours=1)
 DAY = date(2026, 11, 2)

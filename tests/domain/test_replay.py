@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from helpdesk.domain.clocks import Clock, Kind, Origin, State, Terms
 from helpdesk.domain.replay import Answered, Asked, Became, Happening, Joined, Reclassified, Story, Wrote, replay
-from helpdesk.domain.sla import Clock, Kind, Origin, State, Terms
 from helpdesk.domain.tallies import Tally, overdue
 
 START = datetime(2026, 11, 2, 2, 0, tzinfo=UTC)

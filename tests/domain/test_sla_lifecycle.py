@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from helpdesk.domain.business_hours import ALWAYS, BusinessTime, Calendar, Timetable
-from helpdesk.domain.sla import Kind, Ledger, Origin, State, Terms
+from helpdesk.domain.clocks import Kind, Origin, State, Terms
+from helpdesk.domain.sla import Ledger
 from tests.conftest import SHARED
 
 VECTORS = SHARED / "vectors" / "sla.json"

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from helpdesk.domain.clocks import Clock
 from helpdesk.domain.replay import replay
-from helpdesk.domain.sla import Clock
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import simulation, stories
 from helpdesk.services.house import Services

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event
 
+from helpdesk.domain.clocks import Kind
 from helpdesk.domain.events import MessageReceived
-from helpdesk.domain.sla import Kind
 from helpdesk.domain.values import Priority
 from helpdesk.errors import Invalid
 from helpdesk.models import metadata
