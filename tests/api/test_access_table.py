@@ -7,9 +7,10 @@ only the asker may work in, foreign ones in somebody else's. `anybody` sends no 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import pytest
@@ -184,55 +185,71 @@ TABLE: Final[Mapping[str, Row]] = {
 }
 
 
-async def _world(services: Services, role: str) -> tuple[factories.Someone, dict[str, dict[str, str]]]:
-    """Someone of a role, and the ids of what is his and what is another's."""
+_ALONE: Final[Mapping[str, Callable[[Services], Awaitable[Any]]]] = {
+    "team_id": factories.team,
+    "hours_id": factories.hours,
+    "policy_id": factories.policy,
+    "rule_id": factories.rule,
+    "route_id": factories.alert_route,
+}
+"""What belongs to nobody in particular, and needs nothing else."""
+_OF_CONVERSATIONS: Final = {"conversation_id", "message_id", "contact_id", "twin_id", "alert_id", "tag_id"}
+
+
+async def _world(
+    services: Services, role: str, wanted: set[str] | None = None
+) -> tuple[factories.Someone, dict[str, dict[str, str]]]:
+    """Someone of a role, and the ids of what is his and what is another's: those that are `wanted`, or all."""
+
+    def needs(*names: str) -> bool:
+        return wanted is None or not wanted.isdisjoint(names)
+
     me, other = await factories.agent(services, role=role), await factories.agent(services)
-    someone, team = await factories.agent(services), await factories.team(services)
-    hours = await factories.hours(services)
-    policy, rule = await factories.policy(services), await factories.rule(services)
-    schedule = await factories.duty_schedule(services, agents=[someone.id])
-    webhook = await factories.webhook(services)
-    delivery = await factories.webhook_delivery(services, webhook)
-    route = await factories.alert_route(services)
-    ids: dict[str, dict[str, str]] = {}
+    both: dict[str, Any] = {"hours_version": "1"}
+    both |= {name: await make(services) for name, make in _ALONE.items() if needs(name)}
+    if needs("agent_id", "schedule_id"):
+        both["agent_id"] = (await factories.agent(services)).id
+    if needs("schedule_id"):
+        both["schedule_id"] = await factories.duty_schedule(services, agents=[both["agent_id"]])
+    if needs("webhook_id", "delivery_id"):
+        both["webhook_id"] = await factories.webhook(services)
+        both["delivery_id"] = await factories.webhook_delivery(services, both["webhook_id"])
+    ids: dict[str, dict[str, Any]] = {}
     for place, worker in (("own", me), ("foreign", other)):
-        inbox_id = await factories.inbox(services, members=[worker.id])
-        conversation_id = await factories.conversation(
-            services, inbox_id=inbox_id, handle=f"{place}{me.id}@customer.test", tag=["seen"]
-        )
-        message_id = await factories.incoming(services, conversation_id, raw=b"Subject: x\r\n\r\nx")
-        by = await _actor(services, worker)
-        file = await attachments.store(
-            services, filename="a.txt", content_type="text/plain", body=b"a", by=by, now=factories.clock.now()
-        )
-        twin_id = await factories.conversation(
-            services, inbox_id=inbox_id, handle=f"{place}{me.id}@customer.test", messages=0
-        )
-        ids[place] = {
-            "twin_id": str(twin_id),
-            "inbox_id": str(inbox_id),
-            "conversation_id": str(conversation_id),
-            "message_id": str(message_id),
-            "contact_id": str(await factories.contact(services, handle=f"{place}{me.id}@customer.test")),
-            "agent_id": str(someone.id),
-            "team_id": str(team),
-            "hours_id": str(hours),
-            "hours_version": "1",
-            "schedule_id": str(schedule),
-            "attachment_id": str(file["id"]),
-            "policy_id": str(policy),
-            "rule_id": str(rule),
-            "job_id": str(await factories.job(services, by=by)),
-            "webhook_id": str(webhook),
-            "delivery_id": str(delivery),
-            "route_id": str(route),
-            "alert_id": str(await factories.alert(services, conversation_id, worker.id)),
-        }
-    async with services.database.reading() as session:
-        (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
-    for place in ids.values():
-        place["tag_id"] = str(tag["id"])
-    return me, ids
+        found = ids[place] = dict(both)
+        handle = f"{place}{me.id}@customer.test"
+        if needs("inbox_id", *_OF_CONVERSATIONS):
+            found["inbox_id"] = await factories.inbox(services, members=[worker.id])
+        if needs(*_OF_CONVERSATIONS):
+            found |= await _conversation(services, found["inbox_id"], handle, worker)
+        if needs("attachment_id", "job_id"):
+            by = await _actor(services, worker)
+            file: dict[str, Any] = {"filename": "a.txt", "content_type": "text/plain", "body": b"a"}
+            stored = await attachments.store(services, **file, by=by, now=factories.clock.now())
+            found |= {"attachment_id": stored["id"], "job_id": await factories.job(services, by=by)}
+    if needs("tag_id"):
+        async with services.database.reading() as session:
+            (tag,) = await factories.tags.list_tags(session, after=None, limit=1)
+        for found in ids.values():
+            found["tag_id"] = tag["id"]
+    return me, {place: {name: str(value) for name, value in found.items()} for place, found in ids.items()}
+
+
+async def _conversation(services: Services, inbox_id: UUID, handle: str, worker: factories.Someone) -> dict[str, Any]:
+    """One with a message, another of the same contact, and an alert about it."""
+    made = await factories.conversation(services, inbox_id=inbox_id, handle=handle, tag=["seen"])
+    return {
+        "conversation_id": made,
+        "message_id": await factories.incoming(services, made, raw=b"Subject: x\r\n\r\nx"),
+        "twin_id": await factories.conversation(services, inbox_id=inbox_id, handle=handle, messages=0),
+        "contact_id": await factories.contact(services, handle=handle),
+        "alert_id": await factories.alert(services, made, worker.id),
+    }
+
+
+def _named(key: str, row: Row) -> set[str]:
+    """The ids that a request names."""
+    return set(re.findall(r"{(\w+)}", f"{key} {row.query} {row.body}"))
 
 
 async def _actor(services: Services, someone: factories.Someone) -> Any:
@@ -273,7 +290,7 @@ async def test_each_route_answers_each_role_as_the_table_says(
         for place, status in zip(("own", "foreign"), getattr(row, role).split("/"), strict=False):
             # What changes something gets a world of its own; all the rest shares one.
             changes = status.startswith("2") and not key.startswith("GET ")
-            me, ids = await _world(services, role) if changes else shared
+            me, ids = await _world(services, role, _named(key, row)) if changes else shared
             found = await _ask(client, key, row, ids[place], me.headers)
             if found.status_code != int(status):
                 wrong.append(f"{key} {place}: {found.status_code}, not {status}: {found.text[:200]}")

@@ -120,6 +120,7 @@ def test_a_file_that_holds_no_policy_is_refused(tmp_path: Path, text: str, said:
         simulate.read_policy(tmp_path)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_command_prints_one_object_and_refuses_with_one_line(
     wall: Wall, settings: Settings, four_hours: Path, tmp_path: Path
 ) -> None:
