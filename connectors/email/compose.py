@@ -139,7 +139,7 @@ def _automatic(message: OutboundMessage) -> list[Header]:
         return []
     # RFC 3834 section 5; the other two are what Exchange and older systems look at.
     return [
-        ("Auto-Submitted", "auto-replied"),
+        ("Auto-Submitted", "auto-replied" if message.in_reply_to else "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("Precedence", "auto_reply"),
     ]

@@ -80,7 +80,9 @@ async def begin_with_messages(
 def begin_filed(services: Services, filed: Sequence[Filed], *, inbox: Row, automatic: Automatic, now: datetime) -> Work:
     """The same as `begin_with_messages` for messages that are about to be written."""
     book = services.promises.at_hand
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if not any(rule.anchor == "creation" for rule in book.rules):
+        return Work()
     for one in filed:
         if not one.first or one.silent:
             continue
