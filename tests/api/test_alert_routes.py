@@ -18,6 +18,7 @@ from helpdesk.services import alert_routes as service
 from helpdesk.services.alert_routes import Opened, PostFailed
 from helpdesk.services.house import Services
 from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 from tests.peers.http_receiver import HttpReceiver
 
 URL = "/api/v1/alert-routes"
@@ -94,6 +95,7 @@ async def test_an_address_is_stored_sealed_and_shown_to_nobody(
         ({"secret": "x"}, "secret"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_what_cannot_be_used_is_refused_with_its_field(
     client: httpx.AsyncClient, services: Services, boss: factories.Someone, change: dict[str, Any], field: str
 ) -> None:
@@ -144,6 +146,7 @@ async def test_names_are_taken_once_and_teams_have_to_be_there(
 
 
 @pytest.mark.parametrize("kind", REACHED)
+@ON_ONE_DATABASE
 async def test_a_test_is_posted_at_once_in_the_language_of_the_room(
     client: httpx.AsyncClient, boss: factories.Someone, receiver: HttpReceiver, kind: str
 ) -> None:

@@ -20,6 +20,7 @@ from helpdesk.models.sla import setting_versions, sla_policies
 from helpdesk.services import business_hours, service_hours, timetables
 from helpdesk.services.house import Services
 from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 
 HOURS = "/api/v1/business-hours"
 NINE: Any = [["09:00", "17:00"]]
@@ -103,6 +104,7 @@ async def test_a_calendar_is_made_changed_and_removed_and_each_version_is_kept(
         ({"holidays": [{"date": "2026-01-01"}] * 3001}, "holidays"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_what_no_calendar_can_say_is_refused_by_its_field_and_nothing_changes(
     change: dict[str, Any], field: str, client: httpx.AsyncClient, services: Services
 ) -> None:
@@ -350,6 +352,7 @@ async def test_a_calendar_file_is_imported_as_what_the_caller_says_it_is(
         ({"source": "icalendar", "text": "x", "kind": "holidays"}, "icalendar.kind"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_a_source_that_cannot_be_used_is_refused(
     body: dict[str, Any], field: str, client: httpx.AsyncClient, services: Services
 ) -> None:
@@ -395,6 +398,7 @@ async def test_times_of_service_have_the_asker_s_offset(client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("query", ["tz=Mars/Olympus", "tz=", "tz=../etc/passwd", "tz=UTC&tz=UTC", "zone=UTC"])
+@ON_ONE_DATABASE
 async def test_a_zone_that_is_none_is_refused(query: str, client: httpx.AsyncClient) -> None:
     answer = await client.get(f"/api/v1/service-hours?{query}")
     assert answer.status_code == 422, answer.text

@@ -16,6 +16,7 @@ from helpdesk.models.agents import agents, team_members
 from helpdesk.models.events import audit
 from helpdesk.services.house import Services
 from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 
 V = "/api/v1"
 
@@ -222,6 +223,7 @@ async def test_there_is_one_fallback_list_in_its_own_order(client: httpx.AsyncCl
         ({"shifts": [{"agent_ids": ["{anna}"], "weekly": DAYS[:6]}]}, "shifts.0.weekly"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_a_wrong_roster_is_refused_by_its_field(
     change: dict[str, Any], field: str, client: httpx.AsyncClient, services: Services
 ) -> None:

@@ -24,6 +24,7 @@ from helpdesk.services import policies as policy_service
 from helpdesk.services import teams as team_service
 from helpdesk.services.house import Services
 from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 
 POLICIES, RULES, INBOXES = "/api/v1/sla-policies", "/api/v1/escalation-rules", "/api/v1/inboxes"
 PLAIN: dict[str, Any] = {"name": "Plain", "clock": "calendar", "targets": {"first_response": 3600}}
@@ -182,6 +183,7 @@ async def test_a_change_is_a_new_version_and_the_old_ones_stay(
         ({"position": -1}, "position"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_a_policy_that_makes_no_sense_is_refused_with_its_field(
     client: httpx.AsyncClient, services: Services, boss: factories.Someone, body: dict[str, Any], field: str
 ) -> None:
@@ -333,6 +335,7 @@ async def test_a_rule_is_kept_as_it_is_given_and_each_change_is_a_version(
         (LADDER | {"anchor": "noon"}, ["anchor"]),
     ],
 )
+@ON_ONE_DATABASE
 async def test_a_rule_that_makes_no_sense_is_refused_with_its_field(
     client: httpx.AsyncClient, services: Services, boss: factories.Someone, body: dict[str, Any], fields: list[str]
 ) -> None:

@@ -20,7 +20,7 @@ from helpdesk.models.webhooks import webhook_deliveries, webhooks
 from helpdesk.services import webhooks as service
 from helpdesk.services.house import Services
 from tests import factories
-from tests.conftest import BASE_URL
+from tests.conftest import BASE_URL, ON_ONE_DATABASE
 
 URL = "/api/v1/webhooks"
 GIVEN: dict[str, Any] = {"name": "Pager", "url": "https://pager.example.com/in?team=1", "events": ["sla.breached"]}
@@ -89,6 +89,7 @@ async def test_the_secret_is_shown_once_and_stored_sealed(
         ({"failing_since": None}, "failing_since"),
     ],
 )
+@ON_ONE_DATABASE
 async def test_what_cannot_be_used_is_refused_with_its_field(
     strict: httpx.AsyncClient, services: Services, boss: factories.Someone, change: dict[str, Any], field: str
 ) -> None:
