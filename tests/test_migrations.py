@@ -19,6 +19,7 @@ import helpdesk.models  # noqa: F401 - fills the metadata
 from helpdesk import migrate
 from helpdesk.db import Database, new_id
 from helpdesk.models.columns import is_payload
+from helpdesk.models.sla import sla_clocks
 from tests.peers.postgres import Postgres
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -132,3 +133,25 @@ async def test_only_what_nothing_is_looked_up_by_goes_without_statistics(empty: 
     keys = [*(index for table in tables for index in table.indexes)]
     keys += [one for table in tables for one in table.constraints if isinstance(one, UniqueConstraint)]
     assert not [column for key in keys for column in key.columns if is_payload(column)]
+
+
+@pytest.mark.parametrize(
+    ("status", "agent_seq", "kind"),
+    [("open", 0, "first_response"), ("pending", 3, "next_response"), ("resolved", 0, None)],
+)
+async def test_whoever_waits_when_promises_become_clocks_gets_one(
+    empty: Database, status: str, agent_seq: int, kind: str | None
+) -> None:
+    await migrate.upgrade(empty, to="0003")
+    change = text("UPDATE conversations SET status = :status, last_agent_seq = :seq")
+    async with empty.engine.execution_options(write=True).begin() as connection:
+        await connection.run_sync(fill)
+        await connection.execute(change, {"status": status, "seq": agent_seq})
+    await migrate.upgrade(empty)
+    async with empty.engine.begin() as connection:
+        clocks = (await connection.execute(select(sla_clocks))).mappings().all()
+        waiting = (await connection.execute(text("SELECT waiting_since, next_due_at FROM conversations"))).one()
+    assert [(one["kind"], one["state"], one["started_at"], one["next_due_at"]) for one in clocks] == (
+        [(kind, "running", NOW, NOW)] if kind else []
+    )
+    assert (None in waiting) == (kind is None)

@@ -231,7 +231,7 @@ async def test_the_check_sends_through_the_reply_address_and_sees_it_arrive(tmp_
         assert [check.name for check in checks if not check.ok] == []
         assert {"imap.login", "smtp.connect", "delivery"} <= {check.name for check in checks}
         assert checks[-1].detail.endswith("arrived")
-    assert b"Auto-Submitted: auto-replied" in sink.messages[0].body
+    assert b"Auto-Submitted: auto-generated" in sink.messages[0].body
 
 
 @needs_dovecot
