@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Final
 from uuid import UUID
 
 
@@ -15,6 +16,10 @@ class Status(StrEnum):
     SNOOZED = "snoozed"
     RESOLVED = "resolved"
     CLOSED = "closed"
+
+
+REOPENED: Final = frozenset({Status.PENDING, Status.SNOOZED, Status.RESOLVED})
+"""A message of the contact opens these, and an answer that did not arrive."""
 
 
 class Priority(IntEnum):

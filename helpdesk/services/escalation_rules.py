@@ -80,25 +80,8 @@ async def edit(
     now: datetime,
 ) -> None:
     """Change what is given; `content` holds only the fields that change. Raises `Invalid` as `create` does."""
-    given = (("name", name), ("enabled", enabled))
-    values: dict[str, Any] = {field: value for field, value in given if value is not None}
-    fields = sorted([*values, *(content or {})])
-    if content or enabled:
-        # Also one that is switched on as it was: what it names may have gone meanwhile.
-        values["content"] = {**rule["content"], **(content or {})}
-        await _check(session, values["content"])
-    values |= {"version": rule["version"] + 1, "updated_at": now}
-    await session.execute(update(escalation_rules).where(escalation_rules.c.id == rule["id"]).values(values))
-    await versions.add_version(session, escalation_rules, {**rule, **values}, by=by, now=now)
-    await audit.record(
-        session,
-        "escalation_rule.updated",
-        subject="escalation_rule",
-        subject_id=rule["id"],
-        by=by,
-        now=now,
-        data={"fields": fields},
-    )
+    how: dict[str, Any] = {"subject": "escalation_rule", "check": _check, "by": by, "now": now}
+    await versions.edit(session, escalation_rules, rule, {"name": name, "enabled": enabled}, content or {}, **how)
 
 
 async def remove(session: AsyncSession, rule: RowMapping, *, by: Actor, now: datetime) -> None:

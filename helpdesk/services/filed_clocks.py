@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from helpdesk.domain.clocks import Clock, Origin
 from helpdesk.domain.sla import Ledger
-from helpdesk.domain.values import Status
+from helpdesk.domain.values import REOPENED, Status
 from helpdesk.services import clock_rows
 from helpdesk.services.clock_rows import Difference
 from helpdesk.services.promises import Book
 from helpdesk.statements import Row
-
-REOPENED: Final = frozenset({Status.PENDING, Status.SNOOZED, Status.RESOLVED})
-"""A message of the contact opens these."""
 
 
 def matters(conversation: Row, at: datetime) -> bool:

@@ -23,10 +23,10 @@ from helpdesk.domain.events import (
     MessageReceived,
 )
 from helpdesk.domain.matching import Facts, Placement, place
-from helpdesk.domain.values import SYSTEM, LinkKind, RawState, Status
+from helpdesk.domain.values import REOPENED, SYSTEM, LinkKind, RawState, Status
 from helpdesk.services import blobs, rows
 from helpdesk.services.drafts import Drafts
-from helpdesk.services.filed_clocks import REOPENED, FiledClocks, matters
+from helpdesk.services.filed_clocks import FiledClocks, matters
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival

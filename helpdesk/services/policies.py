@@ -88,25 +88,9 @@ async def edit(
     now: datetime,
 ) -> None:
     """Change what is given; `content` holds only the fields that change. Raises `Invalid` as `create` does."""
-    given = (("name", name), ("position", position), ("enabled", enabled))
-    values: dict[str, Any] = {field: value for field, value in given if value is not None}
-    fields = sorted([*values, *(content or {})])
-    if content or enabled:
-        # Also one that is switched on as it was: what it names may have gone meanwhile.
-        values["content"] = {**policy["content"], **(content or {})}
-        await _check(session, values["content"])
-    values |= {"version": policy["version"] + 1, "updated_at": now}
-    await session.execute(update(sla_policies).where(sla_policies.c.id == policy["id"]).values(values))
-    await versions.add_version(session, sla_policies, {**policy, **values}, by=by, now=now)
-    await audit.record(
-        session,
-        "sla_policy.updated",
-        subject="sla_policy",
-        subject_id=policy["id"],
-        by=by,
-        now=now,
-        data={"fields": fields},
-    )
+    given = {"name": name, "position": position, "enabled": enabled}
+    how: dict[str, Any] = {"subject": "sla_policy", "check": _check, "by": by, "now": now}
+    await versions.edit(session, sla_policies, policy, given, content or {}, **how)
 
 
 async def remove(session: AsyncSession, policy: RowMapping, *, by: Actor, now: datetime) -> None:

@@ -19,7 +19,7 @@ from helpdesk.dialects import among
 from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Terms
 from helpdesk.domain.events import ConversationStatusChanged
 from helpdesk.domain.sla import Ledger
-from helpdesk.domain.values import AuthorKind, Status
+from helpdesk.domain.values import REOPENED, AuthorKind, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import sla_clocks
@@ -28,8 +28,6 @@ from helpdesk.services.events import outbox, record, row, told
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, Update, write
-
-_REOPENED = frozenset({Status.RESOLVED, Status.PENDING, Status.SNOOZED})
 
 
 def _clocks() -> Select[Any]:
@@ -108,7 +106,7 @@ async def undelivered(
     before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
     ledger = Ledger(before, status=conversation["status"], now=now)
     values: dict[str, Any] = {}
-    if conversation["status"] in _REOPENED:
+    if conversation["status"] in REOPENED:
         values = await _reopened(session, conversation, now=now)
         ledger.became(now, Status.OPEN)
     ended = [clock.origin.seq for clock in before if clock.ended_by == message_id]
@@ -124,7 +122,7 @@ async def undelivered(
 
 async def _opened(services: Services, session: AsyncSession, conversation: Row, *, now: datetime) -> Row:
     """The conversation, open if it was not; closed is final."""
-    if conversation["status"] not in _REOPENED:
+    if conversation["status"] not in REOPENED:
         return conversation
     values = await _reopened(session, conversation, now=now)
     values |= await changed(services, session, conversation, {"status": Status.OPEN.value}, now=now)

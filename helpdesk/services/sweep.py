@@ -62,17 +62,15 @@ async def settle(services: Services, session: AsyncSession, *, now: datetime) ->
     if not rows:
         return 0
     count, terms = len(rows), await services.promises.terms(session, rows)
-    untold = [
-        (found["conversation_id"], clock_rows.clock(found, term))
-        for found, term in zip(rows, terms, strict=True)
-        if found["warned"] == UNTOLD
+    clocks = [
+        (found["conversation_id"], clock_rows.clock(found, term)) for found, term in zip(rows, terms, strict=True)
     ]
+    untold = [(conversation_id, clock) for conversation_id, clock in clocks if clock.warned == UNTOLD]
     in_hand = await troubles.tell(services, session, untold, now=now) if untold else set()
     waits = await pending(session, [found["conversation_id"] for found in rows])
     changes: list[dict[str, Any]] = []
     events: list[DomainEvent] = []
-    for found, term in zip(rows, terms, strict=True):
-        conversation_id, before = found["conversation_id"], clock_rows.clock(found, term)
+    for conversation_id, before in clocks:
         if conversation_id in in_hand:
             count -= 1
             continue

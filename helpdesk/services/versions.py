@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Table, func, select, true
+from sqlalchemy import ColumnElement, RowMapping, Table, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows
@@ -18,6 +18,7 @@ from helpdesk.models.agents import agents, teams
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import business_hours, setting_versions, sla_policies
 from helpdesk.models.webhooks import webhooks
+from helpdesk.services import audit
 
 Mention = tuple[str, str, UUID]
 """A field, the kind of thing that it names, and which one."""
@@ -98,6 +99,32 @@ async def add_version(
         "created_at": now,
     }
     await insert_rows(session, setting_versions, [row])
+
+
+async def edit(
+    session: AsyncSession,
+    table: Table,
+    row: RowMapping,
+    given: Mapping[str, Any],
+    content: Mapping[str, Any],
+    *,
+    subject: str,
+    check: Callable[[AsyncSession, Mapping[str, Any]], Awaitable[None]],
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Change what is given and not None, and the fields of `content`; keep the version, and who made it."""
+    values = {field: value for field, value in given.items() if value is not None}
+    fields = sorted([*values, *content])
+    if content or values.get("enabled"):
+        # Also one that is switched on as it was: what it names may have gone meanwhile.
+        values["content"] = {**row["content"], **content}
+        await check(session, values["content"])
+    values |= {"version": row["version"] + 1, "updated_at": now}
+    await session.execute(update(table).where(table.c.id == row["id"]).values(values))
+    await add_version(session, table, {**row, **values}, by=by, now=now)
+    what: dict[str, Any] = {"subject": subject, "subject_id": row["id"], "data": {"fields": fields}}
+    await audit.record(session, f"{subject}.updated", by=by, now=now, **what)
 
 
 async def list_versions(
