@@ -1,11 +1,16 @@
-"""What listing conversations costs in CPU, against a floor that cannot be had for less.
+"""What listing conversations costs against a floor, and what a desk of a million costs against one of ten thousand.
 
     python benchmarks/api.py [--rounds 8] [--requests 600] [--conversations 100000]
+                             [--small 10000] [--large 1000000] [--turns 200]
 
 The floor is a bare FastAPI route on the same uvicorn that runs the very same two statements (token; 25 rows with their
-joins, in the scope of an agent with four of ten inboxes) by raw asyncpg and answers with orjson. Both servers run at
+joins, in the scope of an agent with one of ten inboxes) by raw asyncpg and answers with orjson. Both servers run at
 once, rounds take turns, and a round counts the server's own CPU (getrusage, itself and its children) apart from that of
-the PostgreSQL backends. Exit code 1 when the ratio of the server's CPU exceeds 2.0.
+the PostgreSQL backends. The ratio of the server's CPU must not exceed 2.0.
+
+After that the two desks are compared (`scale.py`): no question may take more than 1.5 times as long on the large one,
+counting for the side bar at most 50 ms, a search for a common word 300 ms, and no large table may be read from end to
+end. Exit code 1 when any of it fails. A million conversations take ten minutes and some 10 GB of disk.
 
 `HELPDESK_TEST_POSTGRES_URL` names a server to use; otherwise one is started.
 """
@@ -15,14 +20,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import asyncpg
 import orjson
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
 import connectors
-from helpdesk import clock, migrate
+from benchmarks.population import populate
+from benchmarks.scale import Desk, compare
+from benchmarks.served import Server, serve
+from helpdesk import clock
 from helpdesk.app import create_app
 from helpdesk.blobstore import DiskStore
 from helpdesk.config import Settings
@@ -49,68 +52,14 @@ from tests.peers.postgres import Postgres
 
 LIMIT = 2.0
 SECRET = "1:" + base64.b64encode(bytes(range(32))).decode()
-TOKEN = "hd_" + "b" * 43
-DATABASE = "api_benchmark"
+AGENT, SUPERVISOR = "hd_" + "b" * 43, "hd_" + "c" * 43
+TOKENS = {AGENT: (1, "agent"), SUPERVISOR: (2, "supervisor")}
 PATH = "/api/v1/conversations"
-INBOXES, AGENTS, TEAMS = 10, 20, 6
-
-SEED = """
-INSERT INTO agents (id, email, name, role, locale, active, version, created_at, updated_at)
-    SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'agent' || i || '@bench.test', 'Agent ' || i,
-           'agent', 'en', true, 1, now(), now() FROM generate_series(1, {agents}) i;
-INSERT INTO teams (id, name, description, version, created_at, updated_at)
-    SELECT ('00000000-0000-7000-8001-' || lpad(i::text, 12, '0'))::uuid, 'Team ' || i, '', 1, now(), now()
-    FROM generate_series(1, {teams}) i;
-INSERT INTO team_members SELECT t.id, a.id FROM teams t, agents a WHERE a.name = 'Agent 1' AND t.name = 'Team 1';
-INSERT INTO inboxes (id, channel, name, handle, config, secrets, key, state, version, created_at, updated_at)
-    SELECT ('00000000-0000-7000-8002-' || lpad(i::text, 12, '0'))::uuid, 'email', 'Desk ' || i,
-           'desk' || i || '@bench.test', '{{}}', '', 'x', 'active', 1, now(), now()
-    FROM generate_series(1, {inboxes}) i;
-INSERT INTO inbox_members SELECT i.id, a.id FROM inboxes i, agents a
-    WHERE (a.name = 'Agent 1') = (substr(i.name, 6)::int <= 4);
-INSERT INTO api_tokens (id, agent_id, name, kind, digest, scopes, created_at, last_used_at)
-    SELECT '00000000-0000-7000-8003-000000000001', a.id, 'bench', 'agent', '{digest}', '["conversations:read"]', now(),
-           now() + interval '1 day' FROM agents a WHERE a.name = 'Agent 1';
-INSERT INTO contacts (id, name, language, key, custom_fields, blocked, version, created_at, updated_at)
-    SELECT gen_random_uuid(), 'Customer ' || i, 'en', 'x', '{{}}', false, 1, now(), now()
-    FROM generate_series(1, {contacts}) i;
-CREATE TEMP TABLE numbered AS SELECT id, row_number() OVER () AS n FROM contacts;
-INSERT INTO conversations (id, number, subject, contact_id, contact_handle, channel, inbox_id, status, priority,
-        category, assignee_id, team_id, preview, last_message_direction, message_count, seq, version, last_incoming_seq,
-        last_agent_seq, created_at, updated_at, last_activity_at, waiting_since, next_due_at, language, quarantined,
-        custom_fields)
-    SELECT gen_random_uuid(), i, 'Withdrawal ' || i || ' is pending since yesterday', c.id,
-           'customer' || i || '@example.com', 'email',
-           ('00000000-0000-7000-8002-' || lpad((1 + i % {inboxes})::text, 12, '0'))::uuid,
-           (ARRAY['open', 'pending', 'resolved', 'closed'])[1 + i % 4], i % 4, NULL,
-           CASE WHEN i % 3 = 0 THEN ('00000000-0000-7000-8000-' || lpad((1 + i % {agents})::text, 12, '0'))::uuid END,
-           CASE WHEN i % 5 = 0 THEN ('00000000-0000-7000-8001-' || lpad((1 + i % {teams})::text, 12, '0'))::uuid END,
-           'Hello, I sent it yesterday and it has not arrived, could you have a look please?', 'incoming', 3, 4, 2, 4,
-           2, now() - i * interval '7 minutes', now(), now() - (i * 7919 % {count}) * interval '5 minutes',
-           CASE WHEN i % 2 = 0 THEN now() - i * interval '1 second' END,
-           CASE WHEN i % 2 = 0 THEN now() + interval '1 day' - i * interval '1 second' END, 'en', false, '{{}}'
-    FROM generate_series(1, {count}) i JOIN numbered c ON c.n = 1 + i % {contacts};
-INSERT INTO conversation_inboxes SELECT id, inbox_id FROM conversations;
-INSERT INTO conversation_tags SELECT id, 'withdrawal' FROM conversations WHERE number % 3 = 0;
-INSERT INTO conversation_tags SELECT id, 'urgent' FROM conversations WHERE number % 5 = 0;
-ANALYZE;
-"""
 
 
 def services_at(url: str, folder: Path) -> Services:
     settings = Settings(_env_file=None, data=folder, database_url=url, secret_key=SecretStr(SECRET))
     return Services(settings, Database(url), Keyring(SECRET), DiskStore(folder / "blobs"), connectors.discover())
-
-
-async def seed(url: str, count: int) -> None:
-    database = Database(url)
-    await migrate.upgrade(database)
-    await database.close()
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    digest = accounts.digest_of(TOKEN)
-    sizes = {"agents": AGENTS, "teams": TEAMS, "inboxes": INBOXES, "contacts": max(1, count // 3), "count": count}
-    await connection.execute(SEED.format(digest=digest, **sizes))
-    await connection.close()
 
 
 async def statements(url: str) -> list[tuple[str, list[Any]]]:
@@ -125,7 +74,7 @@ async def statements(url: str) -> list[tuple[str, list[Any]]]:
 
     services.database.fetch = spy  # type: ignore[method-assign]
     now = clock.now()
-    identity = await accounts.identify_token(services.database, TOKEN, now=now)
+    identity = await accounts.identify_token(services.database, AGENT, now=now)
     await listing.list_conversations(
         services, identity.actor, ConversationFilter(), sort=Sort.LAST_ACTIVITY, page=Page(), now=now
     )
@@ -159,66 +108,6 @@ def floor_app(url: str) -> FastAPI:
     return app
 
 
-def serve(kind: str, url: str, port: int) -> None:
-    app: Any = floor_app(url) if kind == "floor" else create_app(services_at(url, Path("/nonexistent")))
-
-    async def with_cpu(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == "/-/cpu":
-            used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-            body = json.dumps(sum(u.ru_utime + u.ru_stime for u in used)).encode()
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
-            )
-            await send({"type": "http.response.body", "body": body})
-        else:
-            await app(scope, receive, send)
-
-    quiet: dict[str, Any] = {"log_level": "error", "access_log": False, "lifespan": "off"}
-    # A connection waits for longer than uvicorn's five seconds while the other server has its turn.
-    uvicorn.run(with_cpu, port=port, loop="uvloop", http="httptools", timeout_keep_alive=600, **quiet)
-
-
-@dataclass
-class Server:
-    """One of the two, as a process of its own, with kept-alive connections to it."""
-
-    kind: str
-    port: int
-    process: subprocess.Popen[bytes]
-    connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-
-    @classmethod
-    async def start(cls, kind: str, url: str, port: int, *, connections: int) -> Server:
-        command = [sys.executable, __file__, "--serve", kind, "--url", url, "--port", str(port)]
-        process = subprocess.Popen(command)
-        for _ in range(200):
-            try:
-                opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(connections)]
-                return cls(kind, port, process, opened)
-            except OSError:
-                await asyncio.sleep(0.1)
-        process.kill()
-        raise TimeoutError(f"{kind} did not start")
-
-    async def get(self, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> bytes:
-        reader, writer = connection
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        return await reader.readexactly(length)
-
-    async def cpu(self) -> float:
-        return float(await self.get(self.connections[0], "/-/cpu"))
-
-    async def load(self, requests: int) -> None:
-        async def one(connection: Any, count: int) -> None:
-            for _ in range(count):
-                await self.get(connection, PATH)
-
-        await asyncio.gather(*(one(c, requests // len(self.connections)) for c in self.connections))
-
-
 async def backend_cpu(connection: asyncpg.Connection) -> float:
     """CPU seconds of all backends of the benchmark's database."""
     pids = await connection.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
@@ -234,21 +123,21 @@ async def backend_cpu(connection: asyncpg.Connection) -> float:
 
 async def measure(url: str, *, rounds: int, requests: int) -> float:
     servers = [
-        await Server.start("ours", url, 18311, connections=4),
-        await Server.start("floor", url, 18312, connections=4),
+        await Server.start(__file__, kind, url, port, connections=4)
+        for kind, port in (("ours", 18311), ("floor", 18312))
     ]
     watcher = await asyncpg.connect(url.replace("+asyncpg", ""))
     spent: dict[str, list[tuple[float, float]]] = {server.kind: [] for server in servers}
     try:
         for server in servers:
-            await server.load(200)
-        shown = {s.kind: len(orjson.loads(await s.get(s.connections[0], PATH))["items"]) for s in servers}
+            await server.load(PATH, AGENT, 200)
+        shown = {s.kind: len(orjson.loads(await s.get(s.connections[0], PATH, AGENT))["items"]) for s in servers}
         assert shown == {"ours": 25, "floor": 25}, shown
         print(f"{'round':>5} {'ours ms':>9} {'floor ms':>9} {'ratio':>6}   {'ours pg':>8} {'floor pg':>8}")
         for turn in range(rounds):
             for server in servers if turn % 2 else reversed(servers):
                 before, before_backend = await server.cpu(), await backend_cpu(watcher)
-                await server.load(requests)
+                await server.load(PATH, AGENT, requests)
                 used, used_backend = await server.cpu() - before, await backend_cpu(watcher) - before_backend
                 spent[server.kind].append((used / requests * 1000, used_backend / requests * 1000))
             (ours, ours_pg), (floor, floor_pg) = spent["ours"][-1], spent["floor"][-1]
@@ -256,10 +145,7 @@ async def measure(url: str, *, rounds: int, requests: int) -> float:
     finally:
         await watcher.close()
         for server in servers:
-            for _, writer in server.connections:
-                writer.close()
-            server.process.terminate()
-            server.process.wait(10)
+            server.stop()
     middle = {kind: [statistics.median(column) for column in zip(*found, strict=True)] for kind, found in spent.items()}
     ratio = middle["ours"][0] / middle["floor"][0]
     print(f"median: ours {middle['ours'][0]:.3f} ms, floor {middle['floor'][0]:.3f} ms of server CPU per request")
@@ -268,17 +154,40 @@ async def measure(url: str, *, rounds: int, requests: int) -> float:
     return ratio
 
 
-async def run(arguments: argparse.Namespace) -> float:
+async def made(server: Postgres, name: str, count: int) -> str:
+    url = server.create(name)
+    started = time.monotonic()
+    await populate(url, count, tokens=TOKENS, now=clock.now())
+    print(f"made a desk of {count} conversations in {time.monotonic() - started:.0f} s", flush=True)
+    return url
+
+
+async def scaled(small_url: str, large_url: str, *, turns: int) -> bool:
+    servers: list[Server] = []
+    try:
+        for url, port in ((small_url, 18313), (large_url, 18314)):
+            servers.append(await Server.start(__file__, "ours", url, port, connections=1))
+        small, large = [await Desk.open(s, u, AGENT) for s, u in zip(servers, (small_url, large_url), strict=True)]
+        return await compare(small, large, {"agent": AGENT, "supervisor": SUPERVISOR}, turns=turns)
+    finally:
+        for server in servers:
+            server.stop()
+
+
+async def run(arguments: argparse.Namespace) -> bool:
     given = os.environ.get("HELPDESK_TEST_POSTGRES_URL", "")
-    with Postgres.at(given) if given else Postgres() as server:
-        url = server.create(DATABASE)
+    with Postgres.at(given) if given else Postgres(durable=True) as server:
+        names = ("api_benchmark", "api_benchmark_small", "api_benchmark_large")
         try:
-            started = time.monotonic()
-            await seed(url, arguments.conversations)
-            print(f"seeded {arguments.conversations} conversations in {time.monotonic() - started:.0f} s")
-            return await measure(url, rounds=arguments.rounds, requests=arguments.requests)
+            listed = await made(server, names[0], arguments.conversations)
+            kept = await measure(listed, rounds=arguments.rounds, requests=arguments.requests) <= LIMIT
+            server.drop(names[0])
+            small = await made(server, names[1], arguments.small)
+            large = await made(server, names[2], arguments.large)
+            return await scaled(small, large, turns=arguments.turns) and kept
         finally:
-            server.drop(DATABASE)
+            for name in names:
+                server.drop(name)
 
 
 def main() -> int:
@@ -286,14 +195,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--requests", type=int, default=600)
     parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--small", type=int, default=10_000)
+    parser.add_argument("--large", type=int, default=1_000_000)
+    parser.add_argument("--turns", type=int, default=200)
     parser.add_argument("--serve", choices=["ours", "floor"], help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve, arguments.url, arguments.port)
+        ours = arguments.serve == "ours"
+        app = create_app(services_at(arguments.url, Path("/nonexistent"))) if ours else floor_app(arguments.url)
+        serve(app, arguments.port)
         return 0
-    return int(asyncio.run(run(arguments)) > LIMIT)
+    return int(not asyncio.run(run(arguments)))
 
 
 if __name__ == "__main__":

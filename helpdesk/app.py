@@ -9,28 +9,48 @@ from fastapi import FastAPI
 
 import helpdesk
 from helpdesk.api import (
+    account,
     agents,
     alert_routes,
     alerts,
     attachments,
+    audit,
     auth,
+    automation_rules,
+    bulk,
     business_hours,
+    canned_responses,
+    contact_merging,
     contacts,
     conversations,
+    custom_fields,
+    drafts,
     duty,
     escalation_rules,
     health,
     inboxes,
     jobs,
+    macros,
+    mentions,
     merging,
     messages,
+    presence,
     problems,
     reference,
+    reports,
+    search,
     service_hours,
     sla,
     sla_policies,
+    spam,
+    sso,
+    sso_providers,
+    stream,
     tags,
     teams,
+    tokens,
+    triage,
+    views,
     watchers,
     webhooks,
 )
@@ -38,23 +58,41 @@ from helpdesk.api.dependencies import Touches
 from helpdesk.api.edge import JSON_LIMIT, Edge
 from helpdesk.channels import Channel, ServiceHost
 from helpdesk.services.house import Services
+from helpdesk.services.streaming import Hub
 
 # In the order in which they are tried: the list of conversations is what is asked for most. Their routes are handed
 # over as one flat list, since walking included routers costs FastAPI a tenth of that request.
 _ROUTERS = (
+    views.counts,  # a word where others have an id: it has to be tried before them
     conversations.router,
+    bulk.router,
+    views.reading,
+    stream.router,
+    presence.router,
     watchers.router,
     sla.router,
     merging.router,
+    spam.router,
+    triage.router,
+    drafts.router,
     messages.router,
     auth.router,
+    account.router,
+    tokens.router,
     contacts.router,
+    contact_merging.router,
+    mentions.router,
+    search.router,
     inboxes.router,
     inboxes.channels,
     agents.router,
     teams.router,
     duty.router,
     tags.router,
+    canned_responses.router,
+    macros.router,
+    custom_fields.router,
+    views.router,
     business_hours.router,
     service_hours.router,
     attachments.router,
@@ -63,7 +101,12 @@ _ROUTERS = (
     alerts.router,
     sla_policies.router,
     escalation_rules.router,
+    automation_rules.router,
     jobs.router,
+    reports.router,
+    audit.router,
+    sso.router,
+    sso_providers.router,
     health.router,
 )
 _MULTIPART_ROOM = 64 * 1024
@@ -72,11 +115,13 @@ _MULTIPART_ROOM = 64 * 1024
 def create_app(
     services: Services,
     *,
+    hub: Hub | None = None,
     beside: Callable[[FastAPI], AbstractAsyncContextManager[object]] | None = None,
     host_for: Callable[[Channel], ServiceHost] | None = None,
 ) -> FastAPI:
     """The ASGI application over made `services`; whoever made them closes them.
 
+    `hub` serves the streams; whoever runs the server closes it first, since streams do not end by themselves.
     `beside` runs for as long as the application does (`helpdesk up`: the workers). `host_for` gives each channel with
     `routes` its host; without it no channel's routes are mounted.
     """
@@ -85,6 +130,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with beside(app) if beside else nullcontext():
             yield
+        await app.state.hub.close()
         await app.state.touches.settle()
 
     app = FastAPI(
@@ -97,6 +143,7 @@ def create_app(
         routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.services = services
+    app.state.hub = hub or Hub(services)
     app.state.touches = Touches(services.database)
     app.state.metrics = health.Metrics()
     upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     parse_seconds: float = 20.0
     parse_memory_mb: int = 1024
     ack_per_minute: int = 600
+    triage: Literal["apply", "suggest", "off"] = "apply"
     alert_from: str = ""
     database_pool: int = 10
     max_upload_mb: int = 25

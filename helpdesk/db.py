@@ -114,22 +114,29 @@ class Database:
             found = self._prepared[shape] = Prepared(build(), self.engine.dialect)
         return found
 
-    async def fetch(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Run a read that was compiled once, on the driver's own connection and outside any transaction."""
-        return statement.decode(await greenlet_spawn(self._fetch, statement.sql, statement.arguments(values)))
+    async def fetch(
+        self, statement: Prepared, values: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Sequence[Sequence[Any]]:
+        """Run a read that was compiled once, on the driver's own connection and outside any transaction.
 
-    def _fetch(self, sql: str, arguments: Sequence[Any]) -> Any:
+        With `seconds`, the database gives up after these: raises TimeoutError.
+        """
+        return statement.decode(await greenlet_spawn(self._fetch, statement.sql, statement.arguments(values), seconds))
+
+    def _fetch(self, sql: str, arguments: Sequence[Any], seconds: float | None) -> Any:
         """Check out, run and hand back within one greenlet: each further one would cost as much as the checkout."""
         pooled: Any = self._spare.take() or self.engine.sync_engine.raw_connection()
         driver = pooled.driver_connection
         try:
             if self.is_postgresql:
-                return await_only(driver.fetch(sql, *arguments))
-            return await_only(driver.execute_fetchall(sql, arguments))
+                return await_only(driver.fetch(sql, *arguments, timeout=seconds))
+            return await_only(_within(driver, sql, arguments, seconds))
         except Exception as error:
             # SQLAlchemy does not see what happens here, so it must be told not to hand a dead connection out again.
             if self.is_postgresql and driver.is_closed():
                 pooled.invalidate()
+                if seconds is not None and isinstance(error, TimeoutError):
+                    raise  # a server too busy to stop in time is left by closing the connection
                 raise Unavailable("the database went away") from error
             raise
         finally:
@@ -137,6 +144,23 @@ class Database:
                 self._spare.keep(pooled)
             else:
                 pooled.close()
+
+
+async def _within(driver: Any, sql: str, arguments: Sequence[Any], seconds: float | None) -> Any:
+    """SQLite knows no time limit, but stops when it is told to."""
+    if seconds is None:
+        return await driver.execute_fetchall(sql, arguments)
+    if seconds <= 0:
+        raise TimeoutError
+    late = asyncio.get_running_loop().call_later(seconds, driver._connection.interrupt)
+    try:
+        return await driver.execute_fetchall(sql, arguments)
+    except sqlite3.OperationalError as error:
+        if late.when() <= asyncio.get_running_loop().time():
+            raise TimeoutError from error
+        raise
+    finally:
+        late.cancel()
 
 
 def _silence(names: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import ARRAY, JSON, Boolean, DateTime, Dialect, Executable, Floa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _ITEMS: Mapping[str, Callable[[], TypeEngine[Any]]] = {"uuid": Uuid, "text": String, "int": Integer}
@@ -81,10 +82,36 @@ class _Gathered(FunctionElement[Any]):
     inherit_cache = True
 
 
+class _Kept(FunctionElement[Any]):
+    """`kept` is the Python type that the value under a key has to have."""
+
+    name = "kept"
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], key: str, kept: type) -> None:
+        super().__init__(column, bindparam(None, key, type_=String(), unique=True))
+        self.kept = kept
+        types: dict[type, TypeEngine[Any]] = {str: String(), float: Float(), bool: Boolean()}
+        self.type = types[kept]
+
+    _traverse_internals = [*FunctionElement._traverse_internals, ("kept", InternalTraversal.dp_plain_obj)]  # noqa: RUF012
+
+
 class _Epoch(FunctionElement[float]):
     name = "epoch"
     type = Float()
     inherit_cache = True
+
+
+class _SecondsSince1970(FunctionElement[int]):
+    name = "seconds_since_1970"
+    type = Integer()
+    inherit_cache = True
+
+
+def seconds_since_1970(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """A time as a whole number, the same in both databases: what is less than a second is cut off."""
+    return _SecondsSince1970(column)
 
 
 def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal["uuid", "text", "int"]) -> _Among:
@@ -104,6 +131,14 @@ def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -
     return found
 
 
+def kept(column: ColumnElement[Any], key: str, kind: type) -> ColumnElement[Any]:
+    """What a JSON object in `column` has under `key`, NULL unless that is a `str`, a `float` or a `bool`.
+
+    The key has no quotes and no backslashes.
+    """
+    return _Kept(column, key, kind)
+
+
 def epoch() -> ColumnElement[float]:
     """The database's own clock as seconds since 1970: leases compare times of one clock only."""
     return _Epoch()
@@ -117,6 +152,17 @@ def _epoch_postgresql(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
 @compiles(_Epoch, "sqlite")
 def _epoch_sqlite(_element: _Epoch, _compiler: Any, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(_SecondsSince1970, "postgresql")
+def _seconds_postgresql(element: _SecondsSince1970, compiler: Any, **options: Any) -> str:
+    return f"floor(extract(epoch FROM {compiler.process(element.clauses, **options)}))::bigint"
+
+
+@compiles(_SecondsSince1970, "sqlite")
+def _seconds_sqlite(element: _SecondsSince1970, compiler: Any, **options: Any) -> str:
+    # Without its fraction, which would be rounded.
+    return f"CAST(strftime('%s', substr({compiler.process(element.clauses, **options)}, 1, 19)) AS INTEGER)"
 
 
 @compiles(_Among, "postgresql")
@@ -140,6 +186,27 @@ def _gathered_postgresql(element: _Gathered, compiler: Any, **options: Any) -> s
 @compiles(_Gathered, "sqlite")
 def _gathered_sqlite(element: _Gathered, compiler: Any, **options: Any) -> str:
     return f"json_group_array({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Kept, "postgresql")
+def _kept_postgresql(element: _Kept, compiler: Any, **options: Any) -> str:
+    column, key = (compiler.process(one, **options) for one in element.clauses)
+    kind, value = {
+        str: ("string", f"{column} ->> {key}"),
+        float: ("number", f"({column} ->> {key})::double precision"),
+        bool: ("boolean", f"({column} ->> {key})::boolean"),
+    }[element.kept]
+    return f"CASE WHEN jsonb_typeof({column} -> {key}) = '{kind}' THEN {value} END"
+
+
+@compiles(_Kept, "sqlite")
+def _kept_sqlite(element: _Kept, compiler: Any, **options: Any) -> str:
+    def say(call: str) -> str:
+        column, key = (compiler.process(one, **options) for one in element.clauses)
+        return f"{call}({column}, '$.\"' || {key} || '\"')"
+
+    kinds = {str: "'text'", float: "'integer', 'real'", bool: "'true', 'false'"}[element.kept]
+    return f"CASE WHEN {say('json_type')} IN ({kinds}) THEN {say('json_extract')} END"
 
 
 class Prepared:

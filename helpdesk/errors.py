@@ -4,6 +4,7 @@
     ├── Invalid             what was given cannot be used: 422, or 400 with a type of its own
     ├── Unauthenticated     nobody, or nobody we know: 401
     ├── Forbidden           known, seen, and still not allowed: 403
+    │   └── Unverified      allowed, once the password is given again: 403
     ├── NotFound            not there, or not there for this actor: 404
     ├── Conflict            true a moment ago, no longer: 409
     │   ├── Stale           `If-Match` names an older version: 412
@@ -71,6 +72,10 @@ class Unauthenticated(HelpdeskError):
 
 class Forbidden(HelpdeskError):
     slug, status, title = "forbidden", 403, "This is not allowed"
+
+
+class Unverified(Forbidden):
+    slug, title = "verification_required", "Give the password again: POST /auth/verify"
 
 
 class NotFound(HelpdeskError):

@@ -47,6 +47,10 @@ ALLOWED = frozenset(
         "revision",
         "missing",
         "mailbox_epoch",
+        "day",
+        "position",
+        "digest",
+        "provider_id",
     }
 )
 

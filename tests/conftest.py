@@ -14,22 +14,22 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import connectors
-from helpdesk import migrate
+from helpdesk import db, migrate
 from helpdesk.app import create_app
 from helpdesk.blobstore import DiskStore
 from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.db import Database
-from helpdesk.models import metadata
 from helpdesk.services.house import Services
 from tests import documented
+from tests.emptied import Emptied
 from tests.peers.postgres import Postgres, binaries
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -77,66 +77,64 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_database(postgres: Postgres) -> Iterator[str]:
+def postgres_database(postgres: Postgres) -> Iterator[Emptied]:
     """One database with the schema for the session; each test that used it leaves it empty."""
     name = f"helpdesk_test_{os.getpid()}"
     url = postgres.create(name)
     _migrated(url)
-    asyncio.run(_set_aside(url))
-    yield url
+    with Emptied(url) as database:
+        yield database
     postgres.drop(name)
 
 
+@pytest.fixture(scope="session")
+def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same place for all tests, which share what is known about it."""
+    return tmp_path_factory.mktemp("database") / "helpdesk.db"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated, empty database, either kind in turn."""
     if request.param == "sqlite":
-        path = tmp_path / "helpdesk.db"
+        path: Path = request.getfixturevalue("sqlite_path")
+        for old in path.parent.iterdir():
+            old.unlink()
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        return f"sqlite+aiosqlite:///{path}"
-    found: str = request.getfixturevalue("postgres_database")
-    return found
+        yield f"sqlite+aiosqlite:///{path}"
+    else:
+        found: Emptied = request.getfixturevalue("postgres_database")
+        yield found.url
+        found.empty()
 
 
 ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For bodies that are refused before any database sees them: showing each on both would show nothing more."""
 
 
+@pytest.fixture(scope="session")
+def engines() -> dict[str, AsyncEngine]:
+    """By URL. An engine remembers how statements compile, which in most tests takes longer than running them."""
+    return {}
+
+
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url)
+async def database(
+    database_url: str, engines: dict[str, AsyncEngine], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    if database_url not in engines:
+        engines[database_url] = engine = Database(database_url).engine
+        if engine.dialect.name == "sqlite":
+            # Nobody pulls the plug: journeys kill processes, and these have their own engines.
+            event.listen(engine.sync_engine, "connect", lambda driver, _: driver.execute("PRAGMA synchronous=OFF"))
+    with monkeypatch.context() as patch:
+        # A view of the engine: connections are its own until it is closed, and so is whatever listens to it.
+        patch.setattr(db, "_engine", lambda *_, **__: engines[database_url].execution_options())
+        opened = Database(database_url)
     try:
         yield opened
-        if opened.is_postgresql:
-            await _empty(opened)
     finally:
         await opened.close()
-
-
-SEEDED = ("business_hours", "sla_policies", "escalation_rules", "setting_versions")
-"""Tables that a new database has rows in."""
-
-
-async def _set_aside(url: str) -> None:
-    """Keep what a new database begins with, to be put back after each test."""
-    copies = ";".join(f"CREATE TABLE seed.{table} AS TABLE {table}" for table in SEEDED)
-    connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
-    try:
-        await connection.execute(f"CREATE SCHEMA seed; {copies}")
-    finally:
-        await connection.close()
-
-
-async def _empty(database: Database) -> None:
-    """DELETE, with foreign keys asleep: on tables of a few rows it takes a tenth of TRUNCATE's time."""
-    wipe = ";".join(f'DELETE FROM "{table.name}"' for table in metadata.sorted_tables if table.name != "counters")
-    back = ";".join(f"INSERT INTO {table} SELECT * FROM seed.{table}" for table in SEEDED)
-    script = f"SET session_replication_role = replica; {wipe}; {back}; SET session_replication_role = origin"
-    async with database.engine.begin() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
-        await driver.execute(script)
-        await connection.execute(text("SELECT setval('conversation_number', 1, false)"))
 
 
 @pytest.fixture
@@ -170,4 +168,5 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
         event_hooks={"response": [documented.checker(app)]},
     ) as opened:
         yield opened
+        await app.state.hub.close()
         await app.state.touches.settle()

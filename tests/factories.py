@@ -23,9 +23,9 @@ from helpdesk import clock
 from helpdesk.channels import Address
 from helpdesk.crypto import encrypt, new_key
 from helpdesk.db import insert_ignoring, insert_rows, new_id
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.chat_tools import ChatTool
 from helpdesk.domain.html import POLICY_VERSION
-from helpdesk.domain.ladders import Alert
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
 from helpdesk.models.alerts import alert_recipients
@@ -45,16 +45,23 @@ from helpdesk.services import (
     agents,
     alert_routes,
     alerts,
+    automation_rules,
     business_hours,
+    canned_responses,
     contacts,
+    custom_fields,
     duty,
     escalation_rules,
     inboxes,
     jobs,
+    macros,
     policies,
     rows,
+    sso_providers,
     tags,
     teams,
+    tokens,
+    views,
     webhook_deliveries,
     webhooks,
 )
@@ -107,7 +114,7 @@ async def agent(
         agent_id = await agents.create(session, email=email, name=name, role=role, by=SYSTEM, now=now)
         if password:
             await session.execute(update(agent_rows).where(agent_rows.c.id == agent_id).values(password_hash=_hash()))
-        token_id, plain = await accounts.create_token(
+        token_id, plain = await tokens.create_token(
             session, agent_id=agent_id, name="test", kind=kind, scopes=scopes, by=SYSTEM, now=now
         )
     return Someone(agent_id, email, name, plain, token_id)
@@ -129,6 +136,34 @@ async def hours(
     async with services.database.transaction() as session:
         return await business_hours.create(
             session, name=f"Hours {next(_serial)}", content=content, default=default, by=SYSTEM, now=clock.now()
+        )
+
+
+async def canned_response(services: Services, *, by: Actor, shortcut: str = "", **given: Any) -> UUID:
+    """One's own, in English, unless `given` says otherwise."""
+    given = {"title": "Thanks", "texts": {"en": "Thank you, {{contact.first_name}}."}} | given
+    async with services.database.transaction() as session:
+        return await canned_responses.create(
+            session, shortcut=shortcut or f"text{next(_serial)}", **given, by=by, now=clock.now()
+        )
+
+
+async def macro(services: Services, *actions: dict[str, Any], by: Actor, **given: Any) -> UUID:
+    """One's own, which gives it to whoever runs it unless `actions` say otherwise."""
+    todo = list(actions) or [{"do": "assign", "agent_id": "me"}]
+    async with services.database.transaction() as session:
+        return await macros.create(
+            session, name=f"Macro {next(_serial)}", actions=todo, **given, by=by, now=clock.now()
+        )
+
+
+async def custom_field(
+    services: Services, key: str = "", *, subject: str = "conversation", kind: str = "text", options: Sequence[str] = ()
+) -> UUID:
+    key = key or f"field{next(_serial)}"
+    async with services.database.transaction() as session:
+        return await custom_fields.create(
+            session, subject=subject, key=key, title=key, type=kind, options=options, by=SYSTEM, now=clock.now()
         )
 
 
@@ -196,6 +231,25 @@ async def rule(
     async with services.database.transaction() as session:
         return await escalation_rules.create(
             session, name=name or f"Rule {next(_serial)}", enabled=True, content=content, by=SYSTEM, now=clock.now()
+        )
+
+
+async def automation_rule(
+    services: Services,
+    *actions: dict[str, Any],
+    events: Sequence[str] = ("message.received",),
+    condition: dict[str, Any] | None = None,
+    stop: bool = False,
+    position: int = 100,
+    now: datetime | None = None,
+) -> UUID:
+    """Tags what the contact writes to, unless `actions` and `events` say otherwise."""
+    content = {"when": {"events": list(events)}, "if": condition or {}, "stop": stop}
+    content["do"] = list(actions) or [{"do": "tag", "add": ["seen"], "remove": []}]
+    given: dict[str, Any] = {"enabled": True, "position": position, "content": content}
+    async with services.database.transaction() as session:
+        return await automation_rules.create(
+            session, name=f"Rule {next(_serial)}", **given, by=SYSTEM, now=now or clock.now()
         )
 
 
@@ -404,6 +458,19 @@ async def alert(services: Services, conversation_id: UUID, agent_id: UUID) -> UU
     return raised
 
 
+async def view(services: Services, *, by: Actor, shared: str = "personal", **given: Any) -> UUID:
+    """A view of everything, unless `given` has another filter, as its `content`."""
+    kept = {
+        "name": f"View {next(_serial)}",
+        "content": {},
+        "sort": "-last_activity_at",
+        "position": 100,
+        "team_id": None,
+    }
+    async with services.database.transaction() as session:
+        return await views.create(session, shared=shared, by=by, now=clock.now(), **kept | given)
+
+
 async def alert_route(services: Services, *, kind: str = "slack", **address: str) -> UUID:
     """A chat room at which nobody is at home, unless `address` says another."""
     given = address or {"url": "https://hooks.slack.com/services/T0/B0/abc", "api_url": "http://127.0.0.1:9"}
@@ -419,21 +486,33 @@ async def alert_route(services: Services, *, kind: str = "slack", **address: str
         )
 
 
+async def sso_provider(services: Services, *, issuer: str = "http://127.0.0.1:9", **given: Any) -> UUID:
+    """An OpenID provider that nobody answers for, unless `issuer` names another."""
+    settings: dict[str, Any] = {"client_id": "desk", "secret": "hush", "domains": ["helpdesk.test"], **given}
+    settings.setdefault("name", f"Provider {next(_serial)}")
+    async with services.database.transaction() as session:
+        return await sso_providers.create(services, session, issuer=issuer, **settings, by=SYSTEM, now=clock.now())
+
+
 __all__ = [
     "accounts",
     "agent",
     "alert",
     "alert_route",
+    "canned_response",
     "clock",
     "contact",
     "conversation",
     "conversation_links",
+    "custom_field",
     "duty_schedule",
     "inbox",
     "incoming",
     "job",
+    "macro",
     "policy",
     "rule",
+    "sso_provider",
     "tags",
     "team",
     "webhook",

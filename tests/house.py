@@ -11,6 +11,9 @@ Mail that leaves is written to files unless the inbox names an `smtp_url`. Nothi
 
 from __future__ import annotations
 
+import atexit
+import socket
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +24,7 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Table, select
@@ -57,15 +60,64 @@ class Desk:
     address: str
 
 
+class HandedOn(Apart):
+    """A parsing process that outlives its house: starting one takes longer than what most tests do with it.
+
+    It is handed on as long as nothing killed it. `cold`: start a fresh one, which takes its time to answer first.
+    """
+
+    _spare: ClassVar[tuple[subprocess.Popen[bytes], socket.socket] | None] = None
+
+    def __init__(self, *, cold: bool = False) -> None:
+        super().__init__()
+        self._cold = cold
+        self._kept: socket.socket | None = None
+
+    def _start(self) -> socket.socket:
+        if self._cold or HandedOn._spare is None:
+            ours = super()._start()
+        else:
+            (self._process, ours), HandedOn._spare = HandedOn._spare, None
+        # This end stays open when a test's event loop closes the other one.
+        self._kept = ours.dup()
+        return ours
+
+    async def close(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+        await super().close()
+
+    async def hand_on(self) -> None:
+        """`close`, but leave the process to the next house."""
+        if self._process is not None and self._kept is not None and not self.busy and HandedOn._spare is None:
+            HandedOn._spare, self._process, self._kept = (self._process, self._kept), None, None
+        await self.close()
+
+    @classmethod
+    def end(cls) -> None:
+        spare, cls._spare = cls._spare, None
+        if spare is not None:
+            spare[1].close()
+            spare[0].kill()
+            spare[0].wait()
+
+
+atexit.register(HandedOn.end)
+
+
 class House:
     """One worker's steps over made services, run by hand.
 
     After its first `relay` it relays what it files in the transaction that files it, unless `alongside` is off.
+    `cold`: the process that parses has to be started first.
     """
 
-    def __init__(self, services: Services, *, worker: str = "house", alongside: bool = True) -> None:
+    def __init__(
+        self, services: Services, *, worker: str = "house", alongside: bool = True, cold: bool = False
+    ) -> None:
         self.services, self.alongside, self._worker = services, alongside, worker
-        self.apart = Apart()
+        self.apart = HandedOn(cold=cold)
         self.guard = open_guard(services.settings)
         self._connections = Connections(services, self.guard)
         self._relaying = Relaying(services, worker=worker)
@@ -82,7 +134,7 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.apart.close()
+        await self.apart.hand_on()
         await self._relaying.close()
         await self._connections.close()
 

@@ -23,6 +23,7 @@ from helpdesk.services import rows
 from helpdesk.services.events import row as event_row
 from helpdesk.statements import driver_of
 from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Numbering, Update, insert, write
+from tests import emptied
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 SIZES = pytest.mark.parametrize("size", [1, 3, 40], ids=["one row", "a few rows", "many rows"])
@@ -57,7 +58,8 @@ async def test_rows_that_refer_to_each_other_are_written_together_and_counted(da
     assert counts == [size, 0, size]
     async with database.reading() as session:
         found = (await session.execute(select(contacts).order_by(contacts.c.id))).mappings().all()
-    assert [dict(row) for row in found] == given, "every type comes back as it went in"
+    # Whom a contact became part of is never known when it is written.
+    assert [dict(row) for row in found] == [one | {"merged_into_id": None} for one in given], "as it went in"
 
 
 @SIZES
@@ -287,7 +289,8 @@ async def test_connections_that_a_restart_closed_are_replaced_without_anybody_no
 async def test_more_sessions_than_the_pool_holds_leave_no_connection_open(
     database: Database, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()")
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid() "
+    look = text(f"{others} AND application_name != '{emptied.NAME}'")
     small = Database(database_url, pool=2)
     everybody = asyncio.Barrier(4)
 

@@ -16,6 +16,9 @@ from helpdesk.logs import fault
 from helpdesk.net import Guard
 from helpdesk.services import deliveries, filing, jobs, leases, notices, webhook_sending
 from helpdesk.services.house import Services
+from workers.account_letters import AccountLetters
+from workers.automate import run_rules
+from workers.chaining import chain_audit
 from workers.connections import Connections
 from workers.deliver import Deliverer
 from workers.hooks import Hooks
@@ -27,7 +30,10 @@ from workers.notify import Notifier
 from workers.process import Processor
 from workers.receive import Receiver
 from workers.relaying import Relaying
+from workers.search import Searching
 from workers.sla import keep_promises
+from workers.snooze import wake
+from workers.triage import sort_new
 from workers.watch import Watch
 
 log = structlog.get_logger()
@@ -67,6 +73,7 @@ class Crew:
         self._services, self._guard, self._worker, self._alone = services, guard, worker, alone
         tick = services.settings.tick_seconds
         self._relaying = Relaying(services, worker=worker)
+        self._searching = Searching(services, worker=worker)
         self._connections = Connections(services, guard)
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
         self._apart = Apart()
@@ -94,12 +101,18 @@ class Crew:
             "jobs": self._jobs.step,
             "sla": partial(keep_promises, services),
             "notify": self._notifier.step,
+            "snooze": partial(wake, services),
+            "search": self._searching.step,
+            "triage": partial(sort_new, services),
+            "automate": partial(run_rules, services),
+            "letters": AccountLetters(services, self._connections).step,
         }
         watched = [name for name in steps if not wanted or name in wanted]
         watch = Watch(services, watched, ring=self.ring, runs=self._receiver.runs)
         unwatched = (
             Loop("failing", partial(report_failing, services), tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),
+            Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )
         loops = [
             *(Loop(name, steps[name], tick=tick, watched=True) for name in watched),
@@ -118,6 +131,11 @@ class Crew:
         for name in names:
             if name in self._loops:
                 self._loops[name].ring()
+
+    def hear(self, names: Sequence[str]) -> None:
+        """What is rung aloud is for whoever can do it at once: to ask for the relay's lease is the tick's business."""
+        if "relay" in names and self._relaying.holds:
+            self.ring(["relay"])
 
     async def start(self) -> None:
         """Open the doors, then start the loops. Raises when a door's address is taken."""
@@ -156,7 +174,7 @@ class Crew:
             async with self._services.database.transaction() as session:
                 for service, holder in busy:
                     await service.renew(session, holder.held, **mine)
-        await renew_leases(self._services, [self._receiver, self._relaying])
+        await renew_leases(self._services, [self._receiver, self._relaying, self._searching])
         return 0
 
     async def stop(self) -> None:
@@ -177,6 +195,7 @@ class Crew:
             self._jobs.close,
             self._notifier.close,
             self._relaying.close,
+            self._searching.close,
             self._connections.close,
         )
         for close in closing:

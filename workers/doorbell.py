@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 
 from helpdesk.logs import fault
+from workers.ringing import ALOUD, CHANNEL
 
 log = structlog.get_logger()
 
@@ -120,13 +122,41 @@ async def listen(connect: Callable[[], Any], here: Callable[[Sequence[str]], Non
         pause = min(pause * 2, 5.0)
 
 
+async def hear(connect: Callable[[], Any], here: Callable[[Sequence[str]], None]) -> None:
+    """Hear what is rung aloud, for as long as this task lives. All of it is rung here with each new connection."""
+    pause = 0.5
+    while True:
+        pool: ArqRedis | None = None
+        try:
+            pool = await connect()
+            async with pool.pubsub(ignore_subscribe_messages=True) as heard:
+                await heard.subscribe(CHANNEL)
+                here(sorted(ALOUD))
+                pause = 0.5
+                async for message in heard.listen():
+                    here([name for name in orjson.loads(message["data"]) if name in ALOUD])
+        except Exception as error:  # any of redis-py's many errors: wait, and listen again
+            log.warning("doorbell.lost", **fault(error))
+        finally:
+            if pool is not None:
+                await _leave(pool)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+async def _leave(pool: ArqRedis) -> None:
+    try:
+        async with asyncio.timeout(1.0):
+            await pool.aclose(close_connection_pool=True)
+    except Exception as error:  # closing what is broken already
+        log.debug("doorbell.close", **fault(error))
+
+
 async def _close(worker: Worker, pool: ArqRedis) -> None:
     """What `Worker.close` does, without the client call that redis-py has deprecated."""
     if worker.main_task is not None:
         worker.main_task.cancel()
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-            await pool.aclose(close_connection_pool=True)
-    except Exception as error:  # closing what is broken already
-        log.debug("doorbell.close", **fault(error))
+    await _leave(pool)

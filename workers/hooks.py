@@ -1,4 +1,4 @@
-"""Tells webhooks: claim, sign, send with no transaction open, record."""
+"""Tells webhooks: follow the events, claim, sign, send with no transaction open, record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from helpdesk.crypto import CannotOpen
 from helpdesk.domain import retry_after, webhook_signing
 from helpdesk.logs import fault
 from helpdesk.net import Guard, Response, Unreachable, safe_http
-from helpdesk.services import webhook_sending
+from helpdesk.services import webhook_deliveries, webhook_sending
 from helpdesk.services.house import Services
 from helpdesk.services.webhook_sending import GONE, Claimed
 from helpdesk.services.webhooks import signing_secrets
@@ -53,7 +53,7 @@ class Hooks:
         return {claimed.delivery["id"] for claimed in self._running.values()}
 
     async def step(self) -> int:
-        """Claim what there is room for and start on it. Answers whether there may be more to claim."""
+        """Queue what has happened, claim what there is room for and start on it. Answers whether there may be more."""
         room = AT_ONCE - len(self._running)
         if room <= 0:
             return 0
@@ -61,6 +61,7 @@ class Hooks:
         free = {webhook_id: count for webhook_id, count in webhooks.items() if count < PER_WEBHOOK}
         failing = sum(claimed.webhook["failing_since"] is not None for claimed in self._running.values())
         async with self._services.database.transaction() as session:
+            followed = await webhook_deliveries.follow(session, now=now())
             claimed = await webhook_sending.claim(
                 session,
                 worker=self._worker,
@@ -75,7 +76,7 @@ class Hooks:
             task = asyncio.create_task(self._one(one), name=f"webhook delivery {one.delivery['id']}")
             self._running[task] = one
             task.add_done_callback(self._done)
-        return len(claimed)
+        return followed + len(claimed)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -133,7 +134,7 @@ class Hooks:
     async def _record(self, verb: Callable[..., Awaitable[None]], claimed: Claimed, **what: Any) -> None:
         try:
             async with self._services.database.transaction() as session:
-                await verb(session, claimed, now=now(), **what)
+                await verb(self._services, session, claimed, now=now(), **what)
         except LeaseLost:
             log.warning("webhook.taken_over")
 

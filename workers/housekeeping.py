@@ -7,7 +7,18 @@ from datetime import timedelta
 import structlog
 
 from helpdesk.clock import now
-from helpdesk.services import accounts, blobs, health, idempotency, webhook_deliveries
+from helpdesk.services import (
+    account_links,
+    attempts,
+    blobs,
+    health,
+    idempotency,
+    presence,
+    sessions,
+    sign_on,
+    webhook_deliveries,
+)
+from helpdesk.services.contact_merging import gather
 from helpdesk.services.house import Services
 
 log = structlog.get_logger()
@@ -27,11 +38,16 @@ async def report_failing(services: Services) -> int:
 
 
 async def tidy(services: Services) -> int:
-    """Forget old idempotency keys, login attempts and what webhooks were told; delete blobs that no row names."""
+    """Forget what is old; let what came late to a merged contact go over; delete blobs that no row names."""
     async with services.database.transaction() as session:
         await idempotency.forget_old(session, now=now())
-        await accounts.forget_old_attempts(session, now=now())
+        await attempts.forget_old(session, now=now())
+        await sessions.forget_old(session, now=now())
+        await account_links.forget_old(session, now=now())
+        await presence.forget_old(session, now=now())
+        await sign_on.forget_old(session, now=now())
         await webhook_deliveries.forget_old(session, now=now())
+        await gather(session, now=now())
     count = await blobs.sweep_orphans(services, older_than=_ORPHAN_AFTER)
     if count:
         log.info("blobs.swept", count=count)

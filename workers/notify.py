@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping
 
-from helpdesk.channels import (
-    Address,
-    ChannelError,
-    Composed,
-    Composer,
-    LeaseLost,
-    OutboundMessage,
-    PermanentFailure,
-    Uncertain,
-)
+from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain import alert_texts
 from helpdesk.domain.alert_texts import Matter
-from helpdesk.domain.values import InboxStatus
 from helpdesk.logs import fault
-from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard, safe_http
 from helpdesk.services import alert_routes, notices
 from helpdesk.services.house import Services
 from helpdesk.services.notices import Bundle
 from helpdesk.statements import Row
 from workers.connections import Connections
+from workers.letters import Letters, NotSent
 
 log = structlog.get_logger()
 
 SECONDS = 15.0
-INBOXES = 3
-"""By so many a letter is tried to be sent, one after the other."""
-
-
-class _Failed(Exception):
-    """`kind` is a word for people; a permanent failure is not tried again."""
-
-    def __init__(self, kind: str, *, permanent: bool) -> None:
-        super().__init__(kind)
-        self.kind, self.permanent = kind, permanent
 
 
 class Notifier:
     """One address at a time: letters to colleagues are few, since what is due to one leaves in one."""
 
     def __init__(self, services: Services, guard: Guard, connections: Connections, *, worker: str) -> None:
-        self._services, self._connections, self._worker = services, connections, worker
+        self._services, self._letters, self._worker = services, Letters(services, connections), worker
         self._http = safe_http(guard, timeout=SECONDS)
         self.held: set[UUID] = set()
 
@@ -75,7 +54,7 @@ class Notifier:
     async def _deliver(self, bundle: Bundle, *, zone: str) -> None:
         try:
             await self._send(bundle, zone=zone)
-        except _Failed as error:
+        except NotSent as error:
             await self._record(notices.failed, bundle, error=error.kind, permanent=error.permanent)
             log.warning("notice.failed", kind=error.kind, count=len(bundle.ids))
         except Exception as error:  # whatever it is, the notice is tried again and the loop goes on
@@ -97,19 +76,21 @@ class Notifier:
         matters = [self._matter(alert) for alert in bundle.alerts]
         subject, text = alert_texts.compose(matters, language=person["locale"], zone=zone, now=now())
         if bundle.agent is not None:
-            await self._mail(bundle, bundle.agent, subject, text)
+            # Another id where others have joined: the letter says more then.
+            together = uuid5(bundle.ids[0], ",".join(map(str, bundle.ids)))
+            await self._letters.send(bundle.agent, subject, text, letter_id=together)
         else:
             await self._post(person, f"{subject}\n{text}")
 
     async def _post(self, route: RowMapping, text: str) -> None:
         if not route["enabled"]:
-            raise _Failed("disabled", permanent=True)
+            raise NotSent("disabled", permanent=True)
         try:
             await alert_routes.post(self._http, alert_routes.open_route(self._services, route), text, now=now())
         except alert_routes.PostFailed as error:
-            raise _Failed(error.kind, permanent=error.permanent) from None
+            raise NotSent(error.kind, permanent=error.permanent) from None
         except CannotOpen:
-            raise _Failed("secret_lost", permanent=True) from None
+            raise NotSent("secret_lost", permanent=True) from None
 
     def _matter(self, alert: Row) -> Matter:
         data = alert["data"]
@@ -127,57 +108,5 @@ class Notifier:
             data=data,
         )
 
-    async def _mail(self, bundle: Bundle, agent: Row, subject: str, text: str) -> None:
-        """By the first inbox that can: whoever is called must not depend on one mailbox's password."""
-        if not agent["active"]:
-            raise _Failed("left", permanent=True)
-        together = uuid5(bundle.ids[0], ",".join(map(str, bundle.ids)))
-        letter = OutboundMessage(
-            message_id=together,  # another one where others have joined: servers drop what they take for a repetition
-            client_token=str(together),
-            to=(Address(agent["email"], agent["name"]),),
-            subject=subject,
-            text=text,
-            created_at=now(),
-            automatic=True,
-            language=agent["locale"],
-        )
-        failures: list[_Failed] = []
-        for inbox_id in await self._inboxes():
-            try:
-                await self._deliver_by(inbox_id, letter)
-            except Uncertain as error:
-                # In doubt it is sent again: two letters about one alert do less harm than none.
-                raise _Failed(error.kind, permanent=False) from None
-            except ChannelError as error:
-                failures.append(_Failed(error.kind, permanent=isinstance(error, PermanentFailure)))
-            else:
-                return
-        raise min(failures, key=lambda one: one.permanent, default=_Failed("no_inbox", permanent=False))
-
-    async def _deliver_by(self, inbox_id: UUID, letter: OutboundMessage) -> None:
-        connector = await self._connections.get(inbox_id)
-        message: OutboundMessage | Composed = letter
-        if isinstance(connector, Composer):
-            message = await asyncio.to_thread(connector.compose, letter)
-        await connector.send(message, at_final=_nothing_to_commit)
-
-    async def _inboxes(self) -> list[UUID]:
-        """The one that the setting names, then the oldest active ones of a channel that carries letters."""
-        channels = [channel.name for channel in self._services.channels.values() if channel.capabilities.letters]
-        named = inboxes.c.handle == self._services.settings.alert_from.lower()
-        query = (
-            select(inboxes.c.id)
-            .where(inboxes.c.channel.in_(channels), inboxes.c.deleted_at.is_(None))
-            .where(inboxes.c.state == InboxStatus.ACTIVE.value)
-            .order_by(named.desc(), inboxes.c.created_at, inboxes.c.id)
-        )
-        async with self._services.database.reading() as session:
-            return list((await session.execute(query.limit(INBOXES))).scalars())
-
     async def close(self) -> None:
         await self._http.aclose()
-
-
-async def _nothing_to_commit() -> None:
-    """A letter to a colleague may come twice."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.db import ring, unring
 from helpdesk.logs import fault
-from helpdesk.services import events, foreseen, leases, relay
+from helpdesk.services import events, foreseen, leases, relay, streaming
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
 from workers.subscriptions import FORESEEN, SUBSCRIPTIONS
@@ -62,7 +63,7 @@ class Relaying:
                 self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
             if self._fence is None:
                 return 0
-            happened = await self._relay(session, careful=careful)
+            happened = await self._relay(session, fence=self._fence, careful=careful)
             if len(happened) >= relay.BATCH:
                 return len(happened)
             if time.monotonic() > self._retry_at:
@@ -71,10 +72,17 @@ class Relaying:
                 return await relay.retry(services, session, SUBSCRIPTIONS, now=now())
             return 0
 
-    async def _relay(self, session: AsyncSession, *, careful: bool) -> Sequence[Row]:
-        assert self._fence is not None
-        how: dict[str, Any] = {"lease": LEASE, "fence": self._fence, "careful": careful, "now": now()}
-        return await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
+    async def _relay(self, session: AsyncSession, *, fence: int, careful: bool) -> Sequence[Row]:
+        how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": careful, "now": now()}
+        happened = await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
+        if happened:
+            ring(session, streaming.BELL)
+        return happened
+
+    @property
+    def holds(self) -> bool:
+        """Whether the lease is this worker's, as far as it knows."""
+        return self._fence is not None
 
     @property
     def ready(self) -> bool:
@@ -88,17 +96,17 @@ class Relaying:
             yield None
             return
         async with self._busy:
-            yield self._within
+            # A step that was waiting came first, and may have found that the lease is another's.
+            yield partial(self._within, self._fence) if self._fence is not None else None
 
     @asynccontextmanager
-    async def _within(self, session: AsyncSession) -> AsyncIterator[None]:
-        assert self._fence is not None
-        events.number(session, leases.holding(LEASE, fence=self._fence))
+    async def _within(self, fence: int, session: AsyncSession) -> AsyncIterator[None]:
+        events.number(session, leases.holding(LEASE, fence=fence))
         foreseen.expect(session, FORESEEN, SUBSCRIPTIONS)
         yield
         if not unring(session, "relay"):
             return
-        happened = await self._relay(session, careful=False)
+        happened = await self._relay(session, fence=fence, careful=False)
         if not happened or len(happened) >= relay.BATCH:
             # The lease went to another after all, or there is more: somebody has to come for it.
             ring(session, "relay")

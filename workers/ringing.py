@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 import structlog
 
 from helpdesk.logs import fault
@@ -16,16 +17,25 @@ from helpdesk.logs import fault
 log = structlog.get_logger()
 
 _GATHER = 0.02
+CHANNEL = "helpdesk:aloud"
+ONLY_ALOUD = frozenset({"stream", "presence"})
+ALOUD = ONLY_ALOUD | {"relay"}
+"""What is published, for every process to hear: an arq job would be one worker's, and is late by its polling."""
+
 _SILENT_AFTER_FAILURE = 5.0
 
 
 class Doorbell:
-    """`ring` may be called from anywhere in the event loop, any number of times; it never waits and never raises."""
+    """`ring` may be called from anywhere in the event loop, any number of times; it never waits and never raises.
+
+    `alone` says that there is no other process to hear what is rung aloud.
+    """
 
     def __init__(
         self, redis: Callable[[], Any] | None = None, *, here: Callable[[Sequence[str]], None] | None = None
     ) -> None:
-        self._connect, self._here = redis, here
+        self._connect, self._here, self._alone = redis, here, False
+        self._sent_at = 0.0
         self._pool: Any = None
         self._names: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -36,23 +46,31 @@ class Doorbell:
             self._here(sorted(names))
         if self._connect is None or asyncio.get_running_loop().time() < self._silent_until:
             return
+        if self._alone and names <= ONLY_ALOUD:
+            return
         self._names |= names
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._send(self._connect))
 
-    def hang(self, redis: Callable[[], Any]) -> None:
+    def hang(self, redis: Callable[[], Any], *, alone: bool = False) -> None:
         """From now on ring through this as well."""
-        self._connect = redis
+        self._connect, self._alone = redis, alone
 
     async def _send(self, connect: Callable[[], Any]) -> None:
-        # Rings that come close together become one job.
-        await asyncio.sleep(_GATHER)
-        names, self._names = sorted(self._names), set()
+        # Rings that come close together become one job; the first one goes at once.
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._sent_at + _GATHER - loop.time()))
+        self._sent_at = loop.time()
+        names, self._names = self._names, set()
+        aloud = [] if self._alone else sorted(names & ALOUD)
         try:
             async with asyncio.timeout(2.0):
                 if self._pool is None:
                     self._pool = await connect()
-                await self._pool.enqueue_job("wake", names)
+                if aloud:
+                    await self._pool.publish(CHANNEL, orjson.dumps(aloud))
+                if jobs := sorted(names - ONLY_ALOUD):
+                    await self._pool.enqueue_job("wake", jobs)
         except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else
             self._silent_until = asyncio.get_running_loop().time() + _SILENT_AFTER_FAILURE
             log.warning("doorbell.unheard", **fault(error))

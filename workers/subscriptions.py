@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from helpdesk.domain.events import (
-    AlertAcknowledged,
-    AlertRaised,
-    ConversationMerged,
     ConversationStatusChanged,
     ConversationUpdated,
-    EscalationAdvanced,
     MessageFailed,
     MessageReceived,
     SlaBreached,
@@ -26,20 +22,15 @@ from helpdesk.services.escalations import (
 )
 from helpdesk.services.foreseen import Foreseen
 from helpdesk.services.relay import Subscriptions
-from helpdesk.services.webhook_deliveries import post_webhooks
 
 SUBSCRIPTIONS: Subscriptions = {
     MessageReceived.type: (acknowledge, begin_with_messages),
     ConversationUpdated.type: (begin_with_complaints,),
     ConversationStatusChanged.type: (follow_conversations,),
-    ConversationMerged.type: (post_webhooks,),
     MessageFailed.type: (follow_conversations,),
-    SlaWarning.type: (begin_ladders, post_webhooks),
-    SlaBreached.type: (begin_ladders, post_webhooks),
-    SlaMet.type: (resolve_alerts, post_webhooks),
-    EscalationAdvanced.type: (post_webhooks,),
-    AlertRaised.type: (post_webhooks,),
-    AlertAcknowledged.type: (post_webhooks,),
+    SlaWarning.type: (begin_ladders,),
+    SlaBreached.type: (begin_ladders,),
+    SlaMet.type: (resolve_alerts,),
 }
 
 FORESEEN: Foreseen = {

@@ -28,7 +28,9 @@ from helpdesk.clock import now
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
 from helpdesk.services import (
+    account_links,
     alerts,
+    automation,
     climbing,
     deliveries,
     filing,
@@ -36,7 +38,11 @@ from helpdesk.services import (
     notices,
     promises,
     relay,
+    search_indexing,
     sweep,
+    triage,
+    waking,
+    webhook_deliveries,
     webhook_sending,
 )
 from helpdesk.services.house import Services
@@ -48,8 +54,13 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "deliver": lambda: [deliveries.due()],
     "sla": lambda: [sweep.due(), climbing.due(), alerts.due()],
     "notify": lambda: [notices.due()],
-    "hooks": lambda: [webhook_sending.due()],
+    "snooze": lambda: [waking.due()],
+    "letters": lambda: [account_links.due()],
+    "automate": lambda: [automation.unseen()],
+    "hooks": lambda: [webhook_sending.due(), webhook_deliveries.unseen()],
     "jobs": lambda: [jobs.due(HANDLERS)],
+    "search": lambda: [search_indexing.unseen(), search_indexing.walks()],
+    "triage": lambda: [triage.unseen()],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""
 

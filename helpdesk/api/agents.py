@@ -9,15 +9,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
-from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Transaction
+from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Recently, Transaction, base_url
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
+from helpdesk.api.schemas import account as account_shapes
 from helpdesk.api.schemas import people as shapes
-from helpdesk.api.schemas.people import AgentCreate, AgentName, AgentPatch, AgentShown
+from helpdesk.api.schemas.account import Sessions
+from helpdesk.api.schemas.people import (
+    AgentCreate,
+    AgentName,
+    AgentPatch,
+    AgentShown,
+    InvitationGiven,
+    InvitationShown,
+)
 from helpdesk.api.schemas.shared import Page
+from helpdesk.domain.account_texts import Purpose
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import agents, paging, passwords
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
+from helpdesk.services import (
+    account_links,
+    agents,
+    logins,
+    paging,
+    passwords,
+    security_alerts,
+    sessions,
+    two_steps,
+)
+from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
 LIST = Query(*PAGING)
@@ -57,10 +77,14 @@ async def list_agents(request: Request, actor: Reader, services: House, session:
     status_code=201,
     summary="Add an agent",
     response_model=AgentShown,
-    responses=documented(Forbidden, email_taken=(409, "An agent has this address")),
+    responses=documented(Forbidden, Unverified, email_taken=(409, "An agent has this address")),
 )
-async def add_agent(actor: Admin, session: Transaction, body: AgentCreate) -> Response:
-    """Without a password he can only use tokens."""
+async def add_agent(actor: Admin, services: House, session: Transaction, body: AgentCreate) -> Response:
+    """Without a password he can only use tokens, until he is invited (`POST /agents/{id}/invitation`).
+
+    A supervisor or administrator is added with the password given lately, and every administrator is told.
+    """
+    now = clock.now()
     agent_id = await agents.create(
         session,
         email=body.email,
@@ -69,8 +93,10 @@ async def add_agent(actor: Admin, session: Transaction, body: AgentCreate) -> Re
         password=body.password.get_secret_value() if body.password else None,
         locale=body.locale,
         by=actor,
-        now=clock.now(),
+        now=now,
     )
+    if body.role != "agent":
+        await security_alerts.permit(services, session, Change.ROLE, subject_id=agent_id, by=actor, now=now)
     return await _shown(session, actor, agent_id, status=201)
 
 
@@ -89,21 +115,27 @@ async def read_agent(actor: Reader, session: Reading, agent_id: UUID) -> Respons
     "/{agent_id}",
     summary="Change an agent",
     response_model=AgentShown,
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, last_admin=_LAST_ADMIN, in_use=_IN_USE),
+    responses=documented(
+        Forbidden, Unverified, NotFound, Stale, PreconditionRequired, last_admin=_LAST_ADMIN, in_use=_IN_USE
+    ),
 )
 async def change_agent(
-    actor: Admin, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
+    actor: Admin, services: House, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
 ) -> Response:
     """A new role or password ends his sessions; `active: false` stops his tokens with the next request.
 
-    `duty` and quiet hours are as in `PATCH /me`.
+    Role and password are changed with your own password given lately, and every administrator is told. `duty` and
+    quiet hours are as in `PATCH /me`.
     """
+    wanted, now = body.given(), clock.now()
+    changes = [change for change in (Change.ROLE, Change.PASSWORD) if wanted.get(change.value) is not None]
     row = await agents.get_agent(session, agent_id, version=if_match)
-    wanted = body.given()
     password = wanted.pop("password", None)
     if password is not None:
         wanted["password_hash"] = await passwords.hash_of(password.get_secret_value())
-    await agents.edit(session, row, wanted, by=actor, now=clock.now())
+    await agents.edit(session, row, wanted, by=actor, now=now)
+    for change in changes:
+        await security_alerts.permit(services, session, change, subject_id=agent_id, by=actor, now=now)
     return await _shown(session, actor, agent_id)
 
 
@@ -117,4 +149,93 @@ async def remove_agent(actor: Admin, if_match: IfMatch, session: Transaction, ag
     """What he wrote stays; sessions end and tokens are revoked."""
     row = await agents.get_agent(session, agent_id, version=if_match)
     await agents.leave(session, row, by=actor, now=clock.now())
+    return nothing()
+
+
+@router.post(
+    "/{agent_id}/invitation",
+    status_code=201,
+    summary="Invite an agent",
+    response_model=InvitationShown,
+    responses=documented(
+        Forbidden,
+        Unverified,
+        NotFound,
+        already_joined=(409, "He can sign in already"),
+        not_active=(409, "He has left"),
+    ),
+)
+async def invite_agent(
+    request: Request,
+    actor: Recently,
+    session: Transaction,
+    agent_id: UUID,
+    body: InvitationGiven | None = None,
+) -> Response:
+    """A link by which he chooses his password, once, within 72 hours; an earlier one is worth nothing then.
+
+    It goes to him by letter. With `mail: false` the answer holds it instead, this once, for you to hand over.
+    """
+    letter = body is None or body.mail
+    agent = await agents.get_agent(session, agent_id, lock=True)
+    _, plain = await logins.invite(session, agent, letter=letter, by=actor, now=clock.now())
+    row = await account_links.latest(session, agent_id, Purpose.INVITATION)
+    link = None if letter else account_links.address_of(base_url(request), Purpose.INVITATION, plain)
+    return answer(shapes.invitation(row, link), status=201)
+
+
+@router.get(
+    "/{agent_id}/invitation",
+    summary="Read an agent's invitation",
+    response_model=InvitationShown,
+    responses=documented(Forbidden, NotFound),
+)
+async def read_invitation(actor: Admin, session: Reading, agent_id: UUID) -> Response:
+    """The last one: whether its letter has left, and whether it was used. Without its link."""
+    return answer(shapes.invitation(await account_links.latest(session, agent_id, Purpose.INVITATION)))
+
+
+@router.delete(
+    "/{agent_id}/totp",
+    status_code=204,
+    summary="Take an agent's second step away",
+    responses=documented(
+        Forbidden, Unverified, NotFound, Stale, PreconditionRequired, totp_off=(409, "There is no second step")
+    ),
+)
+async def remove_totp(
+    actor: Recently, services: House, if_match: IfMatch, session: Transaction, agent_id: UUID
+) -> Response:
+    """For a lost telephone. His sessions end, and every administrator is told."""
+    now = clock.now()
+    row = await agents.get_agent(session, agent_id, version=if_match)
+    await two_steps.take_away(session, row, by=actor, now=now)
+    await sessions.end_all(session, agent_id)
+    await security_alerts.permit(services, session, Change.TWO_STEPS, subject_id=agent_id, by=actor, now=now)
+    return nothing()
+
+
+@router.get(
+    "/{agent_id}/sessions",
+    summary="List an agent's sessions",
+    response_model=Sessions,
+    responses=documented(Forbidden, NotFound),
+)
+async def list_sessions(actor: Admin, session: Reading, agent_id: UUID) -> Response:
+    """Where he is signed in, the latest first."""
+    await agents.get_agent(session, agent_id)
+    found = await sessions.list_sessions(session, agent_id, now=clock.now())
+    return page(account_shapes.sessions(found, actor), None)
+
+
+@router.delete(
+    "/{agent_id}/sessions",
+    status_code=204,
+    summary="End an agent's sessions",
+    responses=documented(Forbidden, NotFound),
+)
+async def end_sessions(actor: Admin, session: Transaction, agent_id: UUID) -> Response:
+    """All of them. His tokens stay."""
+    await agents.get_agent(session, agent_id)
+    await sessions.end_by(session, agent_id, by=actor, now=clock.now())
     return nothing()

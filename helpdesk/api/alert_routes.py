@@ -9,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
-from helpdesk.api.dependencies import Admin, House, IfMatch, Reading, Transaction
+from helpdesk.api.dependencies import Admin, House, IfMatch, Reading, Recently, Transaction
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import alert_routes as shapes
 from helpdesk.api.schemas.alert_routes import AlertRouteCreate, AlertRoutePatch, AlertRouteShown, AlertRouteTried
 from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.chat_tools import ChatTool
-from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import alert_routes, paging
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
+from helpdesk.services import alert_routes, paging, security_alerts
 from helpdesk.services.house import Services
+from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/alert-routes", tags=["alerts"])
 LIST = Query(*PAGING)
@@ -54,10 +55,13 @@ async def list_alert_routes(request: Request, actor: Admin, services: House, ses
     status_code=201,
     summary="Add an alert route",
     response_model=AlertRouteShown,
-    responses=documented(Forbidden, NotFound, name_taken=_TAKEN, too_many=(409, "There are as many as there may be")),
+    responses=documented(
+        Forbidden, Unverified, NotFound, name_taken=_TAKEN, too_many=(409, "There are as many as there may be")
+    ),
 )
-async def add_alert_route(actor: Admin, services: House, session: Transaction, body: AlertRouteCreate) -> Response:
-    """A chat room that alerts are posted to. `POST /alert-routes/{id}/test` tries it."""
+async def add_alert_route(actor: Recently, services: House, session: Transaction, body: AlertRouteCreate) -> Response:
+    """A chat room that alerts are posted to. `POST /alert-routes/{id}/test` tries it. Every administrator is told."""
+    now = clock.now()
     route_id = await alert_routes.create(
         services,
         session,
@@ -69,8 +73,9 @@ async def add_alert_route(actor: Admin, services: House, session: Transaction, b
         locale=body.locale,
         enabled=body.enabled,
         by=actor,
-        now=clock.now(),
+        now=now,
     )
+    await security_alerts.permit(services, session, Change.ALERT_ROUTE, subject_id=route_id, by=actor, now=now)
     return await _shown(services, session, route_id, status=201)
 
 
@@ -89,15 +94,21 @@ async def read_alert_route(actor: Admin, services: House, session: Reading, rout
     "/{route_id}",
     summary="Change an alert route",
     response_model=AlertRouteShown,
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, name_taken=_TAKEN),
+    responses=documented(Forbidden, Unverified, NotFound, Stale, PreconditionRequired, name_taken=_TAKEN),
 )
 async def change_alert_route(
     actor: Admin, services: House, if_match: IfMatch, session: Transaction, route_id: UUID, body: AlertRoutePatch
 ) -> Response:
-    """A changed address is kept in the audit with both hosts."""
+    """A changed address is kept in the audit with both hosts.
+
+    It asks for the password again, and every administrator is told.
+    """
+    now = clock.now()
     row = await alert_routes.get_route(session, route_id, version=if_match)
     address = body.address.plain() if body.address is not None else None
-    await alert_routes.edit(services, session, row, changes=body.changes(), address=address, by=actor, now=clock.now())
+    await alert_routes.edit(services, session, row, changes=body.changes(), address=address, by=actor, now=now)
+    if address is not None:
+        await security_alerts.permit(services, session, Change.ALERT_ROUTE, subject_id=route_id, by=actor, now=now)
     return await _shown(services, session, route_id)
 
 

@@ -70,12 +70,12 @@ async def list_contacts(request: Request, actor: ContactReader, services: House,
     return page([shapes.contact(row, identities.get(row["id"], ())) for row in rows], last)
 
 
-async def _shown(session: AsyncSession, actor: Actor, contact_id: UUID, *, status: int = 200) -> Response:
+async def shown(session: AsyncSession, actor: Actor, contact_id: UUID, *, status: int = 200) -> Response:
     row = await contacts.get_contact(session, actor, contact_id)
     identities = await contacts.identities_of(session, [contact_id])
-    shown = shapes.contact(row, identities.get(contact_id, ()))
+    body = shapes.contact(row, identities.get(contact_id, ()))
     location = f"/api/v1/contacts/{contact_id}" if status == 201 else None
-    return answer(shown, status=status, version=row["version"], location=location)
+    return answer(body, status=status, version=row["version"], location=location)
 
 
 @router.post(
@@ -97,7 +97,7 @@ async def add_contact(actor: ContactMaker, services: House, session: Transaction
         by=actor,
         now=clock.now(),
     )
-    return await _shown(session, actor, contact_id, status=201)
+    return await shown(session, actor, contact_id, status=201)
 
 
 @router.get(
@@ -107,15 +107,17 @@ async def add_contact(actor: ContactMaker, services: House, session: Transaction
     responses=documented(Forbidden, NotFound),
 )
 async def read_contact(actor: ContactReader, session: Reading, contact_id: UUID) -> Response:
-    """With every handle under which he writes."""
-    return await _shown(session, actor, contact_id)
+    """With every handle under which he writes. `merged_into_id` says whom he went into."""
+    return await shown(session, actor, contact_id)
 
 
 @router.patch(
     "/{contact_id}",
     summary="Change a contact",
     response_model=ContactShown,
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
+    responses=documented(
+        Forbidden, NotFound, Stale, PreconditionRequired, contact_merged=(409, "He went into another contact")
+    ),
 )
 async def change_contact(
     actor: ContactWriter, if_match: IfMatch, session: Transaction, contact_id: UUID, body: ContactPatch
@@ -123,4 +125,4 @@ async def change_contact(
     """Custom fields are merged; null takes one away."""
     row = await contacts.get_contact(session, actor, contact_id, version=if_match)
     await contacts.edit(session, row, body.given(), by=actor, now=clock.now())
-    return await _shown(session, actor, contact_id)
+    return await shown(session, actor, contact_id)

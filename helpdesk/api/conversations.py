@@ -29,7 +29,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.filters import ConversationFilter, SlaAsked, Sort
 from helpdesk.domain.values import Actor, Priority, Status
 from helpdesk.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionRequired, Stale, StillRunning
-from helpdesk.services import conversations, describing, events, listing, paging, starting
+from helpdesk.services import conversations, describing, events, listing, paging, starting, views
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 
@@ -57,10 +57,13 @@ LIST = Query(
     queries.word("tag", "With any of these tags", most=60, repeatable=True),
     queries.identifier("contact_id", "Of any of these contacts", repeatable=True),
     queries.choice("sla", SlaAsked, "How the answer that is due stands", repeatable=True),
-    queries.word("q", "In the subject, the contact's name or handle, or the number itself", most=200),
+    queries.word("q", "In what was written, the subject, the contact's name or handle, or the number itself", most=200),
     queries.time("created_after", "At or after"),
     queries.time("created_before", "Before"),
     queries.time("updated_after", "At or after"),
+    queries.flag("spam", "Only what is spam; it is left out otherwise"),
+    queries.structure("filter", "A tree of conditions, as views have it; all that is given must hold"),
+    queries.identifier("view_id", "What this view asks, too; its sort, unless one is given"),
     queries.choice("sort", Sort, "A minus: the greatest first", default=Sort.LAST_ACTIVITY),
     *PAGING,
 )
@@ -71,7 +74,7 @@ _FILTERS = frozenset(ConversationFilter.__dataclass_fields__)
     "",
     summary="List conversations",
     response_model=Page[ConversationItem],
-    responses=documented(Forbidden),
+    responses=documented(Forbidden, NotFound),
     openapi_extra=LIST.openapi,
 )
 async def list_conversations(request: Request) -> Response:
@@ -83,12 +86,16 @@ async def list_conversations(request: Request) -> Response:
     # Called rather than declared: resolving a dependency costs as much as making the rows into JSON.
     actor = await read_conversations(request)
     given = LIST.read(request)
-    now = clock.now()
+    now, services = clock.now(), request.app.state.services
+    tree, sort = None, None
+    if "filter" in given or "view_id" in given:
+        tree, sort = await views.ask(services, actor, content=given.get("filter"), view_id=given.get("view_id"))
     rows, cursor = await listing.list_conversations(
-        request.app.state.services,
+        services,
         actor,
         _filters(given, actor) if given else _NO_FILTER,
-        sort=given.get("sort", Sort.LAST_ACTIVITY),
+        tree=tree,
+        sort=given.get("sort", sort or Sort.LAST_ACTIVITY),
         page=page_of(given) if given else _FIRST_PAGE,
         now=now,
     )
@@ -120,6 +127,7 @@ async def shown(
         participants=found.participants,
         watchers=found.watchers,
         merged_into_id=found.merged_into_id,
+        spam=found.spam,
         custom_fields=found.custom_fields,
         related=found.related,
         reply_channels=found.reply_channels,
@@ -203,6 +211,7 @@ async def read_conversation(actor: Reader, services: House, session: Reading, co
         PreconditionRequired,
         conversation_closed=(409, "A closed conversation stays closed"),
         conversation_merged=(409, "It went into another conversation"),
+        conversation_spam=(409, "It is spam"),
     ),
 )
 async def change_conversation(

@@ -16,13 +16,14 @@ from uuid import UUID
 from fastapi import Depends, Header
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
+from starlette.responses import Response
 
 from helpdesk import clock
 from helpdesk.db import Database
 from helpdesk.domain.values import Actor, Role, Scope
 from helpdesk.errors import Forbidden, PreconditionRequired, Unauthenticated
-from helpdesk.services import accounts
-from helpdesk.services.access import require_role, require_scope
+from helpdesk.services import accounts, sessions
+from helpdesk.services.access import require_recent, require_role, require_scope
 from helpdesk.services.accounts import Identity
 from helpdesk.services.house import Services
 
@@ -107,15 +108,41 @@ async def identify(request: Request) -> Actor:
     return identity.actor
 
 
-def allow(scope: Scope | None = None, role: Role = Role.AGENT) -> Callable[[Request], Coroutine[Any, Any, Actor]]:
-    """The dependency for routes that need `scope` of a token and `role` of anybody."""
+def address_of(request: Request) -> str:
+    """Whose tries are counted together. A proxy's word for it counts where uvicorn was told to trust that proxy."""
+    return request.client.host if request.client else ""
+
+
+def set_cookie(request: Request, response: Response, cookie: str) -> None:
+    response.set_cookie(
+        cookie_name(request),
+        cookie,
+        max_age=int(sessions.LIFE.total_seconds()),
+        path="/",
+        secure=base_url(request).startswith("https:"),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def allow(
+    scope: Scope | None = None, role: Role = Role.AGENT, *, console: bool = False, recent: bool = False
+) -> Callable[[Request], Coroutine[Any, Any, Actor]]:
+    """The dependency for routes that need `scope` of a token and `role` of anybody.
+
+    `console`: no token will do. `recent`: a session's password was given within the last minutes.
+    """
 
     async def allowed(request: Request) -> Actor:
         actor = await identify(request)
+        if console and actor.session_id is None:
+            raise Forbidden("this is done in the console, not by a token")
         if scope is not None:
             require_scope(actor, scope)
         if role is not Role.AGENT:
             require_role(actor, role)
+        if recent:
+            require_recent(actor, now=clock.now())
         return actor
 
     return allowed
@@ -131,6 +158,10 @@ ContactWriter = Annotated[Actor, Depends(allow(Scope.CONTACTS_WRITE))]
 ContactMaker = Annotated[Actor, Depends(allow(Scope.CONTACTS_WRITE, Role.SUPERVISOR))]
 Curator = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE, Role.SUPERVISOR))]
 Admin = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE, Role.ADMIN))]
+Recently = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE, Role.ADMIN, recent=True))]
+"""An administrator; in the console, one whose password was given within the last minutes (`Unverified`)."""
+Console = Annotated[Actor, Depends(allow(console=True))]
+Keeper = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE))]
 
 House = Annotated[Services, Depends(services_of)]
 

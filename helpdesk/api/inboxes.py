@@ -31,9 +31,10 @@ from helpdesk.api.schemas.settings import (
 from helpdesk.api.schemas.shared import Page
 from helpdesk.channels import Channel
 from helpdesk.domain.values import Actor, InboxStatus
-from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import inboxes, intake, paging
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
+from helpdesk.services import inboxes, intake, paging, security_alerts
 from helpdesk.services.house import Services
+from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/inboxes", tags=["inboxes"])
 channels = APIRouter(prefix="/api/v1/channels", tags=["inboxes"])
@@ -121,12 +122,16 @@ async def read_inbox(actor: Reader, services: House, session: Reading, inbox_id:
     "/{inbox_id}",
     summary="Change an inbox",
     response_model=InboxShown,
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, address_taken=_TAKEN),
+    responses=documented(Forbidden, Unverified, NotFound, Stale, PreconditionRequired, address_taken=_TAKEN),
 )
 async def change_inbox(
     actor: Admin, services: House, if_match: IfMatch, session: Transaction, inbox_id: UUID, body: InboxPatch
 ) -> Response:
-    """Settings that are not named stay. A URL with another host needs the saved secrets for it again."""
+    """Settings that are not named stay. A URL with another host needs the saved secrets for it again.
+
+    Another host, address or trusted forwarder asks for the password again, and every administrator is told.
+    """
+    now = clock.now()
     row = await inboxes.get_inbox(session, actor, inbox_id, version=if_match)
     await inboxes.edit(
         services,
@@ -137,8 +142,11 @@ async def change_inbox(
         settings={**(body.settings or {}), **_common(body)},
         members=body.member_ids,
         by=actor,
-        now=clock.now(),
+        now=now,
     )
+    after = await inboxes.get_inbox(session, actor, inbox_id)
+    if security_alerts.leads_elsewhere(row["config"], after["config"]):
+        await security_alerts.permit(services, session, Change.INBOX, subject_id=inbox_id, by=actor, now=now)
     return await _shown(services, session, actor, inbox_id)
 
 

@@ -49,6 +49,12 @@ def _shown(thread: Thread) -> list[dict[str, Any]]:
     return [shapes.message(row, thread.files.get(row["id"], ())) for row in thread.messages]
 
 
+async def show_unseen(session: AsyncSession, error: Conflict) -> None:
+    """In place of the ids of messages that came in, the messages."""
+    if "unseen" in error.extra:
+        error.extra["messages"] = _shown(await describing.some_messages(session, error.extra.pop("unseen")))
+
+
 @router.get(
     "/conversations/{conversation_id}/messages",
     summary="List a conversation's messages",
@@ -89,6 +95,7 @@ async def list_messages(
         conversation_moved=(409, "Messages came in that were not seen; they are in `messages`"),
         conversation_closed=(409, "A closed conversation takes no more answers"),
         conversation_merged=(409, "It went into another conversation"),
+        conversation_spam=(409, "It is spam, and takes no other status"),
         reply_window_closed=(409, "The channel takes answers only for a while after a message"),
         idempotency_key_reused=(422, "The key was used with another body"),
     ),
@@ -103,8 +110,8 @@ async def create_message(
 ) -> Response:
     """The message is queued and sent by a worker; its `delivery` tells what became of it.
 
-    With `seen_seq`, nothing is written when the contact has written something newer: 409 with those messages. A
-    repetition under the same key gets the first answer, whatever has happened since.
+    With `seen_seq`, nothing is written when the contact has written something newer or a colleague has answered: 409
+    with those messages. A repetition under the same key gets the first answer, whatever has happened since.
     """
     now = clock.now()
     await get_conversation(session, actor, conversation_id)
@@ -123,13 +130,12 @@ async def create_message(
             seen_seq=body.seen_seq,
             status=Status(body.status) if body.status else None,
             undo_seconds=body.undo_seconds,
+            mentions=body.mentions,
         )
         try:
             message_id = await replies.reply(services, session, conversation, draft, by=actor, now=now)
         except Conflict as error:
-            if "unseen" in error.extra:
-                unseen = await describing.some_messages(session, error.extra.pop("unseen"))
-                error.extra["messages"] = _shown(unseen)
+            await show_unseen(session, error)
             raise
         return 201, _shown(await describing.some_messages(session, [message_id]))[0]
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+import orjson
 from starlette.requests import Request
 
 from helpdesk.domain.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -91,6 +92,22 @@ def number(name: str, description: str, *, least: int, most: int, default: int |
         return int(value)
 
     schema = {"type": "integer", "minimum": least, "maximum": most} | ({"default": default} if default else {})
+    return Param(name, read, schema, description)
+
+
+def structure(name: str, description: str, *, most: int = 8000) -> Param:
+    """An object in JSON. What it may hold is not known here."""
+
+    def read(value: str) -> Any:
+        try:
+            found = orjson.loads(value) if len(value) <= most else None
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError(f"use an object in JSON, of at most {most} characters")
+        return found
+
+    schema = {"type": "string", "contentMediaType": "application/json", "maxLength": most}
     return Param(name, read, schema, description)
 
 

@@ -24,6 +24,10 @@ _PUBLIC: Final = (
     "/openapi.json",
     "/docs",
     "/api/v1/auth/login",
+    "/api/v1/auth/sso",
+    "/api/v1/auth/forgot-password",
+    "/api/v1/auth/reset-password",
+    "/api/v1/auth/accept-invitation",
     "/api/v1/service-hours",
 )
 _ABOUT: Final = """\
@@ -32,7 +36,8 @@ something then need an `Origin` equal to the base URL.
 
 Times are RFC 3339 in UTC. Lists answer `items` and `next_cursor`. Errors are `application/problem+json` with a stable
 `type`. What you may not see is 404. PATCH, PUT and DELETE need `If-Match` with the quoted version that you read (it is
-the `ETag`): missing is 428, stale is 412. Creating a message needs `Idempotency-Key`.
+the `ETag`): missing is 428, stale is 412; sessions and tokens never change, and need none. Creating a message needs
+`Idempotency-Key`.
 """
 _CSP: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -46,10 +51,30 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     },
     "ConversationPatch": {"status": "pending", "priority": "high", "tags": ["withdrawal"]},
     "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
+    "ViewCreate": {
+        "name": "Urgent, nobody's",
+        "shared": "everybody",
+        "filter": {
+            "all": [
+                {"field": "status", "op": "in", "value": ["open", "pending"]},
+                {"field": "assignee_id", "op": "eq", "value": None},
+                {"not": {"field": "waiting_since", "op": "after", "value": {"ago": 86400}}},
+            ]
+        },
+        "sort": "waiting_since",
+    },
+    "ViewPatch": {"name": "Urgent", "position": 1},
+    "ReadGiven": {"seq": 7},
     "ParticipantGiven": {"handle": "partner@example.com", "name": "Partner"},
     "WatcherGiven": {},
+    "PresenceGiven": {"state": "typing"},
     "MergeGiven": {"into": "0198c0de-0000-7000-8000-000000000003"},
     "ContactCreate": {"name": "Mina", "identities": [{"channel": "email", "handle": "mina@example.com"}]},
+    "SplitGiven": {"message_ids": ["0198c0de-0000-7000-8000-000000000004"]},
+    "SpamGiven": {"block_contact": True},
+    "TriageGiven": {"category": "transaction", "priority": "high"},
+    "ContactMergeGiven": {"into": "0198c0de-0000-7000-8000-000000000005"},
+    "DraftGiven": {"text": "Thank you for", "private": False},
     "ContactPatch": {"name": "Mina Park", "custom_fields": {"plan": "pro"}},
     "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},
     "InboxPatch": {"name": "Support desk", "settings": {"display_name": "Wallet support"}},
@@ -59,6 +84,14 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "AgentPatch": {"role": "supervisor"},
     "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
     "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
+    "SsoProviderCreate": {
+        "name": "Company account",
+        "issuer": "https://id.example.com",
+        "client_id": "helpdesk",
+        "secret": "…",
+        "domains": ["example.com"],
+    },
+    "SsoProviderPatch": {"domains": ["example.com", "example.org"], "enabled": True},
     "TeamPatch": {"description": "Withdrawals and deposits"},
     "DutyCreate": {
         "name": "Day shift",
@@ -74,6 +107,39 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "overrides": [{"date": "2026-10-01", "agent_ids": ["0198c0de-0000-7000-8000-000000000002"], "hours": []}]
     },
     "TagGiven": {"name": "withdrawal"},
+    "CannedResponseCreate": {
+        "shortcut": "thanks",
+        "title": "Thanks for waiting",
+        "texts": {
+            "en": "Hello {{contact.first_name}}, thank you for waiting.",
+            "zh-CN": "{{contact.name}}，您好！感谢您的耐心等待。",
+        },
+        "shared": "everybody",
+    },
+    "CannedResponsePatch": {"title": "Thanks for your patience"},
+    "MacroCreate": {
+        "name": "Take and answer",
+        "actions": [
+            {"do": "assign", "agent_id": "me"},
+            {"do": "reply", "text": "We are looking into #{{conversation.number}}."},
+            {"do": "status", "to": "snoozed", "snooze_seconds": 86400},
+        ],
+    },
+    "MacroPatch": {"description": "For withdrawals that take long"},
+    "MacroPreview": {"conversation_id": "0198c0de-0000-7000-8000-000000000003"},
+    "MacroRun": {"conversation_id": "0198c0de-0000-7000-8000-000000000003", "seen_seq": 7},
+    "CustomFieldCreate": {
+        "subject": "conversation",
+        "key": "chain",
+        "title": "Chain",
+        "type": "choice",
+        "options": ["Bitcoin", "Ethereum"],
+    },
+    "CustomFieldPatch": {"archived": True},
+    "BulkGiven": {
+        "filter": {"field": "tag", "op": "eq", "value": "outage"},
+        "set": {"status": "resolved", "tags": ["outage", "solved"]},
+    },
     "WebhookCreate": {
         "name": "Pager",
         "url": "https://pager.example.com/hooks/helpdesk",
@@ -108,6 +174,14 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         ],
     },
     "EscalationRulePatch": {"enabled": False},
+    "AutomationRuleCreate": {
+        "name": "Recovery phrases are security",
+        "when": {"events": ["message.received"]},
+        "if": {"field": "message.text", "op": "contains", "value": "recovery phrase"},
+        "do": [{"do": "category", "to": "security"}, {"do": "priority", "to": "urgent"}],
+    },
+    "AutomationRulePatch": {"enabled": False},
+    "DryRun": {"days": 7},
     "HoursCreate": {
         "name": "Berlin desk",
         "zone": "Europe/Berlin",
@@ -126,6 +200,14 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "years": [2026],
     },
     "Login": {"email": "anna@example.com", "password": "correct horse battery"},
+    "Verification": {"password": "correct horse battery", "totp": "492039"},
+    "Forgotten": {"email": "anna@example.com"},
+    "Reset": {"token": "…", "password": "another horse battery"},
+    "Invited": {"token": "…", "password": "correct horse battery", "name": "Anna"},
+    "InvitationGiven": {"mail": False},
+    "TotpStart": {"password": "correct horse battery"},
+    "TotpConfirm": {"code": "492039"},
+    "TokenCreate": {"name": "Nightly export", "kind": "bot", "scopes": ["conversations:read"]},
 }
 
 

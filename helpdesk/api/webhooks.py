@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
-from helpdesk.api.dependencies import Admin, House, IfMatch, Reading, Transaction
+from helpdesk.api.dependencies import Admin, House, IfMatch, Reading, Recently, Transaction
 from helpdesk.api.problems import documented
-from helpdesk.api.queries import PAGING, Query, choice, page_of
+from helpdesk.api.queries import PAGING, Query, choice, page_of, word
 from helpdesk.api.schemas import webhooks as shapes
 from helpdesk.api.schemas.shared import Page
 from helpdesk.api.schemas.webhooks import (
@@ -25,8 +25,9 @@ from helpdesk.api.schemas.webhooks import (
     WebhookRotate,
     WebhookShown,
 )
-from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import paging, webhook_deliveries, webhooks
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
+from helpdesk.services import paging, security_alerts, webhook_deliveries, webhooks
+from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
 
@@ -38,7 +39,9 @@ class State(StrEnum):
 
 
 LIST = Query(*PAGING)
-DELIVERIES = Query(*PAGING, choice("status", State, "Only those in this state"))
+DELIVERIES = Query(
+    *PAGING, choice("status", State, "Only those in this state"), word("type", "Only those of this type")
+)
 _OFF = (409, "The webhook is off")
 
 
@@ -74,10 +77,11 @@ async def list_webhooks(request: Request, actor: Admin, services: House, session
     status_code=201,
     summary="Add a webhook",
     response_model=WebhookMade,
-    responses=documented(Forbidden, too_many=(409, "There are as many as there may be")),
+    responses=documented(Forbidden, Unverified, too_many=(409, "There are as many as there may be")),
 )
-async def add_webhook(actor: Admin, services: House, session: Transaction, body: WebhookCreate) -> Response:
-    """The answer holds the secret, this once. `POST /webhooks/{id}/test` tries it."""
+async def add_webhook(actor: Recently, services: House, session: Transaction, body: WebhookCreate) -> Response:
+    """The answer holds the secret, this once. `POST /webhooks/{id}/test` tries it. Every administrator is told."""
+    now = clock.now()
     webhook_id, secret = await webhooks.create(
         services,
         session,
@@ -87,8 +91,9 @@ async def add_webhook(actor: Admin, services: House, session: Transaction, body:
         secret=_plain(body.secret),
         enabled=body.enabled,
         by=actor,
-        now=clock.now(),
+        now=now,
     )
+    await security_alerts.permit(services, session, Change.WEBHOOK, subject_id=webhook_id, by=actor, now=now)
     return await _made(session, webhook_id, secret, status=201)
 
 
@@ -105,12 +110,16 @@ async def read_webhook(actor: Admin, session: Reading, webhook_id: UUID) -> Resp
     "/{webhook_id}",
     summary="Change a webhook",
     response_model=WebhookShown,
-    responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
+    responses=documented(Forbidden, Unverified, NotFound, Stale, PreconditionRequired),
 )
 async def change_webhook(
     actor: Admin, services: House, if_match: IfMatch, session: Transaction, webhook_id: UUID, body: WebhookPatch
 ) -> Response:
-    """A changed URL is kept in the audit with both hosts, and what waits to be sent goes there."""
+    """A changed URL is kept in the audit with both hosts, and what waits to be sent goes there.
+
+    It asks for the password again, and every administrator is told.
+    """
+    now = clock.now()
     row = await webhooks.get_webhook(session, webhook_id, version=if_match)
     await webhooks.edit(
         services,
@@ -121,9 +130,11 @@ async def change_webhook(
         asks_for=body.events,
         enabled=body.enabled,
         by=actor,
-        now=clock.now(),
+        now=now,
     )
-    row = await webhooks.get_webhook(session, webhook_id)
+    before, row = row, await webhooks.get_webhook(session, webhook_id)
+    if row["url"] != before["url"]:
+        await security_alerts.permit(services, session, Change.WEBHOOK, subject_id=webhook_id, by=actor, now=now)
     return answer(shapes.webhook(row), version=row["version"])
 
 
@@ -191,15 +202,19 @@ async def list_deliveries(
 ) -> Response:
     """The newest first. What the receiver said in its own words is not kept."""
     values = DELIVERIES.read(request)
-    asked, status = page_of(values), values.get("status")
-    sort = f"webhook_deliveries {webhook_id} {status}"
+    asked, narrow = page_of(values), {"status": values.get("status"), "type": values.get("type")}
+    sort = f"webhook_deliveries {webhook_id} {narrow['status']} {narrow['type']}"
     cursor = paging.read_cursor(services, asked, sort=sort)
     await webhooks.get_webhook(session, webhook_id)
+    before = (datetime.fromisoformat(cursor.value), cursor.id) if cursor and cursor.id else None
     found = await webhook_deliveries.list_deliveries(
-        session, webhook_id, status=status, before=cursor.id if cursor else None, limit=asked.limit + 1
+        session, webhook_id, **narrow, before=before, limit=asked.limit + 1
     )
     rows, more = paging.cut(found, asked.limit)
-    last = paging.write_cursor(services, sort=sort, value=None, row_id=rows[-1]["id"]) if more else None
+    last = None
+    if more:
+        made = rows[-1]["created_at"].isoformat()
+        last = paging.write_cursor(services, sort=sort, value=made, row_id=rows[-1]["id"])
     return page([shapes.delivery(row) for row in rows], last)
 
 

@@ -14,9 +14,9 @@ from helpdesk.clock import now
 from helpdesk.config import Settings
 from helpdesk.domain.values import SYSTEM, Role, Scope, TokenKind
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import accounts, intake, passwords
 from helpdesk.services import agents as agent_service
 from helpdesk.services import inboxes as inbox_service
+from helpdesk.services import intake, passwords, tokens
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
@@ -94,7 +94,7 @@ async def prepare(services: Services, settings: Settings) -> list[str]:
             agent_id = agent["id"]
             changed = {"password_hash": await passwords.hash_of(password)}
             await agent_service.edit(session, agent, changed, by=SYSTEM, now=now())
-        _, token = await accounts.create_token(
+        _, token = await tokens.create_token(
             session,
             agent_id=agent_id,
             name="demo",

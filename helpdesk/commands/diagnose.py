@@ -14,7 +14,7 @@ from helpdesk.domain.calendars import knows
 from helpdesk.domain.values import DeliveryStatus, InboxStatus, RawState
 from helpdesk.errors import HelpdeskError
 from helpdesk.models.alerts import alert_notices
-from helpdesk.models.events import events, pending_work
+from helpdesk.models.events import audit, events, pending_work
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
 from helpdesk.models.sla import escalations, sla_clocks
@@ -24,6 +24,7 @@ from helpdesk.wiring import open_guard, open_services
 from workers import doorbell
 
 _BEHIND = timedelta(minutes=5)
+_UNCHAINED = timedelta(minutes=10)
 _REVIEWED_BEFORE = timedelta(days=30)
 
 
@@ -108,6 +109,11 @@ async def _work(services: Services, report: Report) -> None:
             (raw_items.c.state == RawState.RECEIVED.value) & (raw_items.c.next_attempt_at < late),
         ),
         ("events not relayed", events, (events.c.position.is_(None)) & (events.c.occurred_at < late)),
+        (
+            "audit entries not chained",
+            audit,
+            (audit.c.position.is_(None)) & (audit.c.occurred_at < now() - _UNCHAINED),
+        ),
         ("work given up", pending_work, pending_work.c.given_up),
         ("promises not looked at", sla_clocks, sla_clocks.c.next_due_at < late),
         ("ladders not climbed", escalations, escalations.c.next_due_at < late),

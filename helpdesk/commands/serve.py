@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -20,11 +20,11 @@ import structlog
 import uvicorn
 
 from helpdesk import logs, migrate
-from helpdesk.app import create_app
 from helpdesk.commands import demo, first_run
 from helpdesk.config import Settings
 from helpdesk.errors import Unavailable
 from helpdesk.services.house import Services
+from helpdesk.services.streaming import Hub
 from helpdesk.wiring import open_guard, open_services
 from workers.crew import Crew
 from workers.ringing import Doorbell
@@ -65,7 +65,13 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
     guard = open_guard(settings)
     services = open_services(settings)
     crew = Crew(services, guard, worker="up" if settings.embedded else _name(), alone=settings.embedded)
-    bell = Doorbell(here=crew.ring)
+    hub = Hub(services, rung=True)
+
+    def here(names: Sequence[str]) -> None:
+        crew.ring(names)
+        hub.ring(names)
+
+    bell = Doorbell(here=here)
     services.database.on_commit = bell.ring
     listening: list[asyncio.Task[None]] = []
     try:
@@ -78,9 +84,9 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
                 _say(line)
 
         def then() -> None:
-            listening.append(asyncio.create_task(_hang(bell, settings, crew)))
+            listening.append(asyncio.create_task(_hang(bell, settings, crew, hub)))
 
-        await _serve(services, listener, ready=ready, then=then)
+        await _serve(services, hub, listener, ready=ready, then=then)
     finally:
         await crew.stop()
         await _end(*listening)
@@ -88,12 +94,22 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
         await services.database.close()
 
 
-async def _hang(bell: Doorbell, settings: Settings, crew: Crew) -> None:
+async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub) -> None:
     """Hang the doorbell up, for other processes and later ones. Nobody waits for it: imported beside the work."""
     doorbell = await asyncio.to_thread(import_module, "workers.doorbell")
-    connect = doorbell.connector(settings.redis_url) if settings.redis_url else doorbell.embedded()
+    if not settings.redis_url:
+        connect = doorbell.embedded()
+        bell.hang(connect, alone=True)
+        await doorbell.listen(connect, crew.ring)
+        return
+    connect = doorbell.connector(settings.redis_url)
     bell.hang(connect)
-    await doorbell.listen(connect, crew.ring)
+
+    def aloud(names: Sequence[str]) -> None:
+        crew.hear(names)
+        hub.ring(names)
+
+    await asyncio.gather(doorbell.listen(connect, crew.ring), doorbell.hear(connect, aloud))
 
 
 async def api(settings: Settings, *, host: str, port: int) -> None:
@@ -103,12 +119,18 @@ async def api(settings: Settings, *, host: str, port: int) -> None:
 
     with _listen(host, port) as listener:
         services = open_services(settings)
-        bell = Doorbell(doorbell.connector(settings.redis_url) if settings.redis_url else None)
+        connect = doorbell.connector(settings.redis_url) if settings.redis_url else None
+        hub = Hub(services, rung=connect is not None)
+        bell = Doorbell(connect, here=hub.ring)
         services.database.on_commit = bell.ring
+        hearing: list[asyncio.Task[None]] = []
         try:
             await migrate.check(services.database)
-            await _serve(services, listener, ready=f"ready http://{host}:{port}")
+            if connect is not None:
+                hearing.append(asyncio.create_task(doorbell.hear(connect, hub.ring)))
+            await _serve(services, hub, listener, ready=f"ready http://{host}:{port}")
         finally:
+            await _end(*hearing)
             await bell.close()
             await services.database.close()
 
@@ -132,6 +154,7 @@ async def worker(settings: Settings) -> None:
         await crew.start()
         if connect is not None:
             listening.append(asyncio.create_task(doorbell.listen(connect, crew.ring)))
+            listening.append(asyncio.create_task(doorbell.hear(connect, crew.hear)))
         _ready("ready worker")
         await stop.wait()
     finally:
@@ -148,12 +171,14 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
 
 
 async def _serve(
-    services: Services, listener: socket.socket, *, ready: str, then: Callable[[], None] = lambda: None
+    services: Services, hub: Hub, listener: socket.socket, *, ready: str, then: Callable[[], None] = lambda: None
 ) -> None:
     """`then` is called when it is ready."""
+    from helpdesk.app import create_app  # takes as long to import as all else, and a worker has no use for it
+
     settings = services.settings
     config = uvicorn.Config(
-        create_app(services),
+        create_app(services, hub=hub),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -163,7 +188,7 @@ async def _serve(
         lifespan="on",
     )
     server = _Server(config)
-    server.ready, server.then = ready, then
+    server.ready, server.then, server.hub = ready, then, hub
     await server.serve(sockets=[listener])
 
 
@@ -172,6 +197,7 @@ class _Server(uvicorn.Server):
 
     ready: str
     then: Callable[[], None]
+    hub: Hub
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -189,6 +215,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         _ready(self.ready)
         self.then()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn waits for answers to end, and streams have none."""
+        await self.hub.close()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

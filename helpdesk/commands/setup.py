@@ -13,11 +13,13 @@ from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Invalid
+from helpdesk.models.agents import agents as agent_rows
+from helpdesk.models.agents import sso_logins, sso_providers
 from helpdesk.models.alerts import alert_routes
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.webhooks import webhooks
-from helpdesk.services import accounts, agents, passwords
+from helpdesk.services import agents, passwords, tokens
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_services
 
@@ -50,7 +52,7 @@ async def create_token(
         found = await agents.find_by_email(session, agent)
         if found is None:
             raise Invalid.field("agent", "there is no agent with this address")
-        _, token = await accounts.create_token(
+        _, token = await tokens.create_token(
             session, agent_id=found["id"], name=name, kind=kind, scopes=scopes or (), by=SYSTEM, now=now()
         )
     return [token]
@@ -70,6 +72,9 @@ SEALED: Mapping[Table, Mapping[str, str]] = {
     contacts: {"key": "contact:{}"},
     webhooks: {"secret": "webhook:{}:secret"},
     alert_routes: {"secret": "alert_route:{}:address"},
+    agent_rows: {"totp_secret": "agent:{}:totp"},
+    sso_providers: {"secret": "sso_provider:{}:secret"},
+    sso_logins: {"verifier": "sso_login:{}:verifier"},
 }
 """What the master key seals: by column, what each is bound to, with the row's id in its place."""
 
@@ -86,7 +91,8 @@ async def _reseal(services: Services, table: Table, columns: Mapping[str, str]) 
                 await session.execute(update(table).where(table.c.id == row["id"]).values(values))
         if not rows:
             return count
-        count, after = count + len(rows), rows[-1]["id"]
+        count += sum(any(row[name] for name in columns) for row in rows)
+        after = rows[-1]["id"]
 
 
 def _anew(keyring: Keyring, sealed: bytes, row: str) -> bytes:

@@ -40,8 +40,21 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "sla_warning_resolution": "it has to be resolved soon",
         "sla_breach_resolution": "it should have been resolved",
         "escalation": "a conversation needs somebody",
+        "automation_looped": "an automation rule went in circles and was stopped",
+        "webhook_disabled": "a webhook was switched off",
+        "webhook_disabled_gone": "a webhook was switched off: its receiver is gone",
+        "webhook_disabled_failing": "a webhook was switched off: it has taken nothing for five days",
         "unschedulable": "no due time can be worked out: the calendar never opens again",
         "unknown_holidays": "nobody has reviewed the holidays of {year}; due times may be wrong",
+        "security_change": "an account or a way out of the helpdesk was changed",
+        "security_change_inbox": "an inbox uses another address or server now",
+        "security_change_webhook": "a webhook was added or leads elsewhere now",
+        "security_change_alert_route": "an alert route was added or leads elsewhere now",
+        "security_change_token": "an API token was made",
+        "security_change_role": "somebody has another role now",
+        "security_change_password": "an administrator has set somebody's password",
+        "security_change_two_steps": "an administrator has taken somebody's second step away",
+        "security_change_sign_on": "single sign-on was changed",
         "other": "something needs attention",
         "several": "{count} alerts need attention",
         "first_response": "first response",
@@ -68,8 +81,21 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "sla_warning_resolution": "解决时限即将到期",
         "sla_breach_resolution": "超过时限仍未解决",
         "escalation": "有会话需要处理",
+        "automation_looped": "自动化规则陷入循环，已被停止",
+        "webhook_disabled": "有 Webhook 已被停用",
+        "webhook_disabled_gone": "有 Webhook 已被停用：接收方已不存在",
+        "webhook_disabled_failing": "有 Webhook 已被停用：连续五天未能送达",
         "unschedulable": "无法计算到期时间：工作日历此后不再有营业时间",
         "unknown_holidays": "{year} 年的节假日尚未核对，到期时间可能有误",
+        "security_change": "账号或对外通道的设置有变更",
+        "security_change_inbox": "收件箱改用了其他地址或服务器",
+        "security_change_webhook": "新增了 Webhook，或其地址有变更",
+        "security_change_alert_route": "新增了告警通道，或其地址有变更",
+        "security_change_token": "新建了 API 令牌",
+        "security_change_role": "有成员的角色被变更",
+        "security_change_password": "管理员设置了某位成员的密码",
+        "security_change_two_steps": "管理员取消了某位成员的两步验证",
+        "security_change_sign_on": "单点登录设置有变更",
         "other": "有事项需要处理",
         "several": "有 {count} 条告警需要处理",
         "first_response": "首次回复",
@@ -96,8 +122,21 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "sla_warning_resolution": "處理時限即將到期",
         "sla_breach_resolution": "逾時仍未解決",
         "escalation": "有對話需要處理",
+        "automation_looped": "自動化規則陷入循環，已被停止",
+        "webhook_disabled": "有 Webhook 已被停用",
+        "webhook_disabled_gone": "有 Webhook 已被停用：接收端已不存在",
+        "webhook_disabled_failing": "有 Webhook 已被停用：連續五天未能送達",
         "unschedulable": "無法計算到期時間：行事曆之後不再有營業時間",
         "unknown_holidays": "{year} 年的假日尚未核對，到期時間可能有誤",
+        "security_change": "帳號或對外管道的設定有變更",
+        "security_change_inbox": "收件匣改用其他地址或伺服器",
+        "security_change_webhook": "新增了 Webhook，或其網址有變更",
+        "security_change_alert_route": "新增了警示管道，或其網址有變更",
+        "security_change_token": "新建了 API 權杖",
+        "security_change_role": "有成員的角色遭變更",
+        "security_change_password": "管理員設定了某位成員的密碼",
+        "security_change_two_steps": "管理員取消了某位成員的兩步驟驗證",
+        "security_change_sign_on": "單一登入設定有變更",
         "other": "有事項需要處理",
         "several": "有 {count} 則警示需要處理",
         "first_response": "首次回覆",
@@ -117,7 +156,16 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 _ORDER: Final = ("info", "warning", "critical")
-_KINDS: Final = ("sla_warning", "sla_breach", "escalation", "unschedulable", "unknown_holidays")
+_KINDS: Final = (
+    "sla_warning",
+    "sla_breach",
+    "escalation",
+    "automation_looped",
+    "webhook_disabled",
+    "unschedulable",
+    "unknown_holidays",
+    "security_change",
+)
 _CLOCKS: Final = ("first_response", "next_response", "resolution")
 
 
@@ -137,7 +185,8 @@ def compose(matters: Sequence[Matter], *, language: str, zone: str, now: datetim
 
 def _headline(words: Mapping[str, str], one: Matter) -> str:
     kind = one.kind if one.kind in _KINDS else "other"
-    said = words.get(f"{kind}_{one.clock}", words[kind]).format(year=one.data.get("year", ""))
+    which = one.clock or one.data.get("change", "")
+    said = words.get(f"{kind}_{which}", words[kind]).format(year=one.data.get("year", ""))
     return said if one.number is None else words["about"].format(number=one.number, said=said)
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from helpdesk.domain.ladders import Alert
+from helpdesk.domain.actions import Alert
 
 
 class Severity(StrEnum):

@@ -7,7 +7,7 @@ and words, never bodies: whoever may read more fetches it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -55,9 +55,13 @@ class ConversationUpdated(DomainEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationAssigned(DomainEvent):
+    """Whoever had it before is told as well, though it may be out of his sight now (`services.feed`)."""
+
     type = "conversation.assigned"
     assignee_id: UUID | None
     team_id: UUID | None
+    assignee_before: UUID | None = None
+    team_before: UUID | None = None
     by: str
 
 
@@ -83,13 +87,14 @@ class MessageReceived(DomainEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCreated(DomainEvent):
-    """A message or note that we wrote."""
+    """A message or note that we wrote. `mentions` are the agents whom a note names."""
 
     type = "message.created"
     message_id: UUID
     inbox_id: UUID
     private: bool
     by: str
+    mentions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +205,25 @@ class ContactCreated(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactUpdated(DomainEvent):
+    """`fields` of the contact were changed by hand."""
+
+    type = "contact.updated"
+    contact_id: UUID
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactMerged(DomainEvent):
+    """The contact turned out to be another one; `into_id` is empty when he came back out."""
+
+    type = "contact.merged"
+    contact_id: UUID
+    into_id: UUID | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxFailing(DomainEvent):
     type = "inbox.failing"
     inbox_id: UUID
@@ -232,6 +256,8 @@ ALL: Mapping[str, type[DomainEvent]] = {
         AlertRaised,
         AlertAcknowledged,
         ContactCreated,
+        ContactUpdated,
+        ContactMerged,
         InboxFailing,
         InboxRecovered,
     )

@@ -49,7 +49,8 @@ def sla_state(*, due: datetime | None, soon: datetime | None, paused: bool, now:
 class ConversationFilter:
     """Each empty tuple and each None is no condition; several values of one field are alternatives.
 
-    `assignee_ids` holds None for "nobody". `sla` holds words of SlaAsked.
+    `assignee_id` and `team_id` hold None for "nobody". `sla` holds words of SlaAsked. `spam` finds nothing else when
+    true; it is left out otherwise.
     """
 
     status: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ class ConversationFilter:
     tag: tuple[str, ...] = ()
     contact_id: tuple[UUID, ...] = ()
     sla: tuple[str, ...] = ()
+    spam: bool | None = None
     q: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None

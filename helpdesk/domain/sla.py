@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from helpdesk.domain.business_hours import NeverOpen
-from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, State, Terms
+from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Span, State, Terms
 
 
 class Ledger:
@@ -152,6 +152,25 @@ class Ledger:
         if awaited is not None:
             self._change(lambda clock: _begun_by(clock, origin) if clock is awaited else clock)
 
+    def part_with(self, moved: Collection[int], waiting: Origin | None) -> None:
+        """Messages with these `seq` went elsewhere. Whoever still waits waits since `waiting`.
+
+        What they began goes on from there, or is called off. What is broken already stays as it was.
+        """
+        self.settle(self._now)
+        self._change(lambda clock: self._without(clock, moved, waiting), RESPONSES)
+
+    def _without(self, clock: Clock, moved: Collection[int], waiting: Origin | None) -> Clock:
+        if not clock.live or clock.origin.seq not in moved:
+            return clock
+        if waiting is None:
+            return clock.cancel(self._now)
+        if clock.breached_at is not None:
+            return clock
+        spans = [replace(one, start=max(one.start, waiting.at)) for one in clock.spans if _lasts(one, waiting.at)]
+        later = replace(clock, origin=waiting, spans=tuple(spans), warned=0, trouble="")
+        return replace(later, warned=_passed(later, self._now)).checked()
+
     def take_over(self, gone: Ledger, at: datetime, *, seq: int) -> Origin | None:
         """The conversation `gone` went into this one: its promises are called off, and whoever waited there waits here.
 
@@ -167,6 +186,10 @@ class Ledger:
         else:
             self.asked(origin, awaited.terms)
         return origin
+
+
+def _lasts(span: Span, at: datetime) -> bool:
+    return span.end is None or span.end > at
 
 
 def _begun_by(clock: Clock, origin: Origin) -> Clock:

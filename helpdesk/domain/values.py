@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 from uuid import UUID
@@ -124,6 +125,7 @@ class LinkKind(StrEnum):
     FOLLOWS = "follows"
     SAME_MESSAGE = "same_message"
     MERGED = "merged"
+    SPLIT = "split"
 
 
 class InboxStatus(StrEnum):
@@ -135,7 +137,8 @@ class InboxStatus(StrEnum):
 class Actor:
     """Who does something. `inbox_ids` and `team_ids` are what an agent may see; they mean nothing with `sees_all`.
 
-    `scopes` is None for a console session, which may do whatever the role may.
+    `scopes` is None for a console session, which may do whatever the role may. `verified_at` is when its password was
+    last given, which some changes want to be lately.
     """
 
     kind: AuthorKind
@@ -146,6 +149,7 @@ class Actor:
     team_ids: tuple[UUID, ...] = ()
     scopes: frozenset[str] | None = None
     session_id: UUID | None = None
+    verified_at: datetime | None = None
 
     @property
     def sees_all(self) -> bool:

@@ -3,7 +3,21 @@
 Importing this package fills `metadata` with all of them.
 """
 
-from helpdesk.models import agents, alerts, contacts, conversations, events, inboxes, jobs, messages, sla, webhooks
+from helpdesk.models import (
+    agents,
+    alerts,
+    contacts,
+    conversations,
+    desk,
+    events,
+    inboxes,
+    jobs,
+    messages,
+    rules,
+    search,
+    sla,
+    webhooks,
+)
 from helpdesk.models.columns import metadata
 
 __all__ = [
@@ -11,11 +25,14 @@ __all__ = [
     "alerts",
     "contacts",
     "conversations",
+    "desk",
     "events",
     "inboxes",
     "jobs",
     "messages",
     "metadata",
+    "rules",
+    "search",
     "sla",
     "webhooks",
 ]

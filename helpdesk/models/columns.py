@@ -65,6 +65,11 @@ def prose(*, nullable: bool = False) -> Any:
     return Field(default=default, nullable=nullable, sa_type=String, sa_column_kwargs={"info": {_PAYLOAD: True}})
 
 
+def payload(kind: Any) -> Any:
+    """A value of another kind that nothing is looked up by as `prose` is."""
+    return Field(sa_type=kind, sa_column_kwargs={"info": {_PAYLOAD: True}})
+
+
 def json(default: Any = None, *, nullable: bool = False) -> Any:
     return Field(default_factory=default or (lambda: None), nullable=nullable, sa_type=Json)
 

@@ -9,14 +9,21 @@ from uuid import UUID
 from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field
 
-from helpdesk.models.columns import Base, at, json, key, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
 class Contact(Base, table=True):
-    """Someone who writes to us. `key` is his own key, sealed by the master key: without it his raw mail is noise."""
+    """Someone who writes to us. `key` is his own key, sealed by the master key: without it his raw mail is noise.
+
+    `merged_into_id` is whom he turned out to be, never another merged one.
+    """
 
     __tablename__ = "contacts"
-    __table_args__ = (Index("ix_contacts_created", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_contacts_created", "created_at", "id"),
+        Index("ix_contacts_custom", "id", **only_where("custom_fields <> '{}'")),
+        Index("ix_contacts_merged", "merged_into_id", **only_where("merged_into_id IS NOT NULL")),
+    )
 
     id: UUID = key()
     name: str = words()
@@ -24,9 +31,24 @@ class Contact(Base, table=True):
     key: bytes = Field(sa_type=LargeBinary)
     custom_fields: dict[str, Any] = json(dict)
     blocked: bool = False
+    merged_into_id: UUID | None = Field(default=None)
     version: int = 1
     created_at: datetime = at()
     updated_at: datetime = at()
+
+
+class ContactMerge(Base, table=True):
+    """Two contacts who were one. `moved` holds the identities and conversations that went over: it can be undone."""
+
+    __tablename__ = "contact_merges"
+
+    id: UUID = key()
+    contact_id: UUID = ref("contacts.id", index=True, ondelete="CASCADE")
+    into_id: UUID = ref("contacts.id", index=True, ondelete="CASCADE")
+    moved: dict[str, Any] = json(dict)
+    merged_by: UUID | None = Field(default=None)
+    created_at: datetime = at()
+    undone_at: datetime | None = at(nullable=True)
 
 
 class ContactIdentity(Base, table=True):
@@ -46,4 +68,5 @@ class ContactIdentity(Base, table=True):
 
 
 contacts = table_of(Contact)
+contact_merges = table_of(ContactMerge)
 contact_identities = table_of(ContactIdentity)

@@ -19,7 +19,8 @@ class Conversation(Base, table=True):
     `contact_handle` are where the contact wrote last. `waiting_since` is the `received_at` of the oldest message that
     nobody has answered. `next_due_at`, `due_soon_at` and `sla_paused` cache what its live clocks say: the earliest due
     time, the time from which that counts as soon, and that all of them pause. `merged_into_id` is where a merged one
-    went, never another merged one. `priority` is 0 low, 1 normal, 2 high, 3 urgent.
+    went, never another merged one. `priority` is 0 low, 1 normal, 2 high, 3 urgent. `spam` takes it out of lists and
+    counts that do not ask for it.
     """
 
     __tablename__ = "conversations"
@@ -36,6 +37,20 @@ class Conversation(Base, table=True):
         Index("ix_conversations_waiting", "waiting_since", "id", **only_where("waiting_since IS NOT NULL")),
         Index("ix_conversations_paused", "last_activity_at", "id", **only_where("sla_paused")),
         Index("ix_conversations_merged", "merged_into_id", **only_where("merged_into_id IS NOT NULL")),
+        Index(
+            "ix_conversations_unassigned",
+            "team_id",
+            "created_at",
+            **only_where("assignee_id IS NULL AND status = 'open'"),
+        ),
+        Index("ix_conversations_custom", "id", **only_where("custom_fields <> '{}'")),
+        Index(
+            "ix_conversations_live",
+            *("status", "inbox_id", "team_id", "assignee_id", "priority", "category"),
+            *("next_due_at", "due_soon_at", "sla_paused"),
+            **only_where("status IN ('open', 'pending', 'snoozed') AND NOT spam"),
+        ),
+        Index("ix_conversations_snoozed", "snoozed_until", **only_where("snoozed_until IS NOT NULL")),
     )
 
     id: UUID = key()
@@ -67,6 +82,9 @@ class Conversation(Base, table=True):
     snoozed_until: datetime | None = at(nullable=True)
     language: str = words()
     quarantined: bool = Field(default=False, sa_type=Boolean)
+    spam: bool = Field(default=False, sa_type=Boolean)
+    status_changed_at: datetime | None = at(nullable=True)
+    assigned_at: datetime | None = at(nullable=True)
     custom_fields: dict[str, Any] = json(dict)
     merged_into_id: UUID | None = Field(default=None)
 
@@ -98,8 +116,57 @@ class ConversationWatcher(Base, table=True):
     created_at: datetime = at()
 
 
+class ConversationRead(Base, table=True):
+    """How far an agent has read: every message up to `seq`. Without a row he has read nothing."""
+
+    __tablename__ = "conversation_reads"
+
+    agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE")
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE", index=True)
+    seq: int = 0
+    updated_at: datetime = at()
+
+
+class Draft(Base, table=True):
+    """What an agent has begun to write in a conversation. `content` is what a new message can be given."""
+
+    __tablename__ = "drafts"
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE", index=True)
+    content: dict[str, Any] = json(dict)
+    version: int = 1
+    updated_at: datetime = at()
+
+
+class Mention(Base, table=True):
+    """A colleague whom a note names. `read_at` is when he had read that far."""
+
+    __tablename__ = "mentions"
+    __table_args__ = (Index("ix_mentions_agent", "agent_id", "conversation_id"),)
+
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE")
+    conversation_id: UUID = ref("conversations.id", index=True, ondelete="CASCADE")
+    created_at: datetime = at()
+    read_at: datetime | None = at(nullable=True)
+
+
+class Presence(Base, table=True):
+    """Who looks at a conversation, or writes in it, until `expires_at`: `state` is `viewing` or `typing`."""
+
+    __tablename__ = "presence"
+    __table_args__ = (Index("ix_presence_expires", "expires_at"),)
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    agent_id: UUID = Field(foreign_key="agents.id", primary_key=True, ondelete="CASCADE", index=True)
+    state: str = words("viewing")
+    since: datetime = at()
+    expires_at: datetime = at()
+
+
 class ConversationLink(Base, table=True):
-    """`may_belong_to`, `follows` (the older one was closed), `same_message` (it came into both inboxes), `merged`.
+    """`may_belong_to`, `follows` (an older, closed one), `same_message` (it came into both inboxes), `merged`, `split`.
 
     One that was merged is linked to each that it is in by now: to where it went, and to where that went later.
     """
@@ -149,6 +216,10 @@ conversations = table_of(Conversation)
 conversation_inboxes = table_of(ConversationInbox)
 conversation_tags = table_of(ConversationTag)
 conversation_watchers = table_of(ConversationWatcher)
+conversation_reads = table_of(ConversationRead)
+drafts = table_of(Draft)
+mentions = table_of(Mention)
+presence = table_of(Presence)
 conversation_links = table_of(ConversationLink)
 participants = table_of(Participant)
 tags = table_of(Tag)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, String, UniqueConstraint
 from sqlmodel import Field
 
-from helpdesk.models.columns import Base, at, json, key, only_where, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, table_of, words
 
 
 class Event(Base, table=True):
@@ -24,6 +24,7 @@ class Event(Base, table=True):
             **only_where("position IS NULL"),
         ),
         Index("ix_events_conversation", "conversation_id", "id"),
+        Index("ix_events_status", "occurred_at", **only_where("type = 'conversation.status_changed'")),
     )
 
     id: UUID = key()
@@ -65,10 +66,21 @@ class IdempotencyKey(Base, table=True):
 
 
 class AuditEntry(Base, table=True):
-    """Who did what to what. Appended, never changed; it names fields and ids, never bodies or secrets."""
+    """Who did what to what. Appended, never changed; it names fields and ids, never bodies or secrets.
+
+    `position` and `digest` chain it, after the commit: each digest covers the row and the digest before it.
+    """
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_subject", "subject_type", "subject_id"),)
+    __table_args__ = (
+        Index("ix_audit_subject", "subject_id", "occurred_at", "id"),
+        Index("ix_audit_subject_type", "subject_type", "occurred_at", "id"),
+        Index("ix_audit_action", "action", "occurred_at", "id"),
+        Index("ix_audit_actor", "actor_id", "occurred_at", "id"),
+        Index("ix_audit_occurred", "occurred_at", "id"),
+        Index("ix_audit_unchained", "id", **only_where("position IS NULL")),
+        Index("uq_audit_position", "position", unique=True),
+    )
 
     id: UUID = key()
     occurred_at: datetime = at()
@@ -78,9 +90,23 @@ class AuditEntry(Base, table=True):
     subject_type: str = words()
     subject_id: UUID | None = Field(default=None)
     data: dict[str, Any] = json(dict)
+    position: int | None = Field(default=None, nullable=True, sa_type=BigInteger)
+    digest: str | None = prose(nullable=True)
+
+
+class AuditAnchor(Base, table=True):
+    """Where the chain stood at the end of a day (UTC): kept elsewhere too, it shows that nothing before was changed."""
+
+    __tablename__ = "audit_anchors"
+
+    day: str = Field(primary_key=True, sa_type=String)
+    position: int = Field(sa_type=BigInteger)
+    digest: str = words()
+    created_at: datetime = at()
 
 
 events = table_of(Event)
 pending_work = table_of(PendingWork)
 idempotency_keys = table_of(IdempotencyKey)
 audit = table_of(AuditEntry)
+audit_anchors = table_of(AuditAnchor)

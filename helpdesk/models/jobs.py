@@ -40,4 +40,18 @@ class Job(Base, table=True):
     claim: int = 0
 
 
+class JobResult(Base, table=True):
+    """What became of one thing that a job was to do. `error` is empty where it was done, else a problem's name."""
+
+    __tablename__ = "job_results"
+
+    job_id: UUID = Field(foreign_key="jobs.id", primary_key=True, ondelete="CASCADE")
+    position: int = Field(primary_key=True)
+    subject_id: UUID = Field()
+    changed: bool = False
+    error: str = prose()
+    detail: str = prose()
+
+
 jobs = table_of(Job)
+job_results = table_of(JobResult)

@@ -24,6 +24,8 @@ class Message(Base, table=True):
     __table_args__ = (
         UniqueConstraint("conversation_id", "seq", name="uq_messages_conversation_seq"),
         Index("ix_messages_external", "external_id", "inbox_id"),
+        # For reports: see SlaClock.
+        Index("ix_messages_created", "created_at", postgresql_using="brin"),
     )
 
     id: UUID = key()

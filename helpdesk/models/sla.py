@@ -86,6 +86,8 @@ class SlaClock(Base, table=True):
 
     __tablename__ = "sla_clocks"
     __table_args__ = (
+        # Reports ask by time. Rows lie in that order: on PostgreSQL a summary of their places costs filing nothing.
+        Index("ix_sla_clocks_started", "started_at", postgresql_using="brin"),
         Index("ix_sla_clocks_due", "next_due_at", **only_where("next_due_at IS NOT NULL")),
         Index(
             "ix_sla_clocks_policy",

@@ -7,7 +7,8 @@ belongs to one of his teams, or that is assigned to him. What an actor may not s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,8 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
 from helpdesk.domain.values import Actor, AuthorKind, Role
-from helpdesk.errors import Forbidden, NotFound
-from helpdesk.models.agents import team_members
+from helpdesk.errors import Forbidden, NotFound, Unverified
+from helpdesk.models.agents import agents, team_members
 from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.inboxes import inbox_members, inboxes
 from helpdesk.models.messages import messages
@@ -38,6 +39,9 @@ _Query = TypeVar("_Query", bound=Select[Any])
 
 # Written into the text: as parameters they would keep PostgreSQL from planning once.
 _ONE: ColumnElement[int] = literal_column("1")
+
+RECENT: Final = timedelta(minutes=10)
+"""For so long after the password was given, a console session may change what could lead mail or people astray."""
 
 INBOXES, TEAMS, SELF = "actor_inboxes", "actor_teams", "actor_id"
 
@@ -128,6 +132,24 @@ async def seen_by(session: AsyncSession, agent_id: UUID, role: Role, among_these
     return frozenset((await session.execute(query)).scalars())
 
 
+async def who_sees(session: AsyncSession, conversation_id: UUID, among_these: Sequence[UUID]) -> set[UUID]:
+    """Which of these agents are active and may see a conversation."""
+    c, t = conversations.c, conversation_inboxes.c
+    touched = select(t.inbox_id).where(t.conversation_id == conversation_id)
+    open_to_him = select(_ONE).select_from(inboxes).where(workable(agents.c.id))
+    open_to_him = open_to_him.where(or_(inboxes.c.id == c.inbox_id, inboxes.c.id.in_(touched)))
+    of_team = exists().where(team_members.c.team_id == c.team_id, team_members.c.agent_id == agents.c.id)
+    seeing = or_(
+        agents.c.role != Role.AGENT.value,
+        c.assignee_id == agents.c.id,
+        of_team,
+        exists(open_to_him.correlate(agents, conversations)),
+    )
+    query = select(agents.c.id).join(conversations, c.id == conversation_id)
+    found = await session.execute(query.where(agents.c.id.in_(among_these), agents.c.active, seeing))
+    return set(found.scalars())
+
+
 async def get_message(session: AsyncSession, actor: Actor, message_id: UUID) -> RowMapping:
     """A message of a conversation that the actor may see. Raises `NotFound`."""
     query = select(messages).join(conversations, conversations.c.id == messages.c.conversation_id)
@@ -147,6 +169,13 @@ def require_scope(actor: Actor, scope: str) -> None:
     """Raises `Forbidden` for a token without `scope`; a console session may do what its role may."""
     if actor.scopes is not None and scope not in actor.scopes:
         raise Forbidden(f"this needs a token with the scope {scope}")
+
+
+def require_recent(actor: Actor, *, now: datetime) -> None:
+    """Raises `Unverified` in a console session whose password was not given lately. A token has none to be given."""
+    given = actor.verified_at
+    if actor.session_id is not None and (given is None or now - given > RECENT):
+        raise Unverified
 
 
 _RANK = {Role.AGENT: 0, Role.SUPERVISOR: 1, Role.ADMIN: 2}

@@ -18,7 +18,7 @@ from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
-from helpdesk.services import accounts, audit, escalation_rules, passwords, versions
+from helpdesk.services import account_links, audit, escalation_rules, passwords, sessions, versions
 
 _NULLABLE: Final = ("duty_until", "quiet_hours")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
@@ -80,10 +80,14 @@ async def list_agents(session: AsyncSession, *, after: UUID | None, limit: int) 
     return (await session.execute(query)).mappings().all()
 
 
-async def get_agent(session: AsyncSession, agent_id: UUID, *, version: int | None = None) -> RowMapping:
+async def get_agent(
+    session: AsyncSession, agent_id: UUID, *, version: int | None = None, lock: bool = False
+) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(agents).where(agents.c.id == agent_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    if lock or version is not None:
+        query = query.with_for_update()
+    found = (await session.execute(query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such agent")
     if version is not None and found["version"] != version:
@@ -100,11 +104,18 @@ async def teams_of(session: AsyncSession, agent_ids: Sequence[UUID]) -> dict[UUI
 
 
 async def edit(
-    session: AsyncSession, agent: RowMapping, wanted: Mapping[str, Any], *, by: Actor, now: datetime
+    session: AsyncSession,
+    agent: RowMapping,
+    wanted: Mapping[str, Any],
+    *,
+    keep: UUID | None = None,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """Set `name role locale active duty duty_until quiet_hours`, or a password (already hashed: `password_hash`).
 
-    A new role or password, and leaving, end the agent's sessions. Raises `Conflict` for the last administrator, and
+    A new role or password, and leaving, end the agent's sessions but `keep`, the latter two also the links by which he
+    could come to a password. Raises `Conflict` for the last administrator, and
     for one who leaves while an escalation rule names him, which would call nobody; `Invalid` for duty or quiet hours
     that make no sense.
     """
@@ -124,7 +135,9 @@ async def edit(
         update(agents).where(agents.c.id == agent["id"]).values(**values, version=agent["version"] + 1, updated_at=now)
     )
     if values.keys() & {"role", "active", "password_hash"}:
-        await accounts.end_sessions(session, agent["id"])
+        await sessions.end_all(session, agent["id"], keep=keep)
+    if values.keys() & {"active", "password_hash"}:
+        await account_links.void(session, agent["id"])
     fields = sorted("password" if name == "password_hash" else name for name in values)
     await audit.record(
         session, "agent.updated", subject="agent", subject_id=agent["id"], by=by, now=now, data={"fields": fields}

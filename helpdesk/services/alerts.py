@@ -13,10 +13,10 @@ from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, tu
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.alerting import AlertStatus, Reach, severest
 from helpdesk.domain.clocks import OVER, State
 from helpdesk.domain.events import AlertAcknowledged, AlertRaised
-from helpdesk.domain.ladders import Alert
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound
 from helpdesk.models.agents import agents

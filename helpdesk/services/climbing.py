@@ -16,10 +16,11 @@ import structlog
 from sqlalchemy import Select, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.business_hours import ALWAYS, BusinessTime, NeverOpen
 from helpdesk.domain.clocks import OVER, State
 from helpdesk.domain.events import EscalationAdvanced
-from helpdesk.domain.ladders import Alert, Rule, Step
+from helpdesk.domain.ladders import Rule, Step
 from helpdesk.logs import fault
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes

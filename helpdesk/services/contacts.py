@@ -7,33 +7,32 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, exists, or_, select, update
+from sqlalchemy import RowMapping, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
-from helpdesk.domain.events import ContactCreated
+from helpdesk.domain.events import ContactCreated, ContactUpdated
 from helpdesk.domain.filters import like
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.services import audit, rows
+from helpdesk.services import custom_fields as fields
 from helpdesk.services.access import scoped_contacts
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
 _SHOWN = [column for column in contacts.c if column.name != "key"]
-_MAX_FIELDS = 50
 
 
 async def list_contacts(
     session: AsyncSession, actor: Actor, *, q: str, handle: str, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[RowMapping]:
-    """The newest first. `q` looks into names and handles, `handle` is exact."""
-    query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).order_by(
-        contacts.c.created_at.desc(), contacts.c.id.desc()
-    )
+    """The newest first, but for those who were merged. `q` looks into names and handles, `handle` is exact."""
+    query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).where(contacts.c.merged_into_id.is_(None))
+    query = query.order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
     mine = contact_identities.c.contact_id == contacts.c.id
     if q:
         by_handle = exists().where(mine, contact_identities.c.handle.ilike(like(q), escape="\\"))
@@ -48,11 +47,13 @@ async def list_contacts(
 
 
 async def get_contact(
-    session: AsyncSession, actor: Actor, contact_id: UUID, *, version: int | None = None
+    session: AsyncSession, actor: Actor, contact_id: UUID, *, version: int | None = None, lock: bool = False
 ) -> RowMapping:
-    """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
-    query = scoped_contacts(select(*_SHOWN).where(contacts.c.id == contact_id), actor, contacts.c.id)
-    if version is not None:
+    """Locked with `lock`; with `version`, compared as well. Raises `NotFound`, `Stale`."""
+    # Whoever sees the one that he went into may know that he did.
+    seen = func.coalesce(contacts.c.merged_into_id, contacts.c.id)
+    query = scoped_contacts(select(*_SHOWN).where(contacts.c.id == contact_id), actor, seen)
+    if lock or version is not None:
         query = query.with_for_update(of=contacts)
     found = (await session.execute(query)).mappings().one_or_none()
     if found is None:
@@ -90,13 +91,13 @@ async def create(
     by: Actor,
     now: datetime,
 ) -> UUID:
-    """A contact with `(channel, handle)` identities. Raises `Conflict` for a handle that somebody has."""
+    """A contact with `(channel, handle)` identities. Raises `Conflict` for a handle that somebody has, `Invalid`."""
     for channel, _ in identities:
         services.channel(channel)
     contact_id = new_id()
     sealed = Keys(services.keyring).create(f"contact:{contact_id}")
     row = rows.contact(contact_id, name=name, sealed=sealed, now=now)
-    row |= {"language": language, "custom_fields": dict(custom_fields or {})}
+    row |= {"language": language, "custom_fields": await fields.merged(session, "contact", {}, custom_fields)}
     known = dict.fromkeys((channel, handle.lower()) for channel, handle in identities)
     try:
         async with session.begin_nested():
@@ -132,19 +133,25 @@ async def find_or_create(
         return found
 
 
+async def block(session: AsyncSession, actor: Actor, contact_id: UUID, *, now: datetime) -> None:
+    """Whatever he writes from now on is spam, until he is no longer blocked. Idempotent."""
+    row = await get_contact(session, actor, contact_id, lock=True)
+    await edit(session, row, {"blocked": True}, by=actor, now=now)
+
+
 async def edit(
     session: AsyncSession, contact: RowMapping, wanted: Mapping[str, Any], *, by: Actor, now: datetime
 ) -> int:
     """Set `name language blocked custom_fields` (merged, null takes one away); answers the new version."""
+    if contact["merged_into_id"] is not None:
+        raise Conflict("he went into another contact; change that one", slug="contact_merged")
     values = {name: value for name, value in wanted.items() if name in ("name", "language", "blocked")}
     missing = [name for name, value in values.items() if value is None]
     if missing:
         raise Invalid.field(missing[0], "cannot be null")
     if "custom_fields" in wanted:
-        merged = {**contact["custom_fields"], **(wanted["custom_fields"] or {})}
-        values["custom_fields"] = {key: value for key, value in merged.items() if value is not None}
-        if len(values["custom_fields"]) > _MAX_FIELDS:
-            raise Invalid.field("custom_fields", f"at most {_MAX_FIELDS} are kept")
+        before, given = contact["custom_fields"], wanted["custom_fields"]
+        values["custom_fields"] = await fields.merged(session, "contact", before, given)
     changed = {name: value for name, value in values.items() if value != contact[name]}
     if not changed:
         return int(contact["version"])
@@ -161,4 +168,5 @@ async def edit(
         now=now,
         data={"fields": sorted(changed)},
     )
+    await record(session, ContactUpdated(contact_id=contact["id"], fields=sorted(changed)), now=now)
     return version

@@ -25,14 +25,13 @@ from helpdesk.domain.values import Actor, Status
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.conversations import conversation_tags, conversations, participants
-from helpdesk.services import sla
+from helpdesk.services import custom_fields, sla
 from helpdesk.services import tags as tag_names
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 
 Conversation = Mapping[str, Any] | RowMapping
 
-MAX_CUSTOM_FIELDS: Final = 50
 MAX_PARTICIPANTS: Final = 50
 _PLAIN: Final = ("priority", "category", "subject", "custom_fields")
 
@@ -61,10 +60,10 @@ async def change(
 
     Only what differs counts: without a difference nothing is written and `version` stays. Answers the row as it is now.
     """
-    values = {**_status(conversation, wanted, now), **await _assignment(session, conversation, wanted)}
+    values = {**_status(conversation, wanted, now), **await _assignment(session, conversation, wanted, now)}
     values |= {
         name: value
-        for name, value in _plain(conversation, wanted).items()
+        for name, value in (await _plain(session, conversation, wanted)).items()
         if name in _PLAIN and value != conversation[name]
     }
     tags = await _tags(session, conversation, wanted)
@@ -98,14 +97,18 @@ def _status(conversation: Conversation, wanted: Mapping[str, Any], now: datetime
             raise Conflict("it went into another conversation", slug="conversation_merged")
         if conversation["status"] == Status.CLOSED:
             raise Conflict("a closed conversation stays closed", slug="conversation_closed")
-        values["status"] = status.value
+        if conversation["spam"] and status is not Status.CLOSED:
+            raise Conflict("it is spam; say first that it is none", slug="conversation_spam")
+        values |= {"status": status.value, "status_changed_at": now}
     if until != conversation["snoozed_until"]:
         values["snoozed_until"] = until
     return values
 
 
-async def _assignment(session: AsyncSession, conversation: Conversation, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    values = {
+async def _assignment(
+    session: AsyncSession, conversation: Conversation, wanted: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
         name: wanted[name]
         for name in ("assignee_id", "team_id")
         if name in wanted and wanted[name] != conversation[name]
@@ -115,20 +118,20 @@ async def _assignment(session: AsyncSession, conversation: Conversation, wanted:
         raise NotFound("there is no such active agent")
     if team is not None and await session.scalar(select(teams.c.id).where(teams.c.id == team)) is None:
         raise NotFound("there is no such team")
+    if "assignee_id" in values:
+        values["assigned_at"] = now if assignee is not None else None
     return values
 
 
-def _plain(conversation: Conversation, wanted: Mapping[str, Any]) -> dict[str, Any]:
+async def _plain(session: AsyncSession, conversation: Conversation, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Custom fields are merged, null takes one away; the others are replaced."""
     values = {name: value for name, value in wanted.items() if name in _PLAIN}
     for name in ("priority", "subject"):
         if name in values and values[name] is None:
             raise Invalid.field(name, "cannot be taken away")
     if "custom_fields" in values:
-        merged = {**conversation["custom_fields"], **(values["custom_fields"] or {})}
-        values["custom_fields"] = {key: value for key, value in merged.items() if value is not None}
-        if len(values["custom_fields"]) > MAX_CUSTOM_FIELDS:
-            raise Invalid.field("custom_fields", f"at most {MAX_CUSTOM_FIELDS} are kept")
+        before, given = conversation["custom_fields"], values["custom_fields"]
+        values["custom_fields"] = await custom_fields.merged(session, "conversation", before, given)
     return values
 
 
@@ -157,6 +160,7 @@ def _events(
     identifier = conversation["id"]
     if "assignee_id" in values or "team_id" in values:
         people = {name: values.get(name, conversation[name]) for name in ("assignee_id", "team_id")}
+        people |= {"assignee_before": conversation["assignee_id"], "team_before": conversation["team_id"]}
         found.append(lambda seq: ConversationAssigned(conversation_id=identifier, seq=seq, by=by, **people))
     if "status" in values:
         before, after = conversation["status"], values["status"]

@@ -35,6 +35,7 @@ class Description:
     reply_channels: Sequence[dict[str, Any]]
     watchers: Sequence[RowMapping]
     merged_into_id: UUID | None
+    spam: bool
 
 
 async def describe(
@@ -42,9 +43,9 @@ async def describe(
 ) -> Description:
     """Raises `NotFound`. `changed`: the actor has just changed it, and is shown it even if he gave it away by that."""
     query: Select[Any] = listing.SELECT.add_columns(
-        conversations.c.custom_fields, conversations.c.merged_into_id
+        conversations.c.custom_fields, conversations.c.merged_into_id, conversations.c.spam
     ).where(conversations.c.id == conversation_id)
-    row = (await session.execute(query if changed else scoped(query, actor))).one_or_none()
+    row = (await session.execute(query if changed else scoped(query, actor), {listing.READER: actor.id})).one_or_none()
     if row is None:
         raise NotFound("there is no such conversation")
     named = dict(zip(listing.COLUMNS, row, strict=False))
@@ -54,13 +55,14 @@ async def describe(
         .order_by(participants.c.created_at, participants.c.handle)
     )
     return Description(
-        row[:-2],
+        row[:-3],
         named["version"],
-        row[-2],
+        row[-3],
         people.mappings().all(),
         await _related(session, actor, conversation_id),
         await _reply_channels(services, session, actor, named),
         await watchers.list_watchers(session, conversation_id),
+        row[-2],
         row[-1],
     )
 

@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import ring
 from helpdesk.domain import ladders
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.clocks import OVER
 from helpdesk.domain.events import SlaBreached, SlaWarning
-from helpdesk.domain.ladders import Alert, Rule
+from helpdesk.domain.ladders import Rule
 from helpdesk.domain.values import Priority
 from helpdesk.models.sla import escalations
 from helpdesk.services import alerts

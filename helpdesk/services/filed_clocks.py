@@ -47,6 +47,12 @@ class FiledClocks:
         awaited = ledger.awaited.origin.at if ledger.awaited else at
         conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=min(since or at, at, awaited))
 
+    def halt(self, conversation: dict[str, Any], at: datetime) -> None:
+        """It is put away at that time, in a draft whose status is changed after this: nobody waits in it any more."""
+        ledger = self._ledger(conversation)
+        ledger.became(at, Status.RESOLVED)
+        conversation.update(clock_rows.repeated(ledger.clocks), waiting_since=None)
+
     def _ledger(self, conversation: Row) -> Ledger:
         found = self._ledgers.get(conversation["id"])
         if found is None:

@@ -166,7 +166,9 @@ async def file(
         now=now,
     )
     earliest = min(entry.row["received_at"] for entry in fresh)
-    touched = [one["id"] for one in known.conversations.values() if filed_clocks.matters(one, earliest)]
+    touched = [
+        one["id"] for one in known.conversations.values() if filed_clocks.matters(one, earliest) or known.shuns(one)
+    ]
     # Without a lock their clocks cannot be changed, and an arrival that would have to is refused.
     clocks = {} if known.versions else await sla.clocks_of(services, session, touched)
     book = await services.promises.book(session)

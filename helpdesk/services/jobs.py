@@ -8,13 +8,13 @@ so whoever takes a job over goes on exactly there, and a worker that was overtak
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, false, literal_column, or_, select, update
+from sqlalchemy import RowMapping, Select, false, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
@@ -22,7 +22,7 @@ from helpdesk.db import claimable, insert_rows, new_id, ring
 from helpdesk.dialects import epoch
 from helpdesk.domain.values import Actor, AuthorKind, JobState, Role
 from helpdesk.errors import NotFound
-from helpdesk.models.jobs import jobs
+from helpdesk.models.jobs import job_results, jobs
 
 MAX_ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 5.0
@@ -175,3 +175,21 @@ async def _update(session: AsyncSession, job: RowMapping, **values: Any) -> RowM
     if found is None:
         raise LeaseLost("another worker has taken this job over")
     return found
+
+
+async def list_results(
+    session: AsyncSession, job: RowMapping, *, after: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """What became of each thing that was looked at so far, in order; `after` is the position of the last one seen."""
+    r = job_results.c
+    query = select(job_results).where(r.job_id == job["id"], r.position < job["done"]).order_by(r.position)
+    if after is not None:
+        query = query.where(r.position > after)
+    return (await session.execute(query.limit(limit))).mappings().all()
+
+
+async def count_refused(session: AsyncSession, job: RowMapping) -> int:
+    """How many of those were refused."""
+    r = job_results.c
+    query = select(func.count()).select_from(job_results).where(r.job_id == job["id"], r.error != "")
+    return int(await session.scalar(query) or 0)

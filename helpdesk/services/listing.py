@@ -12,19 +12,22 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, not_, or_, select, tuple_
 from sqlalchemy.sql.elements import BindParameter
 
-from helpdesk.dialects import among, gathered
-from helpdesk.domain.filters import ConversationFilter, Sort, like
+from helpdesk.dialects import Prepared, among, gathered
+from helpdesk.domain.filter_tree import Node
+from helpdesk.domain.filters import ConversationFilter, Sort
 from helpdesk.domain.pagination import Cursor
 from helpdesk.domain.values import Actor
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.contacts import contacts
-from helpdesk.models.conversations import conversation_tags, conversations
+from helpdesk.models.conversations import conversation_reads, conversation_tags, conversations
+from helpdesk.services import filtering, search
 from helpdesk.services.access import parameters, visible
 from helpdesk.services.house import Services
 from helpdesk.services.paging import Page, cut, read_cursor, write_cursor
+from helpdesk.services.search_store import MOST
 
 Row = Sequence[Any]
 
@@ -60,7 +63,6 @@ _OWN: Final = (
     "language",
     "quarantined",
     "last_incoming_seq",
-    "last_agent_seq",
     "contact_id",
     "contact_handle",
     "assignee_id",
@@ -72,14 +74,22 @@ COLUMNS: Final[Mapping[str, ColumnElement[Any]]] = {
     "assignee_name": agents.c.name,
     "team_name": teams.c.name,
     "tags": _TAGS,
+    "read_seq": conversation_reads.c.seq,
 }
 """What a list item is made of, in the order of the rows that `list_conversations` answers."""
 
+READER: Final = "reader"
+_READS: Final = conversation_reads.c
 SELECT: Final = select(*COLUMNS.values()).select_from(
     conversations.join(contacts, contacts.c.id == _C.contact_id)
     .outerjoin(agents, agents.c.id == _C.assignee_id)
     .outerjoin(teams, teams.c.id == _C.team_id)
+    .outerjoin(
+        conversation_reads,
+        (_READS.agent_id == bindparam(READER, None, type_=_C.id.type)) & (_READS.conversation_id == _C.id),
+    )
 )
+"""`READER` is the agent whose reading counts: a parameter."""
 
 _SORTS: Final[Mapping[Sort, tuple[str, bool]]] = {
     Sort.LAST_ACTIVITY: ("last_activity_at", True),
@@ -90,12 +100,15 @@ _SORTS: Final[Mapping[Sort, tuple[str, bool]]] = {
 }
 _POSITION: Final = {name: index for index, name in enumerate(COLUMNS)}
 _NULLABLE: Final = {"next_due_at", "waiting_since"}
+MOST_CONTACTS: Final = 200
+"""Contacts that `q` is taken to mean."""
+
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Everything that changes a statement's text. `phase`: the rows with a value, or `nulls` after them."""
+    """What changes a statement's text, a tree apart. `phase`: the rows with a value, or `nulls` after them."""
 
     sees_all: bool
     conditions: tuple[str, ...]
@@ -106,15 +119,31 @@ class _Shape:
 
 
 async def list_conversations(
-    services: Services, actor: Actor, filters: ConversationFilter, *, sort: Sort, page: Page, now: datetime
+    services: Services,
+    actor: Actor,
+    filters: ConversationFilter,
+    *,
+    tree: Node | None = None,
+    sort: Sort,
+    page: Page,
+    now: datetime,
 ) -> tuple[list[Row], str | None]:
     """A page of rows (`COLUMNS`) that the actor may see, and the cursor of the next one.
 
-    Rows without a value in the sort come last, by a second statement: one that sorts both kinds could use no index.
+    `filters` and `tree` must both hold; spam is left out unless either speaks of it. `q` is asked of the index that
+    search uses, which follows a second or so behind, for its newest matches. Raises `Invalid` where it asks for
+    nothing. Rows without a value in the sort
+    come last, by a second statement: one that sorts both kinds could use no index.
     """
     cursor = read_cursor(services, page, sort=sort.value) if page.cursor is not None else None
     name, _ = _SORTS[sort]
     conditions, values = _ask(filters, actor, now)
+    asked = filtering.condition(tree, actor=actor, now=now) if tree is not None else None
+    if filters.spam is None and not (tree is not None and filtering.names_spam(tree)):
+        conditions += ("spam:false",)
+    if filters.q:
+        values |= await _find(services, actor, filters.q, spam="spam:false" not in conditions)
+    values[READER] = actor.id
     if not actor.sees_all:
         values.update(parameters(actor))
     if cursor is not None:
@@ -123,7 +152,10 @@ async def list_conversations(
     async def fetch(phase: str, after: bool, limit: int) -> Sequence[Row]:
         shape = _Shape(actor.sees_all, conditions, sort, phase, after, limit)
         database = services.database
-        return await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)
+        if asked is None:
+            return await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)
+        # A tree has as many shapes as people have ideas: what is kept for the others must not make room for them.
+        return await database.fetch(Prepared(_statement(shape).where(asked), database.engine.dialect), values)
 
     wanted = page.limit + 1
     in_nulls = cursor is not None and cursor.value is None
@@ -187,11 +219,14 @@ def _due_soon() -> ColumnElement[bool]:
     return (_C.next_due_at >= now) & (_C.due_soon_at <= now)
 
 
-def _matches() -> ColumnElement[bool]:
-    pattern = bindparam("pattern", type_=_C.subject.type)
-    texts = (_C.subject, _C.contact_handle, contacts.c.name)
-    number = _C.number == bindparam("number", type_=_C.number.type)
-    return or_(number, *(text.ilike(pattern, escape="\\") for text in texts))
+def _found() -> ColumnElement[bool]:
+    return or_(among(_C.id, "found", "uuid"), among(_C.contact_id, "found_contacts", "uuid"))
+
+
+async def _find(services: Services, actor: Actor, q: str, *, spam: bool) -> dict[str, Any]:
+    """What `q` names, by the search's index: whoever looked through all texts here would read the whole table."""
+    by_text, _ = await search.newest_conversations(services, actor, q, spam=spam, limit=MOST)
+    return {"found": by_text, "found_contacts": await search.newest_contacts(services, actor, q, limit=MOST_CONTACTS)}
 
 
 _CONDITIONS: Final[Mapping[str, Callable[[], ColumnElement[bool]]]] = {
@@ -206,7 +241,9 @@ _CONDITIONS: Final[Mapping[str, Callable[[], ColumnElement[bool]]]] = {
     "sla:due_soon": _due_soon,
     "sla:breached": lambda: _C.next_due_at < _bound("now", _C.created_at),
     "sla:paused": lambda: _C.sla_paused,
-    "q": _matches,
+    "spam:true": lambda: _C.spam,
+    "spam:false": lambda: not_(_C.spam),
+    "q": _found,
     "created_after": lambda: _C.created_at >= _bound("created_after", _C.created_at),
     "created_before": lambda: _C.created_at < _bound("created_before", _C.created_at),
     "updated_after": lambda: _C.updated_at >= _bound("updated_after", _C.created_at),
@@ -227,13 +264,14 @@ def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tupl
     values: dict[str, Any] = {}
     for name in _FIELDS:
         given = getattr(filters, name)
-        if not given:
+        if name == "spam":
+            names += [] if given is None else [f"spam:{str(given).lower()}"]
+        elif not given:
             continue
-        if name == "sla":
+        elif name == "sla":
             values["now"] = now
             names.append("sla:" + "|".join(sorted(set(given))))
         elif name == "q":
-            values |= {"pattern": like(given), "number": int(given) if given.isdecimal() and len(given) < 10 else -1}
             names.append(name)
         elif name in ("created_after", "created_before", "updated_after", "tag"):
             values[name] = given

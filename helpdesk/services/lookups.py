@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Executable,
     Integer,
@@ -35,10 +36,10 @@ from helpdesk.domain import tokens
 from helpdesk.domain.acknowledgement import WINDOW, Outcome, mailbox
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Candidate, TokenFact
-from helpdesk.domain.values import MessageType, RawState, Role, Status
+from helpdesk.domain.values import LinkKind, MessageType, RawState, Role, Status
 from helpdesk.models.agents import agents
 from helpdesk.models.contacts import contact_identities, contacts
-from helpdesk.models.conversations import conversations, participants
+from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes, raw_items
 from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.services.access import seen_by
@@ -73,7 +74,9 @@ _CONVERSATION = [
     "priority",
     "category",
     "last_agent_seq",
+    "status_changed_at",
     "snoozed_until",
+    "spam",
     "preview",
     "last_message_direction",
     "language",
@@ -89,6 +92,7 @@ class KnownContact:
     name: str
     started_lately: int = 0
     flood: UUID | None = None
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,10 @@ class Known:
     versions: dict[UUID, int] = field(default_factory=dict)
     """The `VERSION` of each conversation that was looked at without a lock."""
     token_facts: dict[str, Candidate | None] = field(default_factory=dict)
+    answered: dict[str, set[UUID]] = field(default_factory=dict)
+    """Where the messages are, by the ids under which mail with a token names what it answers."""
+    parted: dict[tuple[str, str], Candidate] = field(default_factory=dict)
+    """By token and id: what it answers went from the token's conversation into this one."""
     owners: dict[UUID, str] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
     """Conversation numbers that were taken already, ascending; more have to be asked for."""
@@ -136,9 +144,17 @@ class Known:
         """Where mail for this conversation goes by now."""
         return self.merged.get(conversation_id, conversation_id)
 
+    def shuns(self, conversation: Mapping[str, Any]) -> bool:
+        """Whether it may become spam with this batch: somebody blocked may have written in a matter of his own."""
+        if conversation["spam"]:
+            return False
+        return any(one.blocked and one.contact_id == conversation["contact_id"] for one in self.contacts.values())
+
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
-            TokenFact(source, self.token_facts[token]) for source, token in message.tokens if token in self.token_facts
+            TokenFact(source, self.parted.get((token, message.in_reply_to), self.token_facts[token]))
+            for source, token in message.tokens
+            if token in self.token_facts
         ]
 
 
@@ -212,7 +228,9 @@ def _questions() -> Sequence[Select[Any]]:
         .scalar_subquery()
     )
     senders = (
-        _answer("contact", i.handle, id=k.id, text=k.name, key=k.key, count=lately, at=i.automatic_held_at)
+        _answer(
+            "contact", i.handle, id=k.id, text=k.name, key=k.key, count=lately, at=i.automatic_held_at, flag=k.blocked
+        )
         .join(contacts, k.id == i.contact_id)
         .where(i.channel == bindparam("channel", type_=String()), among(i.handle, "senders", "text"))
     )
@@ -245,6 +263,7 @@ def _answer(kind: str, asked: ColumnElement[str], **found: ColumnElement[Any]) -
         "digest": literal_column("''", String()),
         "key": cast(null(), LargeBinary()),
         "count": literal_column("0", Integer()),
+        "flag": literal_column("false", Boolean()),
         "at": cast(null(), contact_identities.c.automatic_held_at.type),
     }
     columns = {"kind": literal_column(f"'{kind}'", String()), "asked": asked} | empty | found
@@ -278,6 +297,7 @@ async def _ask(
     """Fill `known` but for the conversations; answers the senders who are agents: id, address, role."""
     wanted = {message.external_id for message in admitted}
     wanted.update(original for m in admitted if m.bounce for original in m.bounce.original_ids)
+    answered = {message.in_reply_to for message in admitted if message.tokens} - {""}
     colleagues = []
     everything = _EVERYTHING_AND_NUMBERS if is_postgresql(session) else _EVERYTHING
     for row in await everything.rows(
@@ -286,7 +306,7 @@ async def _ask(
         fresh=sum(not message.tokens and message.bounce is None for message in admitted),
         inbox_id=inbox_id,
         digests=list(digests),
-        external_ids=list(wanted - {""}),
+        external_ids=list((wanted | answered) - {""}),
         channel=channel,
         senders=list(senders),
         lately=now - timedelta(hours=1),
@@ -297,14 +317,13 @@ async def _ask(
         match row["kind"]:
             case "digest":
                 known.digests[row["asked"]] = row["id"]
-            case "message" if row["text"] == MessageType.OUTGOING:
-                known.outgoing[row["asked"]] = row
             case "message":
-                held = Held(row["id"], row["conversation_id"], row["inbox_id"], row["digest"])
-                known.incoming.setdefault(row["asked"], []).append(held)
+                _hold(known, row, own=row["asked"] in wanted, answered=row["asked"] in answered)
             case "contact" if row["key"]:
                 keys.add(f"contact:{row['id']}", row["key"])
-                known.contacts[row["asked"]] = KnownContact(row["id"], row["text"], row["count"])
+                known.contacts[row["asked"]] = KnownContact(
+                    row["id"], row["text"], row["count"], blocked=bool(row["flag"])
+                )
                 if row["at"]:
                     known.sent_to.held[row["asked"]] = row["at"]
             case "number":
@@ -319,6 +338,17 @@ async def _ask(
                 colleagues.append((row["id"], row["asked"], row["text"]))
     known.numbers.sort()
     return colleagues
+
+
+def _hold(known: Known, row: dict[str, Any], *, own: bool, answered: bool) -> None:
+    """A message that we hold under an id: one of the batch's `own`, or one that is `answered` by some of it."""
+    if answered:
+        known.answered.setdefault(row["asked"], set()).add(row["conversation_id"])
+    if own and row["text"] == MessageType.OUTGOING:
+        known.outgoing[row["asked"]] = row
+    elif own:
+        held = Held(row["id"], row["conversation_id"], row["inbox_id"], row["digest"])
+        known.incoming.setdefault(row["asked"], []).append(held)
 
 
 async def _floods(session: AsyncSession, known: Known, inbox_id: UUID, *, now: datetime) -> None:
@@ -388,6 +418,7 @@ async def _conversations(
     bounced = {original for m in admitted if m.bounce for original in m.bounce.original_ids}
     wanted = {known.outgoing[original]["conversation_id"] for original in bounced if original in known.outgoing}
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
+    wanted |= {one for places in known.answered.values() for one in places}
     rows: dict[int, dict[str, Any]] = {}
     if numbers or wanted:
         locking = lock or not is_postgresql(session)
@@ -402,6 +433,44 @@ async def _conversations(
     for text, token in parsed.items():
         row = rows.get(token.number) if token else None
         known.token_facts[text] = _candidate(services, known, token, row) if token and row else None
+    if known.answered:
+        origins = {text: rows[token.number]["id"] for text, token in parsed.items() if token and token.number in rows}
+        await _follow(session, known, admitted, origins, {row["id"]: row for row in rows.values()})
+
+
+async def _follow(
+    session: AsyncSession,
+    known: Known,
+    admitted: Sequence[Admitted],
+    origins: Mapping[str, UUID],
+    rows: Mapping[UUID, dict[str, Any]],
+) -> None:
+    """Mail that answers a message which was split off, with the token from before, goes where the message went.
+
+    An id without a token leads nowhere, and a token only into what was split off from its own conversation. There, too,
+    whoever writes has to take part. Asked only where a mail answers something outside of its token's conversation.
+    """
+    apart = {
+        (text, message.in_reply_to, place)
+        for message in admitted
+        for _, text in message.tokens
+        for place in known.answered.get(message.in_reply_to, ())
+        if known.token_facts.get(text) and place in rows and place != origins[text]
+    }
+    if not apart:
+        return
+    link = conversation_links.c
+    query = select(link.conversation_id, link.related_id).where(
+        link.conversation_id.in_({place for *_, place in apart}), link.kind == LinkKind.SPLIT.value
+    )
+    split = {(row[0], row[1]) for row in await session.execute(query)}
+    for text, answered, place in apart:
+        candidate = known.token_facts[text]
+        if candidate is not None and (place, origins[text]) in split:
+            row, home = rows[place], known.conversations[known.home(place)]
+            people = {*(row["present"] or ()), *(candidate.participants & {row["contact_handle"]})}
+            joining = frozenset(people - set(home["gone"] or ()))
+            known.parted[text, answered] = Candidate(home["id"], home["status"], joining)
 
 
 async def _joined(

@@ -21,8 +21,7 @@ from helpdesk.domain.events import ConversationMerged, ConversationStatusChanged
 from helpdesk.domain.values import Actor, LinkKind, Status
 from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.conversations import conversation_links, conversations
-from helpdesk.models.events import audit as audit_rows
-from helpdesk.services import audit, sla, uniting
+from helpdesk.services import audit, former, sla, uniting
 from helpdesk.services.access import scoped
 from helpdesk.services.conversations import Conversation, check_version, word_for
 from helpdesk.services.events import record
@@ -51,7 +50,8 @@ async def merge(
 
     Raises `NotFound` unless the actor sees both, `Stale` where the source's version is not `version`, and `Conflict`:
     `other_contact` where they are two contacts' and the caller has not said that he means it, `conversation_merged`
-    and `target_merged` for one that is merged already, `conversation_closed` for a closed target, `too_many_merged`.
+    and `target_merged` for one that is merged already, `conversation_spam`, `conversation_closed` for a closed target,
+    `too_many_merged`.
     """
     if into == source_id:
         raise Invalid.field("into", "a conversation cannot go into itself")
@@ -61,7 +61,7 @@ async def merge(
     carried = list(found.values())
     check_version(source, version)
     await _check(session, source, target, carried, other_contact=other_contact)
-    remembered = {"into": str(into), "status": source["status"], "snoozed_until": _text(source["snoozed_until"])}
+    noted = {"into": str(into), **former.state_of(source)}
     target, tags = await uniting.unite(services, session, source, target, by=by, now=now)
     await _link(session, [source, *carried], into, now=now)
     for one in carried:
@@ -74,7 +74,7 @@ async def merge(
         subject_id=source_id,
         by=by,
         now=now,
-        data={**remembered, "tags": tags},
+        data={**noted, "tags": tags},
     )
     await sla.merged(services, session, source, target, now=now)
     return closed
@@ -97,11 +97,12 @@ async def unmerge(
     if into is None:
         raise Conflict("it was not merged", slug="not_merged")
     target = found.pop(into)
-    before = await _remembered(session, source_id)
+    before = await former.find_noted(session, source_id, action="conversation.merged")
+    assert before is not None
     places = await _unlink(session, source_id, list(found))
     for one in found.values():
         await _point(session, one, source_id, by=by, now=now)
-    status, until = _former(before, now)
+    status, until = former.status_in(before, now)
     opened = await _point(session, source, None, status=status, until=until, by=by, now=now)
     for place, since in places:
         await uniting.take_back(session, source_id, place, since=since, now=now)
@@ -147,6 +148,8 @@ async def _check(
         raise Conflict("it was merged already", slug="conversation_merged")
     if target["merged_into_id"] is not None:
         raise Conflict("the other one was merged itself; take the one that it is in", slug="target_merged")
+    if source["spam"] or target["spam"]:
+        raise Conflict("one of them is spam; say first that it is none", slug="conversation_spam")
     if target["status"] == Status.CLOSED:
         raise Conflict("nothing goes on in a closed conversation", slug="conversation_closed")
     if source["contact_id"] != target["contact_id"] and not other_contact:
@@ -180,6 +183,8 @@ async def _point(
     values["version"] = conversation["version"] + 1
     if status is not None:
         values["snoozed_until"] = until
+    if after != conversation["status"]:
+        values["status_changed_at"] = now
     await session.execute(update(conversations).where(_C.id == conversation["id"]).values(values))
     await record(session, *happened, now=now)
     return {**conversation, **values}
@@ -200,29 +205,3 @@ async def _unlink(session: AsyncSession, source_id: UUID, inside: Sequence[UUID]
     gone = _L.conversation_id.in_([source_id, *inside]), _L.related_id.in_([place for place, _ in places])
     await session.execute(delete(conversation_links).where(*gone, _L.kind == _MERGED))
     return places
-
-
-async def _remembered(session: AsyncSession, source_id: UUID) -> dict[str, Any]:
-    """What the merge noted of it."""
-    a = audit_rows.c
-    query = (
-        select(a.data)
-        .where(a.subject_type == "conversation", a.subject_id == source_id, a.action == "conversation.merged")
-        .order_by(a.occurred_at.desc(), a.id.desc())
-        .limit(1)
-    )
-    found: dict[str, Any] = (await session.execute(query)).scalar_one()
-    return found
-
-
-def _former(remembered: dict[str, Any], now: datetime) -> tuple[Status, datetime | None]:
-    """The status before the merge. Whoever would have been woken meanwhile is."""
-    status, until = Status(remembered["status"]), remembered["snoozed_until"]
-    if until is None:
-        return status, None
-    wakes = datetime.fromisoformat(until)
-    return (status, wakes) if wakes > now else (Status.OPEN, None)
-
-
-def _text(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None

@@ -52,10 +52,10 @@ async def verify(stored: str | None, password: str) -> bool:
     return await anyio.to_thread.run_sync(partial(_verify, stored, password), limiter=_limiter())
 
 
-async def hash_of(password: str) -> str:
-    """Raises `Invalid` for a password that is too short or too long."""
+async def hash_of(password: str, *, field: str = "password") -> str:
+    """Raises `Invalid` for a password that is too short or too long, naming `field`."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise Invalid.field("password", f"use {MIN_LENGTH} to {MAX_LENGTH} characters")
+        raise Invalid.field(field, f"use {MIN_LENGTH} to {MAX_LENGTH} characters")
     return await anyio.to_thread.run_sync(partial(_HASHER.hash, password), limiter=_limiter())
 
 

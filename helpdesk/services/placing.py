@@ -16,15 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.channels import Bounce
 from helpdesk.db import new_id
 from helpdesk.domain.admission import Admitted
-from helpdesk.domain.clocks import Clock
+from helpdesk.domain.clocks import OVER, Clock
 from helpdesk.domain.events import (
     ContactCreated,
     ConversationStatusChanged,
+    ConversationUpdated,
     MessageReceived,
 )
 from helpdesk.domain.matching import Facts, Placement, place
 from helpdesk.domain.values import REOPENED, SYSTEM, LinkKind, RawState, Status
-from helpdesk.services import blobs, rows
+from helpdesk.services import blobs, former, rows, spam
 from helpdesk.services.drafts import Drafts
 from helpdesk.services.filed_clocks import FiledClocks, matters
 from helpdesk.services.foreseen import Filed
@@ -183,6 +184,8 @@ class Batch:
             language=message.language,
             quarantined=placement.quarantined or flooding,
         )
+        if contact.blocked:
+            conversation["spam"], conversation["status"] = True, Status.RESOLVED.value
         contact.started_lately += 1
         if flooding:
             contact.flood = conversation["id"]
@@ -244,9 +247,11 @@ class Batch:
         original: Row | None,
     ) -> None:
         first = conversation["message_count"] == 0
-        silent = bool(
-            message.automatic or raw["backfilled"] or placement.private or placement.quarantined or message.suspect
-        )
+        if contact.blocked and not placement.private:
+            self._shun(conversation, contact)
+        shunned = contact.blocked or conversation["spam"]
+        automatic = message.automatic or raw["backfilled"] or message.suspect
+        silent = bool(automatic or shunned or placement.private or placement.quarantined)
         conversation["seq"] += 1
         conversation["message_count"] += 1
         conversation["last_incoming_seq"] = conversation["seq"]
@@ -256,6 +261,8 @@ class Batch:
             reasons.append("duplicate_message_id")
         if conversation["id"] == contact.flood:
             reasons.append("flood")
+        if contact.blocked:
+            reasons.append("blocked")
         self._drafts.messages.append(
             rows.incoming(
                 message_id,
@@ -308,7 +315,7 @@ class Batch:
         self._wait(conversation, raw)
         if conversation["status"] in REOPENED:
             before, conversation["status"] = conversation["status"], Status.OPEN.value
-            conversation["snoozed_until"] = None
+            conversation["snoozed_until"], conversation["status_changed_at"] = None, self._now
             conversation["version"] += 1
             conversation["seq"] += 1
             self._drafts.events.append(
@@ -320,6 +327,32 @@ class Batch:
                     by="contact",
                 )
             )
+
+    def _shun(self, conversation: dict[str, Any], contact: KnownContact) -> None:
+        """A matter of somebody who is blocked becomes spam when he writes again: as `services.spam` marks it.
+
+        Raises `NotHeld` as `_wait` does. In somebody else's matter what he writes is silent, and no more.
+        """
+        if conversation["spam"] or contact.contact_id != conversation["contact_id"]:
+            return
+        if self._drafts.arrival and conversation["id"] in self._known.versions:
+            raise NotHeld
+        about = ("conversation", conversation["id"])
+        noted = rows.audit_entry(spam.MARKED, by=SYSTEM, subject=about, now=self._now, **former.state_of(conversation))
+        self._drafts.audit.append(noted)
+        happened: dict[str, Any] = {"conversation_id": conversation["id"], "by": SYSTEM.kind.value}
+        if conversation["status"] not in OVER:
+            self._clocks.halt(conversation, self._now)
+            conversation["seq"] += 1
+            how = {"before": conversation["status"], "after": Status.RESOLVED.value, "seq": conversation["seq"]}
+            self._drafts.events.append(ConversationStatusChanged(**happened, **how))
+            conversation["status"], conversation["snoozed_until"] = Status.RESOLVED.value, None
+            conversation["status_changed_at"] = self._now
+        conversation["seq"] += 1
+        conversation["version"] += 1
+        conversation["spam"] = True
+        changes = {"spam": [False, True]}
+        self._drafts.events.append(ConversationUpdated(**happened, seq=conversation["seq"], changes=changes))
 
     def _wait(self, conversation: dict[str, Any], raw: Row) -> None:
         """Raises `NotHeld` for an arrival's conversation that was there before: clocks are changed under its lock."""

@@ -13,13 +13,13 @@ from helpdesk.db import insert_ignoring, insert_rows
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.events import MessageReceived
 from helpdesk.domain.matching import Facts, Placement, place
-from helpdesk.domain.values import RawState
+from helpdesk.domain.values import SYSTEM, RawState
 from helpdesk.models.agents import agents
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs, rows, sla
+from helpdesk.services import blobs, rows, sla, spam
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -68,6 +68,10 @@ async def replace(
     if raw["blob_id"] is not None:
         await blobs.hand_over(session, keys, {raw["blob_id"]: owner})
     await _forget(session, conversation["contact_id"])
+    blocked = await session.scalar(select(contacts.c.blocked).where(contacts.c.id == contact_id))
+    if blocked and not placement.private:
+        filled = (await session.execute(locked)).mappings().one()
+        await spam.mark(services, session, filled, by=SYSTEM, now=now)
     await sla.reconsidered(services, session, conversation["id"], now=now)
     await record(
         session,
@@ -78,7 +82,14 @@ async def replace(
             inbox_id=inbox["id"],
             channel=inbox["channel"],
             first=message["seq"] == 1,
-            silent=bool(reading.automatic or placement.quarantined or placement.private or message["backfilled"]),
+            silent=bool(
+                reading.automatic
+                or placement.quarantined
+                or placement.private
+                or message["backfilled"]
+                or blocked
+                or conversation["spam"]
+            ),
         ),
         now=now,
     )

@@ -19,18 +19,19 @@ from helpdesk.db import insert_ignoring, insert_rows, new_id, ring
 from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.html import sanitise
 from helpdesk.domain.plain import preview_of, text_of
-from helpdesk.domain.values import Actor, DeliveryStatus, MessageType, Status, Visibility
+from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageType, Status, Visibility
 from helpdesk.errors import Conflict, Forbidden, Invalid, NotFound
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_inboxes, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
-from helpdesk.services import attachments, deliveries, rows
+from helpdesk.services import attachments, deliveries, mentions, reads, rows, unsent
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.access import may_use
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
+from helpdesk.statements import Row
 
 Person = Mapping[str, str]
 
@@ -52,6 +53,7 @@ class Draft:
     seen_seq: int | None = None
     status: Status | None = None
     undo_seconds: int = 0
+    mentions: Sequence[UUID] = ()
 
 
 async def reply(
@@ -66,20 +68,43 @@ async def reply(
     """
     if conversation["merged_into_id"] is not None:
         raise Conflict("it went into another conversation; write there", slug="conversation_merged")
-    if draft.seen_seq is not None and conversation["last_incoming_seq"] > draft.seen_seq:
-        unseen = await _unseen(session, conversation["id"], draft.seen_seq)
-        if unseen:
-            raise Conflict("messages came in that were not seen", slug="conversation_moved", extra={"unseen": unseen})
+    await check_seen(session, conversation, draft.seen_seq, by=by)
     content = _content(draft)
+    await _check_mentions(session, conversation, draft)
     if draft.private:
         _check_note(draft)
         message_id = await _write(services, session, conversation, draft, content, inbox=None, by=by, now=now)
     else:
         message_id = await _send(services, session, conversation, draft, content, by=by, now=now)
+    await unsent.sent(session, conversation["id"], private=draft.private, by=by)
+    latest: conversation_verbs.Conversation = {**conversation, "seq": conversation["seq"] + 1}
+    if draft.mentions:
+        latest = await mentions.write(session, latest, message_id, draft.mentions, by=by, now=now)
     if draft.status is not None and draft.status != conversation["status"]:
-        latest = {**conversation, "seq": conversation["seq"] + 1}
         await conversation_verbs.change(services, session, latest, {"status": draft.status}, by=by, now=now)
     return message_id
+
+
+async def check_seen(session: AsyncSession, conversation: Row, seen_seq: int | None, *, by: Actor) -> None:
+    """Raises `Conflict` (`conversation_moved`) where the contact wrote after `seen_seq`, or a colleague answered.
+
+    Of two who answer one question at once, the second learns what the first said. Notes alone stop nobody, nor does
+    what the actor wrote himself. `unseen` are the ids of all that was written since.
+    """
+    if seen_seq is None:
+        return
+    if conversation["last_incoming_seq"] > seen_seq or (
+        conversation["last_agent_seq"] > seen_seq and await _answered_since(session, conversation["id"], seen_seq, by)
+    ):
+        unseen = await _unseen(session, conversation["id"], seen_seq)
+        if unseen:
+            raise Conflict("messages came in that were not seen", slug="conversation_moved", extra={"unseen": unseen})
+
+
+async def _check_mentions(session: AsyncSession, conversation: RowMapping, draft: Draft) -> None:
+    if draft.mentions and not draft.private:
+        raise Invalid.field("mentions", "only a note names colleagues")
+    await mentions.check(session, conversation["id"], draft.mentions)
 
 
 def _check_note(draft: Draft) -> None:
@@ -295,6 +320,8 @@ async def _write(
         **content,
     )
     await insert_rows(session, messages, [row])
+    if by.id is not None:
+        await reads.advance(session, conversation["id"], by.id, seq, now=now)
     if draft.attachment_ids:
         await attachments.take(
             services,
@@ -316,6 +343,7 @@ async def _write(
         inbox_id=row["inbox_id"],
         private=draft.private,
         by=conversation_verbs.word_for(by),
+        mentions=[str(agent_id) for agent_id in dict.fromkeys(draft.mentions)],
     )
     await record(session, event, now=now)
     return message_id
@@ -337,13 +365,31 @@ async def _answered(session: AsyncSession, conversation_id: UUID, channel: str) 
     return found or ""
 
 
+async def _answered_since(session: AsyncSession, conversation_id: UUID, seen_seq: int, by: Actor) -> bool:
+    """Whether a colleague has answered; what the house says by itself is no answer."""
+    found = await session.scalar(
+        select(messages.c.id)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.seq > seen_seq,
+            messages.c.type == MessageType.OUTGOING.value,
+            messages.c.private.is_(False),
+            messages.c.author_kind == AuthorKind.AGENT.value,
+            messages.c.author_id != by.id,
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
 async def _unseen(session: AsyncSession, conversation_id: UUID, seen_seq: int) -> Sequence[UUID]:
+    """All that was written since, by the contact and by colleagues: either may be a reason to write something else."""
     found = await session.execute(
         select(messages.c.id)
         .where(
             messages.c.conversation_id == conversation_id,
             messages.c.seq > seen_seq,
-            messages.c.type == MessageType.INCOMING.value,
+            messages.c.type != MessageType.ACTIVITY.value,
         )
         .order_by(messages.c.seq)
         .limit(100)

@@ -86,6 +86,9 @@ def conversation(
         "snoozed_until": None,
         "language": language,
         "quarantined": quarantined,
+        "status_changed_at": now,
+        "assigned_at": None,
+        "spam": False,
         "custom_fields": {},
         "merged_into_id": None,
     }

@@ -100,9 +100,11 @@ async def undelivered(
 ) -> None:
     """A reply did not arrive after all: the conversation is open, and whoever it had answered waits as before.
 
-    If it was merged since, he waits in the other one, and that is opened.
+    If it was merged since, he waits in the other one, and that is opened. Spam stays as it is.
     """
     conversation, target = await _locked(session, conversation_id)
+    if conversation["spam"] or (target is not None and target["spam"]):
+        return
     before = (await clocks_of(services, session, [conversation_id]))[conversation_id]
     ledger = Ledger(before, status=conversation["status"], now=now)
     values: dict[str, Any] = {}
@@ -198,6 +200,46 @@ async def unmerged(
         waiting = await waits.unanswered(session, source["id"])
         values["waiting_since"] = waiting.at if waiting and source["status"] not in OVER else None
     await _keep(session, source, found[source["id"]], ledger, values, now=now)
+
+
+async def split(
+    services: Services, session: AsyncSession, source: Row, target: Row, *, moved: Sequence[int], now: datetime
+) -> None:
+    """Messages went from the source, where these were their `seq`, into the target, which is new.
+
+    Whoever waits over there is promised an answer since he wrote. In the source, what nobody waits for any more is
+    called off; if an answer went over with the rest, whoever it had answered waits again.
+    """
+    await taken_up(services, session, target, now=now)
+    before = (await clocks_of(services, session, [source["id"]]))[source["id"]]
+    ledger = Ledger(before, status=source["status"], now=now)
+    waiting = None
+    if ledger.status not in OVER:
+        waiting = await waits.unanswered(session, source["id"])
+        ledger.part_with(moved, waiting)
+        if waiting is not None and ledger.awaited is None:
+            await _ask(services, session, source, ledger, waiting)
+    await _keep(session, source, before, ledger, {"waiting_since": waiting and waiting.at}, now=now)
+
+
+async def taken_up(services: Services, session: AsyncSession, conversation: Row, *, now: datetime) -> None:
+    """Nobody was promised anything here so far, or not for a while: whoever waits is, since he wrote.
+
+    Clocks that are there go on as they are. Without anybody who waits, only what has to be resolved begins.
+    """
+    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    waiting = None if ledger.status in OVER else await waits.unanswered(session, conversation["id"])
+    origin = waiting or await waits.first(session, conversation["id"])
+    if origin is not None and ledger.status not in OVER:
+        at = {**conversation, "inbox_id": origin.inbox_id}
+        terms = await _terms(services, session, at, channel=origin.channel)
+        fresh = not ledger.clocks and conversation["last_agent_seq"] == 0
+        if terms is not None and waiting is not None and ledger.awaited is None:
+            (ledger.opened if fresh else ledger.asked)(waiting, terms)
+        if terms is not None:
+            ledger.add_missing(origin, terms, [Kind.RESOLUTION])
+    await _keep(session, conversation, before, ledger, {"waiting_since": waiting and waiting.at}, now=now)
 
 
 # -- what all of them do ----------------------------------------------------------------------------------------------
@@ -306,5 +348,5 @@ async def _reopened(session: AsyncSession, conversation: Row, *, now: datetime) 
         by=AuthorKind.SYSTEM.value,
     )
     await record(session, event, now=now)
-    opened = {"status": Status.OPEN.value, "snoozed_until": None}
+    opened = {"status": Status.OPEN.value, "snoozed_until": None, "status_changed_at": now}
     return opened | {"seq": seq, "version": conversation["version"] + 1}

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.business_hours import Timetable
 from helpdesk.domain.clocks import Clock, Trouble
-from helpdesk.domain.ladders import Alert
 from helpdesk.models.conversations import conversations
 from helpdesk.services import alerts
 from helpdesk.services.alerts import Subject

@@ -52,6 +52,21 @@ async def add(
     return await _note(session, conversation, there, [*there, agent_id], by=by, now=now)
 
 
+async def add_several(
+    session: AsyncSession, conversation: Conversation, agent_ids: Sequence[UUID], *, by: Actor, now: datetime
+) -> Conversation:
+    """The same for some who are active and may see it. Raises `Invalid` where they are too many."""
+    there = [row["id"] for row in await list_watchers(session, conversation["id"])]
+    new = [agent_id for agent_id in agent_ids if agent_id not in there]
+    if not new:
+        return conversation
+    if len(there) + len(new) > MAX_WATCHERS:
+        raise Invalid.field("mentions", f"at most {MAX_WATCHERS} watch a conversation")
+    row = {"conversation_id": conversation["id"], "added_by": by.id, "created_at": now}
+    await insert_rows(session, conversation_watchers, [{**row, "agent_id": agent_id} for agent_id in new])
+    return await _note(session, conversation, there, [*there, *new], by=by, now=now)
+
+
 async def remove(
     session: AsyncSession, conversation: Conversation, agent_id: UUID, *, by: Actor, now: datetime
 ) -> Conversation:

@@ -1,8 +1,10 @@
-"""What webhooks are told: queueing messages, listing them, sending a failed one again.
+"""What webhooks are told: following the events, queueing messages, listing them, sending failed ones again.
 
     queued → sent | failed
 
-A message is fixed when it is queued. How it leaves is `webhook_sending`.
+Events are followed by their positions, after the fact and by one worker at a time, so that filing pays nothing. A
+message is fixed when it is queued, in one transaction with how far the events were followed: each is told of once, in
+order, and none is left out. How it leaves is `webhook_sending`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import RowMapping, Select, delete, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
 from helpdesk.errors import Conflict, NotFound
+from helpdesk.models.events import events
+from helpdesk.models.rules import automation_state
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
-from helpdesk.services.house import Services
 from helpdesk.services.webhooks import EVERYTHING
 from helpdesk.statements import Row
 
@@ -27,19 +30,60 @@ GIVE_UP_AFTER: Final = timedelta(days=3)
 KEPT: Final = timedelta(days=30)
 TEST_EVENT: Final = "webhook.test"
 
-_LISTENING = select(webhooks.c.id, webhooks.c.events).where(webhooks.c.enabled)
+BATCH: Final = 200
+"""Events at a time."""
+
+_NAME: Final = "webhooks"
+_E: Final = events.c
+_S: Final = automation_state.c
+_LISTENING: Final = select(webhooks.c.id, webhooks.c.events, webhooks.c.created_at).where(webhooks.c.enabled)
 
 
-async def post_webhooks(services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime) -> None:
-    """Subscriber: one delivery for each webhook that asks for each of these events."""
+def unseen() -> Select[Any]:
+    """Events that no webhook was told of, and that nobody has passed over."""
+    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
+    return select(_E.id).where(_E.position > seen)
+
+
+async def follow(session: AsyncSession, *, now: datetime) -> int:
+    """Queue what the next events have to tell; answers how far it came, zero where another worker is at it.
+
+    A webhook hears of what happens from its making on, and of nothing that happens while it is off.
+    """
+    start = await _claim(session)
+    if start is None:
+        return 0
     listening = (await session.execute(_LISTENING)).all()
-    rows = [
-        _row(webhook_id, event["id"], event["type"], _body_of(event), now=now)
-        for webhook_id, asked in listening
-        for event in happened
-        if EVERYTHING in asked or event["type"] in asked
+    if not listening:
+        end = await session.scalar(select(func.max(_E.position))) or start
+    else:
+        query = select(events).where(_E.position > start).order_by(_E.position).limit(BATCH)
+        happened = (await session.execute(query)).mappings().all()
+        await _queue(session, [row for event in happened for row in _rows(event, listening, now=now)])
+        end = happened[-1]["position"] if happened else start
+    if end > start:
+        await session.execute(update(automation_state).where(_S.name == _NAME).values(position=end))
+    return end - start
+
+
+async def _claim(session: AsyncSession) -> int | None:
+    """How far the events were followed, locked until the transaction ends; None while another has it."""
+    if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
+        begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
+        await session.execute(begin)
+    mine = select(_S.position).where(_S.name == _NAME).with_for_update(skip_locked=True)
+    return (await session.execute(mine)).scalar_one_or_none()
+
+
+def _rows(event: Row, listening: Sequence[Any], *, now: datetime) -> list[dict[str, Any]]:
+    asking = [
+        webhook_id
+        for webhook_id, asked, since in listening
+        if (EVERYTHING in asked or event["type"] in asked) and event["occurred_at"] >= since
     ]
-    await _queue(session, rows)
+    body = _body_of(event) if asking else ""
+    place = {"conversation_id": event["conversation_id"], "position": event["position"]}
+    return [{**_row(one, event["id"], event["type"], body, now=now), **place} for one in asking]
 
 
 async def queue(
@@ -91,15 +135,25 @@ async def get_delivery(session: AsyncSession, webhook_id: UUID, delivery_id: UUI
 
 
 async def list_deliveries(
-    session: AsyncSession, webhook_id: UUID, *, status: str | None = None, before: UUID | None, limit: int
+    session: AsyncSession,
+    webhook_id: UUID,
+    *,
+    status: str | None = None,
+    type: str | None = None,  # noqa: A002 - what the specification calls it
+    before: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> Sequence[RowMapping]:
-    """The newest first."""
-    query = select(webhook_deliveries).where(webhook_deliveries.c.webhook_id == webhook_id)
+    """The newest first. `before`: when the last one that was seen was made, and its id."""
+    d = webhook_deliveries.c
+    query = select(webhook_deliveries).where(d.webhook_id == webhook_id)
     if status is not None:
-        query = query.where(webhook_deliveries.c.status == status)
+        query = query.where(d.status == status)
+    if type is not None:
+        query = query.where(d.type == type)
     if before is not None:
-        query = query.where(webhook_deliveries.c.id < before)
-    found = await session.execute(query.order_by(webhook_deliveries.c.id.desc()).limit(limit))
+        at, last = before
+        query = query.where(d.created_at <= at, or_(d.created_at < at, d.id < last))
+    found = await session.execute(query.order_by(d.created_at.desc(), d.id.desc()).limit(limit))
     return found.mappings().all()
 
 
@@ -109,21 +163,30 @@ async def forget_old(session: AsyncSession, *, now: datetime) -> None:
 
 
 def body_of(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
-    """A message as it is stored, signed and sent."""
-    return orjson.dumps(
-        {"type": type_, "timestamp": at.astimezone(UTC), "data": data}, option=orjson.OPT_UTC_Z
-    ).decode()
+    """A message that is no event, as it is stored, signed and sent."""
+    return _dumped({"type": type_, "timestamp": at.astimezone(UTC), "data": data})
 
 
 def _body_of(event: Row) -> str:
-    conversation_id = event["conversation_id"]
-    place = {
-        "conversation_id": str(conversation_id) if conversation_id else None,
-        "seq": event["seq"],
-        "position": event["position"],
-        "id": str(event["id"]),
-    }
-    return body_of(event["type"], event["occurred_at"], {**event["data"], **place})
+    """The event as the stream has it, with `timestamp`, where Standard Webhooks looks for the time."""
+    at = event["occurred_at"].astimezone(UTC)
+    conversation_id, seq = event["conversation_id"], event["seq"]
+    return _dumped(
+        {
+            "id": str(event["id"]),
+            "position": event["position"],
+            "type": event["type"],
+            "occurred_at": at,
+            "timestamp": at,
+            **({} if conversation_id is None else {"conversation_id": str(conversation_id)}),
+            **({} if seq is None else {"seq": seq}),
+            "data": event["data"],
+        }
+    )
+
+
+def _dumped(message: Mapping[str, Any]) -> str:
+    return orjson.dumps(message, option=orjson.OPT_UTC_Z).decode()
 
 
 def _row(
@@ -139,6 +202,8 @@ def _row(
         "id": new_id(),
         "webhook_id": webhook_id,
         "event_id": event_id,
+        "conversation_id": None,
+        "position": None,
         "type": type_,
         "body": body,
         "status": "queued",

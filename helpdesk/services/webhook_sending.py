@@ -3,6 +3,9 @@
 A message has its event's id as `webhook-id`: sent again, it is the same message and the receiver knows it. So a claim
 is only a lease with a fence, and one that ran out is repeated. Of a failure the class is kept, never the receiver's
 words.
+
+What is told of one conversation goes out one after the other, by position: the next one is claimed when the one before
+has ended. Other conversations do not wait for it.
 """
 
 from __future__ import annotations
@@ -14,17 +17,24 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, update
+from sqlalchemy import RowMapping, Select, bindparam, exists, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.db import claimable
 from helpdesk.dialects import epoch
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
-from helpdesk.services import audit
+from helpdesk.services import alerts, audit
+from helpdesk.services.alerts import Subject
+from helpdesk.services.house import Services
 
 GONE: Final = 410
+DEAD_AFTER: Final = timedelta(days=5)
+"""Without one success, nobody is thought to be there any more."""
+
+_ADMINS: Final = Alert(who=("admins",), agent_ids=(), severity="warning", acknowledge=None)
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 4 * 3600.0
 
 
@@ -47,6 +57,20 @@ def _due(now: Any) -> Select[tuple[UUID]]:
         webhook_deliveries.c.next_attempt_at <= now,
         webhook_deliveries.c.claimed_until < epoch(),
         webhook_deliveries.c.webhook_id.in_(select(webhooks.c.id).where(webhooks.c.enabled)),
+        or_(webhook_deliveries.c.conversation_id.is_(None), ~_behind(webhook_deliveries)),
+    )
+
+
+def _behind(late: Any) -> Any:
+    """Whether an earlier message of the same conversation is still to be sent to the same webhook."""
+    # The words of the condition are those of the partial index, or the planner does not use it.
+    before = webhook_deliveries.alias("before").c
+    return exists().where(
+        before.webhook_id == late.c.webhook_id,
+        before.conversation_id == late.c.conversation_id,
+        before.position < late.c.position,
+        before.status == literal_column("'queued'"),
+        before.conversation_id.is_not(None),
     )
 
 
@@ -107,7 +131,7 @@ async def release(session: AsyncSession, *, worker: str) -> None:
     )
 
 
-async def sent(session: AsyncSession, claimed: Claimed, *, status: int, now: datetime) -> None:
+async def sent(services: Services, session: AsyncSession, claimed: Claimed, *, status: int, now: datetime) -> None:
     """The receiver has it. Raises `LeaseLost` when another worker took over, as all that record do."""
     await _end(session, claimed, status="sent", last_status=status, error="", sent_at=now)
     await session.execute(
@@ -118,11 +142,19 @@ async def sent(session: AsyncSession, claimed: Claimed, *, status: int, now: dat
 
 
 async def refused(
-    session: AsyncSession, claimed: Claimed, *, status: int | None, error: str, wait: timedelta, now: datetime
+    services: Services,
+    session: AsyncSession,
+    claimed: Claimed,
+    *,
+    status: int | None,
+    error: str,
+    wait: timedelta,
+    now: datetime,
 ) -> None:
     """Not taken: try again after `wait` at the earliest, with growing pauses, until `give_up_at`; then it has failed.
 
-    410 says that nobody wants to be told there any more: the webhook is switched off.
+    410 says that nobody wants to be told there any more, and so do five days without a success: the webhook is
+    switched off, and every administrator is told.
     """
     delivery = claimed.delivery
     again = now + max(wait, backoff(delivery["attempts"]))
@@ -130,13 +162,40 @@ async def refused(
         await _end(session, claimed, status="failed", last_status=status, error=error)
     else:
         await _end(session, claimed, last_status=status, error=error, next_attempt_at=again)
-    since = {"failing_since": now} if claimed.webhook["failing_since"] is None else {}
-    off = {"enabled": False, "version": webhooks.c.version + 1, "updated_at": now} if status == GONE else {}
-    if since or off:
-        await session.execute(update(webhooks).where(webhooks.c.id == delivery["webhook_id"]).values(**since, **off))
-    if off:
-        gone = {"subject": "webhook", "subject_id": delivery["webhook_id"], "data": {"reason": error}}
-        await audit.record(session, "webhook.disabled", **gone, by=SYSTEM, now=now)
+    w, since = webhooks.c, claimed.webhook["failing_since"]
+    if since is None:
+        first = update(webhooks).where(w.id == delivery["webhook_id"], w.failing_since.is_(None))
+        await session.execute(first.values(failing_since=now))
+    if status == GONE:
+        await _switch_off(services, session, delivery["webhook_id"], reason="gone", now=now)
+    elif since is not None and now - since >= DEAD_AFTER:
+        await _switch_off(services, session, delivery["webhook_id"], reason="failing", now=now)
+
+
+async def _switch_off(
+    services: Services, session: AsyncSession, webhook_id: UUID, *, reason: str, now: datetime
+) -> None:
+    """Unless it is off already, or has taken a message meanwhile: several may be refused at the same time."""
+    w = webhooks.c
+    off = {"enabled": False, "disabled_reason": reason, "version": w.version + 1, "updated_at": now}
+    mine = [w.id == webhook_id, w.enabled]
+    if reason == "failing":
+        mine.append(w.failing_since <= now - DEAD_AFTER)
+    version = await session.scalar(update(webhooks).where(*mine).values(off).returning(w.version))
+    if version is None:
+        return
+    await audit.record(
+        session,
+        "webhook.disabled",
+        subject="webhook",
+        subject_id=webhook_id,
+        data={"reason": reason},
+        by=SYSTEM,
+        now=now,
+    )
+    subject = Subject(f"webhook_disabled:{webhook_id}:{version}", "webhook_disabled")
+    data = {"webhook_id": str(webhook_id), "change": reason}
+    await alerts.call(services, session, subject, [_ADMINS], None, data=data, now=now)
 
 
 def backoff(attempt: int) -> timedelta:

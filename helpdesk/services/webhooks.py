@@ -77,6 +77,7 @@ async def create(
         "events": _asked(asks_for),
         "enabled": enabled,
         "failing_since": None,
+        "disabled_reason": "",
         "version": 1,
         "created_at": now,
         "updated_at": now,
@@ -113,8 +114,10 @@ async def edit(
     if asks_for is not None:
         values["events"] = _asked(asks_for)
     if enabled is not None:
-        values["enabled"] = enabled
-    fields = sorted(values.keys() - {"failing_since"})
+        values |= {"enabled": enabled, "disabled_reason": ""}
+        if enabled:
+            values["failing_since"] = None
+    fields = sorted(values.keys() - {"failing_since", "disabled_reason"})
     await session.execute(
         update(webhooks)
         .where(webhooks.c.id == webhook["id"])

@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from helpdesk import clock
 from helpdesk.app import create_app
 from helpdesk.domain.values import SYSTEM
+from helpdesk.errors import TooMany, Unauthenticated
 from helpdesk.models.agents import agents, api_tokens, login_attempts, sessions
-from helpdesk.services import accounts
+from helpdesk.services import attempts, logins, tokens
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import BASE_URL
@@ -108,28 +109,28 @@ async def test_attempts_are_counted_per_account_even_with_the_right_password(
     client: httpx.AsyncClient, services: Services
 ) -> None:
     anna, bert = await factories.agent(services, password=True), await factories.agent(services, password=True)
-    for _ in range(accounts.ATTEMPTS_PER_ACCOUNT):
+    for _ in range(attempts.PER_ACCOUNT):
         assert await sign_in(client, anna, "wrong") == 401
     answer = await client.post(LOGIN, json={"email": anna.email, "password": factories.PASSWORD})
     assert answer.status_code == 429
-    assert 0 < int(answer.headers["retry-after"]) <= accounts.LOGIN_WINDOW.total_seconds()
+    assert 0 < int(answer.headers["retry-after"]) <= attempts.WINDOW.total_seconds()
     assert await sign_in(client, bert) == 200
     async with services.database.transaction() as session:
-        await session.execute(update(login_attempts).values(created_at=clock.now() - accounts.LOGIN_WINDOW))
+        await session.execute(update(login_attempts).values(created_at=clock.now() - attempts.WINDOW))
     assert await sign_in(client, anna) == 200
 
 
 async def test_attempts_are_counted_per_address_over_all_accounts(services: Services) -> None:
     now = clock.now()
-    for number in range(accounts.ATTEMPTS_PER_ADDRESS):
-        with pytest.raises(accounts.Unauthenticated):
-            await accounts.login(
+    for number in range(attempts.PER_ADDRESS):
+        with pytest.raises(Unauthenticated):
+            await logins.login(
                 services, email=f"a{number}@x.test", password="x" * 300, address=f"2001:db8::{number:x}", now=now
             )
-    with pytest.raises(accounts.TooMany):
-        await accounts.login(services, email="new@x.test", password="x", address="2001:db8::ffff:1", now=now)
-    with pytest.raises(accounts.Unauthenticated):
-        await accounts.login(services, email="new@x.test", password="x" * 300, address="2001:db8:0:1::1", now=now)
+    with pytest.raises(TooMany):
+        await logins.login(services, email="new@x.test", password="x", address="2001:db8::ffff:1", now=now)
+    with pytest.raises(Unauthenticated):
+        await logins.login(services, email="new@x.test", password="x" * 300, address="2001:db8:0:1::1", now=now)
 
 
 async def test_a_token_stops_when_it_is_revoked_expired_or_its_agent_leaves(
@@ -137,7 +138,7 @@ async def test_a_token_stops_when_it_is_revoked_expired_or_its_agent_leaves(
 ) -> None:
     revoked, expired, gone = [await factories.agent(services) for _ in range(3)]
     async with services.database.transaction() as session:
-        await accounts.revoke_token(session, revoked.token_id, by=SYSTEM, now=clock.now())
+        await tokens.revoke_token(session, revoked.token_id, by=SYSTEM, now=clock.now())
         await session.execute(
             update(api_tokens).where(api_tokens.c.id == expired.token_id).values(expires_at=clock.now())
         )

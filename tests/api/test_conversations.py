@@ -16,6 +16,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.services.house import Services
 from tests import factories
+from tests.searching import walked
 
 URL = "/api/v1/conversations"
 
@@ -147,6 +148,7 @@ async def test_each_filter_narrows_and_values_of_one_are_alternatives(
     await make(services, inbox_id=other, handle="mina.two@customer.test", now=now + day, **two)
     three: dict[str, Any] = {"subject": "100% lost_in", "tag": ["new"], "name": "Omar"}
     await make(services, inbox_id=desk, handle="mina.three@customer.test", now=now + 2 * day, **three)
+    await walked(services)
     expected = {
         "status=pending": [1],
         "status=pending&status=open": [3, 2, 1],
@@ -169,8 +171,7 @@ async def test_each_filter_narrows_and_values_of_one_are_alternatives(
         "q=mina": [3, 2, 1],
         "q=Mina%20Park": [1],
         "q=100%25": [3],
-        "q=t_i": [3],
-        "q=x_y": [],
+        "q=nothing": [],
         "q=2": [2],
         f"created_after={(now + day).isoformat().replace('+00:00', 'Z')}": [3, 2],
         f"created_before={(now + day).isoformat().replace('+00:00', 'Z')}": [1],
@@ -246,6 +247,7 @@ async def test_a_change_needs_the_version_that_was_read(client: httpx.AsyncClien
     url = f"{URL}/{await factories.conversation(services, inbox_id=desk)}"
     read = await client.get(url, headers=anna.headers)
     assert read.headers["etag"] == '"1"'
+    await factories.custom_field(services, "chain")
     change = {"status": "pending", "priority": "high", "tags": ["b", "a", "b"], "custom_fields": {"chain": "eth"}}
     assert (await client.patch(url, headers=anna.headers, json=change)).status_code == 428
     for strange in ("1", "*", 'W/"1"', '""', '"x"'):
@@ -295,7 +297,8 @@ async def test_each_change_is_an_event_with_a_seq_of_its_own(client: httpx.Async
         ("conversation.status_changed", 3),
         ("conversation.updated", 4),
     ]
-    assert happened[0]["data"] == {"assignee_id": str(anna.id), "team_id": str(team), "by": f"agent:{anna.id}"}
+    after = {"assignee_id": str(anna.id), "team_id": str(team), "by": f"agent:{anna.id}"}
+    assert happened[0]["data"] == after | {"assignee_before": None, "team_before": None}
     assert happened[2]["data"]["changes"] == {"subject": ["Withdrawal", "Solved"]}
 
 

@@ -21,6 +21,16 @@ from tests.documented import all_routes
 
 Json = dict[str, Any]
 _PUBLIC = {"/api/v1/auth/login", "/api/v1/service-hours"}
+_PUBLIC |= {f"/api/v1/auth/sso{rest}" for rest in ("", "/{provider_id}/start", "/callback")}
+_PUBLIC |= {f"/api/v1/auth/{word}" for word in ("forgot-password", "reset-password", "accept-invitation")}
+_WITHOUT_VERSION = {
+    "/api/v1/me/sessions",
+    "/api/v1/me/sessions/{session_id}",
+    "/api/v1/agents/{agent_id}/sessions",
+    "/api/v1/tokens/{token_id}",
+    "/api/v1/conversations/{conversation_id}/read",
+}
+"""What is made and ended and never changed, and marks that are one's own."""
 
 
 async def test_what_was_answered_is_committed_before_it_is_sent(services: Services) -> None:
@@ -178,7 +188,7 @@ async def test_the_reference_is_complete(client: httpx.AsyncClient, services: Se
             if route.path.startswith("/api/") and route.path not in _PUBLIC:
                 assert {"401", "422", "500"} <= set(operation["responses"]), route.path
                 assert operation["security"]
-            if method in ("PATCH", "DELETE"):
+            if method in ("PATCH", "DELETE") and route.path not in _WITHOUT_VERSION:
                 assert {"404", "412", "428"} <= set(operation["responses"]), route.path
 
 

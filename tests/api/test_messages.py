@@ -189,8 +189,22 @@ async def test_a_reply_to_less_than_everything_is_refused_with_what_came_in(clie
     answer = await write(client, anna, identifier, {"text": "Where?", "seen_seq": 1})
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:helpdesk:problem:conversation_moved")
     assert [message["text"] for message in answer.json()["messages"]] == ["Never mind, found it!"]
-    await write(client, anna, identifier, {"text": "A note", "private": True})
-    assert (await write(client, anna, identifier, {"text": "Good.", "seen_seq": 2})).status_code == 201
+    ben = await factories.agent(services)
+    await write(client, ben, identifier, {"text": "A note", "private": True})
+    await write(client, ben, identifier, {"text": "Glad to hear."})
+    again = (await write(client, anna, identifier, {"text": "Where?", "seen_seq": 1})).json()["messages"]
+    assert [(one["seq"], one["private"], one["text"]) for one in again] == [
+        (2, False, "Never mind, found it!"),
+        (3, True, "A note"),
+        (4, False, "Glad to hear."),
+    ], "with what a colleague has written meanwhile"
+    answered = await write(client, anna, identifier, {"text": "Good.", "seen_seq": 2})
+    assert answered.status_code == 409, "a colleague has answered"
+    assert [one["text"] for one in answered.json()["messages"]] == ["A note", "Glad to hear."]
+    await write(client, ben, identifier, {"text": "Another note", "private": True})
+    assert (await write(client, anna, identifier, {"text": "Good.", "seen_seq": 4})).status_code == 201
+    own = await write(client, anna, identifier, {"text": "And bye.", "seen_seq": 5})
+    assert own.status_code == 201, "neither a note nor what one wrote oneself is news"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sqlalchemy import Table, select, update
 from helpdesk import clock
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import ladders, policies
+from helpdesk.domain.actions import HandOver
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.agents import agents as agent_rows
@@ -288,7 +289,7 @@ async def test_a_rule_is_kept_as_it_is_given_and_each_change_is_a_version(
     assert made["steps"][1] == {"after": 60, "time": "calendar", "actions": actions}
     (row,) = await rows(services, escalation_rules, escalation_rules.c.id == UUID(made["id"]))
     assert row["content"] == {name: made[name] for name in row["content"]}
-    assert ladders.read(row["id"], 1, row["content"]).steps[1].actions[3] == ladders.HandOver(team)
+    assert ladders.read(row["id"], 1, row["content"]).steps[1].actions[3] == HandOver(team)
     url = f"{RULES}/{made['id']}"
     changed = await client.patch(url, headers=at(boss, 1), json={"steps": LADDER["steps"], "enabled": False})
     assert (changed.status_code, changed.json()["version"], changed.json()["enabled"]) == (200, 2, False)

@@ -272,6 +272,7 @@ async def test_contacts_are_found_by_name_and_handle_within_sight(
     second = (await client.get(f"/api/v1/contacts?limit=1&cursor={first['next_cursor']}", headers=boss.headers)).json()
     assert [p["items"][0]["identities"][0]["handle"] for p in (first, second)] == await handles(boss, "")
     contact = first["items"][0]
+    await factories.custom_field(services, "plan", subject="contact")
     changed = await client.patch(
         f"/api/v1/contacts/{contact['id']}",
         headers={**boss.headers, "If-Match": '"1"'},

@@ -202,6 +202,10 @@ async def test_deliveries_are_listed_from_the_newest_in_pages_and_by_state(
     failed = (await client.get(url, headers=boss.headers, params={"status": "failed"})).json()["items"]
     assert [item["id"] for item in failed] == [made[3], made[1]]
     assert {item["next_attempt_at"] for item in failed} == {None}
+    tests = (await client.get(url, headers=boss.headers, params={"type": "webhook.test"})).json()["items"]
+    assert [item["id"] for item in tests] == made[::-1]
+    others = await client.get(url, headers=boss.headers, params={"type": "sla.met", "status": "failed"})
+    assert others.json() == {"items": [], "next_cursor": None}
     assert (await client.get(url, headers=boss.headers, params={"status": "lost"})).status_code == 422
     assert (await client.get(f"{URL}/{uuid4()}/deliveries", headers=boss.headers)).status_code == 404
 

@@ -21,7 +21,7 @@ from helpdesk.app import create_app
 from helpdesk.channels import RawInbound
 from helpdesk.clock import now
 from helpdesk.domain.admission import admit
-from helpdesk.domain.html import sanitise
+from helpdesk.domain.html import page, sanitise
 from helpdesk.domain.media_types import UNKNOWN
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, deliveries
@@ -104,9 +104,16 @@ async def test_our_vectors_in_a_mail_do_nothing(house: House, desk: Desk) -> Non
 @needs("xss")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_every_shared_vector_in_a_mail_does_nothing(house: House, desk: Desk) -> None:
+    """What has become another page on its way than the sanitiser alone makes of it is judged here.
+
+    The others are judged by `tests/browser`, letter for letter and without the headers that protect them here.
+    """
     require_browser()
     vectors = {f"shared-{row['id']}": row["payload"] for row in shared("xss")}
-    (await judged(await pages_of(house, desk, vectors))).assert_clean(list(vectors))
+    pages = await pages_of(house, desk, vectors)
+    assert set(pages) == set(vectors)
+    others = {key: shown for key, shown in pages.items() if shown[0] != page(sanitise(f"{vectors[key]}\n").html)}
+    (await judged(others)).assert_clean(list(others))
 
 
 async def test_the_same_vectors_run_when_nothing_stands_between() -> None:

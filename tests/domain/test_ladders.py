@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from helpdesk.domain import ladders
+from helpdesk.domain.actions import Alert, Assign, HandOver, Note, Post, Prioritise, Watch
 from helpdesk.domain.contents import Wrong
-from helpdesk.domain.ladders import Alert, Assign, HandOver, Note, Post, Prioritise, Watch
 from helpdesk.domain.values import Priority
 
 ANNA, BERT, TEAM, HOOK, POLICY = (UUID(int=number) for number in range(1, 6))

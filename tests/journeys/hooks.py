@@ -51,7 +51,7 @@ class Hooks:
         copies = Counter(request.headers["webhook-id"] for request in requests)
         assert set(copies.values()) <= {1}, copies
         found = [self._opened(request) for request in requests]
-        found.sort(key=lambda message: message["data"]["position"])
+        found.sort(key=lambda message: message["position"])
         return [message for message in found if type_ in ("", message["type"])]
 
     def _opened(self, request: Request) -> dict[str, Any]:

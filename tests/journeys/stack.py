@@ -10,14 +10,17 @@ Every wait has a deadline, and whoever misses it is told what the processes have
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -46,6 +49,14 @@ T = TypeVar("T")
 
 class TooLate(AssertionError):
     """Something did not happen in time; the message ends with the logs."""
+
+
+@cache
+def compiled() -> Path:
+    """Where all processes of this run find compiled modules, whatever the outer environment says of these."""
+    folder = tempfile.TemporaryDirectory(prefix="helpdesk-compiled-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def free_port() -> int:
@@ -96,6 +107,8 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
         self.environment = inherited | SHORT | environment
         self.environment |= {"HELPDESK_DATA": str(self.data), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+        # As where it is installed: no process compiles what another has.
+        self.environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled())}
         self.environment |= {"HELPDESK_DATABASE_URL": database_url} if database_url else {}
         self.environment |= {"HELPDESK_REDIS_URL": redis_url} if redis_url else {}
         if self.fleet:

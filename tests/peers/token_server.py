@@ -18,10 +18,11 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.peers.loopback import Loopback
 
 CLIENT_ID, CLIENT_SECRET = "desk", "hush"
 
@@ -34,10 +35,11 @@ class _Grant:
     alive: bool = True
 
 
-class TokenServer:
+class TokenServer(Loopback):
     """`life`: seconds that access tokens live. `status`: answer everything at `/token` with this instead."""
 
     def __init__(self, *, life: int = 3600, account: str = "support") -> None:
+        super().__init__()
         self.life = life
         self.account = account
         self.status = 0
@@ -49,37 +51,9 @@ class TokenServer:
         self._access: dict[str, tuple[_Grant, float]] = {}
         self._devices: dict[str, dict[str, Any]] = {}
         self._codes: dict[str, dict[str, str]] = {}
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                owner._get(self)
-
-            def do_POST(self) -> None:
-                owner._post(self)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> TokenServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+        return f"{self.origin}{path}"
 
     def grant(self, account: str) -> str:
         """A grant as if somebody had consented; answers its refresh token."""

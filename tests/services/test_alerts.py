@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import RowMapping, update
 
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.alerting import REPEATS
-from helpdesk.domain.ladders import Alert
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
 from helpdesk.errors import Conflict, NotFound
 from helpdesk.models.agents import agents, team_members

@@ -169,11 +169,12 @@ async def test_an_unreadable_mail_is_seen_and_holds_nobody_up(house: House, desk
 
 
 async def break_reading(house: House, desk: Desk, inbound: bytes, **how: Any) -> None:
-    """File `inbound` while parsing may take no time at all, so that it cannot be read."""
+    """File `inbound` while parsing may take no time at all, not even to start, so that it cannot be read."""
     services = house.services
     hurried = services.settings.model_copy(update={"parse_seconds": 0.000001})
     await house.post(desk, inbound, **how)
-    async with House(Services(hurried, services.database, services.keyring, services.blobs, services.channels)) as late:
+    same = Services(hurried, services.database, services.keyring, services.blobs, services.channels)
+    async with House(same, cold=True) as late:
         await late.drain()
 
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.peers.redis import Redis
-from workers.doorbell import connector, deserialize, embedded, listen, serialize
+from workers.doorbell import connector, deserialize, embedded, hear, listen, serialize
 from workers.ringing import Doorbell
 
 
@@ -73,6 +73,39 @@ async def test_rings_that_come_together_are_one_job(connect: Callable[[], Any]) 
         await asyncio.sleep(0.3)
         await bell.close()
     assert heard.rings == [["deliver", "process"]]
+
+
+async def test_what_is_rung_aloud_is_heard_by_every_process_and_is_nobodys_job(connect: Callable[[], Any]) -> None:
+    several = [Heard() for _ in range(2)]
+    tasks = [asyncio.create_task(hear(connect, heard)) for heard in several]
+    bell = Doorbell(connect)
+    async with listening(connect) as jobs:
+        for heard in several:
+            await heard.until(1, seconds=10)
+            assert heard.rings == [["presence", "relay", "stream"]], "with a new connection all of it is rung"
+        bell.ring(frozenset({"stream", "relay", "deliver"}))
+        for heard in several:
+            await heard.until(2, seconds=1.0)
+            assert heard.rings[1] == ["relay", "stream"]
+        await jobs.until(1, seconds=1.0)
+        assert jobs.rings == [["deliver", "relay"]]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await bell.close()
+
+
+async def test_nobody_is_called_where_nobody_else_is() -> None:
+    bell, asked = Doorbell(), []
+
+    async def connect() -> Any:
+        asked.append("connected")
+        raise ConnectionError
+
+    bell.hang(connect, alone=True)
+    bell.ring(frozenset({"stream", "presence"}))
+    await bell.close()
+    assert asked == []
 
 
 async def test_the_loops_of_this_process_are_rung_at_once_and_without_redis() -> None:

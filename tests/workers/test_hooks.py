@@ -14,12 +14,14 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 
 from helpdesk import clock
 from helpdesk.db import new_id
+from helpdesk.domain.events import ALL as PUBLIC
 from helpdesk.domain.events import AlertAcknowledged, InboxRecovered
 from helpdesk.domain.values import SYSTEM
+from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.events import audit, events
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
 from helpdesk.net import AllowList, Guard
@@ -29,6 +31,8 @@ from helpdesk.services import webhooks as service
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard
+from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 from tests.peers.http_receiver import HttpReceiver, Request
 from workers.crew import Crew
 from workers.hooks import AT_ONCE, PER_WEBHOOK, Hooks
@@ -393,10 +397,19 @@ async def _tell(services: Services, *happened: Any) -> None:
         await record(session, *happened, now=clock.now())
 
 
-async def _events(services: Services) -> list[Any]:
+async def _relayed(services: Services) -> list[Any]:
+    """As after the relay."""
     async with services.database.transaction() as session:
-        await session.execute(update(events).where(events.c.type == "alert.acknowledged").values(position=7))
+        found = (await session.execute(select(events).order_by(events.c.id))).mappings().all()
+        last = await session.scalar(select(func.max(events.c.position))) or 0
+        for number, event in enumerate((one for one in found if one["position"] is None), last + 1):
+            await session.execute(update(events).where(events.c.id == event["id"]).values(position=number))
         return list((await session.execute(select(events).order_by(events.c.id))).mappings().all())
+
+
+async def _follow(services: Services) -> int:
+    async with services.database.transaction() as session:
+        return await messages.follow(session, now=clock.now())
 
 
 async def test_each_webhook_is_told_once_of_what_it_asked_for(quick: Services) -> None:
@@ -408,29 +421,133 @@ async def test_each_webhook_is_told_once_of_what_it_asked_for(quick: Services) -
         await service.edit(quick, session, webhook, enabled=False, by=SYSTEM, now=clock.now())
     alert_id, agent_id, inbox_id = new_id(), new_id(), new_id()
     await _tell(quick, AlertAcknowledged(alert_id=alert_id, agent_id=agent_id), InboxRecovered(inbox_id=inbox_id))
-    happened = await _events(quick)
-    for _ in range(2):
-        async with quick.database.transaction() as session:
-            await messages.post_webhooks(quick, session, happened, now=clock.now())
+    happened = await _relayed(quick)
+    assert [await _follow(quick) for _ in range(2)] == [2, 0]
     rows = await _rows(quick)
     assert sorted((row["webhook_id"], row["type"]) for row in rows) == sorted(
         [(everything, "alert.acknowledged"), (everything, "inbox.recovered"), (some, "alert.acknowledged")]
     )
     (row,) = [row for row in rows if row["webhook_id"] == some]
     occurred = happened[0]["occurred_at"].isoformat().replace("+00:00", "Z")
-    assert row["event_id"] == happened[0]["id"]
+    assert (row["event_id"], row["position"], row["conversation_id"]) == (happened[0]["id"], 1, None)
     assert orjson.loads(row["body"]) == {
+        "id": str(happened[0]["id"]),
+        "position": 1,
         "type": "alert.acknowledged",
+        "occurred_at": occurred,
         "timestamp": occurred,
-        "data": {
-            "alert_id": str(alert_id),
-            "agent_id": str(agent_id),
-            "conversation_id": None,
-            "seq": None,
-            "position": 7,
-            "id": str(happened[0]["id"]),
-        },
+        "data": {"alert_id": str(alert_id), "agent_id": str(agent_id)},
     }
+
+
+async def test_a_webhook_hears_nothing_of_the_time_before_it_or_of_what_happened_while_it_was_off(
+    quick: Services,
+) -> None:
+    await _tell(quick, InboxRecovered(inbox_id=new_id()))
+    webhook_id, _ = await _webhook(quick, "https://all.example.com/")
+    await _relayed(quick)
+    assert (await _follow(quick), await _rows(quick)) == (1, [])
+    for enabled in (False, True):
+        async with quick.database.transaction() as session:
+            webhook = await service.get_webhook(session, webhook_id)
+            await service.edit(quick, session, webhook, enabled=enabled, by=SYSTEM, now=clock.now())
+        await _tell(quick, InboxRecovered(inbox_id=new_id()))
+        await _relayed(quick)
+        assert await _follow(quick) == 1
+    assert [row["position"] for row in await _rows(quick)] == [3]
+
+
+@ON_ONE_DATABASE
+async def test_every_public_event_is_told_of_whole(quick: Services) -> None:
+    await _webhook(quick, "https://all.example.com/")
+    rows = [
+        {"id": new_id(), "type": name, "position": number, "occurred_at": clock.now(), "data": {"n": number}}
+        for number, name in enumerate(PUBLIC, 1)
+    ]
+    async with quick.database.transaction() as session:
+        for row in rows:
+            await session.execute(events.insert().values(**row, conversation_id=new_id(), seq=0))
+    await _follow(quick)
+    told = [orjson.loads(row["body"]) for row in await _rows(quick)]
+    assert [(one["type"], one["position"], one["seq"]) for one in told] == [(r["type"], r["position"], 0) for r in rows]
+    assert all("conversation_id" in one for one in told)
+
+
+async def _converse(services: Services, *conversations: UUID) -> None:
+    """An event each, in this order."""
+    for number, conversation_id in enumerate(conversations):
+        row = {"id": new_id(), "type": "message.sent", "occurred_at": clock.now(), "data": {}}
+        async with services.database.transaction() as session:
+            await session.execute(events.insert().values(**row, conversation_id=conversation_id, seq=number))
+    await _relayed(services)
+
+
+async def test_one_conversation_is_told_in_order_and_holds_no_other_up(
+    quick: Services, hooks: Hooks, receiver: HttpReceiver
+) -> None:
+    one, two = new_id(), new_id()
+    await _webhook(quick, receiver.url("/a"))
+    await _webhook(quick, receiver.url("/b"))
+    await _converse(quick, one, one, two, one)
+    receiver.answer(500, times=1)
+    for _ in range(4):
+        await _send(hooks)
+    places = [(r.target, r.json()["position"]) for r in receiver.requests]
+    held = places[0][0]
+    assert places[0][1] == 1
+    assert [at for at, number in places if at == held and number in (2, 4)] == [], "it waits for the first to end"
+    assert (held, 3) in places
+    other = [number for at, number in places if at != held]
+    assert [number for number in other if number != 3] == [1, 2, 4]
+    await _change(quick, next_attempt_at=clock.now())
+    for _ in range(4):
+        await _send(hooks)
+    assert [r.json()["position"] for r in receiver.requests if r.target == held and r.json()["position"] != 3] == [
+        1,
+        1,
+        2,
+        4,
+    ]
+
+
+async def test_what_is_given_up_lets_the_next_one_go(quick: Services, hooks: Hooks, receiver: HttpReceiver) -> None:
+    await _webhook(quick, receiver.url())
+    conversation_id = new_id()
+    await _converse(quick, conversation_id, conversation_id)
+    receiver.answer(500, times=1)
+    await _follow(quick)
+    await _change(quick, give_up_at=clock.now())
+    for _ in range(2):
+        await _send(hooks)
+    assert [row["status"] for row in await _rows(quick)] == ["failed", "sent"]
+
+
+@pytest.mark.parametrize(("days", "enabled"), [(4, True), (6, False)])
+async def test_five_days_without_a_success_switch_it_off_and_every_administrator_is_told_once(
+    quick: Services, hooks: Hooks, receiver: HttpReceiver, days: int, enabled: bool
+) -> None:
+    boss = await factories.agent(quick, role="admin")
+    webhook_id, _ = await _webhook(quick, receiver.url())
+    async with quick.database.transaction() as session:
+        await session.execute(update(webhooks).values(failing_since=clock.now() - timedelta(days=days)))
+    await _queue(quick, webhook_id, count=2)
+    receiver.answer(500)
+    await _send(hooks)
+    webhook = await _hook(quick, webhook_id)
+    assert (webhook["enabled"], webhook["disabled_reason"]) == (enabled, "" if enabled else "failing")
+    async with quick.database.reading() as session:
+        told = (await session.execute(select(alerts.c.kind, alerts.c.data))).all()
+        called = (await session.execute(select(alert_recipients.c.agent_id))).scalars().all()
+        audited = await session.execute(select(audit.c.data).where(audit.c.action == "webhook.disabled"))
+    if enabled:
+        assert told == []
+        return
+    assert [tuple(one) for one in told] == [("webhook_disabled", {"webhook_id": str(webhook_id), "change": "failing"})]
+    assert (called, audited.scalars().all()) == ([boss.id], [{"reason": "failing"}])
+    async with quick.database.transaction() as session:
+        await service.edit(quick, session, webhook, enabled=True, by=SYSTEM, now=clock.now())
+    webhook = await _hook(quick, webhook_id)
+    assert (webhook["enabled"], webhook["disabled_reason"], webhook["failing_since"]) == (True, "", None)
 
 
 async def test_a_whole_crew_tells_a_webhook_what_happened(quick: Services, receiver: HttpReceiver) -> None:

@@ -229,6 +229,7 @@ async def test_whoever_started_a_job_sees_it_and_so_do_administrators(
         "total": 3,
         "done": 0,
         "changed": 0,
+        "refused": 0,
         "error": None,
         "finished_at": None,
     }

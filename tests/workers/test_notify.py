@@ -14,8 +14,8 @@ from sqlalchemy import RowMapping, select, update
 from structlog.testing import capture_logs
 
 from helpdesk import clock
+from helpdesk.domain.actions import Alert
 from helpdesk.domain.alert_texts import LANGUAGES
-from helpdesk.domain.ladders import Alert
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.models.agents import agents
 from helpdesk.models.alerts import alert_notices, alert_routes

@@ -52,7 +52,7 @@ class ConversationItem(Shown):
     next_due_at: datetime | None
     sla_state: Literal["ok", "due_soon", "breached", "paused", "none"]
     snoozed_until: datetime | None
-    unread: bool
+    unread: bool = Field(description="The contact wrote more than you have read")
     language: str
     quarantined: bool
 
@@ -71,7 +71,7 @@ class Related(Shown):
     number: int
     subject: str
     status: StatusWord
-    kind: Literal["may_belong_to", "follows", "same_message", "merged"]
+    kind: Literal["may_belong_to", "follows", "same_message", "merged", "split"]
 
 
 class ReplyChannel(Shown):
@@ -85,6 +85,7 @@ class ConversationDetail(ConversationItem):
     participants: list[ParticipantShown]
     watchers: list[Reference]
     merged_into_id: UUID | None = Field(description="Where it goes on, if it was merged into another one")
+    spam: bool = Field(description="What comes in opens nothing and calls nobody")
     custom_fields: dict[str, Any]
     related: list[Related]
     reply_channels: list[ReplyChannel]
@@ -134,6 +135,14 @@ class MergeGiven(Given):
     )
 
 
+class SplitGiven(Given):
+    message_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)]
+
+
+class SpamGiven(Given):
+    block_contact: bool = Field(False, description="That whatever the contact writes from now on is spam, too")
+
+
 class EventShown(Shown):
     id: UUID
     position: int | None
@@ -174,7 +183,6 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
         language,
         quarantined,
         last_incoming_seq,
-        last_agent_seq,
         contact_id,
         contact_handle,
         assignee_id,
@@ -183,6 +191,7 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
         assignee_name,
         team_name,
         tags,
+        read_seq,
     ) in rows:
         found.append(
             {
@@ -213,7 +222,7 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
                     else sla_state(due=next_due_at, soon=due_soon_at, paused=sla_paused, now=now).value
                 ),
                 "snoozed_until": snoozed_until,
-                "unread": last_incoming_seq > last_agent_seq,
+                "unread": last_incoming_seq > (read_seq or 0),
                 "language": language,
                 "quarantined": quarantined,
             }
@@ -227,6 +236,7 @@ def detail(
     participants: Sequence[RowMapping],
     watchers: Sequence[RowMapping],
     merged_into_id: UUID | None,
+    spam: bool,
     custom_fields: Mapping[str, Any],
     related: Sequence[RowMapping],
     reply_channels: Sequence[Mapping[str, Any]],
@@ -241,6 +251,7 @@ def detail(
         ],
         "watchers": [dict(w) for w in watchers],
         "merged_into_id": merged_into_id,
+        "spam": spam,
         "custom_fields": dict(custom_fields),
         "related": [dict(r) for r in related],
         "reply_channels": [dict(r) for r in reply_channels],

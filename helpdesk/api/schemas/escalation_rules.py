@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field
 from sqlalchemy import RowMapping
 
+from helpdesk.api.schemas.actions import LadderAction
 from helpdesk.api.schemas.settings_content import (
     ClockWord,
     Conditions,
@@ -17,86 +18,21 @@ from helpdesk.api.schemas.settings_content import (
     ConditionsShown,
     Ids,
     KindWord,
-    PriorityWord,
     Versioned,
     given,
     version,
 )
-from helpdesk.api.schemas.shared import Given, Name, Text
-from helpdesk.domain.ladders import LONGEST_NOTE, MOST_STEPS
+from helpdesk.api.schemas.shared import Given, Name
+from helpdesk.domain.ladders import MOST_STEPS
 from helpdesk.domain.policies import MOST_SECONDS
 
 AnchorWord = Literal["warning", "breach", "creation", "complaint"]
-WhoWord = Literal["assignee", "team", "lead", "supervisors", "admins", "watchers"]
-SeverityWord = Literal["info", "warning", "critical"]
-
-
-class AlertAction(Given):
-    """Call people. Without an acknowledgement in time the next level is called."""
-
-    do: Literal["alert"]
-    who: list[WhoWord] = Field(default_factory=list)
-    agent_ids: Ids = Field(default_factory=list)
-    severity: SeverityWord = "warning"
-    acknowledge_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
-
-
-class AssignAction(Given):
-    do: Literal["assign"]
-    agent_id: UUID
-
-
-class TeamAction(Given):
-    do: Literal["team"]
-    team_id: UUID
-
-
-class WatchAction(Given):
-    do: Literal["watch"]
-    agent_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
-
-
-class PriorityAction(Given):
-    do: Literal["priority"]
-    to: PriorityWord
-
-
-class WebhookAction(Given):
-    do: Literal["webhook"]
-    webhook_id: UUID
-
-
-class NoteAction(Given):
-    do: Literal["note"]
-    text: Annotated[Text, Field(min_length=1, max_length=LONGEST_NOTE)]
-
-
-_ACTIONS: Final[Mapping[str, type[BaseModel]]] = {
-    "alert": AlertAction,
-    "assign": AssignAction,
-    "team": TeamAction,
-    "watch": WatchAction,
-    "priority": PriorityAction,
-    "webhook": WebhookAction,
-    "note": NoteAction,
-}
-
-
-def _by_word(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Pydantic puts a union's word into the field's name (`actions.0.assign.agent_id`), which no client has sent."""
-    word = value.get("do") if isinstance(value, dict) else None
-    shape = _ACTIONS.get(word) if isinstance(word, str) else None
-    return handler(value) if shape is None else shape.model_validate(value)
-
-
-Action = AlertAction | AssignAction | TeamAction | WatchAction | PriorityAction | WebhookAction | NoteAction
-ActionGiven = Annotated[Annotated[Action, Field(discriminator="do")], WrapValidator(_by_word)]
 
 
 class StepGiven(Given):
     after: Annotated[int, Field(ge=0, le=MOST_SECONDS, description="Seconds from the anchor; they ascend")]
     time: ClockWord = "calendar"
-    actions: Annotated[list[ActionGiven], Field(min_length=1, max_length=MOST_STEPS)]
+    actions: Annotated[list[LadderAction], Field(min_length=1, max_length=MOST_STEPS)]
 
 
 Steps = Annotated[list[StepGiven], Field(min_length=1, max_length=MOST_STEPS)]

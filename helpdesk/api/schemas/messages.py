@@ -100,6 +100,9 @@ class MessageCreate(Given):
     seen_seq: Annotated[int, Field(ge=0)] | None = Field(None, description="The newest `seq` that was on the screen")
     status: StatusWord | None = None
     undo_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    mentions: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default_factory=list, description="Agents whom a note names; they watch from then on"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""The account, agents and teams, as they are given and shown.
+"""Agents and teams, as they are given and shown.
 
 What an agent is shown of a colleague is less than a supervisor is shown: two models, never one with holes.
 """
@@ -43,55 +43,10 @@ class DutyGiven(Given):
         return found
 
 
-def _duty(agent: RowMapping, now: datetime) -> dict[str, Any]:
+def duty_of(agent: RowMapping, now: datetime) -> dict[str, Any]:
     """As it holds: what has run out is not shown."""
     word, until = standing(agent["duty"], agent["duty_until"], now)
     return {"duty": word.value, "duty_until": until, "quiet_hours": agent["quiet_hours"]}
-
-
-# -- the account --
-
-
-class Login(Given):
-    email: Annotated[str, Field(max_length=320)]
-    password: Annotated[SecretStr, Field(max_length=256)]
-    totp: Annotated[str, Field(max_length=10)] | None = Field(
-        None, description="For accounts with a second factor; ignored for the others"
-    )
-
-
-class Me(Shown):
-    id: UUID
-    name: str
-    email: str
-    role: RoleWord
-    kind: Literal["agent", "bot"]
-    locale: str
-    team_ids: list[UUID]
-    scopes: list[str] | None = Field(description="Of the token; null in a console session")
-    duty: DutyWord
-    duty_until: datetime | None
-    quiet_hours: QuietHours | None
-    version: int
-
-
-class MePatch(DutyGiven):
-    """Only what is sent is changed. A new `duty` lasts for good unless `duty_until` is sent with it."""
-
-    locale: Language | None = None
-
-
-def me(actor: Actor, agent: RowMapping, now: datetime) -> dict[str, Any]:
-    return {
-        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "version")},
-        **_duty(agent, now),
-        "kind": actor.kind.value,
-        "team_ids": list(actor.team_ids),
-        "scopes": None if actor.scopes is None else sorted(actor.scopes),
-    }
-
-
-# -- agents and teams --
 
 
 class AgentName(Shown):
@@ -110,6 +65,8 @@ class AgentShown(AgentName):
     duty: DutyWord
     duty_until: datetime | None
     quiet_hours: QuietHours | None
+    totp: bool = Field(description="Whether signing in takes a second step")
+    joined: bool = Field(description="Whether he can sign in: he has a password, or signs on elsewhere")
     version: int
     created_at: datetime
     updated_at: datetime
@@ -136,7 +93,32 @@ def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor, now: datetime
     if not actor.sees_all:
         return {name: row[name] for name in names}
     more = ("email", "role", "locale", "version", "created_at", "updated_at")
-    return {**{name: row[name] for name in (*names, *more)}, **_duty(row, now), "team_ids": list(team_ids)}
+    return {
+        **{name: row[name] for name in (*names, *more)},
+        **duty_of(row, now),
+        "team_ids": list(team_ids),
+        "totp": row["totp_confirmed_at"] is not None,
+        "joined": row["password_hash"] is not None or row["external_subject"] is not None,
+    }
+
+
+class InvitationGiven(Given):
+    mail: bool = Field(True, description="false: no letter is sent; the answer holds the link, this once")
+
+
+class InvitationShown(Shown):
+    id: UUID
+    status: Literal["link", "queued", "sent", "failed"] = Field(description="Of the letter; `link`: none is sent")
+    error: str = Field(description="The class of the last failure, empty when there is none")
+    link: str | None = Field(description="Only in the answer that made it, without a letter")
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+def invitation(row: RowMapping, link: str | None = None) -> dict[str, Any]:
+    names = ("id", "error", "created_at", "expires_at", "used_at")
+    return {**{name: row[name] for name in names}, "status": row["status"] or "link", "link": link}
 
 
 class TeamShown(Shown):

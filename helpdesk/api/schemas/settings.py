@@ -174,6 +174,7 @@ class ContactShown(Shown):
     blocked: bool
     custom_fields: dict[str, Any]
     identities: list[IdentityShown]
+    merged_into_id: UUID | None = Field(description="Who he turned out to be")
     version: int
     created_at: datetime
     updated_at: datetime
@@ -186,6 +187,10 @@ class ContactCreate(Given):
     identities: Annotated[list[IdentityGiven], Field(min_length=1, max_length=20)]
 
 
+class ContactMergeGiven(Given):
+    into: UUID
+
+
 class ContactPatch(Given):
     name: Line | None = None
     language: Language | None = None
@@ -194,9 +199,9 @@ class ContactPatch(Given):
 
 
 def contact(row: RowMapping, identities: Sequence[RowMapping]) -> dict[str, Any]:
-    names = ("id", "name", "language", "blocked", "custom_fields", "version", "created_at", "updated_at")
+    names = ("id", "name", "language", "blocked", "custom_fields", "merged_into_id")
     each = ("id", "channel", "handle", "display", "verified", "created_at")
     return {
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in (*names, "version", "created_at", "updated_at")},
         "identities": [{name: identity[name] for name in each} for identity in identities],
     }

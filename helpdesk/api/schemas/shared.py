@@ -42,7 +42,8 @@ Handle = Annotated[str, Field(max_length=320), AfterValidator(_one_line), AfterV
 When = Annotated[datetime, AfterValidator(_zoned)]
 Ids = Annotated[list[UUID], Field(max_length=500)]
 Language = Annotated[Line, Field(max_length=35)]
-Scalar = Annotated[str, Field(max_length=2000), AfterValidator(_storable)] | bool | int | float | None
+Chosen = Annotated[list[Line], Field(max_length=200)]
+Scalar = Annotated[str, Field(max_length=2000), AfterValidator(_storable)] | bool | int | float | Chosen | None
 CustomFields = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)], Scalar], Field(max_length=50)
 ]
@@ -98,6 +99,7 @@ __all__ = [
     "Page",
     "Problem",
     "Reference",
+    "Scalar",
     "Shown",
     "Text",
     "When",

@@ -150,7 +150,10 @@ class RecipientShown(Shown):
 
 class AlertShown(Shown):
     id: UUID
-    kind: str = Field(description="`sla_warning`, `sla_breach`, `escalation`, `unschedulable`, `unknown_holidays`")
+    kind: str = Field(
+        description="`sla_warning`, `sla_breach`, `escalation`, `automation_looped`, `unschedulable`, "
+        "`unknown_holidays`, `security_change`"
+    )
     severity: Literal["info", "warning", "critical"]
     status: Literal["open", "acknowledged", "resolved"]
     conversation_id: UUID | None

@@ -17,7 +17,10 @@ Secret = Annotated[SecretStr, Field(max_length=200)]
 
 
 class WebhookShown(Shown):
-    """`failing_since`: when it last stopped taking messages; null while it takes them."""
+    """`failing_since`: when it last stopped taking messages; null while it takes them.
+
+    `disabled_reason`: `gone` (it answered 410) or `failing` (five days without a success) where we switched it off.
+    """
 
     id: UUID
     name: str
@@ -25,6 +28,7 @@ class WebhookShown(Shown):
     events: list[str]
     enabled: bool
     failing_since: datetime | None
+    disabled_reason: str
     version: int
     created_at: datetime
     updated_at: datetime
@@ -65,6 +69,8 @@ class WebhookDeliveryShown(Shown):
 
     id: UUID
     event_id: UUID
+    conversation_id: UUID | None
+    position: int | None
     type: str
     status: Literal["queued", "sent", "failed"]
     attempts: int

@@ -1,0 +1,46 @@
+"""One request for many conversations."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from helpdesk import clock
+from helpdesk.api.answers import answer
+from helpdesk.api.dependencies import Transaction, Writer
+from helpdesk.api.problems import documented
+from helpdesk.api.schemas.actions import stored
+from helpdesk.api.schemas.bulk import BulkGiven
+from helpdesk.api.schemas.jobs import JobStarted
+from helpdesk.errors import Forbidden, Invalid
+from helpdesk.services import bulk
+
+router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
+
+
+@router.post(
+    "/bulk",
+    status_code=202,
+    summary="Change many conversations",
+    response_model=JobStarted,
+    responses=documented(Forbidden),
+)
+async def change_many(actor: Writer, session: Transaction, body: BulkGiven) -> Response:
+    """Give `ids` or a `filter`, and `set` or `actions`. What the filter finds now is what is changed.
+
+    It is done in a job, in your name and with the rights that you have by then: `GET /jobs/{job_id}` tells how far it
+    got, `/jobs/{job_id}/results` what became of each. Versions are not compared: the last one to change something wins.
+    """
+    if (body.ids is None) == (body.filter is None):
+        raise Invalid.field("ids", "give ids or a filter, one of the two")
+    if (body.set is None) == (body.actions is None):
+        raise Invalid.field("set", "give set or actions, one of the two")
+    job_id = await bulk.start(
+        session,
+        ids=body.ids,
+        filter=body.filter,
+        wanted=None if body.set is None else body.set.model_dump(mode="json", exclude_unset=True),
+        given=None if body.actions is None else stored(body.actions),
+        by=actor,
+        now=clock.now(),
+    )
+    return answer({"job_id": job_id}, status=202, location=f"/api/v1/jobs/{job_id}")

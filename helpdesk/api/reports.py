@@ -1,0 +1,132 @@
+"""Reports: figures of what the asker may see, as JSON or CSV. What they count is said in docs/reports.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from helpdesk import clock
+from helpdesk.api.answers import answer
+from helpdesk.api.dependencies import Reading, allow
+from helpdesk.api.problems import documented
+from helpdesk.api.queries import Param, Query, choice, identifier, time, word
+from helpdesk.api.schemas.reports import Report, ResponseLine, SlaLine, VolumeLine
+from helpdesk.domain import csv_cells
+from helpdesk.domain.calendars import WrongCalendar, check_zone
+from helpdesk.domain.values import Actor, Scope
+from helpdesk.errors import Forbidden
+from helpdesk.services import reports
+from helpdesk.services.reporting import Asked, GroupBy
+
+router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
+
+Asker = Annotated[Actor, Depends(allow(Scope.REPORTS_READ))]
+
+_DAYS: Final = timedelta(days=28)
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""What is before it is refused, whatever it is; years are not counted back to before they began."""
+
+
+class Form(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return check_zone(name)
+    except WrongCalendar:
+        raise ValueError("use a time zone, such as Asia/Shanghai") from None
+
+
+ASKED = Query(
+    time("after", "At or after; 28 days before `before` unless given, and 400 at most"),
+    time("before", "Before; now unless given"),
+    Param("zone", _zone, {"type": "string", "default": "UTC"}, "By whose clock days and hours are"),
+    choice("group_by", GroupBy, "One line for each of these"),
+    word("channel", "Of any of these channels", most=40, repeatable=True),
+    identifier("inbox_id", "Of any of these inboxes", repeatable=True),
+    identifier("team_id", "Of any of these teams; or `none`", repeatable=True, words=("none",)),
+    identifier("assignee_id", "Of any of these agents; `me`, or `none`", repeatable=True, words=("me", "none")),
+    word("category", "In any of these categories", most=60, repeatable=True),
+    choice("format", Form, "How it is answered", default=Form.JSON),
+)
+_FILTERS: Final = ("channel", "inbox_id", "team_id", "assignee_id", "category")
+_ALSO_CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The report", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+def _asked(given: dict[str, Any], actor: Actor) -> Asked:
+    before = given.get("before") or clock.now()
+    words = {"me": actor.id, "none": None}
+    filters: dict[str, list[Any]] = {name: [words.get(v, v) for v in given[name]] for name in _FILTERS if name in given}
+    return Asked(
+        after=given.get("after") or max(before, _FIRST) - _DAYS,
+        before=before,
+        zone=given.get("zone") or ZoneInfo("UTC"),
+        group_by=given.get("group_by"),
+        filters=filters,
+    )
+
+
+def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str], rows: reports.Report) -> Response:
+    if given.get("format") is not Form.CSV:
+        about = {"after": asked.after, "before": asked.before, "zone": asked.zone.key, "group_by": asked.group_by}
+        return answer({**about, "rows": rows})
+    columns = ("group", "name", *figures)
+    lines = [csv_cells.line(columns), *(csv_cells.line(row[column] for column in columns) for row in rows)]
+    return Response(
+        csv_cells.BOM + "".join(lines),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+@router.get(
+    "/volume",
+    summary="How much came, and how much was done",
+    response_model=Report[VolumeLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=ASKED.openapi,
+)
+async def volume(request: Request, actor: Asker, session: Reading) -> Response:
+    """Conversations that began, were resolved, came back; messages that came and went."""
+    given = ASKED.read(request)
+    asked = _asked(given, actor)
+    return _told("volume", given, asked, reports.VOLUME, await reports.volume(session, actor, asked))
+
+
+@router.get(
+    "/response-times",
+    summary="How long people waited for answers",
+    response_model=Report[ResponseLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=ASKED.openapi,
+)
+async def response_times(request: Request, actor: Asker, session: Reading) -> Response:
+    """Of what began to wait in the time and has been answered: the first answer, and each one after."""
+    given = ASKED.read(request)
+    asked = _asked(given, actor)
+    figures = ("kind", *reports.RESPONSES)
+    return _told("response-times", given, asked, figures, await reports.responses(session, actor, asked))
+
+
+@router.get(
+    "/sla",
+    summary="Which promises were kept",
+    response_model=Report[SlaLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=ASKED.openapi,
+)
+async def sla(request: Request, actor: Asker, session: Reading) -> Response:
+    """Of what was promised in the time, by kind of promise and policy."""
+    given = ASKED.read(request)
+    asked = _asked(given, actor)
+    figures = ("kind", "policy_id", "policy", *reports.SLA, "compliance")
+    return _told("sla", given, asked, figures, await reports.sla(session, actor, asked))

@@ -1,0 +1,97 @@
+"""What the house does by itself, and what customers say of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, String
+from sqlmodel import Field
+
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
+
+
+class AutomationRule(Base, table=True):
+    """When something happens, or some time after it, and a filter holds: actions. `content` is one version's."""
+
+    __tablename__ = "automation_rules"
+
+    id: UUID = key()
+    name: str = Field(unique=True, sa_type=String)
+    content: dict[str, Any] = json(dict)
+    enabled: bool = True
+    position: int = 0
+    version: int = 1
+    created_at: datetime = at()
+    updated_at: datetime = at()
+
+
+class AutomationRun(Base, table=True):
+    """What a rule did, once for each `key`: the rule with the event, or with the time that it counted from.
+
+    `outcome` is `done`, `partly` (the house refused some of it) or `looped` (it would have gone in circles). Changes of
+    the conversation after `from_seq`, up to `to_seq`, are its doing: what they cause in turn is one `depth` further.
+    """
+
+    __tablename__ = "automation_runs"
+    __table_args__ = (
+        Index("ix_automation_runs_rule", "rule_id", "id"),
+        Index("ix_automation_runs_conversation", "conversation_id", "id"),
+    )
+
+    id: UUID = key()
+    key: str = Field(unique=True, sa_type=String)
+    rule_id: UUID = Field()
+    rule_version: int = 0
+    conversation_id: UUID = ref("conversations.id", ondelete="CASCADE")
+    event_id: UUID | None = Field(default=None)
+    depth: int = 0
+    from_seq: int = 0
+    to_seq: int = 0
+    outcome: str = words("done")
+    actions: list[Any] = json(list)
+    created_at: datetime = at()
+
+
+class AutomationState(Base, table=True):
+    """How far the events were followed: `events` names the rules, `webhooks` those. Whoever follows has it locked."""
+
+    __tablename__ = "automation_state"
+
+    name: str = Field(primary_key=True, sa_type=String)
+    position: int = Field(default=0, sa_type=BigInteger)
+
+
+class Rating(Base, table=True):
+    """A contact who was asked how it went, and what he said: `score` from 1 to 5. Only a digest of the link is kept.
+
+    `agent_id` and `team_id` are whose the conversation was when it was resolved.
+    """
+
+    __tablename__ = "ratings"
+    __table_args__ = (
+        Index("ix_ratings_conversation", "conversation_id"),
+        Index("ix_ratings_rated", "rated_at", **only_where("rated_at IS NOT NULL")),
+        Index("ix_ratings_created", "created_at"),
+    )
+
+    id: UUID = key()
+    digest: str = Field(unique=True, sa_type=String)
+    conversation_id: UUID = ref("conversations.id", ondelete="CASCADE")
+    message_id: UUID | None = Field(default=None)
+    inbox_id: UUID = Field()
+    channel: str = words()
+    agent_id: UUID | None = Field(default=None)
+    team_id: UUID | None = Field(default=None)
+    created_at: datetime = at()
+    expires_at: datetime = at()
+    rated_at: datetime | None = at(nullable=True)
+    score: int | None = Field(default=None, nullable=True)
+    comment: str = prose()
+
+
+automation_rules = table_of(AutomationRule)
+automation_runs = table_of(AutomationRun)
+automation_state = table_of(AutomationState)
+ratings = table_of(Rating)

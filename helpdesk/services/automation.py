@@ -1,0 +1,275 @@
+"""Automation: follows the events by their positions, and has the rules answer them, so that filing pays nothing.
+
+Whoever follows has the one row of `automation_state` locked. What the rules do is committed with how far he came: each
+rule answers each event once, whatever dies in between, and a conversation's events in their order. Filters are asked
+in one query for a rule and a batch; only where a rule has just changed a conversation they are asked again of that one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_ignoring, insert_rows, new_id
+from helpdesk.dialects import among
+from helpdesk.domain import automation
+from helpdesk.domain.actions import Alert
+from helpdesk.domain.automation import Origin, Rule
+from helpdesk.domain.values import SYSTEM
+from helpdesk.errors import HelpdeskError
+from helpdesk.logs import fault
+from helpdesk.models.conversations import conversations
+from helpdesk.models.events import events
+from helpdesk.models.messages import messages
+from helpdesk.models.rules import automation_rules, automation_runs, automation_state
+from helpdesk.services import actions, alerts, filtering
+from helpdesk.services.actions import Cause
+from helpdesk.services.alerts import Subject
+from helpdesk.services.house import Services
+from helpdesk.statements import Row
+
+log = structlog.get_logger()
+
+BATCH: Final = 100
+"""Events at a time."""
+
+MOST_RUNS: Final = 25
+"""Runs in one transaction: on SQLite nobody else writes meanwhile."""
+
+_NAME: Final = "events"
+_E: Final = events.c
+_S: Final = automation_state.c
+_R: Final = automation_runs.c
+_ADMINS: Final = Alert(who=("admins",), agent_ids=(), severity="warning", acknowledge=None)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known of the events at hand: which rules match, whose doing they are, and how busy rules have been.
+
+    `touched` are the conversations that a rule has changed since the filters were asked.
+    """
+
+    services: Services
+    session: AsyncSession
+    now: datetime
+    rules: Sequence[Rule]
+    matches: set[tuple[UUID, UUID]] = field(default_factory=set)
+    origins: Mapping[UUID, Origin] = field(default_factory=dict)
+    this_hour: Counter[UUID] = field(default_factory=Counter)
+    touched: set[UUID] = field(default_factory=set)
+
+
+def unseen() -> Select[Any]:
+    """Events that no rule has looked at."""
+    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
+    return select(_E.id).where(_E.position > seen)
+
+
+async def follow(services: Services, session: AsyncSession, *, now: datetime) -> int:
+    """Have the rules answer the next events; answers how far it came, zero where another is at it."""
+    start = await _claim(session)
+    if start is None:
+        return 0
+    found = await rules_of(session)
+    if not found:
+        end = await session.scalar(select(func.max(_E.position))) or start
+    else:
+        query = select(events).where(_E.position > start).order_by(_E.position).limit(BATCH)
+        happened = (await session.execute(query)).mappings().all()
+        batch = _Batch(services, session, now, [rule for rule, _ in found])
+        end = await _answer_all(batch, happened, found) or start
+    if end > start:
+        await session.execute(update(automation_state).where(_S.name == _NAME).values(position=end))
+    return end - start
+
+
+async def rules_of(session: AsyncSession) -> list[tuple[Rule, datetime]]:
+    """Those that are switched on, in their order, each with the time from which it answers."""
+    r = automation_rules.c
+    query = select(r.id, r.version, r.content, r.created_at).where(r.enabled).order_by(r.position, r.id)
+    found = []
+    for row in (await session.execute(query)).mappings():
+        try:
+            found.append((automation.read(row["id"], row["version"], row["content"]), row["created_at"]))
+        except Exception as error:  # a rule at fault must not keep the others from having their say
+            log.error("automation.unreadable", rule_id=str(row["id"]), **fault(error))
+    return found
+
+
+async def matching(
+    session: AsyncSession, rule: Rule, wanted: ColumnElement[bool], *, now: datetime, most: int | None = None
+) -> Sequence[Row]:
+    """Those of the `wanted` events that the rule is for, with their conversation's number, the latest first.
+
+    The filter is asked of the conversation as it is now. Spam is left out unless the filter speaks of it, and so is
+    what went into another conversation.
+    """
+    c, m = conversations.c, messages.c
+    query = (
+        select(_E.id, _E.type, _E.position, _E.occurred_at, _E.conversation_id, c.number)
+        .join(conversations, c.id == _E.conversation_id)
+        .where(wanted, among(_E.type, sorted(rule.events), "text"), c.merged_into_id.is_(None))
+        .order_by(_E.position.desc())
+    )
+    if rule.of_messages:
+        query = query.join(messages, and_(m.conversation_id == _E.conversation_id, m.seq == _E.seq))
+    if not filtering.names_spam(rule.condition):
+        query = query.where(c.spam.is_(False))
+    query = query.where(filtering.message_condition(rule.condition, actor=SYSTEM, now=now))
+    return (await session.execute(query if most is None else query.limit(most))).mappings().all()
+
+
+async def origins_of(session: AsyncSession, wanted: ColumnElement[bool]) -> dict[UUID, Origin]:
+    """Of the `wanted` events those that are the doing of a run, with that run's rule and depth."""
+    mine = and_(_R.conversation_id == _E.conversation_id, _E.seq > _R.from_seq, _E.seq <= _R.to_seq)
+    query = select(_E.id, _R.rule_id, _R.depth).join(automation_runs, mine).where(wanted)
+    return {event_id: Origin(rule_id, depth) for event_id, rule_id, depth in await session.execute(query)}
+
+
+async def _claim(session: AsyncSession) -> int | None:
+    """How far the rules have come, locked until the transaction ends; None while another has it."""
+    if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
+        begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
+        await session.execute(begin)
+    mine = select(_S.position).where(_S.name == _NAME).with_for_update(skip_locked=True)
+    return (await session.execute(mine)).scalar_one_or_none()
+
+
+async def _answer_all(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple[Rule, datetime]]) -> int | None:
+    """Answers the position of the last event that all rules have had their say about."""
+    await _prepare(batch, happened, found)
+    concerned = {event_id for _, event_id in batch.matches}
+    busy = {event["conversation_id"] for event in happened if event["id"] in concerned}
+    since = {rule.id: created_at for rule, created_at in found}
+    runs, end = 0, None
+    for event in happened:
+        if runs >= MOST_RUNS:
+            break
+        if event["conversation_id"] in busy:
+            runs += await _answer(batch, event, since)
+        end = event["position"]
+    return end
+
+
+async def _prepare(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple[Rule, datetime]]) -> None:
+    """Lock the conversations that rules may be for, ask the filters, and see whose doing the events are."""
+    asked = {name for rule in batch.rules for name in rule.events}
+    mine = [event for event in happened if event["type"] in asked and event["conversation_id"] is not None]
+    if not mine:
+        return
+    ids = sorted({event["conversation_id"] for event in mine})
+    c = conversations.c
+    await batch.session.execute(select(c.id).where(among(c.id, ids, "uuid")).order_by(c.id).with_for_update())
+    for rule, created_at in found:
+        wanted = [one["id"] for one in mine if one["type"] in rule.events and one["occurred_at"] >= created_at]
+        batch.matches |= {(rule.id, event_id) for event_id in await _matched(batch, rule, wanted)}
+    if batch.matches:
+        concerned = list({event_id for _, event_id in batch.matches} | {event["id"] for event in mine})
+        batch.origins = await origins_of(batch.session, among(_E.id, concerned, "uuid"))
+        lately = (
+            select(_R.conversation_id, func.count())
+            .where(among(_R.conversation_id, ids, "uuid"), _R.created_at > batch.now - timedelta(hours=1))
+            .where(_R.outcome != "looped")
+            .group_by(_R.conversation_id)
+        )
+        batch.this_hour = Counter({row[0]: row[1] for row in await batch.session.execute(lately)})
+
+
+async def _matched(batch: _Batch, rule: Rule, event_ids: Collection[UUID]) -> set[UUID]:
+    if not event_ids:
+        return set()
+    try:
+        async with batch.session.begin_nested():
+            wanted = among(_E.id, list(event_ids), "uuid")
+            return {one["id"] for one in await matching(batch.session, rule, wanted, now=batch.now)}
+    except Exception as error:  # what one rule asks must not keep the others from having their say
+        log.error("automation.unanswerable", rule_id=str(rule.id), **fault(error))
+        return set()
+
+
+async def _answer(batch: _Batch, event: Row, since: Mapping[UUID, datetime]) -> int:
+    """Every rule that is for this event, in their order, until one says that it is the last; answers how many ran."""
+    runs = 0
+    for rule in batch.rules:
+        if event["type"] not in rule.events or event["occurred_at"] < since[rule.id]:
+            continue
+        if event["conversation_id"] in batch.touched:
+            matched = bool(await _matched(batch, rule, [event["id"]]))
+        else:
+            matched = (rule.id, event["id"]) in batch.matches
+        depth = automation.depth_after(rule, batch.origins.get(event["id"])) if matched else None
+        if depth is None:
+            continue
+        await _run(batch, rule, event, depth)
+        runs += 1
+        if rule.stop:
+            break
+    return runs
+
+
+async def _run(batch: _Batch, rule: Rule, event: Row, depth: int) -> None:
+    """Do what the rule says, or stop it for going in circles, and write down which."""
+    before = await _conversation(batch, event["conversation_id"])
+    circles = automation.goes_in_circles(depth=depth, this_hour=batch.this_hour[before["id"]])
+    if circles:
+        await _tell_admins(batch, rule, before)
+    done = [] if circles else [await _act(batch, rule, event, number) for number in range(len(rule.actions))]
+    after = await _conversation(batch, before["id"])
+    row = {
+        "id": new_id(),
+        "key": f"{rule.id}:{event['id']}",
+        "rule_id": rule.id,
+        "rule_version": rule.version,
+        "conversation_id": before["id"],
+        "event_id": event["id"],
+        "depth": depth,
+        "from_seq": before["seq"],
+        "to_seq": after["seq"],
+        "outcome": "looped" if circles else "partly" if any(one["problem"] for one in done) else "done",
+        "actions": done,
+        "created_at": batch.now,
+    }
+    await insert_rows(batch.session, automation_runs, [row])
+    batch.this_hour[before["id"]] += int(not circles)
+    batch.touched.add(before["id"])
+
+
+async def _act(batch: _Batch, rule: Rule, event: Row, number: int) -> dict[str, str]:
+    """One action, and the problem for which it was refused, if it was."""
+    action, problem = rule.actions[number], ""
+    ids = {"rule_id": str(rule.id), "conversation_id": str(event["conversation_id"]), "event_id": str(event["id"])}
+    cause = Cause(f"automation:{rule.id}:{event['id']}:{number}", "automation.run", ids)
+    try:
+        async with batch.session.begin_nested():
+            conversation = await _conversation(batch, event["conversation_id"])
+            how: dict[str, Any] = {"by": SYSTEM, "cause": cause, "now": batch.now}
+            await actions.act(batch.services, batch.session, conversation, action, **how)
+    except HelpdeskError as error:
+        problem = error.problem
+        log.warning("automation.action_refused", action=action.do, rule_id=str(rule.id), kind=problem)
+    except Exception as error:  # a bug in one action must not hold up every other rule for ever
+        problem = "failed"
+        log.error("automation.action_failed", action=action.do, rule_id=str(rule.id), **fault(error))
+    return {"do": action.do, "problem": problem}
+
+
+async def _conversation(batch: _Batch, conversation_id: UUID) -> Row:
+    query = select(conversations).where(conversations.c.id == conversation_id)
+    return (await batch.session.execute(query)).mappings().one()
+
+
+async def _tell_admins(batch: _Batch, rule: Rule, conversation: Row) -> None:
+    """Once for each version of a rule."""
+    log.warning("automation.looped", rule_id=str(rule.id), conversation_id=str(conversation["id"]))
+    subject = Subject(f"automation:{rule.id}:{rule.version}", "automation_looped")
+    how: dict[str, Any] = {"data": {"rule_id": str(rule.id)}, "now": batch.now}
+    await alerts.call(batch.services, batch.session, subject, [_ADMINS], conversation, **how)

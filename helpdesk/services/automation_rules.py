@@ -1,0 +1,128 @@
+"""Automation rules as settings: each change is a new version, and each run says by which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, and_, delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_rows, new_id
+from helpdesk.domain import automation
+from helpdesk.domain.values import SYSTEM, Actor
+from helpdesk.errors import Conflict, NotFound, Stale
+from helpdesk.models.rules import automation_rules, automation_runs
+from helpdesk.services import actions, audit, questions, versions
+
+MOST_RULES: Final = 200
+"""An event is held against all of them."""
+
+_R: Final = automation_rules.c
+
+
+async def list_rules(
+    session: AsyncSession, *, after: tuple[int, UUID] | None = None, limit: int
+) -> Sequence[RowMapping]:
+    """In the order in which they have their say."""
+    query = select(automation_rules).order_by(_R.position, _R.id).limit(limit)
+    if after is not None:
+        query = query.where(or_(_R.position > after[0], and_(_R.position == after[0], _R.id > after[1])))
+    return (await session.execute(query)).mappings().all()
+
+
+async def get_rule(session: AsyncSession, rule_id: UUID, *, version: int | None = None) -> RowMapping:
+    """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
+    query = select(automation_rules).where(_R.id == rule_id)
+    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    if found is None:
+        raise NotFound("there is no such automation rule")
+    if version is not None and found["version"] != version:
+        raise Stale(extra={"version": found["version"]})
+    return found
+
+
+async def create(
+    session: AsyncSession,
+    *,
+    name: str,
+    enabled: bool,
+    position: int,
+    content: Mapping[str, Any],
+    by: Actor,
+    now: datetime,
+) -> UUID:
+    """`content` is what `domain.automation.check` lets through; it answers what happens from `now` on.
+
+    Raises `Invalid` naming the field that is wrong or names what is gone, `Conflict` for a taken name or too many.
+    """
+    if (await session.scalar(select(func.count()).select_from(automation_rules)) or 0) >= MOST_RULES:
+        raise Conflict(f"there are {MOST_RULES} of these already", slug="too_many")
+    await _check(session, content)
+    rule_id = new_id()
+    row = {
+        "id": rule_id,
+        "name": name,
+        "content": dict(content),
+        "enabled": enabled,
+        "position": position,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    try:
+        async with session.begin_nested():
+            await insert_rows(session, automation_rules, [row])
+    except IntegrityError:
+        raise Conflict("there is an automation rule of this name", slug="name_taken") from None
+    await versions.add_version(session, automation_rules, row, by=by, now=now)
+    what: dict[str, Any] = {"subject": "automation_rule", "subject_id": rule_id}
+    await audit.record(session, "automation_rule.created", by=by, now=now, **what)
+    return rule_id
+
+
+async def edit(
+    session: AsyncSession,
+    rule: RowMapping,
+    given: Mapping[str, Any],
+    content: Mapping[str, Any],
+    *,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Change any of `name enabled position`, and the fields of `content` that are there. Raises as `create` does."""
+    how: dict[str, Any] = {"subject": "automation_rule", "check": _check, "by": by, "now": now}
+    try:
+        async with session.begin_nested():
+            await versions.edit(session, automation_rules, rule, given, content, **how)
+    except IntegrityError:
+        raise Conflict("there is an automation rule of this name", slug="name_taken") from None
+
+
+async def remove(session: AsyncSession, rule: RowMapping, *, by: Actor, now: datetime) -> None:
+    """What it did stays in the log of the conversation, and its versions are kept."""
+    await session.execute(delete(automation_rules).where(_R.id == rule["id"]))
+    what: dict[str, Any] = {"subject": "automation_rule", "subject_id": rule["id"]}
+    await audit.record(session, "automation_rule.removed", by=by, now=now, **what)
+
+
+async def list_runs(
+    session: AsyncSession, rule_id: UUID, *, before: UUID | None = None, limit: int
+) -> Sequence[RowMapping]:
+    """What the rule did, the latest first."""
+    r = automation_runs.c
+    query = select(automation_runs).where(r.rule_id == rule_id).order_by(r.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(r.id < before)
+    return (await session.execute(query)).mappings().all()
+
+
+async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:
+    versions.checked(automation.check, content)
+    await questions.check_mentions(
+        session, questions.read(content["if"], messages=True, place="if"), by=SYSTEM, place="if"
+    )
+    await actions.check(session, content["do"], "do", allowed=automation.ACTIONS, by=SYSTEM)

@@ -1,0 +1,222 @@
+"""The numbers of the side bar, cheap at any size: how much work there is, and where.
+
+Only what is not over is counted: open, pending, snoozed. The rest only ever grows, and nobody works by its number.
+Every number stops at `MOST`, so that a count is a short walk along `ix_conversations_live`, which holds the columns
+that it asks for. A view that asks for others as well has so many conversations looked at, and no more.
+
+An agent's numbers are of what is in his inboxes, his teams' or his own by now. What only passed through an inbox of
+his he finds in lists: to look for that among all that is open would cost more than everything else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+
+from helpdesk.dialects import among
+from helpdesk.domain.filter_tree import Every, Leaf, Node
+from helpdesk.domain.values import Actor, Status
+from helpdesk.models.agents import teams
+from helpdesk.models.conversations import conversations, mentions
+from helpdesk.models.desk import views
+from helpdesk.services import filtering, questions
+from helpdesk.services.access import INBOXES, SELF, TEAMS, parameters
+from helpdesk.services.house import Services
+from helpdesk.services.views import seen
+
+MOST: Final = 1000
+"""Where numbers stop."""
+MOST_VIEWS: Final = 20
+"""How many views are counted: the first ones."""
+MOST_TEAMS: Final = 100
+_WALK: Final = 100_000
+LOOKED_AT: Final = 2000
+"""Conversations that are looked at for all views together, where the index does not tell."""
+
+LIVE: Final = (Status.OPEN, Status.PENDING, Status.SNOOZED)
+
+_C: Final = conversations.c
+_ONE: Final[ColumnElement[int]] = literal_column("1", Integer())
+_OF_INDEX: Final = frozenset(
+    {"status", "inbox_id", "team_id", "assignee_id", "priority", "category", "sla", "next_due_at"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Each number is `MOST` where it is that or more. A view's is None where that is not known."""
+
+    status: Mapping[str, int]
+    sla: Mapping[str, int]
+    mine: int
+    unassigned: int
+    unread: int
+    mentions: int
+    teams: Mapping[UUID, int]
+    views: Mapping[UUID, int | None]
+
+
+async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
+    """What the actor has to do. Teams are those that he is in; whoever sees everything is shown all of them."""
+    database, everything = services.database, actor.sees_all
+    values: dict[str, Any] = {"now": now, SELF: actor.id, **({} if everything else parameters(actor))}
+    numbers = database.prepared(("counts", everything), lambda: _numbers(sees_all=everything))
+    (row,) = await database.fetch(numbers, values)
+    of_teams = await database.fetch(
+        database.prepared(("teams", everything), lambda: _teams(sees_all=everything)), values
+    )
+    *states, mine, unassigned, due_soon, breached, paused, unread, called = row
+    return Counts(
+        status={status.value: number for status, number in zip(LIVE, states, strict=True)},
+        sla={"due_soon": due_soon, "breached": breached, "paused": paused},
+        mine=mine,
+        unassigned=unassigned,
+        unread=unread,
+        mentions=called,
+        teams={row[0]: min(row[1], MOST) for row in of_teams},
+        views=await _views(services, actor, now=now),
+    )
+
+
+def _is(*statuses: Status) -> ColumnElement[bool]:
+    return _C.status.in_([literal_column(f"'{status.value}'", String()) for status in statuses])
+
+
+# In the words of the index, so that it is known to hold all of these.
+_LIVE: Final = and_(_is(*LIVE), not_(_C.spam))
+_OPEN: Final = and_(_LIVE, _C.status == literal_column(f"'{Status.OPEN.value}'", String()))
+
+
+def _some(queries: Sequence[Select[Any]], most: int) -> Select[Any]:
+    """The rows of all of them, up to so many."""
+    limit: ColumnElement[int] = literal_column(str(most), Integer())
+    each = [query.limit(limit) for query in queries]
+    if len(each) == 1:
+        return each[0]
+    return select(union_all(*(select(one.subquery()) for one in each)).subquery()).limit(limit)
+
+
+def _capped(*queries: Select[Any]) -> ColumnElement[int]:
+    """How many rows they have together, up to `MOST`."""
+    return select(func.count(_ONE)).select_from(_some(queries, MOST).subquery()).scalar_subquery()
+
+
+def _reached(*conditions: ColumnElement[bool], sees_all: bool) -> list[Select[Any]]:
+    """Ids of what the actor reaches, in parts that share no row: each is a walk of its own along the index."""
+    query: Select[Any] = select(_C.id).where(*conditions)
+    if sees_all:
+        return [query]
+    inbox, team = among(_C.inbox_id, INBOXES, "uuid"), among(_C.team_id, TEAMS, "uuid")
+    other_team = or_(_C.team_id.is_(None), not_(team))
+    mine = _C.assignee_id == bindparam(SELF, type_=_C.id.type)
+    return [query.where(inbox), query.where(team, not_(inbox)), query.where(mine, not_(inbox), other_team)]
+
+
+def _numbers(*, sees_all: bool) -> Select[Any]:
+    """By status; his, nobody's; by SLA state; what is his and has something that he has not read; what calls him."""
+    now, me = bindparam("now", type_=_C.created_at.type), bindparam(SELF, type_=_C.id.type)
+    wanted: Sequence[ColumnElement[bool]] = (
+        *(and_(_LIVE, _C.status == literal_column(f"'{status.value}'", String())) for status in LIVE),
+        and_(_OPEN, _C.assignee_id.is_(None)),
+        and_(_LIVE, _C.next_due_at >= now, _C.due_soon_at <= now),
+        and_(_LIVE, _C.next_due_at < now),
+        and_(_LIVE, _C.sla_paused),
+    )
+    found = [_capped(*_reached(condition, sees_all=sees_all)) for condition in wanted]
+    mine: Select[Any] = select(_C.id).where(_C.assignee_id == me)
+    found.insert(len(LIVE), _capped(mine.where(_OPEN)))
+    m = mentions.c
+    called: Select[Any] = select(m.message_id).where(m.agent_id == me, m.read_at.is_(None))
+    return _row(*found, _capped(mine.where(_LIVE, filtering.unread(me))), _capped(called))
+
+
+def _teams(*, sees_all: bool) -> Select[Any]:
+    """What is open of each team. Whoever is in a team reaches all of it.
+
+    One walk for all of them: for a small team among large ones, a walk of its own would be as long.
+    """
+    shown = [] if sees_all else [among(teams.c.id, TEAMS, "uuid")]
+    mine = [] if sees_all else [among(_C.team_id, TEAMS, "uuid")]
+    some = select(_C.team_id).where(_OPEN, *mine).limit(literal_column(str(_WALK), Integer())).subquery()
+    each = select(some.c.team_id, func.count(_ONE).label("number")).group_by(some.c.team_id).subquery()
+    query: Select[Any] = select(teams.c.id, func.coalesce(each.c.number, literal_column("0", Integer())))
+    query = query.select_from(teams.outerjoin(each, each.c.team_id == teams.c.id)).where(*shown)
+    return query.order_by(teams.c.id).limit(literal_column(str(MOST_TEAMS)))
+
+
+async def _views(services: Services, actor: Actor, *, now: datetime) -> dict[UUID, int | None]:
+    v = views.c
+    values = {SELF: actor.id, **({} if actor.sees_all else parameters(actor))}
+    found: dict[UUID, int | None] = {}
+    async with services.database.reading() as session:
+        query = select(v.id, v.filter).where(seen(actor)).order_by(v.position, v.id).limit(MOST_VIEWS)
+        mine = [(row[0], questions.read(row[1])) for row in await session.execute(query)]
+        most = LOOKED_AT // max(1, sum(1 for _, tree in mine if _parted(tree)[1]))
+        for view_id, tree in mine:
+            question = _question(tree, actor, now, most=most)
+            found[view_id] = None
+            if question is not None:
+                number, looked_at = (await session.execute(question, values)).one()
+                found[view_id] = min(number, MOST) if number >= MOST or looked_at <= most else None
+    return found
+
+
+def _question(tree: Node, actor: Actor, now: datetime, *, most: int) -> Select[Any] | None:
+    """How many there are, and how many were looked at for it.
+
+    What the index can tell is asked of it; the rest of those that it finds. None where nothing live can be found.
+    """
+    near, far = _parted(tree)
+    possible = any(all(_allows(leaf, status) for leaf in near) for status in LIVE)
+    if filtering.names_spam(tree) or not possible:
+        return None
+    narrow = and_(_LIVE, *(filtering.condition(leaf, actor=actor, now=now) for leaf in near))
+    if not far:
+        return _row(_capped(*_reached(narrow, sees_all=actor.sees_all)), literal_column("0", Integer()))
+    rest = filtering.condition(Every(tuple(far)), actor=actor, now=now)
+    parts = _reached(narrow, sees_all=actor.sees_all)
+    if (
+        actor.sees_all
+    ):  # an order that the index has: without one, the planner would rather read the table from its start
+        parts = [part.order_by(_C.status) for part in parts]
+    looked = _some(parts, most + 1).cte("looked")
+    kept = select(func.count(_ONE)).select_from(conversations).where(_C.id.in_(select(looked.c.id)), rest)
+    return _row(kept.scalar_subquery(), select(func.count(_ONE)).select_from(looked).scalar_subquery())
+
+
+def _row(*columns: ColumnElement[Any]) -> Select[Any]:
+    found: Select[Any] = select(*columns)
+    return found
+
+
+def _parted(node: Node) -> tuple[list[Leaf], list[Node]]:
+    """Conditions that must hold in any case and that the index can tell, and the others."""
+    if isinstance(node, Every):
+        parts = [_parted(one) for one in node.nodes]
+        return [leaf for near, _ in parts for leaf in near], [one for _, far in parts for one in far]
+    return ([node], []) if isinstance(node, Leaf) and node.field in _OF_INDEX else ([], [node])
+
+
+def _allows(leaf: Leaf, status: Status) -> bool:
+    if leaf.field != "status":
+        return True
+    given = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    return (status.value in given) == (leaf.op in ("eq", "in"))

@@ -1,0 +1,220 @@
+"""Keeping the rows that a search looks into: made after the fact, of what events tell, so that filing pays nothing.
+
+One worker at a time follows the events by their positions (`workers/search.py`). What was there before is walked
+through by a job, the newest first; both number what they find, upwards and downwards from where the numbers begin, so
+that a greater number is always the later thing (docs/decisions/0010-search.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, bindparam, func, literal_column, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_ignoring, insert_rows, is_postgresql, ring
+from helpdesk.domain.search_entries import Entry, of_contact, of_conversation, of_message
+from helpdesk.domain.values import SYSTEM
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import conversations
+from helpdesk.models.events import events
+from helpdesk.models.messages import messages
+from helpdesk.models.search import search_rows, search_state
+from helpdesk.services import jobs
+from helpdesk.services.house import Services
+from helpdesk.services.jobs import Step
+from helpdesk.services.search_store import FIRST, stored
+from helpdesk.statements import Row
+
+BATCH: Final = 200
+"""Events, or messages, at a time."""
+
+KIND: Final = "reindex"
+_NAME: Final = "search"
+_S: Final = search_state.c
+_R: Final = search_rows.c
+
+
+@dataclass(slots=True)
+class Subjects:
+    """What is to be looked at, by id."""
+
+    messages: list[UUID] = field(default_factory=list)
+    conversations: list[UUID] = field(default_factory=list)
+    contacts: list[UUID] = field(default_factory=list)
+
+
+def unseen() -> Select[Any]:
+    """Events that nobody has looked at."""
+    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
+    return select(events.c.id).where(events.c.position > seen)
+
+
+def walks() -> Select[Any]:
+    """Whether a walk is asked for."""
+    return select(_S.name).where(_S.rebuild)
+
+
+async def follow(session: AsyncSession) -> tuple[int, int, list[Entry]]:
+    """What comes next: the position to start from, the one that is reached, and the entries between.
+
+    Reads only, and works for a while in a thread; `advance` keeps what was found.
+    """
+    position = await session.scalar(select(_S.position).where(_S.name == _NAME)) or 0
+    query = select(events.c.position, events.c.type, events.c.conversation_id, events.c.data)
+    query = query.where(events.c.position > position).order_by(events.c.position).limit(BATCH)
+    happened = (await session.execute(query)).mappings().all()
+    if not happened:
+        return position, position, []
+    entries = await _entries(session, _subjects(happened))
+    return position, happened[-1]["position"], entries
+
+
+async def advance(session: AsyncSession, *, start: int, end: int, entries: Sequence[Entry]) -> bool:
+    """Store what `follow` found, in one transaction with how far it came. False where another was there before."""
+    state = await _locked(session)
+    if state["position"] != start:
+        return False
+    newest = await _store(session, entries, state["newest"], step=1)
+    await session.execute(update(search_state).where(_S.name == _NAME).values(position=end, newest=newest))
+    return True
+
+
+async def ask_for_walk(session: AsyncSession) -> None:
+    """Have everything looked at again: by the first worker that follows the events, in a job."""
+    await _locked(session)
+    await session.execute(update(search_state).where(_S.name == _NAME).values(rebuild=True))
+    ring(session, "search")
+
+
+async def begin_walk(session: AsyncSession, *, now: datetime) -> bool:
+    """Queue the job if a walk was asked for."""
+    asked = update(search_state).where(_S.name == _NAME, _S.rebuild).values(rebuild=False).returning(_S.name)
+    if (await session.execute(asked)).first() is None:
+        return False
+    total = 0
+    for table in (messages, contacts):
+        total += await session.scalar(select(func.count()).select_from(table)) or 0
+    await jobs.start(session, KIND, {}, total=total, by=SYSTEM, now=now)
+    return True
+
+
+async def reindex(services: Services, session: AsyncSession, job: RowMapping, /, *, now: datetime) -> Step:
+    """One batch of the walk: messages with their conversations, the newest first, then contacts."""
+    stage = job["cursor"].get("stage", "messages")
+    table = messages if stage == "messages" else contacts
+    query = select(table.c.id).order_by(table.c.id.desc()).limit(BATCH)
+    if "before" in job["cursor"]:
+        query = query.where(table.c.id < UUID(job["cursor"]["before"]))
+    found = list((await session.execute(query)).scalars())
+    subjects = Subjects(contacts=found)
+    if stage == "messages":
+        subjects = Subjects(messages=found, conversations=await _conversations_of(session, found))
+    entries = await _entries(session, subjects)
+    state = await _locked(session)
+    oldest = await _store(session, entries, state["oldest"], step=-1)
+    await session.execute(update(search_state).where(_S.name == _NAME).values(oldest=oldest))
+    last = len(found) < BATCH
+    cursor = {"stage": stage, "before": str(found[-1])} if not last else {"stage": "contacts"}
+    return Step(cursor, len(found), len(entries), over=last and stage == "contacts")
+
+
+def _subjects(happened: Iterable[Row]) -> Subjects:
+    found = Subjects()
+    for event in happened:
+        kind, data = event["type"], event["data"]
+        if kind in ("message.received", "message.created"):
+            found.messages.append(UUID(data["message_id"]))
+        if kind == "conversation.created" or (kind == "conversation.updated" and "subject" in data["changes"]):
+            found.conversations.append(event["conversation_id"])
+        if kind == "conversation.created" or kind.startswith("contact."):
+            found.contacts += [UUID(data[name]) for name in ("contact_id", "into_id") if data.get(name)]
+    return found
+
+
+async def _conversations_of(session: AsyncSession, found: Sequence[UUID]) -> list[UUID]:
+    query = select(messages.c.conversation_id).where(messages.c.id.in_(found)).distinct()
+    return list((await session.execute(query)).scalars())
+
+
+async def _entries(session: AsyncSession, subjects: Subjects) -> list[Entry]:
+    """The entries of those that are still there, the latest last."""
+    m, c = messages.c, conversations.c
+    wanted = (m.id, m.conversation_id, m.subject, m.new_text, m.received_at, m.created_at, c.subject.label("about"))
+    query = select(*wanted).join(conversations, c.id == m.conversation_id).where(m.id.in_(subjects.messages))
+    written = (await session.execute(query.order_by(m.id))).mappings().all()
+    about = select(c.id, c.subject, c.number, c.created_at).where(c.id.in_(subjects.conversations))
+    begun = (await session.execute(about.order_by(c.id))).mappings().all()
+    who = select(contacts).where(contacts.c.id.in_(subjects.contacts))
+    people = (await session.execute(who.order_by(contacts.c.id))).mappings().all()
+    i = contact_identities.c
+    mine = select(i.contact_id, i.handle).where(i.contact_id.in_(subjects.contacts)).order_by(i.id)
+    handles: dict[UUID, list[str]] = {}
+    for contact_id, handle in await session.execute(mine):
+        handles.setdefault(contact_id, []).append(handle)
+
+    def compose() -> list[Entry]:
+        return [
+            *(of_contact(dict(row), handles.get(row["id"], [])) for row in people),
+            *(of_conversation(dict(row)) for row in begun),
+            *(of_message(dict(row)) for row in written),
+        ]
+
+    # In a thread: a batch of long mails takes as long as a few hundred requests.
+    return await asyncio.to_thread(compose)
+
+
+async def _locked(session: AsyncSession) -> RowMapping:
+    """The state, made when there is none, locked until the transaction ends."""
+    begin = {"name": _NAME, "position": 0, "newest": FIRST, "oldest": FIRST, "rebuild": False}
+    await session.execute(insert_ignoring(session, search_state, on=["name"]).values(begin))
+    query = select(search_state).where(_S.name == _NAME).with_for_update()
+    return (await session.execute(query)).mappings().one()
+
+
+async def _store(session: AsyncSession, entries: Sequence[Entry], n: int, *, step: int) -> int:
+    """Write the entries, new ones with the next numbers after `n`; answers the last number."""
+    there = await _there(session, entries)
+    added, changed = [], []
+    for entry in entries if step > 0 else reversed(entries):
+        known = there.get(entry.key)
+        n = n if known is not None else n + step
+        own = known if known is not None else n
+        values = {
+            "at": entry.at,
+            "title": entry.title,
+            "codes": entry.codes,
+            "tokens": stored(entry.tokens, own, postgresql=is_postgresql(session)),
+        }
+        if known is not None:
+            changed.append({"own": own, **values})
+            continue
+        keys = {"message_id": entry.message_id, "conversation_id": entry.conversation_id}
+        added.append({"n": own, **keys, "contact_id": entry.contact_id, **values})
+    await insert_rows(session, search_rows, added)
+    if changed:
+        statement = update(search_rows).where(_R.n == bindparam("own"))
+        names = ("at", "title", "codes", "tokens")
+        await (await session.connection()).execute(
+            statement.values({name: bindparam(name, type_=_R[name].type) for name in names}), changed
+        )
+    return n
+
+
+async def _there(session: AsyncSession, entries: Sequence[Entry]) -> dict[UUID | None, int]:
+    """The numbers of the rows that there are."""
+    alone = [one.conversation_id for one in entries if one.message_id is None and one.conversation_id]
+    query = select(_R.n, _R.message_id, _R.conversation_id, _R.contact_id).where(
+        or_(
+            _R.message_id.in_([one.message_id for one in entries if one.message_id]),
+            _R.conversation_id.in_(alone) & _R.message_id.is_(None),
+            _R.contact_id.in_([one.contact_id for one in entries if one.contact_id]),
+        )
+    )
+    found = (await session.execute(query)).all()
+    return {row.message_id or row.conversation_id or row.contact_id: row.n for row in found}

@@ -1,0 +1,218 @@
+"""Asking the full-text indexes: the newest matches that an actor may see, one question over two very unlike indexes.
+
+SQLite's index knows its rows by their numbers and walks them backwards, so the newest come first and it stops when it
+has enough. PostgreSQL's knows no order: whatever matches is collected before anything is sorted, be it millions. So
+there each token is kept twice, as it is and with the bucket of 16,384 numbers before it that its row is in. The newest
+buckets are asked first, in two groups, and everything else only where these have too little: a common word has enough
+in them, and of one that has not there is not much anywhere (docs/decisions/0010-search.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    bindparam,
+    column,
+    literal_column,
+    select,
+    table,
+    text,
+    union_all,
+)
+
+from helpdesk.domain.search_ranking import Candidate
+from helpdesk.domain.search_terms import CONTACT, Terms
+from helpdesk.domain.values import Actor
+from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversations
+from helpdesk.models.search import search_rows, search_state
+from helpdesk.services.access import parameters, visible
+from helpdesk.services.house import Services
+
+FIRST: Final = 1 << 30
+"""The number before the first row's: those of what was there before go down from here."""
+
+MOST: Final = 2_000
+"""Matches that are ranked."""
+
+SECONDS: Final = (1.0, 0.5)
+_BUCKET: Final = 14
+_GROUPS: Final = (2, 14)
+"""Buckets that are asked together, the newest first."""
+
+_R: Final = search_rows.c
+_COLUMNS: Final = (_R.n, _R.message_id, _R.conversation_id, _R.contact_id, _R.at, _R.title, _R.codes)
+_ONE: Final[ColumnElement[int]] = literal_column("1")
+_ALL: Final[ColumnElement[int]] = literal_column("0")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Everything that changes a statement's text."""
+
+    contacts: bool
+    sees_all: bool
+    spam: bool
+    groups: int
+    rest: bool
+    most: int
+    hasty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query for each group of rows. With `below`, the last one is for the rest, which is below that number."""
+
+    queries: Sequence[str]
+    below: int | None = None
+
+
+def stored(tokens: Sequence[str], n: int, *, postgresql: bool) -> list[str]:
+    """The tokens of row `n` as its index takes them."""
+    return [*tokens, *(_in_bucket(token, n >> _BUCKET) for token in tokens)] if postgresql else list(tokens)
+
+
+def _in_bucket(token: str, bucket: int) -> str:
+    return f"{bucket:x}|{token}"
+
+
+async def newest(
+    services: Services,
+    actor: Actor,
+    terms: Terms,
+    *,
+    of_contacts: bool = False,
+    spam: bool = False,
+    most: int = MOST,
+    seconds: tuple[float, float] = SECONDS,
+) -> tuple[list[Candidate], bool]:
+    """The newest matches that the actor may see, `most` of them, and whether there may be more.
+
+    Bounded in time: what takes longer than the first of `seconds` is asked again, for the second, of the newest matches
+    only, however few of these he may see.
+    """
+    asked = await _ask(services, terms, of_contacts)
+    if not asked.queries:
+        return [], False
+    shape = _Shape(of_contacts, actor.sees_all, spam, len(asked.queries), asked.below is not None, most, hasty=False)
+    try:
+        rows = await _fetch(services, actor, shape, asked, seconds[0])
+        return [Candidate(*row) for row in rows[:most]], len(rows) > most
+    except TimeoutError:
+        hasty = replace(shape, groups=1, rest=False, hasty=True)
+    try:
+        rows = await _fetch(services, actor, hasty, asked, seconds[1])
+    except TimeoutError:
+        return [], True
+    return [Candidate(*row) for row in rows[:most]], True
+
+
+async def _fetch(
+    services: Services, actor: Actor, shape: _Shape, asked: _Asked, seconds: float
+) -> Sequence[Sequence[Any]]:
+    database = services.database
+    statement = database.prepared(("search", shape), lambda: _statement(shape, postgresql=database.is_postgresql))
+    values: dict[str, Any] = {f"q{index}": query for index, query in enumerate(asked.queries)}
+    values["below"] = asked.below
+    if not actor.sees_all:
+        values.update(parameters(actor))
+    return await database.fetch(statement, values, seconds=seconds)
+
+
+async def _ask(services: Services, terms: Terms, of_contacts: bool) -> _Asked:
+    """No queries if the index holds nothing."""
+    tokens = [[CONTACT + token for token in term] for term in terms.terms] if of_contacts else list(terms.terms)
+    database = services.database
+    if not database.is_postgresql:
+        return _Asked([" AND ".join(f"({' OR '.join(_quoted(token) for token in term)})" for term in tokens)])
+    ends = select(search_state.c.newest, search_state.c.oldest)
+    found = await database.fetch(database.prepared("search ends", lambda: ends), {})
+    if not found:
+        return _Asked([])
+    newest, oldest = found[0][0] >> _BUCKET, found[0][1] >> _BUCKET
+    queries = []
+    for size in _GROUPS:
+        group = range(newest, max(newest - size, oldest - 1), -1)
+        newest -= len(group)
+        if group:
+            queries.append(_tsquery([[_in_bucket(token, n) for n in group for token in term] for term in tokens]))
+    if newest < oldest:
+        return _Asked(queries)
+    return _Asked([*queries, _tsquery(tokens)], below=(newest + 1) << _BUCKET)
+
+
+def _tsquery(terms: Sequence[Sequence[str]]) -> str:
+    return " & ".join(f"({' | '.join(_lexeme(token) for token in term)})" for term in terms)
+
+
+def _lexeme(token: str) -> str:
+    return "'" + token.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _quoted(token: str) -> str:
+    return '"' + token.replace('"', '""') + '"'
+
+
+def _statement(shape: _Shape, *, postgresql: bool) -> Select[Any]:
+    """The newest of what matches and may be seen. Whether it may be is asked of one row after the other, until there
+    are enough: hence the walls of OFFSET and LIMIT, over which the planners do not join.
+    """
+    parts = [
+        _seen(_on_postgresql(index, shape) if postgresql else _on_sqlite(shape), shape) for index in range(shape.groups)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    together = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return select(together).limit(_most(shape.most + 1))
+
+
+def _on_postgresql(index: int, shape: _Shape) -> FromClause:
+    # As a subselect the query is unknown to the planner, which then takes the index; the words as such it would take
+    # for half of the table, since nobody counts them.
+    match = text(f"search_rows.tokens @@ (SELECT CAST(CAST(:q{index} AS text) AS tsquery))")
+    found = select(*_COLUMNS).where(match).offset(_ALL).subquery("found")
+    matching = select(found).order_by(found.c.n.desc())
+    if shape.rest and index == shape.groups - 1:
+        matching = matching.where(found.c.n < bindparam("below", type_=_R.n.type))
+    return _capped(matching, shape).offset(_ALL).subquery("newest")
+
+
+def _on_sqlite(shape: _Shape) -> FromClause:
+    index = table("search_fts", column("rowid"))
+    match = select(index.c.rowid).where(text("search_fts MATCH :q0")).order_by(index.c.rowid.desc())
+    # A limit, even none at all, keeps the rows in this order: they are looked up one by one as they come.
+    found = (_capped(match, shape) if shape.hasty else match.limit(literal_column("-1"))).subquery("found")
+    return select(*_COLUMNS).select_from(found.join(search_rows, _R.n == found.c.rowid)).subquery("newest")
+
+
+def _capped(query: Select[Any], shape: _Shape) -> Select[Any]:
+    return query.limit(_most(shape.most)) if shape.hasty else query
+
+
+def _seen(newest: FromClause, shape: _Shape) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = []
+    if shape.contacts:
+        mine = select(_ONE).where(contacts.c.id == newest.c.contact_id, contacts.c.merged_into_id.is_(None))
+        conditions.append(_there(mine, newest))
+        his = select(_ONE).where(conversations.c.contact_id == newest.c.contact_id, visible())
+        conditions += [] if shape.sees_all else [_there(his, newest)]
+    else:
+        mine = select(_ONE).where(conversations.c.id == newest.c.conversation_id)
+        mine = mine if shape.spam else mine.where(conversations.c.spam.is_(False))
+        conditions.append(_there(mine if shape.sees_all else mine.where(visible()), newest))
+    return select(newest).where(*conditions).limit(_most(shape.most + 1))
+
+
+def _there(query: Select[Any], newest: FromClause) -> ColumnElement[bool]:
+    """A scalar subselect, and not EXISTS: see `access.visible`."""
+    return query.limit(_ONE).correlate(newest).scalar_subquery().is_not(None)
+
+
+def _most(count: int) -> ColumnElement[int]:
+    return literal_column(str(count))

@@ -1,0 +1,75 @@
+"""What every administrator is told at once: a change by which mail, events or people could be led astray.
+
+An administrator whose session or password was stolen would make just these; his colleagues are to see it by a road
+that he cannot close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import new_id
+from helpdesk.domain.actions import Alert
+from helpdesk.domain.alerting import Severity
+from helpdesk.domain.values import Actor
+from helpdesk.services import alerts
+from helpdesk.services.access import require_recent
+from helpdesk.services.house import Services
+
+KIND: Final = "security_change"
+
+
+class Change(StrEnum):
+    """What was changed; `domain.alert_texts` says it in words."""
+
+    INBOX = "inbox"
+    WEBHOOK = "webhook"
+    ALERT_ROUTE = "alert_route"
+    TOKEN = "token"  # noqa: S105 - a word of ours, no token
+    ROLE = "role"
+    PASSWORD = "password"  # noqa: S105 - a word of ours, no password
+    TWO_STEPS = "two_steps"
+    SIGN_ON = "sign_on"
+
+
+async def permit(
+    services: Services, session: AsyncSession, change: Change, *, subject_id: UUID, by: Actor, now: datetime
+) -> None:
+    """Call it in the transaction of the change: it is undone where the password was not given lately.
+
+    Raises `Unverified` then. An alert calls every active administrator, on duty or not; its data name who did it.
+    """
+    require_recent(by, now=now)
+    call = Alert(who=("anybody",), agent_ids=(), severity=Severity.WARNING.value, acknowledge=None)
+    data = {"change": change.value, "subject_id": str(subject_id), "agent_id": str(by.id) if by.id else None}
+    subject = alerts.Subject(f"{KIND}:{new_id()}", KIND)
+    await alerts.call(services, session, subject, [call], None, data=data, now=now)
+
+
+_LEADS: Final = ("address", "reply_address", "trusted_forwarders")
+"""Settings that say where answers go or who may speak for others; with all that end in `_url`."""
+
+
+def leads_elsewhere(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether an inbox with these public settings sends, receives or trusts where it did not before."""
+    names = {name for name in (*before, *after) if name in _LEADS or name.endswith("_url")}
+    return any(_place(before.get(name)) != _place(after.get(name)) for name in names)
+
+
+def _place(value: Any) -> Any:
+    """Of a URL, the scheme, host and port; of anything else, all of it."""
+    text = str(value or "")
+    if "://" not in text:
+        return value or ""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        return text

@@ -1,0 +1,189 @@
+"""Triage: after the fact, and by the events' positions, so that filing pays nothing; applied where the house says so.
+
+Each worker may look; what was read and thought without a transaction is kept by the one who moves the position. Texts
+suggest again while nothing was applied and no agent has said otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, func, literal_column, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_ignoring
+from helpdesk.domain import triage
+from helpdesk.domain.events import MessageReceived
+from helpdesk.domain.triage import Suggestion
+from helpdesk.domain.values import SYSTEM, Actor, Priority
+from helpdesk.errors import Conflict, Invalid
+from helpdesk.models.conversations import conversations
+from helpdesk.models.desk import triage_suggestions
+from helpdesk.models.events import events
+from helpdesk.models.messages import messages
+from helpdesk.models.rules import automation_state
+from helpdesk.services import conversations as verbs
+from helpdesk.services.conversations import Conversation
+from helpdesk.services.house import Services
+
+BATCH: Final = 50
+"""Events at a time."""
+
+_NAME: Final = "triage"
+_S: Final = automation_state.c
+_E: Final = events.c
+_T: Final = triage_suggestions.c
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a message suggests for its conversation."""
+
+    conversation_id: UUID
+    message_id: UUID
+    suggestion: Suggestion
+
+
+def unseen() -> Select[Any]:
+    """Events that nobody has looked at."""
+    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
+    return select(_E.id).where(_E.position > seen)
+
+
+async def reached(session: AsyncSession) -> int | None:
+    """The position to go on from, or None where triage has never begun."""
+    return await session.scalar(select(_S.position).where(_S.name == _NAME))
+
+
+async def begin(session: AsyncSession) -> None:
+    """Start with what comes next: what an installation was told before, its agents have sorted themselves."""
+    newest = await session.scalar(select(func.max(_E.position))) or 0
+    await session.execute(insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=newest))
+
+
+async def follow(session: AsyncSession, position: int) -> tuple[int, list[Read]]:
+    """Reads only: what the next messages suggest, and the position that is reached by them."""
+    query = select(_E.position, _E.type, _E.data).where(_E.position > position).order_by(_E.position).limit(BATCH)
+    happened = (await session.execute(query)).mappings().all()
+    if not happened:
+        return position, []
+    ids = [UUID(one["data"]["message_id"]) for one in happened if one["type"] == MessageReceived.type]
+    m = messages.c
+    wanted = select(m.id, m.conversation_id, m.subject, m.new_text).where(m.id.in_(ids), _of_people())
+    written = (await session.execute(wanted.order_by(m.conversation_id, m.seq))).mappings().all()
+    # In a thread: a batch of long mails takes as long as a few hundred requests.
+    return happened[-1]["position"], await asyncio.to_thread(_read, written)
+
+
+def _of_people() -> Any:
+    """Written just now by somebody: no answering machine, and nothing out of an archive."""
+    m = messages.c
+    return m.backfilled.is_(False) & or_(m.auto_submitted.is_(None), m.auto_submitted.in_(("", "no")))
+
+
+def _read(written: Sequence[RowMapping]) -> list[Read]:
+    return [Read(one["conversation_id"], one["id"], triage.suggest(one["subject"], one["new_text"])) for one in written]
+
+
+async def advance(
+    services: Services, session: AsyncSession, *, begun: int, end: int, found: Sequence[Read], now: datetime
+) -> bool:
+    """Keep what `follow` found, and apply it if the house wants that. False where another worker was there before."""
+    moved = update(automation_state).where(_S.name == _NAME, _S.position == begun).values(position=end)
+    if (await session.execute(moved.returning(_S.position))).first() is None:
+        return False
+    if services.settings.triage == "off":
+        return True
+    ids = sorted({one.conversation_id for one in found})
+    c = conversations.c
+    query = select(conversations).where(c.id.in_(ids), c.spam.is_(False), c.merged_into_id.is_(None))
+    locked = (await session.execute(query.order_by(c.id).with_for_update())).mappings()
+    rows: dict[UUID, Conversation] = {row["id"]: row for row in locked}
+    known = (await session.execute(select(triage_suggestions).where(_T.conversation_id.in_(ids)))).mappings()
+    settled = {row["conversation_id"] for row in known if row["applied"] or row["corrected_at"] is not None}
+    for one in found:
+        row = rows.get(one.conversation_id)
+        if row is None or one.conversation_id in settled or not _says_something(one.suggestion):
+            continue
+        wanted = _wanted(row, one.suggestion) if services.settings.triage == "apply" else {}
+        changed = await verbs.change(services, session, row, wanted, by=SYSTEM, now=now) if wanted else row
+        rows[one.conversation_id] = changed
+        if wanted:
+            settled.add(one.conversation_id)
+        await _keep(session, one, applied=bool(wanted), now=now)
+    return True
+
+
+def _says_something(suggestion: Suggestion) -> bool:
+    return suggestion.category is not None or suggestion.priority is not None
+
+
+def _wanted(conversation: Conversation, suggestion: Suggestion) -> dict[str, Any]:
+    """A category where there is none, a priority only upwards; what somebody has set low stays low."""
+    wanted: dict[str, Any] = {}
+    if suggestion.category is not None and not conversation["category"]:
+        wanted["category"] = suggestion.category
+    if suggestion.priority is not None and Priority.LOW < conversation["priority"] < suggestion.priority:
+        wanted["priority"] = int(suggestion.priority)
+    return wanted
+
+
+async def _keep(session: AsyncSession, one: Read, *, applied: bool, now: datetime) -> None:
+    suggestion = one.suggestion
+    values = {
+        "message_id": one.message_id,
+        "category": suggestion.category,
+        "priority": None if suggestion.priority is None else int(suggestion.priority),
+        "language": suggestion.language,
+        "reasons": [
+            {
+                "rule": reason.rule,
+                "category": reason.category,
+                "weight": reason.weight,
+                "priority": None if reason.priority is None else reason.priority.word,
+                "words": list(reason.words),
+            }
+            for reason in suggestion.reasons
+        ],
+        "rules_version": suggestion.version,
+        "applied": applied,
+        "created_at": now,
+    }
+    row = {"conversation_id": one.conversation_id, **values, "corrected_at": None, "corrected_by": None}
+    added = insert_ignoring(session, triage_suggestions, on=["conversation_id"]).values(row)
+    if (await session.execute(added.returning(_T.conversation_id))).first() is None:
+        mine = update(triage_suggestions).where(_T.conversation_id == one.conversation_id)
+        await session.execute(mine.values(values))
+
+
+async def suggestion_for(session: AsyncSession, conversation_id: UUID) -> RowMapping | None:
+    """What was suggested, if anything."""
+    query = select(triage_suggestions).where(_T.conversation_id == conversation_id)
+    return (await session.execute(query)).mappings().one_or_none()
+
+
+async def correct(
+    services: Services,
+    session: AsyncSession,
+    conversation: Conversation,
+    wanted: Mapping[str, Any],
+    *,
+    by: Actor,
+    now: datetime,
+) -> Conversation:
+    """Say what the category or priority really is: from here on no text says otherwise.
+
+    What is equal to the suggestion is a correction too, and confirms it.
+    """
+    if not wanted:
+        raise Invalid.field("category", "give a category or a priority")
+    said = update(triage_suggestions).where(_T.conversation_id == conversation["id"])
+    said = said.values(corrected_at=now, corrected_by=by.id)
+    if (await session.execute(said.returning(_T.conversation_id))).first() is None:
+        raise Conflict("nothing was suggested; change the conversation itself", slug="nothing_suggested")
+    return await verbs.change(services, session, conversation, wanted, by=by, now=now)

@@ -1,0 +1,340 @@
+"""Search: what is found by which words, in which order, by whom, and what a query cannot do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import delete, func, select, text, update
+
+from helpdesk.db import insert_rows
+from helpdesk.domain.events import ConversationCreated, ConversationUpdated, MessageCreated
+from helpdesk.domain.values import SYSTEM, Actor, AuthorKind
+from helpdesk.errors import Invalid
+from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversations
+from helpdesk.models.events import events
+from helpdesk.models.messages import messages
+from helpdesk.models.search import search_rows, search_state
+from helpdesk.services import search_indexing
+from helpdesk.services.contacts import edit
+from helpdesk.services.events import row as event_row
+from helpdesk.services.house import Services
+from helpdesk.services.paging import Page
+from helpdesk.services.search import Found, Kind, newest_conversations, search, understand
+from helpdesk.services.search_store import FIRST, newest
+from tests import factories
+from tests.conftest import ON_ONE_DATABASE
+from tests.searching import indexed, walked
+from tests.services.search_queries import ODD, QUERIES, TALKS
+from workers.search import Searching
+
+NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
+BOTH = (Kind.MESSAGE, Kind.CONTACT)
+
+
+async def tell(services: Services, *happened: Any) -> None:
+    """Events with their positions, as the relay leaves them."""
+    async with services.database.transaction() as session:
+        last = await session.scalar(select(func.max(events.c.position))) or 0
+        rows = [event_row(event, now=NOW) | {"position": last + 1 + i} for i, event in enumerate(happened)]
+        await insert_rows(session, events, rows)
+
+
+async def tell_of(services: Services, conversation_id: UUID) -> None:
+    """What filing would have told of it and its messages."""
+    async with services.database.reading() as session:
+        query = select(conversations).where(conversations.c.id == conversation_id)
+        talk = (await session.execute(query)).mappings().one()
+        said = select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.id)
+        written = (await session.execute(said)).mappings().all()
+    about = {name: talk[name] for name in ("number", "contact_id", "channel", "inbox_id")}
+    told = [
+        MessageCreated(message_id=one["id"], inbox_id=one["inbox_id"], private=one["private"], by="agent")
+        for one in written
+    ]
+    await tell(services, ConversationCreated(conversation_id=conversation_id, **about), *told)
+
+
+async def talk(services: Services, inbox_id: UUID, *, text: str = "My withdrawal", **given: Any) -> UUID:
+    """A conversation that is in the index."""
+    made = await factories.conversation(services, inbox_id=inbox_id, text=text, now=given.pop("now", NOW), **given)
+    await tell_of(services, made)
+    await indexed(services)
+    return made
+
+
+async def years_pass(services: Services) -> None:
+    """As many rows as fill a bucket come and go, so that what was is among the older ones."""
+    async with services.database.transaction() as session:
+        await session.execute(update(search_state).values(newest=search_state.c.newest + (1 << 14)))
+
+
+async def desk(services: Services, inbox_id: UUID) -> dict[UUID, str]:
+    """`TALKS`, each message a minute after the one before; answers what everything is called."""
+    names: dict[UUID, str] = {}
+    at = NOW
+    for name, (person, handle, subject, said) in TALKS.items():
+        made = await factories.conversation(
+            services, inbox_id=inbox_id, handle=handle, name=person, subject=subject, messages=0, now=at
+        )
+        names[made] = name
+        for number, words in enumerate(said, 1):
+            at += timedelta(minutes=1)
+            private = words.startswith("#")
+            message_id = await factories.incoming(services, made, text=words.lstrip("#> "), private=private, now=at)
+            names[message_id] = f"{name}/{number}"
+        async with services.database.reading() as session:
+            contact = select(conversations.c.contact_id).where(conversations.c.id == made)
+            names[(await session.execute(contact)).scalar_one()] = f"@{name}"
+        await tell_of(services, made)
+        await indexed(services)
+        await years_pass(services)
+    return names
+
+
+def called(found: Found, names: dict[UUID, str]) -> list[str]:
+    them = [hit.candidate for hit in found.hits]
+    return [names[key] for one in them if (key := one.message_id or one.conversation_id or one.contact_id)]
+
+
+async def ask(services: Services, q: str, *, by: Actor = SYSTEM, page: Page | None = None, **how: Any) -> Found:
+    return await search(services, by, q, kinds=how.pop("kinds", BOTH), page=page or Page(limit=10), **how)
+
+
+async def ids(services: Services, q: str, *, by: Actor = SYSTEM, **how: Any) -> set[UUID | None]:
+    """The conversations that are found."""
+    return {hit.candidate.conversation_id for hit in (await ask(services, q, by=by, kinds=[Kind.MESSAGE], **how)).hits}
+
+
+async def refused(services: Services, query: str) -> list[str]:
+    """The fields for which a query is refused; none if it is answered."""
+    try:
+        await ask(services, query)
+    except Invalid as error:
+        return [one.field for one in error.errors]
+    return []
+
+
+async def test_every_query_finds_what_it_has_to_in_the_order_that_it_has_to(services: Services) -> None:
+    names = await desk(services, await factories.inbox(services))
+    wrong = {}
+    for query, expected in QUERIES.items():
+        found = called(await ask(services, query), names)
+        if found != list(expected):
+            wrong[query] = found
+    assert wrong == {}
+    assert len(QUERIES) >= 60
+    for query in ODD:
+        assert await refused(services, query) in ([], ["q"]), query
+
+
+async def test_nobody_finds_what_he_may_not_see(services: Services) -> None:
+    anna, ben = await factories.agent(services), await factories.agent(services)
+    hers, his = [await factories.inbox(services, members=[one.id]) for one in (anna, ben)]
+    own = await talk(services, hers, name="Wilma Withdrawal")
+    foreign = await talk(services, his, name="Fremd Withdrawal", text="my withdrawal of 7777")
+    given = await talk(services, his, assignee_id=anna.id, name="Third")
+    actor = Actor(AuthorKind.AGENT, id=anna.id, inbox_ids=(hers,))
+    assert await ids(services, "withdrawal", by=actor) == {own, given}
+    assert await ids(services, "withdrawal") == {own, given, foreign}
+    people = await ask(services, "withdrawal", by=actor, kinds=[Kind.CONTACT])
+    assert [hit.contact["name"] for hit in people.hits if hit.contact] == ["Wilma Withdrawal"]
+    for query in ("7777", "fremd"):
+        nothing = await ask(services, query, by=actor)
+        assert (nothing.hits, nothing.next_cursor, nothing.truncated) == ([], None, False)
+    # Not even that there would be more: what he may see is counted, and nothing else.
+    terms = await understand("withdrawal")
+    assert [(await newest(services, by, terms, most=4))[1] for by in (actor, SYSTEM)] == [False, True]
+    assert await newest_conversations(services, actor, "withdrawal", limit=9) == ([given, own], False)
+    assert await newest_conversations(services, SYSTEM, "withdrawal", limit=1) == ([given], True)
+
+
+async def test_spam_is_found_by_those_who_ask_for_it(services: Services) -> None:
+    inbox = await factories.inbox(services)
+    wanted, spam = await talk(services, inbox), await talk(services, inbox, spam=True)
+    assert await ids(services, "withdrawal") == {wanted}
+    assert await ids(services, "withdrawal", spam=True) == {wanted, spam}
+
+
+async def test_what_takes_too_long_is_asked_of_the_newest_only_and_given_up_after_that(services: Services) -> None:
+    made = await talk(services, await factories.inbox(services))
+    terms = await understand("withdrawal")
+    quick, more = await newest(services, SYSTEM, terms, seconds=(0.0, 5.0))
+    assert ({one.conversation_id for one in quick}, more) == ({made}, True)
+    assert await newest(services, SYSTEM, terms, seconds=(0.0, 0.0)) == ([], True)
+
+
+async def test_a_read_ends_when_its_time_is_over_and_leaves_the_connection_usable(services: Services) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0"
+    database = services.database
+    prepared = database.prepared("endless", lambda: text(endless).columns())
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await database.fetch(prepared, {}, seconds=0.1)
+    assert await database.fetch(database.prepared("one", lambda: select(func.abs(-1))), {}, seconds=5.0)
+
+
+async def test_what_goes_is_found_no_more(services: Services) -> None:
+    inbox = await factories.inbox(services)
+    gone, kept = await talk(services, inbox), await talk(services, inbox)
+    async with services.database.transaction() as session:
+        await session.execute(delete(conversations).where(conversations.c.id == gone))
+    assert await ids(services, "withdrawal") == {kept}
+    assert [one.conversation_id for one in (await newest(services, SYSTEM, await understand("withdrawal")))[0]] == [
+        kept,
+        kept,
+    ]
+
+
+async def test_a_new_subject_is_found_and_the_old_one_no_more(services: Services) -> None:
+    made = await talk(services, await factories.inbox(services), messages=0)
+    async with services.database.transaction() as session:
+        await session.execute(update(conversations).values(subject="退款"))
+    await tell(services, ConversationUpdated(conversation_id=made, changes={"subject": ["Withdrawal", "退款"]}, by="x"))
+    await indexed(services)
+    assert (await ids(services, "退款"), await ids(services, "withdrawal")) == ({made}, set())
+
+
+async def test_a_contact_is_found_by_his_new_name(services: Services) -> None:
+    await talk(services, await factories.inbox(services), name="Old Name")
+    async with services.database.transaction() as session:
+        before = (await session.execute(select(contacts))).mappings().one()
+        changed = {"name": "吴先生"}
+        await edit(session, before, changed, by=SYSTEM, now=NOW)
+        last = select(func.max(events.c.position)).scalar_subquery()
+        mine = events.c.type == "contact.updated"
+        await session.execute(update(events).where(mine).values(position=last + 1))
+    await indexed(services)
+    found = [len((await ask(services, q, kinds=[Kind.CONTACT])).hits) for q in ("old", "吳")]
+    assert found == [0, 1]
+
+
+async def test_events_that_are_told_twice_change_nothing(services: Services) -> None:
+    made = await talk(services, await factories.inbox(services))
+    async with services.database.reading() as session:
+        before = (await session.execute(select(search_rows).order_by(search_rows.c.n))).all()
+    await tell_of(services, made)
+    await indexed(services)
+    async with services.database.reading() as session:
+        assert (await session.execute(select(search_rows).order_by(search_rows.c.n))).all() == before
+    assert await ids(services, "withdrawal") == {made}
+
+
+async def test_what_two_workers_found_is_written_once(services: Services) -> None:
+    made = await factories.conversation(services, inbox_id=await factories.inbox(services))
+    await tell_of(services, made)
+    async with services.database.reading() as session:
+        start, end, entries = await search_indexing.follow(session)
+    written = []
+    for _ in range(2):
+        async with services.database.transaction() as session:
+            written.append(await search_indexing.advance(session, start=start, end=end, entries=entries))
+    assert (written, len(entries)) == ([True, False], 3)
+    other = Searching(services, worker="another")
+    assert await other.step() == 0, "nothing is left for anybody"
+
+
+async def test_a_walk_finds_what_was_there_before_and_numbers_it_as_older(services: Services) -> None:
+    inbox = await factories.inbox(services)
+    old = [await factories.conversation(services, inbox_id=inbox, text=f"withdrawal {n}", now=NOW) for n in range(3)]
+    live = await talk(services, inbox)
+    assert await ids(services, "withdrawal") == {live}
+    await walked(services)
+    found, _ = await newest_conversations(services, SYSTEM, "withdrawal", limit=9)
+    assert found == [live, *reversed(old)]
+    async with services.database.reading() as session:
+        state = (await session.execute(select(search_state))).mappings().one()
+        numbers = (await session.execute(select(search_rows.c.n))).scalars().all()
+        people = await session.scalar(select(func.count()).select_from(contacts))
+    assert (state["rebuild"], state["newest"], state["oldest"]) == (False, max(numbers), min(numbers))
+    assert min(numbers) < FIRST < max(numbers)
+    assert len(numbers) == 4 + 4 + people, "each message, conversation and contact has one"
+
+
+async def test_pages_follow_each_other_whatever_comes_meanwhile(services: Services, client: httpx.AsyncClient) -> None:
+    anna = await factories.agent(services, role="admin")
+    inbox = await factories.inbox(services)
+    made = await talk(services, inbox, text="<b>withdrawal</b> of 5", messages=5)
+    seen: list[str] = []
+    url = "/api/v1/search?q=withdrawals&kind=message&limit=2"
+    cursor = ""
+    while cursor is not None:
+        answer = await client.get(url + (f"&cursor={cursor}" if cursor else ""), headers=anna.headers)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        seen += [item["message"]["id"] for item in body["items"]]
+        if not cursor:
+            await talk(services, inbox, now=NOW + timedelta(hours=1))
+        cursor = body["next_cursor"]
+    assert (len(seen), len(set(seen))) == (5, 5)
+    item = body["items"][0]
+    assert (item["kind"], item["conversation"]["id"], item["contact"]) == ("message", str(made), None)
+    assert item["title"] == [{"text": "Withdrawal", "hit": True}]
+    assert item["snippet"] == [
+        {"text": "<b>", "hit": False},
+        {"text": "withdrawal", "hit": True},
+        {"text": "</b> of 5", "hit": False},
+    ]
+    other = await client.get("/api/v1/search?q=fee&cursor=" + "x" * 20, headers=anna.headers)
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "cursor")
+
+
+@ON_ONE_DATABASE
+async def test_numbers_notes_and_contacts_are_shown_as_what_they_are(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    anna = await factories.agent(services, role="admin")
+    inbox = await factories.inbox(services)
+    made = await factories.conversation(services, inbox_id=inbox, handle="wu@example.cn", name="吳先生", messages=0)
+    await factories.incoming(services, made, text="內部備註", private=True, now=NOW)
+    await tell_of(services, made)
+    await indexed(services)
+
+    async def first(q: str) -> Any:
+        return (await client.get("/api/v1/search", params={"q": q}, headers=anna.headers)).json()["items"][0]
+
+    number, note, contact = await first("#1"), await first("内部"), await first("吴")
+    assert (number["kind"], number["message"], number["conversation"]["number"]) == ("conversation", None, 1)
+    assert (note["kind"], note["message"]["private"]) == ("message", True)
+    assert note["snippet"][0] == {"text": "內部", "hit": True}
+    assert (contact["kind"], contact["conversation"]) == ("contact", None)
+    assert contact["contact"]["handles"] == [{"channel": "email", "handle": "wu@example.cn"}]
+
+
+@ON_ONE_DATABASE
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "q"),
+        ("?q=", "q"),
+        ("?q=%20", "q"),
+        ("?q=%F0%9F%98%80", "q"),
+        ("?q=%00", "q"),
+        (f"?q={'x' * 10_000}", "q"),
+        ("?q=fee&kind=agent", "kind"),
+        ("?q=fee&spam=maybe", "spam"),
+        ("?q=fee&limit=101", "limit"),
+        ("?q=fee&q=fee", "q"),
+        ("?q=fee&sort=at", "sort"),
+    ],
+)
+async def test_a_bad_question_is_refused_with_the_field(
+    services: Services, client: httpx.AsyncClient, query: str, field: str
+) -> None:
+    anna = await factories.agent(services)
+    answer = await client.get(f"/api/v1/search{query}", headers=anna.headers)
+    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field])
+
+
+@ON_ONE_DATABASE
+async def test_a_token_that_may_not_read_contacts_finds_none(services: Services, client: httpx.AsyncClient) -> None:
+    bot = await factories.agent(services, role="admin", kind="bot", scopes=["conversations:read"])
+    await talk(services, await factories.inbox(services), name="Withdrawal")
+    answer = await client.get("/api/v1/search?q=withdrawal", headers=bot.headers)
+    assert {item["kind"] for item in answer.json()["items"]} == {"message"}
+    refused = await client.get("/api/v1/search?q=withdrawal&kind=contact", headers=bot.headers)
+    assert refused.status_code == 403
