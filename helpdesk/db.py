@@ -250,7 +250,7 @@ def is_postgresql(session: AsyncSession) -> bool:
 
 def claimable(statement: Any) -> Any:
     """Rows that nobody else is claiming. SQLite needs nothing: its one writer has begun `IMMEDIATE`."""
-    return statement.with_for_update(skip_locked=True)
+    return statement.with_for_update(key_share=True, skip_locked=True)
 
 
 def insert_ignoring(session: AsyncSession, table: Table, *, on: Sequence[str]) -> Any:

@@ -51,6 +51,8 @@ ALLOWED = frozenset(
         "position",
         "digest",
         "provider_id",
+        "place",
+        "sqlstate",
     }
 )
 

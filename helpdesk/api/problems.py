@@ -24,6 +24,9 @@ from helpdesk.errors import FieldError, HelpdeskError, Invalid, NotFound, Unauth
 
 PREFIX: Final = "urn:helpdesk:problem:"
 MEDIA: Final = "application/problem+json"
+_ROLLED_BACK: Final = ("40001", "40P01")
+"""Serialization failure and deadlock: PostgreSQL undid the whole transaction, and the same request may be sent again."""
+
 log = structlog.get_logger("helpdesk.api")
 
 
@@ -57,13 +60,15 @@ def of_exception(error: Exception) -> HelpdeskError:
     if isinstance(error, HelpdeskError):
         return error
     frames = traceback.extract_tb(error.__traceback__)[-6:]
+    state = getattr(error.orig, "sqlstate", "") if isinstance(error, DBAPIError) else ""
     log.error(
         "request_failed",
         error=type(error).__name__,
+        sqlstate=state or "",
         place=[f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames],
     )
     away = isinstance(error, PoolTimeoutError | ConnectionError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+        isinstance(error, DBAPIError) and (error.connection_invalidated or state in _ROLLED_BACK)
     )
     return Unavailable() if away else HelpdeskError()
 

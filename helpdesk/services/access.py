@@ -102,7 +102,7 @@ async def find_conversation(
 ) -> RowMapping | None:
     query = scoped(select(conversations).where(conversations.c.id == conversation_id), actor)
     if lock:
-        query = query.with_for_update(of=conversations)
+        query = query.with_for_update(of=conversations, key_share=True)
     return (await session.execute(query)).mappings().one_or_none()
 
 

@@ -149,7 +149,7 @@ def _facts() -> Executable:
         .where(among(m.id, "message_ids", "uuid"), a.conversation_id.is_(None))
         .order_by(m.id)
         # Whoever gets an acknowledgement gets a number in the conversation, too.
-        .with_for_update(of=conversations)
+        .with_for_update(of=conversations, key_share=True)
     )
 
 

@@ -86,7 +86,7 @@ async def get_agent(
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(agents).where(agents.c.id == agent_id)
     if lock or version is not None:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     found = (await session.execute(query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such agent")

@@ -70,7 +70,11 @@ async def list_routes(session: AsyncSession, *, after: UUID | None, limit: int) 
 async def get_route(session: AsyncSession, route_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(alert_routes).where(alert_routes.c.id == route_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such alert route")
     if version is not None and found["version"] != version:

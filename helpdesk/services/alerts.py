@@ -119,7 +119,7 @@ _DUE = Statement(
         .where(alerts.c.next_due_at <= bindparam("now", type_=alerts.c.next_due_at.type))
         .order_by(alerts.c.next_due_at)
         .limit(literal_column(str(BATCH)))
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
 )
 
@@ -209,7 +209,7 @@ async def end_with(session: AsyncSession, conversation_ids: Sequence[UUID], *, n
 
 
 async def _resolve(session: AsyncSession, query: Select[Any], *, now: datetime) -> None:
-    over = (await session.execute(query.order_by(alerts.c.id).with_for_update())).scalars().all()
+    over = (await session.execute(query.order_by(alerts.c.id).with_for_update(key_share=True))).scalars().all()
     if over:
         await _end(session, over, {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
 
@@ -223,7 +223,7 @@ async def reopen(
         [*clocks, *((c, "", 0) for c in conversation_ids)]
     )
     query = select(a.id, a.reach).where(concerned, a.status == AlertStatus.RESOLVED.value).order_by(a.id)
-    for alert_id, reach in (await session.execute(query.with_for_update())).all():
+    for alert_id, reach in (await session.execute(query.with_for_update(key_share=True))).all():
         values: dict[str, Any] = {"status": AlertStatus.OPEN.value, "resolved_at": None, "acknowledged_at": None}
         values |= {"acknowledged_by": None, "reach": {**reach, "repeats": 0}}
         values["next_due_at"] = None if reach["acknowledge_seconds"] is None else now
@@ -276,7 +276,7 @@ async def list_alerts(
 async def get_alert(session: AsyncSession, actor: Actor, alert_id: UUID, *, lock: bool = False) -> RowMapping:
     """Raises `NotFound` for what does not concern the actor."""
     query = _mine(select(alerts).where(alerts.c.id == alert_id), actor)
-    found = (await session.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    found = (await session.execute(query.with_for_update(key_share=True) if lock else query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such alert")
     return found

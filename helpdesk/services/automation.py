@@ -140,7 +140,7 @@ async def _claim(session: AsyncSession) -> int | None:
     if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
         begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
         await session.execute(begin)
-    mine = select(_S.position).where(_S.name == _NAME).with_for_update(skip_locked=True)
+    mine = select(_S.position).where(_S.name == _NAME).with_for_update(key_share=True, skip_locked=True)
     return (await session.execute(mine)).scalar_one_or_none()
 
 
@@ -168,7 +168,9 @@ async def _prepare(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple
         return
     ids = sorted({event["conversation_id"] for event in mine})
     c = conversations.c
-    await batch.session.execute(select(c.id).where(among(c.id, ids, "uuid")).order_by(c.id).with_for_update())
+    await batch.session.execute(
+        select(c.id).where(among(c.id, ids, "uuid")).order_by(c.id).with_for_update(key_share=True)
+    )
     for rule, created_at in found:
         wanted = [one["id"] for one in mine if one["type"] in rule.events and one["occurred_at"] >= created_at]
         batch.matches |= {(rule.id, event_id) for event_id in await _matched(batch, rule, wanted)}

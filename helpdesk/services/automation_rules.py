@@ -37,7 +37,11 @@ async def list_rules(
 async def get_rule(session: AsyncSession, rule_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(automation_rules).where(_R.id == rule_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such automation rule")
     if version is not None and found["version"] != version:

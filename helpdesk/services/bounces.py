@@ -26,7 +26,11 @@ async def apply(services: Services, session: AsyncSession, bounce: Bounce, *, or
     failed already, is left alone: a bounce may come late, or a hundred times.
     """
     delivery = (
-        (await session.execute(select(deliveries).where(deliveries.c.message_id == original["id"]).with_for_update()))
+        (
+            await session.execute(
+                select(deliveries).where(deliveries.c.message_id == original["id"]).with_for_update(key_share=True)
+            )
+        )
         .mappings()
         .one_or_none()
     )

@@ -52,7 +52,7 @@ async def lock_hours(session: AsyncSession, hours_id: UUID) -> RowMapping:
 
 async def _find(session: AsyncSession, hours_id: UUID, *, lock: bool) -> RowMapping:
     query = select(business_hours).where(business_hours.c.id == hours_id, business_hours.c.deleted_at.is_(None))
-    found = (await session.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    found = (await session.execute(query.with_for_update(key_share=True) if lock else query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such calendar")
     return found
@@ -148,7 +148,7 @@ async def remove(session: AsyncSession, hours: RowMapping, *, by: Actor, now: da
 
 async def _relieve(session: AsyncSession, *, by: Actor, now: datetime) -> None:
     """Take the default from whoever has it: there is never more than one."""
-    query = select(business_hours).where(business_hours.c.is_default).with_for_update()
+    query = select(business_hours).where(business_hours.c.is_default).with_for_update(key_share=True)
     before = (await session.execute(query)).mappings().one_or_none()
     if before is not None:
         await _write(session, before, {"is_default": False}, by=by, now=now)

@@ -117,7 +117,7 @@ async def climb(services: Services, session: AsyncSession, *, now: datetime) -> 
     e, c = escalations.c, conversations.c
     ready = and_(e.conversation_id == c.id, e.next_due_at <= now)
     oldest = select(c.id).join(escalations, ready).order_by(e.next_due_at).limit(1)
-    conversation_id = await session.scalar(oldest.with_for_update(of=conversations, skip_locked=True))
+    conversation_id = await session.scalar(oldest.with_for_update(of=conversations, key_share=True, skip_locked=True))
     if conversation_id is None:
         return False
     mine = select(escalations).where(e.conversation_id == conversation_id, e.next_due_at <= now)

@@ -109,7 +109,7 @@ async def gather(session: AsyncSession, *, now: datetime) -> int:
     c = conversations.c
     late = select(c.id, c.contact_id, _K.merged_into_id).join(contacts, _K.id == c.contact_id)
     late = late.where(_K.merged_into_id.is_not(None)).order_by(c.id).limit(_LATE)
-    rows = (await session.execute(late.with_for_update(of=conversations))).all()
+    rows = (await session.execute(late.with_for_update(of=conversations, key_share=True))).all()
     for contact_id, into in {(row.contact_id, row.merged_into_id) for row in rows}:
         mine = [row.id for row in rows if row.contact_id == contact_id]
         await _go_over(session, {"identities": (), "conversations": mine}, contact_id, into, now=now)
@@ -127,13 +127,13 @@ async def _conversations(session: AsyncSession, contact_id: UUID) -> list[UUID]:
     """His conversations, locked: one more than may go over, if there are."""
     c = conversations.c
     query = select(c.id).where(c.contact_id == contact_id).order_by(c.id).limit(MAX_CONVERSATIONS + 1)
-    return list((await session.execute(query.with_for_update())).scalars())
+    return list((await session.execute(query.with_for_update(key_share=True))).scalars())
 
 
 async def _lock_conversations(session: AsyncSession, wanted: Sequence[UUID]) -> None:
     c = conversations.c
     if wanted:
-        await session.execute(select(c.id).where(c.id.in_(wanted)).order_by(c.id).with_for_update())
+        await session.execute(select(c.id).where(c.id.in_(wanted)).order_by(c.id).with_for_update(key_share=True))
 
 
 async def _locked(session: AsyncSession, wanted: Sequence[UUID], *others: Any) -> dict[UUID, RowMapping]:

@@ -54,7 +54,7 @@ async def get_contact(
     seen = func.coalesce(contacts.c.merged_into_id, contacts.c.id)
     query = scoped_contacts(select(*_SHOWN).where(contacts.c.id == contact_id), actor, seen)
     if lock or version is not None:
-        query = query.with_for_update(of=contacts)
+        query = query.with_for_update(of=contacts, key_share=True)
     found = (await session.execute(query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such contact")

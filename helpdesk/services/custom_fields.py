@@ -57,7 +57,11 @@ async def list_fields(
 async def get_field(session: AsyncSession, field_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(custom_fields).where(custom_fields.c.id == field_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such custom field")
     if version is not None and found["version"] != version:

@@ -118,7 +118,11 @@ async def list_schedules(session: AsyncSession, *, after: UUID | None, limit: in
 async def get_schedule(session: AsyncSession, schedule_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(duty_schedules).where(_D.id == schedule_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such duty schedule")
     if version is not None and found["version"] != version:

@@ -70,7 +70,12 @@ def due() -> Select[Any]:
 
 def _claim() -> Executable:
     """The literal LIMIT keeps PostgreSQL's plan: it plans a bound one anew each time."""
-    items = due().order_by(raw_items.c.id).limit(literal_column(str(BATCH))).with_for_update(skip_locked=True)
+    items = (
+        due()
+        .order_by(raw_items.c.id)
+        .limit(literal_column(str(BATCH)))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     return (
         update(raw_items)
         .where(raw_items.c.id.in_(items.scalar_subquery()))
@@ -192,7 +197,7 @@ _HELD = Statement(
             raw_items.c.state == literal_column(f"'{RawState.RECEIVED.value}'"),
         )
         .order_by(raw_items.c.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
 )
 

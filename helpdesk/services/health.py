@@ -24,7 +24,7 @@ async def succeeded(session: AsyncSession, inbox_id: UUID, *, now: datetime) -> 
     """The inbox works. Ends a failure, and tells of the recovery when the failure had been told."""
     state = inbox_states.c
     reported = await session.scalar(
-        select(state.failing_reported_at).where(state.inbox_id == inbox_id).with_for_update()
+        select(state.failing_reported_at).where(state.inbox_id == inbox_id).with_for_update(key_share=True)
     )
     await session.execute(
         update(inbox_states)

@@ -237,7 +237,7 @@ def load_config(services: Services, row: RowMapping) -> BaseModel:
 async def save_secrets(services: Services, session: AsyncSession, inbox_id: UUID, changed: Mapping[str, str]) -> None:
     """Store rotated secrets beside the others. No new version: nobody who edits the settings has missed anything."""
     row = (
-        (await session.execute(select(inboxes).where(inboxes.c.id == inbox_id).with_for_update()))
+        (await session.execute(select(inboxes).where(inboxes.c.id == inbox_id).with_for_update(key_share=True)))
         .mappings()
         .one_or_none()
     )
@@ -269,7 +269,7 @@ async def get_inbox(session: AsyncSession, actor: Actor, inbox_id: UUID, *, vers
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = _WITH_STATE.where(inboxes.c.id == inbox_id, inboxes.c.deleted_at.is_(None))
     if version is not None:
-        query = query.with_for_update(of=inboxes)
+        query = query.with_for_update(of=inboxes, key_share=True)
     found = (await session.execute(query)).mappings().one_or_none() if may_use(actor, inbox_id) else None
     if found is None:
         raise NotFound("there is no such inbox")

@@ -406,7 +406,7 @@ def _conversations_of(*more: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-_LOCKED = Statement(lambda: _conversations_of().with_for_update(of=conversations))
+_LOCKED = Statement(lambda: _conversations_of().with_for_update(of=conversations, key_share=True))
 _UNLOCKED = Statement(lambda: _conversations_of(literal_column(f"conversations.{VERSION}").label(VERSION)))
 
 

@@ -129,7 +129,7 @@ async def _alone(session: AsyncSession) -> None:
 async def _locked(session: AsyncSession, asked: Sequence[UUID], others: Any, *, by: Actor) -> dict[UUID, Conversation]:
     """The rows, locked in the order of their ids, as filing locks them. Raises `NotFound` unless `asked` are seen."""
     query = select(conversations).where(or_(_C.id.in_(asked), others)).order_by(_C.id)
-    found = (await session.execute(query.with_for_update())).mappings().all()
+    found = (await session.execute(query.with_for_update(key_share=True))).mappings().all()
     seen = await session.execute(scoped(select(_C.id).where(_C.id.in_(asked)), by))
     if set(seen.scalars()) != set(asked):
         raise NotFound("there is no such conversation")

@@ -111,7 +111,7 @@ async def claim(session: AsyncSession, *, worker: str, lease_seconds: float, now
     ready = (n.status == QUEUED, n.next_attempt_at <= now, n.claimed_until < epoch())
     gathered = or_(n.next_attempt_at <= now - GATHERING, ~exists().where(escalations.c.next_due_at <= now))
     oldest = select(n.agent_id, n.route_id).where(*ready, gathered).order_by(n.next_attempt_at, n.id).limit(1)
-    first = (await session.execute(oldest.with_for_update(skip_locked=True))).one_or_none()
+    first = (await session.execute(oldest.with_for_update(key_share=True, skip_locked=True))).one_or_none()
     if first is None:
         return None
     agent_id, route_id = first
@@ -119,7 +119,7 @@ async def claim(session: AsyncSession, *, worker: str, lease_seconds: float, now
     chosen = select(n.id).where(*ready, same).order_by(n.next_attempt_at, n.id).limit(TOGETHER)
     taken = (
         update(alert_notices)
-        .where(n.id.in_(chosen.with_for_update(skip_locked=True).scalar_subquery()))
+        .where(n.id.in_(chosen.with_for_update(key_share=True, skip_locked=True).scalar_subquery()))
         .values(claimed_by=worker, claimed_until=epoch() + lease_seconds, claim=n.claim + 1, attempts=n.attempts + 1)
         .returning(*n)
     )
@@ -171,7 +171,7 @@ async def _held(session: AsyncSession, bundle: Bundle) -> None:
     """Raises `LeaseLost` where another worker has taken them meanwhile."""
     n = alert_notices.c
     claims = {notice["id"]: notice["claim"] for notice in bundle.notices}
-    held = select(n.id, n.claim).where(n.id.in_(bundle.ids)).order_by(n.id).with_for_update()
+    held = select(n.id, n.claim).where(n.id.in_(bundle.ids)).order_by(n.id).with_for_update(key_share=True)
     mine = [notice_id for notice_id, claim in await session.execute(held) if claims[notice_id] == claim]
     if len(mine) < len(claims):
         raise LeaseLost("another worker has taken these notices over")
@@ -186,7 +186,9 @@ async def _set(session: AsyncSession, notice_ids: Sequence[UUID], **values: Any)
 async def drop(session: AsyncSession, alert_ids: Sequence[UUID]) -> None:
     """What has not left yet about these need not any more. Locked in the order in which senders lock them."""
     n = alert_notices.c
-    waiting = select(n.id).where(n.alert_id.in_(alert_ids), n.status == QUEUED).order_by(n.id).with_for_update()
+    waiting = (
+        select(n.id).where(n.alert_id.in_(alert_ids), n.status == QUEUED).order_by(n.id).with_for_update(key_share=True)
+    )
     found = (await session.execute(waiting)).scalars().all()
     if found:
         await session.execute(update(alert_notices).where(n.id.in_(found)).values(status=DROPPED))

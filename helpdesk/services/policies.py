@@ -34,7 +34,11 @@ async def list_policies(session: AsyncSession, *, after: tuple[int, UUID] | None
 async def get_policy(session: AsyncSession, policy_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(sla_policies).where(sla_policies.c.id == policy_id, sla_policies.c.deleted_at.is_(None))
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such SLA policy")
     if version is not None and found["version"] != version:

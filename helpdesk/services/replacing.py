@@ -46,7 +46,9 @@ async def replace(
         await _end(session, raw, RawState.FAILED, error=reading.reason)
         return
     message = (await session.execute(select(messages).where(messages.c.id == raw["message_id"]))).mappings().one()
-    locked = select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update()
+    locked = (
+        select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update(key_share=True)
+    )
     conversation = (await session.execute(locked)).mappings().one()
     placement = await _placement(session, reading)
     contact_id = await _contact(session, inbox, conversation, reading, placement, now=now)

@@ -84,7 +84,7 @@ async def _replan(
 ) -> tuple[int, int]:
     """How many clocks were looked at, and how many are now due at another time."""
     locked = select(conversations).where(conversations.c.id.in_(wanted)).order_by(conversations.c.id)
-    rows = (await session.execute(locked.with_for_update())).mappings().all()
+    rows = (await session.execute(locked.with_for_update(key_share=True))).mappings().all()
     clocks = await sla.clocks_of(services, session, wanted)
     book = await services.promises.refresh(session)
     terms_of = await _terms(services, session, book, clocks, column, subject_id)

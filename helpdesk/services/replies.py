@@ -434,7 +434,9 @@ async def _turn(
     waiting: bool = False,
 ) -> None:
     """Move a delivery from one state to another, if it is still there: the sender may be faster."""
-    locked = select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update()
+    locked = (
+        select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update(key_share=True)
+    )
     conversation = (await session.execute(locked)).mappings().one()
     mine = update(delivery_rows).where(
         delivery_rows.c.message_id == message["id"], delivery_rows.c.status == before.value

@@ -173,7 +173,7 @@ async def _locked(session: AsyncSession) -> RowMapping:
     """The state, made when there is none, locked until the transaction ends."""
     begin = {"name": _NAME, "position": 0, "newest": FIRST, "oldest": FIRST, "rebuild": False}
     await session.execute(insert_ignoring(session, search_state, on=["name"]).values(begin))
-    query = select(search_state).where(_S.name == _NAME).with_for_update()
+    query = select(search_state).where(_S.name == _NAME).with_for_update(key_share=True)
     return (await session.execute(query)).mappings().one()
 
 

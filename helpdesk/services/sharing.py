@@ -30,7 +30,7 @@ async def find(
     session: AsyncSession, table: Table, actor: Actor, subject_id: UUID, *, lock: bool = False
 ) -> RowMapping | None:
     query = select(table).where(table.c.id == subject_id, seen_in(table, actor))
-    return (await session.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    return (await session.execute(query.with_for_update(key_share=True) if lock else query)).mappings().one_or_none()
 
 
 async def get(

@@ -181,7 +181,7 @@ async def _agent_of(session: AsyncSession, person: Person, provider: RowMapping,
 
     a = agents.c
     query = select(agents).where(or_(a.external_subject == person.external_subject, a.email == person.email))
-    found = (await session.execute(query.order_by(a.id).with_for_update())).mappings().all()
+    found = (await session.execute(query.order_by(a.id).with_for_update(key_share=True))).mappings().all()
     linked = next((one for one in found if one["external_subject"] == person.external_subject), None)
     agent = linked or next(iter(found), None)
     if agent is None:

@@ -39,7 +39,7 @@ def _clocks() -> Select[Any]:
 
 
 _CLOCKS = Statement(_clocks)
-_LOCKED = Statement(lambda: _clocks().with_for_update())
+_LOCKED = Statement(lambda: _clocks().with_for_update(key_share=True))
 
 
 async def clocks_of(
@@ -250,7 +250,7 @@ async def _locked(session: AsyncSession, conversation_id: UUID) -> tuple[RowMapp
     c = conversations.c
     into = select(c.merged_into_id).where(c.id == conversation_id).scalar_subquery()
     query = select(conversations).where(or_(c.id == conversation_id, c.id == into)).order_by(c.id)
-    found = {row["id"]: row for row in (await session.execute(query.with_for_update())).mappings()}
+    found = {row["id"]: row for row in (await session.execute(query.with_for_update(key_share=True))).mappings()}
     conversation = found[conversation_id]
     return conversation, found.get(conversation["merged_into_id"])
 

@@ -92,7 +92,7 @@ async def _locked(session: AsyncSession, source_id: UUID, message_ids: Sequence[
     query = select(*(_M[name] for name in _WHAT)).where(
         _M.id.in_(message_ids), _M.conversation_id == source_id, movable
     )
-    found = (await session.execute(query.order_by(_M.id).with_for_update())).mappings().all()
+    found = (await session.execute(query.order_by(_M.id).with_for_update(key_share=True))).mappings().all()
     known = {row["id"] for row in found}
     wrong = [
         FieldError(f"message_ids.{place}", "is not a message of this conversation, or is named twice")

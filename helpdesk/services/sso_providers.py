@@ -49,7 +49,11 @@ async def list_choices(session: AsyncSession) -> Sequence[RowMapping]:
 async def get_provider(session: AsyncSession, provider_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(sso_providers).where(_P.id == provider_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such provider")
     if version is not None and found["version"] != version:

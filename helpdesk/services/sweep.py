@@ -46,7 +46,7 @@ def claim() -> Select[Any]:
         .where(c.next_due_at < bindparam("now", type_=c.next_due_at.type))
         .order_by(c.next_due_at)
         .limit(literal_column(str(BATCH)))
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
 
 

@@ -35,7 +35,11 @@ async def list_tags(session: AsyncSession, *, after: str | None, limit: int) -> 
 async def get_tag(session: AsyncSession, tag_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(tags).where(tags.c.id == tag_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such tag")
     if version is not None and found["version"] != version:

@@ -30,7 +30,11 @@ async def list_teams(session: AsyncSession, *, after: UUID | None, limit: int) -
 async def get_team(session: AsyncSession, team_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(teams).where(teams.c.id == team_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such team")
     if version is not None and found["version"] != version:

@@ -102,7 +102,7 @@ async def advance(
     ids = sorted({one.conversation_id for one in found})
     c = conversations.c
     query = select(conversations).where(c.id.in_(ids), c.spam.is_(False), c.merged_into_id.is_(None))
-    locked = (await session.execute(query.order_by(c.id).with_for_update())).mappings()
+    locked = (await session.execute(query.order_by(c.id).with_for_update(key_share=True))).mappings()
     rows: dict[UUID, Conversation] = {row["id"]: row for row in locked}
     known = (await session.execute(select(triage_suggestions).where(_T.conversation_id.in_(ids)))).mappings()
     settled = {row["conversation_id"] for row in known if row["applied"] or row["corrected_at"] is not None}

@@ -28,7 +28,7 @@ async def find_draft(
     session: AsyncSession, conversation_id: UUID, *, agent_id: UUID, lock: bool = False
 ) -> RowMapping | None:
     query = select(drafts).where(*_of(conversation_id, agent_id))
-    return (await session.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    return (await session.execute(query.with_for_update(key_share=True) if lock else query)).mappings().one_or_none()
 
 
 async def keep(

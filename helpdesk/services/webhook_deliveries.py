@@ -71,7 +71,7 @@ async def _claim(session: AsyncSession) -> int | None:
     if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
         begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
         await session.execute(begin)
-    mine = select(_S.position).where(_S.name == _NAME).with_for_update(skip_locked=True)
+    mine = select(_S.position).where(_S.name == _NAME).with_for_update(key_share=True, skip_locked=True)
     return (await session.execute(mine)).scalar_one_or_none()
 
 
@@ -127,7 +127,7 @@ async def replay(session: AsyncSession, webhook: RowMapping, delivery: RowMappin
 async def get_delivery(session: AsyncSession, webhook_id: UUID, delivery_id: UUID) -> RowMapping:
     """Locked. Raises `NotFound`, also for a delivery of another webhook."""
     mine = webhook_deliveries.c.id == delivery_id, webhook_deliveries.c.webhook_id == webhook_id
-    found = await session.execute(select(webhook_deliveries).where(*mine).with_for_update())
+    found = await session.execute(select(webhook_deliveries).where(*mine).with_for_update(key_share=True))
     row = found.mappings().one_or_none()
     if row is None:
         raise NotFound("there is no such delivery")

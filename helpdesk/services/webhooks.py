@@ -42,7 +42,11 @@ async def list_webhooks(session: AsyncSession, *, after: UUID | None, limit: int
 async def get_webhook(session: AsyncSession, webhook_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(webhooks).where(webhooks.c.id == webhook_id)
-    found = (await session.execute(query if version is None else query.with_for_update())).mappings().one_or_none()
+    found = (
+        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
+        .mappings()
+        .one_or_none()
+    )
     if found is None:
         raise NotFound("there is no such webhook")
     if version is not None and found["version"] != version:

@@ -295,7 +295,7 @@ class Stack:
             json={"text": text, **more},
             headers={"Idempotency-Key": key},
         )
-        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}\n{self.logs()}"
         found: dict[str, Any] = answer.json()
         return found
 
