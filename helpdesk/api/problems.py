@@ -25,7 +25,7 @@ from helpdesk.errors import FieldError, HelpdeskError, Invalid, NotFound, Unauth
 PREFIX: Final = "urn:helpdesk:problem:"
 MEDIA: Final = "application/problem+json"
 _ROLLED_BACK: Final = ("40001", "40P01")
-"""Serialization failure and deadlock: PostgreSQL undid the whole transaction, and the same request may be sent again."""
+"""Serialization failure and deadlock: PostgreSQL undid the whole transaction, the same request may come again."""
 
 log = structlog.get_logger("helpdesk.api")
 
