@@ -309,6 +309,7 @@ def _tables() -> None:
         sa.Column("rule_version", sa.Integer(), nullable=False),
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("depth", sa.Integer(), nullable=False),
         sa.Column("from_seq", sa.Integer(), nullable=False),
         sa.Column("to_seq", sa.Integer(), nullable=False),
@@ -368,15 +369,21 @@ def _tables() -> None:
     op.create_table(
         "ratings",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("contact_id", sa.Uuid(), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("inbox_id", sa.Uuid(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("agent_id", sa.Uuid(), nullable=True),
         sa.Column("team_id", sa.Uuid(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("score", sa.Integer(), nullable=True),
         sa.Column("comment", sa.String(), nullable=False),
@@ -385,10 +392,14 @@ def _tables() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_ratings"),
         sa.UniqueConstraint("digest", name="uq_ratings_digest"),
+        sa.UniqueConstraint("event_id", name="uq_ratings_event_id"),
     )
-    op.create_index("ix_ratings_conversation", "ratings", ["conversation_id"])
-    op.create_index("ix_ratings_created", "ratings", ["created_at"])
-    op.create_index("ix_ratings_rated", "ratings", ["rated_at"], **_where("rated_at IS NOT NULL"))
+    op.create_index("ix_ratings_asked", "ratings", ["asked_at", "id"], **_where("asked_at IS NOT NULL"))
+    op.create_index("ix_ratings_contact", "ratings", ["contact_id", "asked_at"], **_where("asked_at IS NOT NULL"))
+    op.create_index("ix_ratings_conversation", "ratings", ["conversation_id", "id"])
+    op.create_index("ix_ratings_due", "ratings", ["due_at"], **_where("state = 'planned'"))
+    op.create_index("ix_ratings_message", "ratings", ["message_id"], **_where("message_id IS NOT NULL"))
+    op.create_index("ix_ratings_rated", "ratings", ["rated_at", "id"], **_where("rated_at IS NOT NULL"))
     op.create_table(
         "triage_suggestions",
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
@@ -474,6 +485,7 @@ def _columns() -> None:
         ["team_id", "created_at"],
         **_where("assignee_id IS NULL AND status = 'open'"),
     )
+    op.add_column("inboxes", sa.Column("rating", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("sessions", sa.Column("method", sa.String(), nullable=False, server_default="password"))
     op.add_column("sessions", sa.Column("client", sa.String(), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True))

@@ -25,7 +25,7 @@ from helpdesk.api.schemas.automation_rules import (
 )
 from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import automation_rules, automation_trial, paging, versions
+from helpdesk.services import automation_rules, automation_runs, automation_trial, paging, versions
 
 router = APIRouter(prefix="/api/v1/automation-rules", tags=["automation"])
 LIST = Query(*PAGING)
@@ -129,7 +129,7 @@ async def list_runs(request: Request, actor: Admin, services: House, session: Re
     sort = f"runs:{automation_id}"
     cursor = paging.read_cursor(services, asked, sort=sort)
     before = cursor.id if cursor else None
-    found = await automation_rules.list_runs(session, automation_id, before=before, limit=asked.limit + 1)
+    found = await automation_runs.list_of_rule(session, automation_id, before=before, limit=asked.limit + 1)
     rows, more = paging.cut(found, asked.limit)
     last = paging.write_cursor(services, sort=sort, value=None, row_id=rows[-1]["id"]) if more else None
     return page([shapes.run(row) for row in rows], last)

@@ -28,7 +28,7 @@ class AutomationRule(Base, table=True):
 
 
 class AutomationRun(Base, table=True):
-    """What a rule did, once for each `key`: the rule with the event, or with the time that it counted from.
+    """What a rule did, once for each `key`: the rule with the event, or with the time `since` that it counted from.
 
     `outcome` is `done`, `partly` (the house refused some of it) or `looped` (it would have gone in circles). Changes of
     the conversation after `from_seq`, up to `to_seq`, are its doing: what they cause in turn is one `depth` further.
@@ -46,6 +46,7 @@ class AutomationRun(Base, table=True):
     rule_version: int = 0
     conversation_id: UUID = ref("conversations.id", ondelete="CASCADE")
     event_id: UUID | None = Field(default=None)
+    since: datetime | None = at(nullable=True)
     depth: int = 0
     from_seq: int = 0
     to_seq: int = 0
@@ -64,28 +65,38 @@ class AutomationState(Base, table=True):
 
 
 class Rating(Base, table=True):
-    """A contact who was asked how it went, and what he said: `score` from 1 to 5. Only a digest of the link is kept.
+    """One resolution of a conversation in an inbox that asks for ratings, and what became of asking.
 
-    `agent_id` and `team_id` are whose the conversation was when it was resolved.
+    `state` is `planned` until `due_at`, then `asked` or `dropped`, with the reason in `outcome`. Only a digest of the
+    link is kept. `agent_id` and `team_id` are whose the conversation was when it was resolved; `score` is from 1 to 5.
     """
 
     __tablename__ = "ratings"
     __table_args__ = (
-        Index("ix_ratings_conversation", "conversation_id"),
-        Index("ix_ratings_rated", "rated_at", **only_where("rated_at IS NOT NULL")),
-        Index("ix_ratings_created", "created_at"),
+        Index("ix_ratings_due", "due_at", **only_where("state = 'planned'")),
+        Index("ix_ratings_conversation", "conversation_id", "id"),
+        Index("ix_ratings_contact", "contact_id", "asked_at", **only_where("asked_at IS NOT NULL")),
+        Index("ix_ratings_message", "message_id", **only_where("message_id IS NOT NULL")),
+        Index("ix_ratings_asked", "asked_at", "id", **only_where("asked_at IS NOT NULL")),
+        Index("ix_ratings_rated", "rated_at", "id", **only_where("rated_at IS NOT NULL")),
     )
 
     id: UUID = key()
+    event_id: UUID = Field(unique=True)
     digest: str = Field(unique=True, sa_type=String)
     conversation_id: UUID = ref("conversations.id", ondelete="CASCADE")
+    contact_id: UUID = Field()
     message_id: UUID | None = Field(default=None)
     inbox_id: UUID = Field()
     channel: str = words()
     agent_id: UUID | None = Field(default=None)
     team_id: UUID | None = Field(default=None)
-    created_at: datetime = at()
-    expires_at: datetime = at()
+    state: str = words("planned")
+    outcome: str = words()
+    resolved_at: datetime = at()
+    due_at: datetime = at()
+    asked_at: datetime | None = at(nullable=True)
+    expires_at: datetime | None = at(nullable=True)
     rated_at: datetime | None = at(nullable=True)
     score: int | None = Field(default=None, nullable=True)
     comment: str = prose()

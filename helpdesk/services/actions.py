@@ -53,12 +53,13 @@ _POSTS: Final = UUID("b6f0c1f6-5d1c-5a55-9a0e-6b1f0f6f6a10")
 class Cause:
     """Why something is done. `key` names it once and for all: what is called or posted twice under it goes out once.
 
-    `type` and `data` are what a webhook is told, besides the conversation's number.
+    `type` and `data` are what a webhook is told, besides the conversation's number. `rule_id`: a rule has it done.
     """
 
     key: str
     type: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    rule_id: UUID | None = None
 
 
 async def act(

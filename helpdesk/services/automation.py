@@ -7,10 +7,9 @@ in one query for a rule and a batch; only where a rule has just changed a conver
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,21 +17,18 @@ import structlog
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, insert_rows, new_id
+from helpdesk.db import insert_ignoring
 from helpdesk.dialects import among
 from helpdesk.domain import automation
-from helpdesk.domain.actions import Alert
 from helpdesk.domain.automation import Origin, Rule
 from helpdesk.domain.values import SYSTEM
-from helpdesk.errors import HelpdeskError
 from helpdesk.logs import fault
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.models.rules import automation_rules, automation_runs, automation_state
-from helpdesk.services import actions, alerts, filtering
-from helpdesk.services.actions import Cause
-from helpdesk.services.alerts import Subject
+from helpdesk.models.rules import automation_state
+from helpdesk.services import automation_rules, filtering
+from helpdesk.services.automation_runs import Occasion, Running, origins_of
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
 
@@ -47,25 +43,24 @@ MOST_RUNS: Final = 25
 _NAME: Final = "events"
 _E: Final = events.c
 _S: Final = automation_state.c
-_R: Final = automation_runs.c
-_ADMINS: Final = Alert(who=("admins",), agent_ids=(), severity="warning", acknowledge=None)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What is known of the events at hand: which rules match, whose doing they are, and how busy rules have been.
+    """What is known of the events at hand: which rules match, and whose doing they are.
 
     `touched` are the conversations that a rule has changed since the filters were asked.
     """
 
-    services: Services
-    session: AsyncSession
-    now: datetime
+    running: Running
     rules: Sequence[Rule]
     matches: set[tuple[UUID, UUID]] = field(default_factory=set)
     origins: Mapping[UUID, Origin] = field(default_factory=dict)
-    this_hour: Counter[UUID] = field(default_factory=Counter)
     touched: set[UUID] = field(default_factory=set)
+
+    @property
+    def session(self) -> AsyncSession:
+        return self.running.session
 
 
 def unseen() -> Select[Any]:
@@ -79,30 +74,17 @@ async def follow(services: Services, session: AsyncSession, *, now: datetime) ->
     start = await _claim(session)
     if start is None:
         return 0
-    found = await rules_of(session)
+    found = await automation_rules.in_force(session)
     if not found:
         end = await session.scalar(select(func.max(_E.position))) or start
     else:
         query = select(events).where(_E.position > start).order_by(_E.position).limit(BATCH)
         happened = (await session.execute(query)).mappings().all()
-        batch = _Batch(services, session, now, [rule for rule, _ in found])
+        batch = _Batch(Running(services, session, now), [rule for rule, _ in found])
         end = await _answer_all(batch, happened, found) or start
     if end > start:
         await session.execute(update(automation_state).where(_S.name == _NAME).values(position=end))
     return end - start
-
-
-async def rules_of(session: AsyncSession) -> list[tuple[Rule, datetime]]:
-    """Those that are switched on, in their order, each with the time from which it answers."""
-    r = automation_rules.c
-    query = select(r.id, r.version, r.content, r.created_at).where(r.enabled).order_by(r.position, r.id)
-    found = []
-    for row in (await session.execute(query)).mappings():
-        try:
-            found.append((automation.read(row["id"], row["version"], row["content"]), row["created_at"]))
-        except Exception as error:  # a rule at fault must not keep the others from having their say
-            log.error("automation.unreadable", rule_id=str(row["id"]), **fault(error))
-    return found
 
 
 async def matching(
@@ -126,13 +108,6 @@ async def matching(
         query = query.where(c.spam.is_(False))
     query = query.where(filtering.message_condition(rule.condition, actor=SYSTEM, now=now))
     return (await session.execute(query if most is None else query.limit(most))).mappings().all()
-
-
-async def origins_of(session: AsyncSession, wanted: ColumnElement[bool]) -> dict[UUID, Origin]:
-    """Of the `wanted` events those that are the doing of a run, with that run's rule and depth."""
-    mine = and_(_R.conversation_id == _E.conversation_id, _E.seq > _R.from_seq, _E.seq <= _R.to_seq)
-    query = select(_E.id, _R.rule_id, _R.depth).join(automation_runs, mine).where(wanted)
-    return {event_id: Origin(rule_id, depth) for event_id, rule_id, depth in await session.execute(query)}
 
 
 async def _claim(session: AsyncSession) -> int | None:
@@ -177,13 +152,7 @@ async def _prepare(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple
     if batch.matches:
         concerned = list({event_id for _, event_id in batch.matches} | {event["id"] for event in mine})
         batch.origins = await origins_of(batch.session, among(_E.id, concerned, "uuid"))
-        lately = (
-            select(_R.conversation_id, func.count())
-            .where(among(_R.conversation_id, ids, "uuid"), _R.created_at > batch.now - timedelta(hours=1))
-            .where(_R.outcome != "looped")
-            .group_by(_R.conversation_id)
-        )
-        batch.this_hour = Counter({row[0]: row[1] for row in await batch.session.execute(lately)})
+        await batch.running.look(ids)
 
 
 async def _matched(batch: _Batch, rule: Rule, event_ids: Collection[UUID]) -> set[UUID]:
@@ -192,7 +161,7 @@ async def _matched(batch: _Batch, rule: Rule, event_ids: Collection[UUID]) -> se
     try:
         async with batch.session.begin_nested():
             wanted = among(_E.id, list(event_ids), "uuid")
-            return {one["id"] for one in await matching(batch.session, rule, wanted, now=batch.now)}
+            return {one["id"] for one in await matching(batch.session, rule, wanted, now=batch.running.now)}
     except Exception as error:  # what one rule asks must not keep the others from having their say
         log.error("automation.unanswerable", rule_id=str(rule.id), **fault(error))
         return set()
@@ -211,67 +180,9 @@ async def _answer(batch: _Batch, event: Row, since: Mapping[UUID, datetime]) -> 
         depth = automation.depth_after(rule, batch.origins.get(event["id"])) if matched else None
         if depth is None:
             continue
-        await _run(batch, rule, event, depth)
+        await batch.running.run(rule, Occasion(event["conversation_id"], event_id=event["id"]), depth)
+        batch.touched.add(event["conversation_id"])
         runs += 1
         if rule.stop:
             break
     return runs
-
-
-async def _run(batch: _Batch, rule: Rule, event: Row, depth: int) -> None:
-    """Do what the rule says, or stop it for going in circles, and write down which."""
-    before = await _conversation(batch, event["conversation_id"])
-    circles = automation.goes_in_circles(depth=depth, this_hour=batch.this_hour[before["id"]])
-    if circles:
-        await _tell_admins(batch, rule, before)
-    done = [] if circles else [await _act(batch, rule, event, number) for number in range(len(rule.actions))]
-    after = await _conversation(batch, before["id"])
-    row = {
-        "id": new_id(),
-        "key": f"{rule.id}:{event['id']}",
-        "rule_id": rule.id,
-        "rule_version": rule.version,
-        "conversation_id": before["id"],
-        "event_id": event["id"],
-        "depth": depth,
-        "from_seq": before["seq"],
-        "to_seq": after["seq"],
-        "outcome": "looped" if circles else "partly" if any(one["problem"] for one in done) else "done",
-        "actions": done,
-        "created_at": batch.now,
-    }
-    await insert_rows(batch.session, automation_runs, [row])
-    batch.this_hour[before["id"]] += int(not circles)
-    batch.touched.add(before["id"])
-
-
-async def _act(batch: _Batch, rule: Rule, event: Row, number: int) -> dict[str, str]:
-    """One action, and the problem for which it was refused, if it was."""
-    action, problem = rule.actions[number], ""
-    ids = {"rule_id": str(rule.id), "conversation_id": str(event["conversation_id"]), "event_id": str(event["id"])}
-    cause = Cause(f"automation:{rule.id}:{event['id']}:{number}", "automation.run", ids)
-    try:
-        async with batch.session.begin_nested():
-            conversation = await _conversation(batch, event["conversation_id"])
-            how: dict[str, Any] = {"by": SYSTEM, "cause": cause, "now": batch.now}
-            await actions.act(batch.services, batch.session, conversation, action, **how)
-    except HelpdeskError as error:
-        problem = error.problem
-        log.warning("automation.action_refused", action=action.do, rule_id=str(rule.id), kind=problem)
-    except Exception as error:  # a bug in one action must not hold up every other rule for ever
-        problem = "failed"
-        log.error("automation.action_failed", action=action.do, rule_id=str(rule.id), **fault(error))
-    return {"do": action.do, "problem": problem}
-
-
-async def _conversation(batch: _Batch, conversation_id: UUID) -> Row:
-    query = select(conversations).where(conversations.c.id == conversation_id)
-    return (await batch.session.execute(query)).mappings().one()
-
-
-async def _tell_admins(batch: _Batch, rule: Rule, conversation: Row) -> None:
-    """Once for each version of a rule."""
-    log.warning("automation.looped", rule_id=str(rule.id), conversation_id=str(conversation["id"]))
-    subject = Subject(f"automation:{rule.id}:{rule.version}", "automation_looped")
-    how: dict[str, Any] = {"data": {"rule_id": str(rule.id)}, "now": batch.now}
-    await alerts.call(batch.services, batch.session, subject, [_ADMINS], conversation, **how)

@@ -7,16 +7,21 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from sqlalchemy import RowMapping, and_, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import automation
+from helpdesk.domain.automation import Rule
 from helpdesk.domain.values import SYSTEM, Actor
 from helpdesk.errors import Conflict, NotFound, Stale
-from helpdesk.models.rules import automation_rules, automation_runs
+from helpdesk.logs import fault
+from helpdesk.models.rules import automation_rules
 from helpdesk.services import actions, audit, questions, versions
+
+log = structlog.get_logger()
 
 MOST_RULES: Final = 200
 """An event is held against all of them."""
@@ -46,6 +51,18 @@ async def get_rule(session: AsyncSession, rule_id: UUID, *, version: int | None 
         raise NotFound("there is no such automation rule")
     if version is not None and found["version"] != version:
         raise Stale(extra={"version": found["version"]})
+    return found
+
+
+async def in_force(session: AsyncSession) -> list[tuple[Rule, datetime]]:
+    """Those that are switched on, in their order, each with the time from which it answers."""
+    query = select(_R.id, _R.version, _R.content, _R.created_at).where(_R.enabled).order_by(_R.position, _R.id)
+    found = []
+    for row in (await session.execute(query)).mappings():
+        try:
+            found.append((automation.read(row["id"], row["version"], row["content"]), row["created_at"]))
+        except Exception as error:  # a rule at fault must not keep the others from having their say
+            log.error("automation.unreadable", rule_id=str(row["id"]), **fault(error))
     return found
 
 
@@ -111,17 +128,6 @@ async def remove(session: AsyncSession, rule: RowMapping, *, by: Actor, now: dat
     await session.execute(delete(automation_rules).where(_R.id == rule["id"]))
     what: dict[str, Any] = {"subject": "automation_rule", "subject_id": rule["id"]}
     await audit.record(session, "automation_rule.removed", by=by, now=now, **what)
-
-
-async def list_runs(
-    session: AsyncSession, rule_id: UUID, *, before: UUID | None = None, limit: int
-) -> Sequence[RowMapping]:
-    """What the rule did, the latest first."""
-    r = automation_runs.c
-    query = select(automation_runs).where(r.rule_id == rule_id).order_by(r.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(r.id < before)
-    return (await session.execute(query)).mappings().all()
 
 
 async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain import automation
 from helpdesk.models.events import events
-from helpdesk.services.automation import matching, origins_of
+from helpdesk.services.automation import matching
+from helpdesk.services.automation_runs import origins_of
 from helpdesk.statements import Row
 
 MOST: Final = 500

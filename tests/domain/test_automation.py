@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,8 @@ import pytest
 
 from helpdesk.api.schemas.automation_rules import EventWord
 from helpdesk.domain import automation
-from helpdesk.domain.automation import Origin
+from helpdesk.domain.automation import Elapsed, Origin
+from helpdesk.domain.business_hours import ALWAYS, Calendar, Timetable
 from helpdesk.domain.contents import Wrong
 
 RULE: dict[str, Any] = {
@@ -18,6 +20,7 @@ RULE: dict[str, Any] = {
     "do": [{"do": "tag", "add": ["seen"]}],
     "stop": False,
 }
+HOUR: dict[str, Any] = {"since": "waiting_since", "minutes": 60}
 TEXT = {"field": "message.text", "op": "contains", "value": "phrase"}
 
 
@@ -36,7 +39,15 @@ def test_a_rule_is_read_as_it_was_checked() -> None:
         ({"when": {"events": []}}, "when.events"),
         ({"when": {"events": ["message.received", "message.received"]}}, "when.events.1"),
         ({"when": {"events": ["alert.raised"]}}, "when.events.0"),
-        ({"when": {"elapsed": {}}}, "when.elapsed"),
+        ({"when": {}}, "when"),
+        ({"when": {"events": ["message.received"], "elapsed": HOUR}}, "when"),
+        ({"when": {"elapsed": {}}}, "when.elapsed.since"),
+        ({"when": {"elapsed": HOUR | {"since": "snoozed_until"}}}, "when.elapsed.since"),
+        ({"when": {"elapsed": HOUR | {"minutes": 14}}}, "when.elapsed.minutes"),
+        ({"when": {"elapsed": HOUR | {"minutes": 366 * 1440 + 1}}}, "when.elapsed.minutes"),
+        ({"when": {"elapsed": HOUR | {"business_time": 1}}}, "when.elapsed.business_time"),
+        ({"when": {"elapsed": HOUR}, "if": TEXT}, "if"),
+        ({"when": {"elapsed": HOUR}, "stop": True}, "stop"),
         ({"when": {"events": ["message.received", "message.sent"]}, "if": TEXT}, "if"),
         ({"if": {"field": "assignee_id", "op": "eq", "value": "me"}}, "if"),
         ({"if": {"field": "unread", "op": "eq", "value": True}}, "if"),
@@ -52,6 +63,18 @@ def test_what_is_no_rule_is_refused_with_its_place(given: dict[str, Any], field:
     with pytest.raises(Wrong) as refused:
         automation.check(RULE | given)
     assert refused.value.field == field
+
+
+def test_a_rule_on_time_says_since_when_and_how_long_and_by_which_clock() -> None:
+    content = {**RULE, "when": {"elapsed": HOUR}}
+    automation.check(content)
+    found = automation.read(uuid4(), 1, content).elapsed
+    assert found == Elapsed("waiting_since", timedelta(hours=1))
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    nine_to_five = Timetable(Calendar("UTC", [[(540, 1020)]] * 5 + [[], []]))
+    assert found.latest(ALWAYS, noon) == noon - timedelta(hours=1)
+    assert found.latest(nine_to_five, noon.replace(hour=9, minute=30)) == datetime(2026, 2, 27, 16, 30, tzinfo=UTC)
+    assert found.latest(Timetable(Calendar("UTC", [[]] * 7)), noon) is None
 
 
 def test_a_rule_never_answers_itself_and_others_only_so_deep() -> None:

@@ -18,6 +18,7 @@ from helpdesk.models.conversations import conversation_tags, conversations
 from helpdesk.models.events import events
 from helpdesk.models.rules import automation_rules, automation_runs, automation_state
 from helpdesk.services import automation_rules as rule_verbs
+from helpdesk.services import automation_runs as run_log
 from helpdesk.services import automation_trial, teams
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
@@ -70,7 +71,7 @@ async def settles(services: Services) -> None:
 async def runs(services: Services, rule_id: UUID) -> Sequence[RowMapping]:
     """The oldest first."""
     async with services.database.reading() as session:
-        return (await rule_verbs.list_runs(session, rule_id, limit=100))[::-1]
+        return (await run_log.list_of_rule(session, rule_id, limit=100))[::-1]
 
 
 async def state(services: Services, conversation_id: UUID) -> tuple[int, set[str]]:
