@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from helpdesk.clock import now
-from helpdesk.services import automation
+from helpdesk.services import automation, following
 from helpdesk.services.house import Services
 
 
 async def run_rules(services: Services) -> int:
     """Answer one batch of events; says whether there may be more."""
-    async with services.database.transaction() as session:
-        return await automation.follow(services, session, now=now())
+    answer = partial(automation.answer, services, now=now())
+    return await following.follow(services.database, automation.FOLLOWER, answer)

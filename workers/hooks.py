@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from helpdesk.crypto import CannotOpen
 from helpdesk.domain import retry_after, webhook_signing
 from helpdesk.logs import fault
 from helpdesk.net import Guard, Response, Unreachable, safe_http
-from helpdesk.services import webhook_deliveries, webhook_sending
+from helpdesk.services import following, webhook_deliveries, webhook_sending
 from helpdesk.services.house import Services
 from helpdesk.services.webhook_sending import GONE, Claimed
 from helpdesk.services.webhooks import signing_secrets
@@ -60,8 +61,9 @@ class Hooks:
         webhooks = Counter(claimed.webhook["id"] for claimed in self._running.values())
         free = {webhook_id: count for webhook_id, count in webhooks.items() if count < PER_WEBHOOK}
         failing = sum(claimed.webhook["failing_since"] is not None for claimed in self._running.values())
+        tell = partial(webhook_deliveries.tell, now=now())
+        followed = await following.follow(self._services.database, webhook_deliveries.FOLLOWER, tell)
         async with self._services.database.transaction() as session:
-            followed = await webhook_deliveries.follow(session, now=now())
             claimed = await webhook_sending.claim(
                 session,
                 worker=self._worker,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
-from helpdesk.services import leases, search_indexing
+from helpdesk.domain.search_entries import Entry
+from helpdesk.services import following, leases, search_indexing
 from helpdesk.services.house import Services
 
 LEASE = "search"
@@ -28,18 +31,19 @@ class Searching:
                 self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
         if self._fence is None:
             return 0
-        async with database.reading() as session:
-            start, end, entries = await search_indexing.follow(session)
         try:
+            if came := await following.follow(database, search_indexing.FOLLOWER, self._take_in):
+                return came
             async with database.transaction() as session:
                 await leases.check(session, LEASE, fence=self._fence)
-                if end == start:
-                    return int(await search_indexing.begin_walk(session, now=now()))
-                await search_indexing.advance(session, start=start, end=end, entries=entries)
+                return int(await search_indexing.begin_walk(session, now=now()))
         except LeaseLost:
             self._fence = None
             return 0
-        return end - start
+
+    async def _take_in(self, session: AsyncSession, entries: Sequence[Entry], /) -> None:
+        await leases.check(session, LEASE, fence=self._fence or 0)
+        await search_indexing.take_in(session, entries)
 
     def leases(self) -> dict[str, int]:
         """What is to be renewed, with its fence."""

@@ -56,11 +56,11 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "notify": lambda: [notices.due()],
     "snooze": lambda: [waking.due()],
     "letters": lambda: [account_links.due()],
-    "automate": lambda: [automation.unseen()],
-    "hooks": lambda: [webhook_sending.due(), webhook_deliveries.unseen()],
+    "automate": lambda: [automation.FOLLOWER.unseen()],
+    "hooks": lambda: [webhook_sending.due(), webhook_deliveries.FOLLOWER.unseen()],
     "jobs": lambda: [jobs.due(HANDLERS)],
-    "search": lambda: [search_indexing.unseen(), search_indexing.walks()],
-    "triage": lambda: [triage.unseen()],
+    "search": lambda: [search_indexing.FOLLOWER.unseen(), search_indexing.walks()],
+    "triage": lambda: [triage.FOLLOWER.unseen()],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""
 

@@ -39,8 +39,8 @@ CONTENTS: Mapping[str, Sequence[str]] = {
 TABLES = (
     "audit_anchors",
     "automation_rules",
-    "automation_state",
     "custom_fields",
+    "followers",
     "sso_providers",
     "account_links",
     "canned_responses",
@@ -137,10 +137,10 @@ def _tables() -> None:
         sa.UniqueConstraint("name", name="uq_automation_rules_name"),
     )
     op.create_table(
-        "automation_state",
+        "followers",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_automation_state"),
+        sa.PrimaryKeyConstraint("name", name="pk_followers"),
     )
     op.create_table(
         "custom_fields",
@@ -502,7 +502,7 @@ def _columns() -> None:
     )
     op.add_column("webhooks", sa.Column("disabled_reason", sa.String(), nullable=False, server_default=""))
     # Webhooks were told by the relay until now: what has a position is told already, or was never asked for.
-    op.execute("INSERT INTO automation_state SELECT 'webhooks', max(position) FROM events HAVING max(position) > 0")
+    op.execute("INSERT INTO followers SELECT 'webhooks', max(position) FROM events HAVING max(position) > 0")
 
 
 _AUDITED = ("id", "occurred_at", "actor_kind", "actor_id", "action", "subject_type", "subject_id", "data")

@@ -54,7 +54,6 @@ def upgrade() -> None:
     op.create_table(
         "search_state",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("newest", sa.BigInteger(), nullable=False),
         sa.Column("oldest", sa.BigInteger(), nullable=False),
         sa.Column("rebuild", sa.Boolean(), nullable=False),
@@ -93,10 +92,11 @@ def upgrade() -> None:
         op.execute(statement)
     # What is there already is walked through by a worker; events tell of what comes from here on.
     op.execute(
-        "INSERT INTO search_state (name, position, newest, oldest, rebuild) "  # noqa: S608 - a number of ours
-        f"SELECT 'search', coalesce((SELECT max(position) FROM events), 0), {FIRST}, {FIRST}, true "
+        "INSERT INTO search_state (name, newest, oldest, rebuild) "  # noqa: S608 - a number of ours
+        f"SELECT 'search', {FIRST}, {FIRST}, true "
         "WHERE EXISTS (SELECT 1 FROM messages) OR EXISTS (SELECT 1 FROM contacts)"
     )
+    op.execute("INSERT INTO followers SELECT 'search', max(position) FROM events HAVING max(position) > 0")
 
 
 def downgrade() -> None:
@@ -104,3 +104,4 @@ def downgrade() -> None:
         op.execute("DROP TABLE search_fts")
     op.drop_table("search_rows")
     op.drop_table("search_state")
+    op.execute("DELETE FROM followers WHERE name = 'search'")

@@ -36,6 +36,15 @@ class Event(Base, table=True):
     data: dict[str, Any] = json(dict)
 
 
+class Follower(Base, table=True):
+    """How far somebody has followed the events, by its name. Whoever moves on has it locked."""
+
+    __tablename__ = "followers"
+
+    name: str = Field(primary_key=True, sa_type=String)
+    position: int = Field(default=0, sa_type=BigInteger)
+
+
 class PendingWork(Base, table=True):
     """A subscriber that failed for one event, to be tried again; a row with `given_up` waits for a person."""
 
@@ -106,6 +115,7 @@ class AuditAnchor(Base, table=True):
 
 
 events = table_of(Event)
+followers = table_of(Follower)
 pending_work = table_of(PendingWork)
 idempotency_keys = table_of(IdempotencyKey)
 audit = table_of(AuditEntry)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import Index, String
 from sqlmodel import Field
 
 from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
@@ -55,13 +55,17 @@ class AutomationRun(Base, table=True):
     created_at: datetime = at()
 
 
-class AutomationState(Base, table=True):
-    """How far the events were followed: `events` names the rules, `webhooks` those. Whoever follows has it locked."""
+class AutomationSweep(Base, table=True):
+    """How far a rule on elapsed time has come. `begun_at`: nothing that had lasted so long by then; None: everything.
 
-    __tablename__ = "automation_state"
+    `reached` is for each calendar the time, in the conversations' column, and the id that it got to.
+    """
 
-    name: str = Field(primary_key=True, sa_type=String)
-    position: int = Field(default=0, sa_type=BigInteger)
+    __tablename__ = "automation_sweeps"
+
+    rule_id: UUID = Field(foreign_key="automation_rules.id", primary_key=True, ondelete="CASCADE")
+    begun_at: datetime | None = at(nullable=True)
+    reached: dict[str, Any] = json(dict)
 
 
 class Rating(Base, table=True):
@@ -104,5 +108,5 @@ class Rating(Base, table=True):
 
 automation_rules = table_of(AutomationRule)
 automation_runs = table_of(AutomationRun)
-automation_state = table_of(AutomationState)
+automation_sweeps = table_of(AutomationSweep)
 ratings = table_of(Rating)

@@ -85,16 +85,15 @@ class SearchRow(Base, table=True):
 
 
 class SearchState(Base, table=True):
-    """How far the indexes have come: one row, named `search`.
+    """How rows are numbered: one row, named `search`.
 
-    Events up to `position` are in. New rows are numbered upwards from `newest`; those that `reindex` finds, the newest
-    first, downwards from `oldest`. `rebuild` asks for such a walk.
+    New ones upwards from `newest`; those that `reindex` finds, the newest first, downwards from `oldest`. `rebuild`
+    asks for such a walk.
     """
 
     __tablename__ = "search_state"
 
     name: str = Field(primary_key=True, sa_type=String)
-    position: int = Field(default=0, sa_type=BigInteger)
     newest: int = Field(sa_type=BigInteger)
     oldest: int = Field(sa_type=BigInteger)
     rebuild: bool = Field(default=False, sa_type=Boolean)

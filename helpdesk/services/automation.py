@@ -1,8 +1,8 @@
-"""Automation: follows the events by their positions, and has the rules answer them, so that filing pays nothing.
+"""Automation: has the rules answer what happens, after the fact, so that filing pays nothing.
 
-Whoever follows has the one row of `automation_state` locked. What the rules do is committed with how far he came: each
-rule answers each event once, whatever dies in between, and a conversation's events in their order. Filters are asked
-in one query for a rule and a batch; only where a rule has just changed a conversation they are asked again of that one.
+What the rules do is committed with how far they came (`following`): each rule answers each event once, whatever dies
+in between, and a conversation's events in their order. Filters are asked in one query for a rule and a batch; only
+where a rule has just changed a conversation they are asked again of that one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring
 from helpdesk.dialects import among
 from helpdesk.domain import automation
 from helpdesk.domain.automation import Origin, Rule
@@ -26,23 +25,18 @@ from helpdesk.logs import fault
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.models.rules import automation_state
 from helpdesk.services import automation_rules, filtering
 from helpdesk.services.automation_runs import Occasion, Running, origins_of
+from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
 
 log = structlog.get_logger()
 
-BATCH: Final = 100
-"""Events at a time."""
-
 MOST_RUNS: Final = 25
 """Runs in one transaction: on SQLite nobody else writes meanwhile."""
 
-_NAME: Final = "events"
 _E: Final = events.c
-_S: Final = automation_state.c
 
 
 @dataclass(slots=True)
@@ -63,28 +57,18 @@ class _Batch:
         return self.running.session
 
 
-def unseen() -> Select[Any]:
-    """Events that no rule has looked at."""
-    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
-    return select(_E.id).where(_E.position > seen)
+async def _any(session: AsyncSession) -> bool:
+    return bool(await automation_rules.in_force(session))
 
 
-async def follow(services: Services, session: AsyncSession, *, now: datetime) -> int:
-    """Have the rules answer the next events; answers how far it came, zero where another is at it."""
-    start = await _claim(session)
-    if start is None:
-        return 0
+FOLLOWER: Final[Follower[Sequence[Row]]] = Follower(name="events", batch=100, interested=_any)
+
+
+async def answer(services: Services, session: AsyncSession, happened: Sequence[Row], /, *, now: datetime) -> int | None:
+    """Have the rules answer these events. Answers the position that they came to."""
     found = await automation_rules.in_force(session)
-    if not found:
-        end = await session.scalar(select(func.max(_E.position))) or start
-    else:
-        query = select(events).where(_E.position > start).order_by(_E.position).limit(BATCH)
-        happened = (await session.execute(query)).mappings().all()
-        batch = _Batch(Running(services, session, now), [rule for rule, _ in found])
-        end = await _answer_all(batch, happened, found) or start
-    if end > start:
-        await session.execute(update(automation_state).where(_S.name == _NAME).values(position=end))
-    return end - start
+    batch = _Batch(Running(services, session, now), [rule for rule, _ in found])
+    return await _answer_all(batch, happened, found)
 
 
 async def matching(
@@ -108,15 +92,6 @@ async def matching(
         query = query.where(c.spam.is_(False))
     query = query.where(filtering.message_condition(rule.condition, actor=SYSTEM, now=now))
     return (await session.execute(query if most is None else query.limit(most))).mappings().all()
-
-
-async def _claim(session: AsyncSession) -> int | None:
-    """How far the rules have come, locked until the transaction ends; None while another has it."""
-    if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
-        begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
-        await session.execute(begin)
-    mine = select(_S.position).where(_S.name == _NAME).with_for_update(key_share=True, skip_locked=True)
-    return (await session.execute(mine)).scalar_one_or_none()
 
 
 async def _answer_all(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple[Rule, datetime]]) -> int | None:

@@ -1,8 +1,8 @@
 """Keeping the rows that a search looks into: made after the fact, of what events tell, so that filing pays nothing.
 
-One worker at a time follows the events by their positions (`workers/search.py`). What was there before is walked
-through by a job, the newest first; both number what they find, upwards and downwards from where the numbers begin, so
-that a greater number is always the later thing (docs/decisions/0010-search.md).
+One worker at a time follows the events (`workers/search.py`). What was there before is walked through by a job, the
+newest first; both number what they find, upwards and downwards from where the numbers begin, so that a greater number
+is always the later thing (docs/decisions/0010-search.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows, is_postgresql, ring
@@ -22,10 +22,10 @@ from helpdesk.domain.search_entries import Entry, of_contact, of_conversation, o
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations
-from helpdesk.models.events import events
 from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows, search_state
 from helpdesk.services import jobs
+from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
 from helpdesk.services.jobs import Step
 from helpdesk.services.search_store import FIRST, stored
@@ -49,40 +49,24 @@ class Subjects:
     contacts: list[UUID] = field(default_factory=list)
 
 
-def unseen() -> Select[Any]:
-    """Events that nobody has looked at."""
-    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
-    return select(events.c.id).where(events.c.position > seen)
-
-
 def walks() -> Select[Any]:
     """Whether a walk is asked for."""
     return select(_S.name).where(_S.rebuild)
 
 
-async def follow(session: AsyncSession) -> tuple[int, int, list[Entry]]:
-    """What comes next: the position to start from, the one that is reached, and the entries between.
-
-    Reads only, and works for a while in a thread; `advance` keeps what was found.
-    """
-    position = await session.scalar(select(_S.position).where(_S.name == _NAME)) or 0
-    query = select(events.c.position, events.c.type, events.c.conversation_id, events.c.data)
-    query = query.where(events.c.position > position).order_by(events.c.position).limit(BATCH)
-    happened = (await session.execute(query)).mappings().all()
-    if not happened:
-        return position, position, []
-    entries = await _entries(session, _subjects(happened))
-    return position, happened[-1]["position"], entries
+async def _told(session: AsyncSession, happened: Sequence[Row]) -> list[Entry]:
+    """The entries that these events ask for. Works for a while in a thread."""
+    return await _entries(session, _subjects(happened))
 
 
-async def advance(session: AsyncSession, *, start: int, end: int, entries: Sequence[Entry]) -> bool:
-    """Store what `follow` found, in one transaction with how far it came. False where another was there before."""
+FOLLOWER: Final[Follower[list[Entry]]] = Follower(name="search", batch=BATCH, read=_told)
+
+
+async def take_in(session: AsyncSession, entries: Sequence[Entry], /) -> None:
+    """Store the entries with the next numbers."""
     state = await _locked(session)
-    if state["position"] != start:
-        return False
     newest = await _store(session, entries, state["newest"], step=1)
-    await session.execute(update(search_state).where(_S.name == _NAME).values(position=end, newest=newest))
-    return True
+    await session.execute(update(search_state).where(_S.name == _NAME).values(newest=newest))
 
 
 async def ask_for_walk(session: AsyncSession) -> None:
@@ -171,7 +155,7 @@ async def _entries(session: AsyncSession, subjects: Subjects) -> list[Entry]:
 
 async def _locked(session: AsyncSession) -> RowMapping:
     """The state, made when there is none, locked until the transaction ends."""
-    begin = {"name": _NAME, "position": 0, "newest": FIRST, "oldest": FIRST, "rebuild": False}
+    begin = {"name": _NAME, "newest": FIRST, "oldest": FIRST, "rebuild": False}
     await session.execute(insert_ignoring(session, search_state, on=["name"]).values(begin))
     query = select(search_state).where(_S.name == _NAME).with_for_update(key_share=True)
     return (await session.execute(query)).mappings().one()

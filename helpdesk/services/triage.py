@@ -1,7 +1,6 @@
-"""Triage: after the fact, and by the events' positions, so that filing pays nothing; applied where the house says so.
+"""Triage: what texts are about, suggested after the fact, and applied where the house says so.
 
-Each worker may look; what was read and thought without a transaction is kept by the one who moves the position. Texts
-suggest again while nothing was applied and no agent has said otherwise.
+Texts suggest again while nothing was applied and no agent has said otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, func, literal_column, or_, select, update
+from sqlalchemy import RowMapping, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring
@@ -24,19 +23,13 @@ from helpdesk.domain.values import SYSTEM, Actor, Priority
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.conversations import conversations
 from helpdesk.models.desk import triage_suggestions
-from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.models.rules import automation_state
 from helpdesk.services import conversations as verbs
 from helpdesk.services.conversations import Conversation
+from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
+from helpdesk.statements import Row
 
-BATCH: Final = 50
-"""Events at a time."""
-
-_NAME: Final = "triage"
-_S: Final = automation_state.c
-_E: Final = events.c
 _T: Final = triage_suggestions.c
 
 
@@ -49,35 +42,18 @@ class Read:
     suggestion: Suggestion
 
 
-def unseen() -> Select[Any]:
-    """Events that nobody has looked at."""
-    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
-    return select(_E.id).where(_E.position > seen)
-
-
-async def reached(session: AsyncSession) -> int | None:
-    """The position to go on from, or None where triage has never begun."""
-    return await session.scalar(select(_S.position).where(_S.name == _NAME))
-
-
-async def begin(session: AsyncSession) -> None:
-    """Start with what comes next: what an installation was told before, its agents have sorted themselves."""
-    newest = await session.scalar(select(func.max(_E.position))) or 0
-    await session.execute(insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=newest))
-
-
-async def follow(session: AsyncSession, position: int) -> tuple[int, list[Read]]:
-    """Reads only: what the next messages suggest, and the position that is reached by them."""
-    query = select(_E.position, _E.type, _E.data).where(_E.position > position).order_by(_E.position).limit(BATCH)
-    happened = (await session.execute(query)).mappings().all()
-    if not happened:
-        return position, []
+async def _suggest(session: AsyncSession, happened: Sequence[Row]) -> list[Read]:
+    """What the messages among these events suggest."""
     ids = [UUID(one["data"]["message_id"]) for one in happened if one["type"] == MessageReceived.type]
     m = messages.c
     wanted = select(m.id, m.conversation_id, m.subject, m.new_text).where(m.id.in_(ids), _of_people())
     written = (await session.execute(wanted.order_by(m.conversation_id, m.seq))).mappings().all()
     # In a thread: a batch of long mails takes as long as a few hundred requests.
-    return happened[-1]["position"], await asyncio.to_thread(_read, written)
+    return await asyncio.to_thread(_read, written)
+
+
+# What an installation was told before, its agents have sorted themselves.
+FOLLOWER: Final[Follower[list[Read]]] = Follower(name="triage", batch=50, read=_suggest, from_now=True)
 
 
 def _of_people() -> Any:
@@ -90,15 +66,10 @@ def _read(written: Sequence[RowMapping]) -> list[Read]:
     return [Read(one["conversation_id"], one["id"], triage.suggest(one["subject"], one["new_text"])) for one in written]
 
 
-async def advance(
-    services: Services, session: AsyncSession, *, begun: int, end: int, found: Sequence[Read], now: datetime
-) -> bool:
-    """Keep what `follow` found, and apply it if the house wants that. False where another worker was there before."""
-    moved = update(automation_state).where(_S.name == _NAME, _S.position == begun).values(position=end)
-    if (await session.execute(moved.returning(_S.position))).first() is None:
-        return False
+async def keep(services: Services, session: AsyncSession, found: Sequence[Read], /, *, now: datetime) -> None:
+    """Keep what was suggested, and apply it if the house wants that."""
     if services.settings.triage == "off":
-        return True
+        return
     ids = sorted({one.conversation_id for one in found})
     c = conversations.c
     query = select(conversations).where(c.id.in_(ids), c.spam.is_(False), c.merged_into_id.is_(None))
@@ -116,7 +87,6 @@ async def advance(
         if wanted:
             settled.add(one.conversation_id)
         await _keep(session, one, applied=bool(wanted), now=now)
-    return True
 
 
 def _says_something(suggestion: Suggestion) -> bool:

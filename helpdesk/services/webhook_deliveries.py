@@ -2,9 +2,8 @@
 
     queued → sent | failed
 
-Events are followed by their positions, after the fact and by one worker at a time, so that filing pays nothing. A
-message is fixed when it is queued, in one transaction with how far the events were followed: each is told of once, in
-order, and none is left out. How it leaves is `webhook_sending`.
+A message is fixed when it is queued, in one transaction with how far the events were followed (`following`): each is
+told of once, in order, and none is left out. How it leaves is `webhook_sending`.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, Select, delete, func, literal_column, or_, select, update
+from sqlalchemy import RowMapping, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
 from helpdesk.errors import Conflict, NotFound
-from helpdesk.models.events import events
-from helpdesk.models.rules import automation_state
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
+from helpdesk.services.following import Follower
 from helpdesk.services.webhooks import EVERYTHING
 from helpdesk.statements import Row
 
@@ -30,49 +28,24 @@ GIVE_UP_AFTER: Final = timedelta(days=3)
 KEPT: Final = timedelta(days=30)
 TEST_EVENT: Final = "webhook.test"
 
-BATCH: Final = 200
-"""Events at a time."""
-
-_NAME: Final = "webhooks"
-_E: Final = events.c
-_S: Final = automation_state.c
 _LISTENING: Final = select(webhooks.c.id, webhooks.c.events, webhooks.c.created_at).where(webhooks.c.enabled)
 
 
-def unseen() -> Select[Any]:
-    """Events that no webhook was told of, and that nobody has passed over."""
-    seen = func.coalesce(select(_S.position).where(_S.name == _NAME).scalar_subquery(), literal_column("0"))
-    return select(_E.id).where(_E.position > seen)
+async def listened(session: AsyncSession) -> bool:
+    """Whether any webhook is on."""
+    return (await session.execute(_LISTENING.limit(1))).first() is not None
 
 
-async def follow(session: AsyncSession, *, now: datetime) -> int:
-    """Queue what the next events have to tell; answers how far it came, zero where another worker is at it.
+FOLLOWER: Final[Follower[Sequence[Row]]] = Follower(name="webhooks", batch=200, interested=listened)
+
+
+async def tell(session: AsyncSession, happened: Sequence[Row], /, *, now: datetime) -> None:
+    """Queue what these events have to tell.
 
     A webhook hears of what happens from its making on, and of nothing that happens while it is off.
     """
-    start = await _claim(session)
-    if start is None:
-        return 0
     listening = (await session.execute(_LISTENING)).all()
-    if not listening:
-        end = await session.scalar(select(func.max(_E.position))) or start
-    else:
-        query = select(events).where(_E.position > start).order_by(_E.position).limit(BATCH)
-        happened = (await session.execute(query)).mappings().all()
-        await _queue(session, [row for event in happened for row in _rows(event, listening, now=now)])
-        end = happened[-1]["position"] if happened else start
-    if end > start:
-        await session.execute(update(automation_state).where(_S.name == _NAME).values(position=end))
-    return end - start
-
-
-async def _claim(session: AsyncSession) -> int | None:
-    """How far the events were followed, locked until the transaction ends; None while another has it."""
-    if await session.scalar(select(_S.name).where(_S.name == _NAME)) is None:
-        begin = insert_ignoring(session, automation_state, on=["name"]).values(name=_NAME, position=0)
-        await session.execute(begin)
-    mine = select(_S.position).where(_S.name == _NAME).with_for_update(key_share=True, skip_locked=True)
-    return (await session.execute(mine)).scalar_one_or_none()
+    await _queue(session, [row for event in happened for row in _rows(event, listening, now=now)])
 
 
 def _rows(event: Row, listening: Sequence[Any], *, now: datetime) -> list[dict[str, Any]]:

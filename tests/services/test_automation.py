@@ -15,11 +15,12 @@ from helpdesk.domain.events import ConversationUpdated, MessageReceived
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.alerts import alerts
 from helpdesk.models.conversations import conversation_tags, conversations
-from helpdesk.models.events import events
-from helpdesk.models.rules import automation_rules, automation_runs, automation_state
+from helpdesk.models.events import events, followers
+from helpdesk.models.rules import automation_rules, automation_runs
 from helpdesk.services import automation_rules as rule_verbs
 from helpdesk.services import automation_runs as run_log
 from helpdesk.services import automation_trial, teams
+from helpdesk.services.automation import FOLLOWER
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from tests import factories
@@ -199,7 +200,7 @@ async def test_rules_leave_alone_what_is_spam_or_merged_or_was_before_them(servi
     await settles(services)
     assert await runs(services, rule_id) == []
     async with services.database.reading() as session:
-        seen = await session.scalar(select(automation_state.c.position))
+        seen = await session.scalar(select(followers.c.position).where(followers.c.name == FOLLOWER.name))
         assert seen == await session.scalar(select(func.max(events.c.position)))
         assert await session.scalar(select(func.count()).select_from(automation_runs)) == 0
 

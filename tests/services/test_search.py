@@ -19,7 +19,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows, search_state
-from helpdesk.services import search_indexing
+from helpdesk.services import following, search_indexing
 from helpdesk.services.contacts import edit
 from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
@@ -228,12 +228,12 @@ async def test_what_two_workers_found_is_written_once(services: Services) -> Non
     made = await factories.conversation(services, inbox_id=await factories.inbox(services))
     await tell_of(services, made)
     async with services.database.reading() as session:
-        start, end, entries = await search_indexing.follow(session)
-    written = []
+        ahead = await following.look(session, search_indexing.FOLLOWER)
+    came = []
     for _ in range(2):
         async with services.database.transaction() as session:
-            written.append(await search_indexing.advance(session, start=start, end=end, entries=entries))
-    assert (written, len(entries)) == ([True, False], 3)
+            came.append(await following.keep(session, search_indexing.FOLLOWER, ahead, search_indexing.take_in))
+    assert (came, len(ahead.found or ())) == ([2, 0], 3)
     other = Searching(services, worker="another")
     assert await other.step() == 0, "nothing is left for anybody"
 

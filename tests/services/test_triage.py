@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from helpdesk import clock
 from helpdesk.models.conversations import conversations
 from helpdesk.models.desk import triage_suggestions
 from helpdesk.models.events import events
-from helpdesk.services import triage
+from helpdesk.services import following, triage
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -124,16 +125,14 @@ async def test_of_two_workers_who_look_at_once_one_is_believed(house: House, des
     services = house.services
     await house.receive(desk, mail("Mina <mina@customer.test>", STOLEN, subject="Hello", dmarc="pass"))
     async with services.database.reading() as session:
-        begun = await triage.reached(session)
-        assert begun is not None
-        end, found = await triage.follow(session, begun)
+        ahead = await following.look(session, triage.FOLLOWER)
         assert await session.scalar(QUESTIONS["triage"]()[0].limit(1)) is not None
-    kept = []
+    found, came = ahead.found or [], []
     for _ in range(2):
         async with services.database.transaction() as session:
-            how: Any = {"begun": begun, "end": end, "found": found, "now": clock.now()}
-            kept.append(await triage.advance(services, session, **how))
-    assert kept == [True, False]
+            keep = partial(triage.keep, services, now=clock.now())
+            came.append(await following.keep(session, triage.FOLLOWER, ahead, keep))
+    assert (came[0] > 0, came[1]) == (True, 0)
     assert (await state(house, found[0].conversation_id))[2] == 2
     await sort(services)
     async with services.database.reading() as session:

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.events import audit, events
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
 from helpdesk.net import AllowList, Guard
+from helpdesk.services import following
 from helpdesk.services import webhook_deliveries as messages
 from helpdesk.services import webhook_sending as sending
 from helpdesk.services import webhooks as service
@@ -408,8 +410,7 @@ async def _relayed(services: Services) -> list[Any]:
 
 
 async def _follow(services: Services) -> int:
-    async with services.database.transaction() as session:
-        return await messages.follow(session, now=clock.now())
+    return await following.follow(services.database, messages.FOLLOWER, partial(messages.tell, now=clock.now()))
 
 
 async def test_each_webhook_is_told_once_of_what_it_asked_for(quick: Services) -> None:
