@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from base64 import b32encode
 from datetime import datetime
 from typing import Any, Final
@@ -51,7 +52,7 @@ async def confirm(
     """
     if agent["totp_secret"] is None or agent["totp_confirmed_at"] is not None:
         raise Conflict("start with POST /me/totp", slug="totp_not_started")
-    step = _matching(_opened(services, agent), code, after=agent["totp_step"], now=now)
+    step = _matching(_opened(services, agent), _as_typed(code), after=agent["totp_step"], now=now)
     if step is None:
         raise Invalid.field("code", "this is not the code of now; check the clock of the device")
     await _set(session, agent["id"], totp_confirmed_at=now, totp_step=step, version=agent["version"] + 1)
@@ -93,7 +94,7 @@ async def require_code(
         return
     if not code or not code.strip():
         raise Unauthenticated("give a code of the authenticator or a recovery code", slug="totp_required")
-    plain = code.strip().replace(" ", "").replace("-", "").lower()
+    plain = _as_typed(code)
     if len(plain) == _DIGITS:
         step = _matching(_opened(services, agent), plain, after=agent["totp_step"], now=now)
         if step is not None:
@@ -104,11 +105,17 @@ async def require_code(
     raise Unauthenticated("the code is wrong, or was used before", slug="totp_wrong")
 
 
+def _as_typed(code: str) -> str:
+    """Without what people put between; an input method may have given the digits the width of Chinese letters."""
+    return unicodedata.normalize("NFKC", code).strip().replace(" ", "").replace("-", "").lower()
+
+
 def _matching(secret: str, code: str, *, after: int, now: datetime) -> int | None:
     """The time step whose code this is; those up to `after` are used up."""
+    given = code.encode()
     totp, current = pyotp.TOTP(secret, digits=_DIGITS, interval=_SECONDS), int(now.timestamp()) // _SECONDS
     steps = [current + drift for drift in _DRIFT if current + drift > after]
-    return next((step for step in steps if secrets.compare_digest(totp.generate_otp(step), code)), None)
+    return next((step for step in steps if secrets.compare_digest(totp.generate_otp(step).encode(), given)), None)
 
 
 async def _use_recovery_code(session: AsyncSession, agent: RowMapping, plain: str, *, now: datetime) -> bool:

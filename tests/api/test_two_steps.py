@@ -151,6 +151,16 @@ async def test_a_clock_may_be_off_by_one_step_and_no_more(
             await asked
 
 
+@ON_ONE_DATABASE
+async def test_a_code_may_be_typed_as_wide_as_chinese_letters_and_nonsense_is_a_wrong_code(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, secret, _ = await with_two_steps(client, services)
+    assert (await sign_in(client, anna, "密码是什么呢")).json()["type"].endswith(":totp_wrong")
+    wide = code_of(secret).translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
+    assert (await sign_in(client, anna, wide)).status_code == 200
+
+
 async def test_of_two_who_send_one_code_at_once_one_gets_in(client: httpx.AsyncClient, services: Services) -> None:
     anna, secret, codes = await with_two_steps(client, services)
     for code in (code_of(secret), codes[0]):
