@@ -241,10 +241,12 @@ async def automation_rule(
     condition: dict[str, Any] | None = None,
     stop: bool = False,
     position: int = 100,
+    elapsed: dict[str, Any] | None = None,
     now: datetime | None = None,
 ) -> UUID:
-    """Tags what the contact writes to, unless `actions` and `events` say otherwise."""
-    content = {"when": {"events": list(events)}, "if": condition or {}, "stop": stop}
+    """Tags what the contact writes to, unless `actions` and `events`, or `elapsed`, say otherwise."""
+    when = {"elapsed": elapsed} if elapsed else {"events": list(events)}
+    content = {"when": when, "if": condition or {}, "stop": stop}
     content["do"] = list(actions) or [{"do": "tag", "add": ["seen"], "remove": []}]
     given: dict[str, Any] = {"enabled": True, "position": position, "content": content}
     async with services.database.transaction() as session:

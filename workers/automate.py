@@ -1,15 +1,34 @@
-"""The loop of automation rules: has them answer what has happened since it last looked."""
+"""The loops of automation rules: they answer what has happened since they last looked, and time that has passed."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import structlog
+
 from helpdesk.clock import now
-from helpdesk.services import automation, following
+from helpdesk.logs import fault
+from helpdesk.services import automation, automation_elapsed, following
 from helpdesk.services.house import Services
+
+log = structlog.get_logger()
 
 
 async def run_rules(services: Services) -> int:
     """Answer one batch of events; says whether there may be more."""
     answer = partial(automation.answer, services, now=now())
     return await following.follow(services.database, automation.FOLLOWER, answer)
+
+
+async def sweep_rules(services: Services) -> int:
+    """Answer one batch of time that has passed for each rule; says whether there may be more."""
+    async with services.database.reading() as session:
+        rules = await automation_elapsed.rules(session)
+    count = 0
+    for rule in rules:
+        try:
+            async with services.database.transaction() as session:
+                count += await automation_elapsed.sweep(services, session, rule, now=now())
+        except Exception as error:  # a rule at fault must not keep the others from having their say
+            log.error("automation.unanswerable", rule_id=str(rule.id), **fault(error))
+    return count

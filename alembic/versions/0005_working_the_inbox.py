@@ -20,6 +20,7 @@ CONTENTS: Mapping[str, Sequence[str]] = {
     "audit": ("digest",),
     "automation_rules": ("content",),
     "automation_runs": ("actions",),
+    "automation_sweeps": ("reached",),
     "canned_responses": ("texts",),
     "contact_merges": ("moved",),
     "custom_fields": ("options",),
@@ -51,6 +52,7 @@ TABLES = (
     "sso_logins",
     "views",
     "automation_runs",
+    "automation_sweeps",
     "conversation_reads",
     "drafts",
     "presence",
@@ -79,6 +81,7 @@ def downgrade() -> None:
         ("ix_conversations_live", "conversations"),
         ("ix_conversations_snoozed", "conversations"),
         ("ix_conversations_unassigned", "conversations"),
+        ("ix_conversations_load", "conversations"),
         ("ix_contacts_merged", "contacts"),
         ("ix_contacts_custom", "contacts"),
         ("ix_conversations_custom", "conversations"),
@@ -96,7 +99,8 @@ def downgrade() -> None:
         "webhooks": ("disabled_reason",),
         "webhook_deliveries": ("position", "conversation_id"),
         "sessions": ("verified_at", "client", "method"),
-        "conversations": ("assigned_at", "status_changed_at", "spam"),
+        "conversations": ("taken_from_id", "assigned_at", "status_changed_at", "spam"),
+        "inboxes": ("rating",),
         "team_members": ("last_assigned_at",),
         "teams": ("routing",),
         "contacts": ("merged_into_id",),
@@ -325,6 +329,16 @@ def _tables() -> None:
     op.create_index("ix_automation_runs_conversation", "automation_runs", ["conversation_id", "id"])
     op.create_index("ix_automation_runs_rule", "automation_runs", ["rule_id", "id"])
     op.create_table(
+        "automation_sweeps",
+        sa.Column("rule_id", sa.Uuid(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reached", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["rule_id"], ["automation_rules.id"], name="fk_automation_sweeps_rule_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("rule_id", name="pk_automation_sweeps"),
+    )
+    op.create_table(
         "conversation_reads",
         sa.Column("agent_id", sa.Uuid(), nullable=False),
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
@@ -467,6 +481,7 @@ def _columns() -> None:
     op.add_column("conversations", sa.Column("spam", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("conversations", sa.Column("status_changed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("conversations", sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("conversations", sa.Column("taken_from_id", sa.Uuid(), nullable=True))
     op.create_index(
         "ix_conversations_live",
         "conversations",
@@ -480,10 +495,22 @@ def _columns() -> None:
         "ix_conversations_snoozed", "conversations", ["snoozed_until"], **_where("snoozed_until IS NOT NULL")
     )
     op.create_index(
+        "ix_conversations_since_status", "conversations", ["status_changed_at", "id"], **_where("status <> 'open'")
+    )
+    op.create_index(
+        "ix_conversations_since_assigned", "conversations", ["assigned_at", "id"], **_where("assigned_at IS NOT NULL")
+    )
+    op.create_index(
         "ix_conversations_unassigned",
         "conversations",
-        ["team_id", "created_at"],
+        ["team_id", "priority", "waiting_since"],
         **_where("assignee_id IS NULL AND status = 'open'"),
+    )
+    op.create_index(
+        "ix_conversations_load",
+        "conversations",
+        ["assignee_id", "team_id"],
+        **_where("assignee_id IS NOT NULL AND status = 'open'"),
     )
     op.add_column("inboxes", sa.Column("rating", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("sessions", sa.Column("method", sa.String(), nullable=False, server_default="password"))

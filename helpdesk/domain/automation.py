@@ -55,7 +55,10 @@ MOST_HOURLY: Final = 20
 
 SinceWord = Literal["created_at", "waiting_since", "last_activity_at", "status_changed_at", "assigned_at"]
 SINCE: Final[tuple[SinceWord, ...]] = get_args(SinceWord)
-"""What time is counted from: each is a column of the conversation, and a new value is a new span."""
+"""What time is counted from: each is a column of the conversation, and a new value is a new span.
+
+`status_changed_at` is asked of what is not open: the open ones have `created_at` and `waiting_since`.
+"""
 
 LEAST_MINUTES, MOST_MINUTES = 15, 366 * 1440
 

@@ -20,7 +20,8 @@ class Conversation(Base, table=True):
     nobody has answered. `next_due_at`, `due_soon_at` and `sla_paused` cache what its live clocks say: the earliest due
     time, the time from which that counts as soon, and that all of them pause. `merged_into_id` is where a merged one
     went, never another merged one. `priority` is 0 low, 1 normal, 2 high, 3 urgent. `spam` takes it out of lists and
-    counts that do not ask for it.
+    counts that do not ask for it. `taken_from_id` is who had it until somebody took it from him by hand, while nobody
+    has it: routing gives it to anybody but him.
     """
 
     __tablename__ = "conversations"
@@ -35,13 +36,19 @@ class Conversation(Base, table=True):
         Index("ix_conversations_priority", "priority", "id"),
         Index("ix_conversations_due", "next_due_at", "id", **only_where("next_due_at IS NOT NULL")),
         Index("ix_conversations_waiting", "waiting_since", "id", **only_where("waiting_since IS NOT NULL")),
+        Index("ix_conversations_since_status", "status_changed_at", "id", **only_where("status <> 'open'")),
+        Index("ix_conversations_since_assigned", "assigned_at", "id", **only_where("assigned_at IS NOT NULL")),
         Index("ix_conversations_paused", "last_activity_at", "id", **only_where("sla_paused")),
         Index("ix_conversations_merged", "merged_into_id", **only_where("merged_into_id IS NOT NULL")),
         Index(
             "ix_conversations_unassigned",
-            "team_id",
-            "created_at",
+            *("team_id", "priority", "waiting_since"),
             **only_where("assignee_id IS NULL AND status = 'open'"),
+        ),
+        Index(
+            "ix_conversations_load",
+            *("assignee_id", "team_id"),
+            **only_where("assignee_id IS NOT NULL AND status = 'open'"),
         ),
         Index("ix_conversations_custom", "id", **only_where("custom_fields <> '{}'")),
         Index(
@@ -85,6 +92,7 @@ class Conversation(Base, table=True):
     spam: bool = Field(default=False, sa_type=Boolean)
     status_changed_at: datetime | None = at(nullable=True)
     assigned_at: datetime | None = at(nullable=True)
+    taken_from_id: UUID | None = Field(default=None)
     custom_fields: dict[str, Any] = json(dict)
     merged_into_id: UUID | None = Field(default=None)
 

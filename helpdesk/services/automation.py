@@ -25,7 +25,7 @@ from helpdesk.logs import fault
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.services import automation_rules, filtering
+from helpdesk.services import automation_elapsed, automation_rules, filtering
 from helpdesk.services.automation_runs import Occasion, Running, origins_of
 from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
@@ -43,13 +43,14 @@ _E: Final = events.c
 class _Batch:
     """What is known of the events at hand: which rules match, and whose doing they are.
 
-    `touched` are the conversations that a rule has changed since the filters were asked.
+    `locked` are the conversations that they are of; a rule has changed those that are `touched` since they were asked.
     """
 
     running: Running
     rules: Sequence[Rule]
     matches: set[tuple[UUID, UUID]] = field(default_factory=set)
     origins: Mapping[UUID, Origin] = field(default_factory=dict)
+    locked: set[UUID] = field(default_factory=set)
     touched: set[UUID] = field(default_factory=set)
 
     @property
@@ -107,17 +108,20 @@ async def _answer_all(batch: _Batch, happened: Sequence[Row], found: Sequence[tu
         if event["conversation_id"] in busy:
             runs += await _answer(batch, event, since)
         end = event["position"]
+    looked = {event["conversation_id"] for event in happened if end is not None and event["position"] <= end}
+    await automation_elapsed.again(batch.running, batch.rules, sorted(looked & batch.locked))
     return end
 
 
 async def _prepare(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple[Rule, datetime]]) -> None:
     """Lock the conversations that rules may be for, ask the filters, and see whose doing the events are."""
     asked = {name for rule in batch.rules for name in rule.events}
-    mine = [event for event in happened if event["type"] in asked and event["conversation_id"] is not None]
+    timed = any(rule.elapsed for rule in batch.rules)
+    mine = [one for one in happened if (timed or one["type"] in asked) and one["conversation_id"] is not None]
     if not mine:
         return
-    ids = sorted({event["conversation_id"] for event in mine})
-    c = conversations.c
+    batch.locked = {event["conversation_id"] for event in mine}
+    ids, c = sorted(batch.locked), conversations.c
     await batch.session.execute(
         select(c.id).where(among(c.id, ids, "uuid")).order_by(c.id).with_for_update(key_share=True)
     )
@@ -127,6 +131,7 @@ async def _prepare(batch: _Batch, happened: Sequence[Row], found: Sequence[tuple
     if batch.matches:
         concerned = list({event_id for _, event_id in batch.matches} | {event["id"] for event in mine})
         batch.origins = await origins_of(batch.session, among(_E.id, concerned, "uuid"))
+    if batch.matches or timed:
         await batch.running.look(ids)
 
 

@@ -18,7 +18,7 @@ from helpdesk.domain.automation import Rule
 from helpdesk.domain.values import SYSTEM, Actor
 from helpdesk.errors import Conflict, NotFound, Stale
 from helpdesk.logs import fault
-from helpdesk.models.rules import automation_rules
+from helpdesk.models.rules import automation_rules, automation_sweeps
 from helpdesk.services import actions, audit, questions, versions
 
 log = structlog.get_logger()
@@ -99,6 +99,7 @@ async def create(
             await insert_rows(session, automation_rules, [row])
     except IntegrityError:
         raise Conflict("there is an automation rule of this name", slug="name_taken") from None
+    await _begin(session, rule_id, content, now=now)
     await versions.add_version(session, automation_rules, row, by=by, now=now)
     what: dict[str, Any] = {"subject": "automation_rule", "subject_id": rule_id}
     await audit.record(session, "automation_rule.created", by=by, now=now, **what)
@@ -114,13 +115,22 @@ async def edit(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Change any of `name enabled position`, and the fields of `content` that are there. Raises as `create` does."""
+    """Change any of `name enabled position`, and the fields of `content` that are there. Raises as `create` does.
+
+    One on time begins anew where it says another time, or is switched on; one that is to find everything there is, with
+    another filter as well.
+    """
     how: dict[str, Any] = {"subject": "automation_rule", "check": _check, "by": by, "now": now}
     try:
         async with session.begin_nested():
             await versions.edit(session, automation_rules, rule, given, content, **how)
     except IntegrityError:
         raise Conflict("there is an automation rule of this name", slug="name_taken") from None
+    before, after = rule["content"], {**rule["content"], **content}
+    everything = after["when"].get("elapsed", {}).get("include_existing", False)
+    again = bool(given.get("enabled")) and not rule["enabled"]
+    if again or after["when"] != before["when"] or (everything and after["if"] != before["if"]):
+        await _begin(session, rule["id"], after, now=now)
 
 
 async def remove(session: AsyncSession, rule: RowMapping, *, by: Actor, now: datetime) -> None:
@@ -128,6 +138,15 @@ async def remove(session: AsyncSession, rule: RowMapping, *, by: Actor, now: dat
     await session.execute(delete(automation_rules).where(_R.id == rule["id"]))
     what: dict[str, Any] = {"subject": "automation_rule", "subject_id": rule["id"]}
     await audit.record(session, "automation_rule.removed", by=by, now=now, **what)
+
+
+async def _begin(session: AsyncSession, rule_id: UUID, content: Mapping[str, Any], *, now: datetime) -> None:
+    """From where a rule on time is followed; one on events is not."""
+    await session.execute(delete(automation_sweeps).where(automation_sweeps.c.rule_id == rule_id))
+    elapsed = content["when"].get("elapsed")
+    if elapsed is not None:
+        begun_at = None if elapsed.get("include_existing") else now
+        await insert_rows(session, automation_sweeps, [{"rule_id": rule_id, "begun_at": begun_at, "reached": {}}])
 
 
 async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from helpdesk.api.schemas.actions import RuleActions
 from helpdesk.api.schemas.settings_content import Versioned, version
 from helpdesk.api.schemas.shared import Given, Name, Shown
-from helpdesk.domain.automation import EVENTS, EventWord
+from helpdesk.domain.automation import EVENTS, LEAST_MINUTES, MOST_MINUTES, EventWord, SinceWord
 from helpdesk.statements import Row
 
 Condition = Annotated[
@@ -27,8 +27,20 @@ Position = Annotated[int, Field(ge=0, le=10_000, description="Lower ones have th
 Stop = Annotated[bool, Field(description="Whether the rules after it are not asked where it acts")]
 
 
+class ElapsedGiven(Given):
+    """So long after a time of the conversation's. It answers each such time once; what it did itself it does not."""
+
+    since: SinceWord = Field(description="`status_changed_at` is asked of what is not open")
+    minutes: Annotated[int, Field(ge=LEAST_MINUTES, le=MOST_MINUTES)]
+    business_time: bool = Field(False, description="Of the opening hours of the conversation's inbox")
+    include_existing: bool = Field(False, description="Also where it was so long ago when the rule was made")
+
+
 class When(Given):
-    events: Annotated[list[EventWord], Field(min_length=1, max_length=len(EVENTS))]
+    """One of the two."""
+
+    events: Annotated[list[EventWord], Field(min_length=1, max_length=len(EVENTS))] | None = None
+    elapsed: ElapsedGiven | None = None
 
 
 class AutomationRuleCreate(Given):
@@ -87,7 +99,8 @@ class AutomationRunShown(Shown):
     id: UUID
     rule_version: int
     conversation_id: UUID
-    event_id: UUID | None
+    event_id: UUID | None = Field(description="Null where it was about time")
+    since: datetime | None = Field(description="From when that counted")
     depth: int = Field(description="How many rules had acted before, each upon what the other did")
     outcome: Literal["done", "partly", "looped"]
     actions: list[ActionDone]
@@ -131,6 +144,8 @@ def run(row: RowMapping) -> dict[str, Any]:
 def content(body: AutomationRuleCreate | AutomationRulePatch) -> dict[str, Any]:
     """The fields of the content that are given."""
     found = body.model_dump(mode="json", by_alias=True, exclude={"name", "enabled", "position"})
+    if body.when is not None:
+        found["when"] = {name: value for name, value in found["when"].items() if value is not None}
     return {name: value for name, value in found.items() if value is not None}
 
 
