@@ -102,6 +102,10 @@ def differences(connection: Connection) -> list[Any]:
     return list(compare_metadata(context, SQLModel.metadata))
 
 
+def test_each_revision_follows_the_one_before_it_and_its_file_begins_with_its_number() -> None:
+    assert list(migrate.revisions()) == REVISIONS[::-1]
+
+
 @EARLIER
 async def test_what_an_earlier_database_holds_is_there_afterwards(empty: Database, earlier: str) -> None:
     assert await migrate.upgrade(empty, to=earlier) == earlier
