@@ -110,7 +110,7 @@ async def _new_password(services: Services, actor: Actor, wanted: dict[str, Any]
         totp_on=(409, "There is a second step already"),
     ),
 )
-async def start_totp(actor: Console, services: House, body: TotpStart) -> Response:
+async def start_my_totp(actor: Console, services: House, body: TotpStart) -> Response:
     """A secret for an authenticator (RFC 6238). It counts once a code is confirmed; starting again makes another."""
     now, agent_id = clock.now(), _id(actor)
     await logins.prove(services, agent_id, password=body.password.get_secret_value(), both=False, now=now)
@@ -126,7 +126,7 @@ async def start_totp(actor: Console, services: House, body: TotpStart) -> Respon
     response_model=RecoveryCodes,
     responses=documented(Forbidden, NotFound, TooMany, totp_not_started=(409, "Nothing was started")),
 )
-async def confirm_totp(actor: Console, services: House, body: TotpConfirm) -> Response:
+async def confirm_my_totp(actor: Console, services: House, body: TotpConfirm) -> Response:
     """From now on signing in takes a code. Your other sessions end; the recovery codes are shown this once."""
     codes = await logins.confirm_two_steps(services, actor, body.code, now=clock.now())
     return answer({"recovery_codes": codes})
@@ -138,7 +138,7 @@ async def confirm_totp(actor: Console, services: House, body: TotpConfirm) -> Re
     summary="Take the second step away",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, TooMany, totp_off=_OFF, **PROOF),
 )
-async def remove_totp(actor: Console, if_match: IfMatch, services: House, body: Verification) -> Response:
+async def remove_my_totp(actor: Console, if_match: IfMatch, services: House, body: Verification) -> Response:
     """Needs the password and a code. The recovery codes are gone with it."""
     now, agent_id = clock.now(), _id(actor)
     password = body.password.get_secret_value()
@@ -155,7 +155,7 @@ async def remove_totp(actor: Console, if_match: IfMatch, services: House, body: 
     response_model=RecoveryCodes,
     responses=documented(Forbidden, NotFound, TooMany, totp_off=_OFF, **PROOF),
 )
-async def renew_recovery_codes(actor: Console, services: House, body: Verification) -> Response:
+async def renew_my_recovery_codes(actor: Console, services: House, body: Verification) -> Response:
     """Ten others, shown this once; the old ones are good no more. Needs the password and a code."""
     now, agent_id = clock.now(), _id(actor)
     password = body.password.get_secret_value()
@@ -170,13 +170,13 @@ async def renew_recovery_codes(actor: Console, services: House, body: Verificati
 
 
 @router.get("/sessions", summary="List your sessions", response_model=Sessions, responses=documented(Forbidden))
-async def list_sessions(actor: Console, session: Reading) -> Response:
+async def list_my_sessions(actor: Console, session: Reading) -> Response:
     """Where you are signed in, the latest first."""
     return page(shapes.sessions(await sessions.list_sessions(session, _id(actor), now=clock.now()), actor), None)
 
 
 @router.delete("/sessions", status_code=204, summary="End your other sessions", responses=documented(Forbidden))
-async def end_other_sessions(actor: Console, session: Transaction) -> Response:
+async def end_my_other_sessions(actor: Console, session: Transaction) -> Response:
     """All but the one that asks."""
     await sessions.end_by(session, _id(actor), keep=actor.session_id, by=actor, now=clock.now())
     return nothing()
@@ -188,7 +188,7 @@ async def end_other_sessions(actor: Console, session: Transaction) -> Response:
     summary="End one of your sessions",
     responses=documented(Forbidden, NotFound),
 )
-async def end_session(actor: Console, session: Transaction, session_id: UUID) -> Response:
+async def end_my_session(actor: Console, session: Transaction, session_id: UUID) -> Response:
     """It ends with its next request."""
     await sessions.end_one(session, _id(actor), session_id, by=actor, now=clock.now())
     return nothing()

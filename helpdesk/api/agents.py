@@ -203,7 +203,7 @@ async def read_invitation(actor: Admin, session: Reading, agent_id: UUID) -> Res
         Forbidden, Unverified, NotFound, Stale, PreconditionRequired, totp_off=(409, "There is no second step")
     ),
 )
-async def remove_totp(
+async def remove_agent_totp(
     actor: Recently, services: House, if_match: IfMatch, session: Transaction, agent_id: UUID
 ) -> Response:
     """For a lost telephone. His sessions end, and every administrator is told."""
@@ -221,7 +221,7 @@ async def remove_totp(
     response_model=Sessions,
     responses=documented(Forbidden, NotFound),
 )
-async def list_sessions(actor: Admin, session: Reading, agent_id: UUID) -> Response:
+async def list_agent_sessions(actor: Admin, session: Reading, agent_id: UUID) -> Response:
     """Where he is signed in, the latest first."""
     await agents.get_agent(session, agent_id)
     found = await sessions.list_sessions(session, agent_id, now=clock.now())
@@ -234,7 +234,7 @@ async def list_sessions(actor: Admin, session: Reading, agent_id: UUID) -> Respo
     summary="End an agent's sessions",
     responses=documented(Forbidden, NotFound),
 )
-async def end_sessions(actor: Admin, session: Transaction, agent_id: UUID) -> Response:
+async def end_agent_sessions(actor: Admin, session: Transaction, agent_id: UUID) -> Response:
     """All of them. His tokens stay."""
     await agents.get_agent(session, agent_id)
     await sessions.end_by(session, agent_id, by=actor, now=clock.now())

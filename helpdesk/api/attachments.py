@@ -46,7 +46,7 @@ _FORM: Final[dict[str, Any]] = {
     responses=documented(Forbidden, TooLarge, TooMany),
     openapi_extra=_FORM,
 )
-async def upload(request: Request, actor: Writer, services: House) -> Response:
+async def upload_file(request: Request, actor: Writer, services: House) -> Response:
     """One part named `file`. Its type is told from its bytes; give the id in `attachment_ids` within a day."""
     limit = services.settings.max_upload_mb * 1024 * 1024
     try:
@@ -75,7 +75,7 @@ async def upload(request: Request, actor: Writer, services: House) -> Response:
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )
-async def download(actor: Reader, services: House, session: Reading, attachment_id: UUID) -> Response:
+async def download_file(actor: Reader, services: House, session: Reading, attachment_id: UUID) -> Response:
     """Under a safe type; browsers neither sniff nor show it."""
     row = await attachments.get_attachment(session, actor, attachment_id)
     body = await blobs.get(services, session, row["blob_id"])

@@ -93,7 +93,7 @@ async def logout(request: Request, actor: Anybody, session: Transaction) -> Resp
     response_model=Verified,
     responses=documented(Forbidden, NotFound, TooMany, **PROOF),
 )
-async def verify(request: Request, actor: Console, services: House, body: Verification) -> Response:
+async def verify_password(request: Request, actor: Console, services: House, body: Verification) -> Response:
     """For ten minutes, what answers 403 `verification_required` does not. The session has a new cookie from now on.
 
     Whoever signs on elsewhere and has no password signs on anew instead.

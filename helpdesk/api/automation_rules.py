@@ -46,7 +46,7 @@ async def _shown(session: AsyncSession, rule_id: UUID, *, status: int = 200) -> 
     responses=documented(Forbidden),
     openapi_extra=LIST.openapi,
 )
-async def list_rules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
+async def list_automation_rules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
     """All of them, in the order in which they have their say."""
     asked = page_of(LIST.read(request))
     sort = "automation-rules"
@@ -68,7 +68,7 @@ async def list_rules(request: Request, actor: Reader, services: House, session: 
         Forbidden, name_taken=(409, "There is one of this name"), too_many=(409, "There are as many as can be")
     ),
 )
-async def add_rule(actor: Admin, session: Transaction, body: AutomationRuleCreate) -> Response:
+async def add_automation_rule(actor: Admin, session: Transaction, body: AutomationRuleCreate) -> Response:
     """It answers what happens from now on."""
     rule_id = await automation_rules.create(
         session,
@@ -88,7 +88,7 @@ async def add_rule(actor: Admin, session: Transaction, body: AutomationRuleCreat
     response_model=AutomationRuleShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_rule(actor: Reader, session: Reading, automation_id: UUID) -> Response:
+async def read_automation_rule(actor: Reader, session: Reading, automation_id: UUID) -> Response:
     """As it is now; `/versions` has what it was."""
     return await _shown(session, automation_id)
 
@@ -100,7 +100,7 @@ async def read_rule(actor: Reader, session: Reading, automation_id: UUID) -> Res
     responses=documented(Forbidden, NotFound),
     openapi_extra=VERSIONS.openapi,
 )
-async def list_versions(
+async def list_automation_rule_versions(
     request: Request, actor: Reader, services: House, session: Reading, automation_id: UUID
 ) -> Response:
     """The newest first. Each run names the version that it was by."""
@@ -122,7 +122,7 @@ async def list_versions(
     responses=documented(Forbidden, NotFound),
     openapi_extra=RUNS.openapi,
 )
-async def list_runs(request: Request, actor: Admin, services: House, session: Reading, automation_id: UUID) -> Response:
+async def list_automation_runs(request: Request, actor: Admin, services: House, session: Reading, automation_id: UUID) -> Response:
     """The latest first, in whichever conversation it was."""
     await automation_rules.get_rule(session, automation_id)
     asked = page_of(RUNS.read(request))
@@ -141,7 +141,7 @@ async def list_runs(request: Request, actor: Admin, services: House, session: Re
     response_model=DryRunShown,
     responses=documented(Forbidden, NotFound),
 )
-async def dry_run(actor: Admin, session: Reading, automation_id: UUID, body: DryRun) -> Response:
+async def dry_run_automation_rule(actor: Admin, session: Reading, automation_id: UUID, body: DryRun) -> Response:
     """For what happened in the last days, whether the rule was there or not, and switched on or not.
 
     Conversations are taken as they are now. That other rules come before it, or that it would run too often in one
@@ -164,7 +164,7 @@ async def dry_run(actor: Admin, session: Reading, automation_id: UUID, body: Dry
         Forbidden, NotFound, Stale, PreconditionRequired, name_taken=(409, "There is one of this name")
     ),
 )
-async def change_rule(
+async def change_automation_rule(
     actor: Admin, if_match: IfMatch, session: Transaction, automation_id: UUID, body: AutomationRulePatch
 ) -> Response:
     """Makes a new version."""
@@ -180,7 +180,7 @@ async def change_rule(
     summary="Remove an automation rule",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def remove_rule(actor: Admin, if_match: IfMatch, session: Transaction, automation_id: UUID) -> Response:
+async def remove_automation_rule(actor: Admin, if_match: IfMatch, session: Transaction, automation_id: UUID) -> Response:
     """What it has done stays done."""
     row = await automation_rules.get_rule(session, automation_id, version=if_match)
     await automation_rules.remove(session, row, by=actor, now=clock.now())

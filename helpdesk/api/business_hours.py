@@ -137,7 +137,7 @@ async def remove_hours(actor: Admin, if_match: IfMatch, session: Transaction, ho
     responses=documented(Forbidden, NotFound),
     openapi_extra=LIST.openapi,
 )
-async def list_versions(request: Request, actor: Reader, services: House, session: Reading, hours_id: UUID) -> Response:
+async def list_hours_versions(request: Request, actor: Reader, services: House, session: Reading, hours_id: UUID) -> Response:
     """The newest first, without their dates."""
     asked, sort = page_of(LIST.read(request)), f"hours_versions:{hours_id}"
     cursor = paging.read_cursor(services, asked, sort=sort)
@@ -154,7 +154,7 @@ async def list_versions(request: Request, actor: Reader, services: House, sessio
     response_model=VersionShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_version(actor: Reader, session: Reading, hours_id: UUID, hours_version: Number) -> Response:
+async def read_hours_version(actor: Reader, session: Reading, hours_id: UUID, hours_version: Number) -> Response:
     """What a clock that names this version runs by."""
     return answer(shapes.version(await business_hours.get_version(session, hours_id, hours_version)))
 

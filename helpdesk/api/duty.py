@@ -38,7 +38,7 @@ async def _shown(session: AsyncSession, schedule_id: UUID, *, status: int = 200)
     responses=documented(Forbidden),
     openapi_extra=LIST.openapi,
 )
-async def list_schedules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
+async def list_duty_schedules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
     """The rosters of teams and of everybody, and the fallback list. The oldest first."""
     asked = page_of(LIST.read(request))
     cursor = paging.read_cursor(services, asked, sort="duty")
@@ -60,7 +60,7 @@ async def list_schedules(request: Request, actor: Reader, services: House, sessi
         too_many=(409, "There are as many as there may be"),
     ),
 )
-async def add_schedule(actor: Admin, session: Transaction, body: DutyCreate) -> Response:
+async def add_duty_schedule(actor: Admin, session: Transaction, body: DutyCreate) -> Response:
     """From then on only those in a shift are on duty, of the team or of every team without a roster."""
     schedule_id = await duty.create(
         session,
@@ -81,7 +81,7 @@ async def add_schedule(actor: Admin, session: Transaction, body: DutyCreate) -> 
     responses=documented(Forbidden, NotFound),
     openapi_extra=NOW.openapi,
 )
-async def read_now(request: Request, actor: Reader, session: Reading) -> Response:
+async def read_duty_now(request: Request, actor: Reader, session: Reading) -> Response:
     """Whom an alert would call: those in a shift, and those who said so themselves."""
     now, team_id = clock.now(), NOW.read(request).get("team_id")
     if team_id is not None:
@@ -102,7 +102,7 @@ async def read_now(request: Request, actor: Reader, session: Reading) -> Respons
     response_model=DutyShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_schedule(actor: Reader, session: Reading, schedule_id: UUID) -> Response:
+async def read_duty_schedule(actor: Reader, session: Reading, schedule_id: UUID) -> Response:
     """As in the list."""
     return await _shown(session, schedule_id)
 
@@ -113,7 +113,7 @@ async def read_schedule(actor: Reader, session: Reading, schedule_id: UUID) -> R
     response_model=DutyShown,
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired, name_taken=_TAKEN),
 )
-async def change_schedule(
+async def change_duty_schedule(
     actor: Admin, if_match: IfMatch, session: Transaction, schedule_id: UUID, body: DutyPatch
 ) -> Response:
     """`team_id: null` makes it everybody's. A roster does not become the fallback list, nor that a roster."""
@@ -130,7 +130,7 @@ async def change_schedule(
     summary="Remove a duty schedule",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def remove_schedule(actor: Admin, if_match: IfMatch, session: Transaction, schedule_id: UUID) -> Response:
+async def remove_duty_schedule(actor: Admin, if_match: IfMatch, session: Transaction, schedule_id: UUID) -> Response:
     """Its team then goes by everybody's rosters; where there are none, everybody is on duty."""
     row = await duty.get_schedule(session, schedule_id, version=if_match)
     await duty.remove(session, row, by=actor, now=clock.now())

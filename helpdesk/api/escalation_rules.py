@@ -41,7 +41,7 @@ async def _shown(session: AsyncSession, rule_id: UUID, *, status: int = 200) -> 
     responses=documented(Forbidden),
     openapi_extra=LIST.openapi,
 )
-async def list_rules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
+async def list_escalation_rules(request: Request, actor: Reader, services: House, session: Reading) -> Response:
     """All of them; each that matches is climbed, beside the others."""
     asked = page_of(LIST.read(request))
     cursor = paging.read_cursor(services, asked, sort="escalation-rules")
@@ -58,7 +58,7 @@ async def list_rules(request: Request, actor: Reader, services: House, session: 
     response_model=EscalationRuleShown,
     responses=documented(Forbidden, too_many=(409, "There are as many as can be")),
 )
-async def add_rule(actor: Admin, session: Transaction, body: EscalationRuleCreate) -> Response:
+async def add_escalation_rule(actor: Admin, session: Transaction, body: EscalationRuleCreate) -> Response:
     """It is climbed from its anchor on: at once for what warns, breaks or begins after now."""
     rule_id = await escalation_rules.create(
         session,
@@ -77,7 +77,7 @@ async def add_rule(actor: Admin, session: Transaction, body: EscalationRuleCreat
     response_model=EscalationRuleShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_rule(actor: Reader, session: Reading, rule_id: UUID) -> Response:
+async def read_escalation_rule(actor: Reader, session: Reading, rule_id: UUID) -> Response:
     """As it is now; `/versions` has what it was."""
     return await _shown(session, rule_id)
 
@@ -89,7 +89,7 @@ async def read_rule(actor: Reader, session: Reading, rule_id: UUID) -> Response:
     responses=documented(Forbidden, NotFound),
     openapi_extra=VERSIONS.openapi,
 )
-async def list_versions(request: Request, actor: Reader, services: House, session: Reading, rule_id: UUID) -> Response:
+async def list_escalation_rule_versions(request: Request, actor: Reader, services: House, session: Reading, rule_id: UUID) -> Response:
     """The newest first. A ladder is climbed by the version that there was when it began."""
     await escalation_rules.get_rule(session, rule_id)
     asked = page_of(VERSIONS.read(request))
@@ -108,7 +108,7 @@ async def list_versions(request: Request, actor: Reader, services: House, sessio
     response_model=EscalationRuleShown,
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def change_rule(
+async def change_escalation_rule(
     actor: Admin, if_match: IfMatch, session: Transaction, rule_id: UUID, body: EscalationRulePatch
 ) -> Response:
     """Makes a new version. Ladders that are being climbed keep the one that they began with."""
@@ -131,7 +131,7 @@ async def change_rule(
     summary="Remove an escalation rule",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def remove_rule(actor: Admin, if_match: IfMatch, session: Transaction, rule_id: UUID) -> Response:
+async def remove_escalation_rule(actor: Admin, if_match: IfMatch, session: Transaction, rule_id: UUID) -> Response:
     """Ladders that are being climbed are climbed to their end."""
     row = await escalation_rules.get_rule(session, rule_id, version=if_match)
     await escalation_rules.remove(session, row, by=actor, now=clock.now())

@@ -27,13 +27,13 @@ _FRESH_SECONDS: Final = 10.0
 
 
 @router.get("/health/live", summary="The process runs", responses={200: {"description": "It does"}})
-async def live() -> Response:
+async def check_live() -> Response:
     """Looks at nothing else: a database that is away is no reason to restart this process."""
     return answer({"status": "ok"})
 
 
 @router.get("/health/ready", summary="Requests can be served", responses=documented(Unavailable))
-async def ready(services: House) -> Response:
+async def check_ready(services: House) -> Response:
     """The database is reachable and its schema is this version's."""
     await migrate.check(services.database)
     return answer({"status": "ok"})
@@ -86,7 +86,7 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Ga
     response_class=Response,
     responses={200: {"description": "Gauges", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics(request: Request, services: House) -> Response:
+async def read_metrics(request: Request, services: House) -> Response:
     """Counts by state, at most ten seconds old."""
     found: Metrics = request.app.state.metrics
     return Response(await found.text(services), headers={"Content-Type": CONTENT_TYPE_LATEST})

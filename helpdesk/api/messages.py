@@ -186,7 +186,7 @@ async def _one(session: AsyncSession, message_id: UUID) -> Response:
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )
-async def read_source(actor: Reader, services: House, session: Transaction, message_id: UUID) -> Response:
+async def read_message_source(actor: Reader, services: House, session: Transaction, message_id: UUID) -> Response:
     """Always as a download. That you read it is recorded."""
     message = await get_message(session, actor, message_id)
     body = await sources.raw(services, session, message, by=actor, now=clock.now())
@@ -210,7 +210,7 @@ async def read_source(actor: Reader, services: House, session: Transaction, mess
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )
-async def read_page(actor: Reader, services: House, session: Reading, message_id: UUID) -> Response:
+async def read_message_page(actor: Reader, services: House, session: Reading, message_id: UUID) -> Response:
     """Sanitised HTML under a policy of its own: no script, nothing remote; pictures of the mail are inlined."""
     message = await get_message(session, actor, message_id)
     document = await sources.html(services, session, message)

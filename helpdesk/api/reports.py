@@ -95,7 +95,7 @@ def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str]
     responses={**documented(Forbidden), **_ALSO_CSV},
     openapi_extra=ASKED.openapi,
 )
-async def volume(request: Request, actor: Asker, session: Reading) -> Response:
+async def report_volume(request: Request, actor: Asker, session: Reading) -> Response:
     """Conversations that began, were resolved, came back; messages that came and went."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
@@ -109,7 +109,7 @@ async def volume(request: Request, actor: Asker, session: Reading) -> Response:
     responses={**documented(Forbidden), **_ALSO_CSV},
     openapi_extra=ASKED.openapi,
 )
-async def response_times(request: Request, actor: Asker, session: Reading) -> Response:
+async def report_response_times(request: Request, actor: Asker, session: Reading) -> Response:
     """Of what began to wait in the time and has been answered: the first answer, and each one after."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
@@ -124,7 +124,7 @@ async def response_times(request: Request, actor: Asker, session: Reading) -> Re
     responses={**documented(Forbidden), **_ALSO_CSV},
     openapi_extra=ASKED.openapi,
 )
-async def sla(request: Request, actor: Asker, session: Reading) -> Response:
+async def report_sla(request: Request, actor: Asker, session: Reading) -> Response:
     """Of what was promised in the time, by kind of promise and policy."""
     given = ASKED.read(request)
     asked = _asked(given, actor)

@@ -37,7 +37,7 @@ async def _shown(session: AsyncSession, policy_id: UUID, *, status: int = 200) -
     responses=documented(Forbidden),
     openapi_extra=LIST.openapi,
 )
-async def list_policies(request: Request, actor: Reader, services: House, session: Reading) -> Response:
+async def list_sla_policies(request: Request, actor: Reader, services: House, session: Reading) -> Response:
     """In the order in which they are asked. Of those that match, one about a category or a priority goes first."""
     asked = page_of(LIST.read(request))
     cursor = paging.read_cursor(services, asked, sort="sla-policies")
@@ -56,7 +56,7 @@ async def list_policies(request: Request, actor: Reader, services: House, sessio
     response_model=SlaPolicyShown,
     responses=documented(Forbidden, too_many=(409, "There are as many as can be")),
 )
-async def add_policy(actor: Admin, session: Transaction, body: SlaPolicyCreate) -> Response:
+async def add_sla_policy(actor: Admin, session: Transaction, body: SlaPolicyCreate) -> Response:
     """It counts for cycles that begin from now on."""
     policy_id = await policies.create(
         session,
@@ -76,7 +76,7 @@ async def add_policy(actor: Admin, session: Transaction, body: SlaPolicyCreate) 
     response_model=SlaPolicyShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_policy(actor: Reader, session: Reading, policy_id: UUID) -> Response:
+async def read_sla_policy(actor: Reader, session: Reading, policy_id: UUID) -> Response:
     """As it is now; `/versions` has what it was."""
     return await _shown(session, policy_id)
 
@@ -88,7 +88,7 @@ async def read_policy(actor: Reader, session: Reading, policy_id: UUID) -> Respo
     responses=documented(Forbidden, NotFound),
     openapi_extra=VERSIONS.openapi,
 )
-async def list_versions(
+async def list_policy_versions(
     request: Request, actor: Reader, services: House, session: Reading, policy_id: UUID
 ) -> Response:
     """The newest first. A clock runs by the version that there was when it began."""
@@ -109,7 +109,7 @@ async def list_versions(
     response_model=SlaPolicyShown,
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def change_policy(
+async def change_sla_policy(
     actor: Admin, if_match: IfMatch, session: Transaction, policy_id: UUID, body: SlaPolicyPatch
 ) -> Response:
     """Makes a new version. Clocks that run keep the one that they began with."""
@@ -135,7 +135,7 @@ async def change_policy(
         Forbidden, NotFound, Stale, PreconditionRequired, in_use=(409, "Inboxes or escalation rules name it")
     ),
 )
-async def remove_policy(actor: Admin, if_match: IfMatch, session: Transaction, policy_id: UUID) -> Response:
+async def remove_sla_policy(actor: Admin, if_match: IfMatch, session: Transaction, policy_id: UUID) -> Response:
     """Only one that nothing names. Clocks that run go on by it."""
     row = await policies.get_policy(session, policy_id, version=if_match)
     await policies.remove(session, row, by=actor, now=clock.now())
@@ -149,7 +149,7 @@ async def remove_policy(actor: Admin, if_match: IfMatch, session: Transaction, p
     response_model=JobShown,
     responses=documented(Forbidden, NotFound),
 )
-async def replan_policy(actor: Admin, session: Transaction, policy_id: UUID) -> Response:
+async def replan_sla_policy(actor: Admin, session: Transaction, policy_id: UUID) -> Response:
     """They take the policy's present version, each from its own start. Answers the job; `GET /jobs/{id}` tells how far
     it is. What was broken stays broken."""
     row = await policies.get_policy(session, policy_id)

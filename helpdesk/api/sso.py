@@ -52,7 +52,7 @@ def _cookie(request: Request) -> dict[str, Any]:
 
 
 @router.get("", summary="By whom one can sign on", response_model=Page[SsoChoice], responses=documented())
-async def list_choices(session: Reading) -> Response:
+async def list_sign_on_choices(session: Reading) -> Response:
     """For everybody, all on one page."""
     return page([shapes.choice(row) for row in await sso_providers.list_choices(session)], None)
 
@@ -63,7 +63,7 @@ async def list_choices(session: Reading) -> Response:
     response_model=SsoStarted,
     responses=documented(Csrf, NotFound, TooMany, provider_unavailable=_AWAY),
 )
-async def start(request: Request, services: House, provider_id: UUID) -> Response:
+async def start_sign_on(request: Request, services: House, provider_id: UUID) -> Response:
     """Answers where the browser goes, and sets the cookie by which it is known again when it comes back."""
     if "origin" in request.headers:
         check_origin(request)
@@ -92,7 +92,7 @@ async def start(request: Request, services: House, provider_id: UUID) -> Respons
     ),
     openapi_extra=_BROUGHT,
 )
-async def callback(request: Request, services: House) -> Response:
+async def finish_sign_on(request: Request, services: House) -> Response:
     """Sets the session cookie and leads to the console. Each `state` counts once, where it was begun."""
     brought = request.query_params
     given = Answer(brought.get("state", ""), brought.get("code", ""), brought.get("iss"), "error" in brought)

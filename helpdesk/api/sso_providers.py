@@ -37,7 +37,7 @@ async def _shown(session: AsyncSession, provider_id: UUID, *, status: int = 200)
     responses=documented(Forbidden),
     openapi_extra=LIST.openapi,
 )
-async def list_providers(request: Request, actor: Admin, services: House, session: Reading) -> Response:
+async def list_sso_providers(request: Request, actor: Admin, services: House, session: Reading) -> Response:
     """Those that are off as well."""
     asked = page_of(LIST.read(request))
     cursor = paging.read_cursor(services, asked, sort="sso_providers")
@@ -54,7 +54,7 @@ async def list_providers(request: Request, actor: Admin, services: House, sessio
     response_model=SsoProviderShown,
     responses=documented(Forbidden, Unverified, name_taken=_TAKEN, too_many=(409, "There are as many as there may be")),
 )
-async def add_provider(actor: Recently, services: House, session: Transaction, body: SsoProviderCreate) -> Response:
+async def add_sso_provider(actor: Recently, services: House, session: Transaction, body: SsoProviderCreate) -> Response:
     """At the provider, register `/api/v1/auth/sso/callback` below the base URL as the way back.
 
     It asks for the password again, and every administrator is told; so does what changes a provider.
@@ -82,7 +82,7 @@ async def add_provider(actor: Recently, services: House, session: Transaction, b
     response_model=SsoProviderShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_provider(actor: Admin, session: Reading, provider_id: UUID) -> Response:
+async def read_sso_provider(actor: Admin, session: Reading, provider_id: UUID) -> Response:
     """Without its secret."""
     return await _shown(session, provider_id)
 
@@ -93,7 +93,7 @@ async def read_provider(actor: Admin, session: Reading, provider_id: UUID) -> Re
     response_model=SsoProviderShown,
     responses=documented(Forbidden, Unverified, NotFound, Stale, PreconditionRequired, name_taken=_TAKEN),
 )
-async def change_provider(
+async def change_sso_provider(
     actor: Admin, if_match: IfMatch, services: House, session: Transaction, provider_id: UUID, body: SsoProviderPatch
 ) -> Response:
     """A changed issuer needs its secret. Sign-ons that have begun there are over."""
@@ -111,7 +111,7 @@ async def change_provider(
     summary="Remove an OpenID provider",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def remove_provider(actor: Admin, if_match: IfMatch, session: Transaction, provider_id: UUID) -> Response:
+async def remove_sso_provider(actor: Admin, if_match: IfMatch, session: Transaction, provider_id: UUID) -> Response:
     """Sessions that were begun by it go on until they end."""
     row = await sso_providers.get_provider(session, provider_id, version=if_match)
     await sso_providers.remove(session, row, by=actor, now=clock.now())

@@ -79,7 +79,7 @@ _STREAMED: Final[dict[int | str, dict[str, Any]]] = {
     responses=_STREAMED | documented(Forbidden, Csrf, NotFound, TooMany, Unavailable),
     openapi_extra=STREAM.openapi,
 )
-async def stream(request: Request) -> Response:
+async def stream_events(request: Request) -> Response:
     """Server-sent events. `id` is the position: come back with it in `Last-Event-ID` and nothing is left out.
 
     `resync` says that the position is too old or unknown, or that what you may see has changed: read again what you
@@ -105,7 +105,7 @@ async def stream(request: Request) -> Response:
     responses=documented(Forbidden, Csrf, NotFound, TooMany, Unavailable),
     openapi_extra=POLL.openapi,
 )
-async def poll(request: Request) -> Response:
+async def poll_events(request: Request) -> Response:
     """The stream as long poll: waits until there is something, at most `wait` seconds. At most 500 events at once."""
     given = POLL.read(request)
     listener = await _listener(request, given)

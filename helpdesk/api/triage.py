@@ -71,6 +71,6 @@ async def correct_triage(
     response_model=RulesShown,
     responses=documented(Forbidden),
 )
-async def read_rules(actor: Curator, services: House) -> Response:
+async def read_triage_rules(actor: Curator, services: House) -> Response:
     """Which words say what, with which weight, for supervisors; and whether what they suggest is applied."""
     return answer(shapes.rules(services.settings.triage))

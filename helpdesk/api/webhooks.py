@@ -197,7 +197,7 @@ async def test_webhook(actor: Admin, session: Transaction, webhook_id: UUID) -> 
     responses=documented(Forbidden, NotFound),
     openapi_extra=DELIVERIES.openapi,
 )
-async def list_deliveries(
+async def list_webhook_deliveries(
     request: Request, actor: Admin, services: House, session: Reading, webhook_id: UUID
 ) -> Response:
     """The newest first. What the receiver said in its own words is not kept."""
@@ -225,7 +225,7 @@ async def list_deliveries(
     response_model=WebhookDeliveryShown,
     responses=documented(Forbidden, NotFound, webhook_disabled=_OFF, not_failed=(409, "It has not failed")),
 )
-async def replay_delivery(actor: Admin, session: Transaction, webhook_id: UUID, delivery_id: UUID) -> Response:
+async def replay_webhook_delivery(actor: Admin, session: Transaction, webhook_id: UUID, delivery_id: UUID) -> Response:
     """The same message under the same `webhook-id`, for three more days."""
     row = await webhooks.get_webhook(session, webhook_id)
     delivery = await webhook_deliveries.get_delivery(session, webhook_id, delivery_id)
