@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
@@ -44,7 +44,7 @@ def _priority(word: str) -> int:
     return _PRIORITIES[word]
 
 
-LIST = Query(
+FILTERS: Final = (
     queries.choice("status", Status, "In any of these states", repeatable=True),
     queries.word("channel", "Where the contact wrote last", most=40, repeatable=True),
     queries.identifier("inbox_id", "Where the contact wrote last", repeatable=True),
@@ -64,6 +64,9 @@ LIST = Query(
     queries.flag("spam", "Only what is spam; it is left out otherwise"),
     queries.structure("filter", "A tree of conditions, as views have it; all that is given must hold"),
     queries.identifier("view_id", "What this view asks, too; its sort, unless one is given"),
+)
+LIST = Query(
+    *FILTERS,
     queries.choice("sort", Sort, "A minus: the greatest first", default=Sort.LAST_ACTIVITY),
     *PAGING,
 )
@@ -93,7 +96,7 @@ async def list_conversations(request: Request) -> Response:
     rows, cursor = await listing.list_conversations(
         services,
         actor,
-        _filters(given, actor) if given else _NO_FILTER,
+        filters_of(given, actor) if given else _NO_FILTER,
         tree=tree,
         sort=given.get("sort", sort or Sort.LAST_ACTIVITY),
         page=page_of(given) if given else _FIRST_PAGE,
@@ -106,7 +109,7 @@ _NO_FILTER = ConversationFilter()
 _FIRST_PAGE = page_of({})
 
 
-def _filters(given: dict[str, Any], actor: Actor) -> ConversationFilter:
+def filters_of(given: dict[str, Any], actor: Actor) -> ConversationFilter:
     """Query values as a filter: `me` is whoever asks, `none` is nobody."""
     found: dict[str, Any] = {}
     for name in _FILTERS & given.keys():

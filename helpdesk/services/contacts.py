@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, exists, func, or_, select, update
+from sqlalchemy import RowMapping, Select, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,20 +30,28 @@ _SHOWN = [column for column in contacts.c if column.name != "key"]
 async def list_contacts(
     session: AsyncSession, actor: Actor, *, q: str, handle: str, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[RowMapping]:
-    """The newest first, but for those who were merged. `q` looks into names and handles, `handle` is exact."""
+    """The newest first. `q` and `handle` as in `matching`."""
+    query = matching(actor, q=q, handle=handle).order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
+    if after is not None:
+        created, last = after
+        earlier = (contacts.c.created_at == created) & (contacts.c.id < last)
+        query = query.where(or_(contacts.c.created_at < created, earlier))
+    return (await session.execute(query.limit(limit))).mappings().all()
+
+
+def matching(actor: Actor, *, q: str, handle: str) -> Select[Any]:
+    """Those whom the actor may see, but for those who were merged.
+
+    `q` looks into names and handles, `handle` is exact; empty ones ask nothing.
+    """
     query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).where(contacts.c.merged_into_id.is_(None))
-    query = query.order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
     mine = contact_identities.c.contact_id == contacts.c.id
     if q:
         by_handle = exists().where(mine, contact_identities.c.handle.ilike(like(q), escape="\\"))
         query = query.where(or_(contacts.c.name.ilike(like(q), escape="\\"), by_handle))
     if handle:
         query = query.where(exists().where(mine, contact_identities.c.handle == handle.lower()))
-    if after is not None:
-        created, last = after
-        earlier = (contacts.c.created_at == created) & (contacts.c.id < last)
-        query = query.where(or_(contacts.c.created_at < created, earlier))
-    return (await session.execute(query.limit(limit))).mappings().all()
+    return query
 
 
 async def get_contact(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk.dialects import among
 from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import NotFound
 from helpdesk.models.contacts import contact_identities
@@ -153,6 +154,15 @@ async def list_messages(
     if before is not None:
         query = query.where(m.seq < before)
     return await _thread(session, query.order_by(m.seq.asc() if order == "asc" else m.seq.desc()).limit(limit))
+
+
+async def messages_of(
+    session: AsyncSession, conversation_ids: Sequence[UUID], *, after: tuple[UUID, int] | None, limit: int
+) -> Thread:
+    """Of several conversations, which the caller may show: by conversation, then by `seq`, behind the pair `after`."""
+    place = (messages.c.conversation_id, messages.c.seq)
+    query = _MESSAGES.where(among(messages.c.conversation_id, conversation_ids, "uuid")).order_by(*place).limit(limit)
+    return await _thread(session, query if after is None else query.where(tuple_(*place) > tuple_(*after)))
 
 
 async def some_messages(session: AsyncSession, message_ids: Sequence[UUID]) -> Thread:

@@ -118,6 +118,16 @@ class _Shape:
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of conversations, and by whom: fixed once for all pages of the answer, what `q` names too."""
+
+    sees_all: bool
+    conditions: tuple[str, ...]
+    values: Mapping[str, Any]
+    tree: ColumnElement[bool] | None
+
+
 async def list_conversations(
     services: Services,
     actor: Actor,
@@ -137,25 +147,18 @@ async def list_conversations(
     """
     cursor = read_cursor(services, page, sort=sort.value) if page.cursor is not None else None
     name, _ = _SORTS[sort]
-    conditions, values = _ask(filters, actor, now)
-    asked = filtering.condition(tree, actor=actor, now=now) if tree is not None else None
-    if filters.spam is None and not (tree is not None and filtering.names_spam(tree)):
-        conditions += ("spam:false",)
-    if filters.q:
-        values |= await _find(services, actor, filters.q, spam="spam:false" not in conditions)
-    values[READER] = actor.id
-    if not actor.sees_all:
-        values.update(parameters(actor))
+    asked = await question(services, actor, filters, tree=tree, now=now)
+    values = dict(asked.values)
     if cursor is not None:
         values["after_id"], values["after_value"] = cursor.id, _value(name, cursor)
 
     async def fetch(phase: str, after: bool, limit: int) -> Sequence[Row]:
-        shape = _Shape(actor.sees_all, conditions, sort, phase, after, limit)
+        shape = _Shape(actor.sees_all, asked.conditions, sort, phase, after, limit)
         database = services.database
-        if asked is None:
+        if asked.tree is None:
             return await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)
         # A tree has as many shapes as people have ideas: what is kept for the others must not make room for them.
-        return await database.fetch(Prepared(_statement(shape).where(asked), database.engine.dialect), values)
+        return await database.fetch(Prepared(_statement(shape).where(asked.tree), database.engine.dialect), values)
 
     wanted = page.limit + 1
     in_nulls = cursor is not None and cursor.value is None
@@ -169,6 +172,30 @@ async def list_conversations(
     value = last[_POSITION[name]]
     value = (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else value
     return shown, write_cursor(services, sort=sort.value, value=value, row_id=UUID(str(last[0])))
+
+
+async def question(
+    services: Services, actor: Actor, filters: ConversationFilter, *, tree: Node | None, now: datetime
+) -> Question:
+    """What `filters` and `tree` ask, for this actor and at this time. Raises `Invalid` where `q` asks for nothing."""
+    conditions, values = _ask(filters, actor, now)
+    asked = filtering.condition(tree, actor=actor, now=now) if tree is not None else None
+    if filters.spam is None and not (tree is not None and filtering.names_spam(tree)):
+        conditions += ("spam:false",)
+    if filters.q:
+        values |= await _find(services, actor, filters.q, spam="spam:false" not in conditions)
+    values[READER] = actor.id
+    if not actor.sees_all:
+        values.update(parameters(actor))
+    return Question(actor.sees_all, conditions, values, asked)
+
+
+def narrowed(query: Select[Any], asked: Question) -> Select[Any]:
+    """A query over `conversations`, to be run with `asked.values`, narrowed to what is asked and may be seen."""
+    if not asked.sees_all:
+        query = query.where(visible())
+    query = query.where(*(_condition(condition) for condition in asked.conditions))
+    return query if asked.tree is None else query.where(asked.tree)
 
 
 def _value(name: str, cursor: Cursor) -> Any:

@@ -272,6 +272,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "PATCH /api/v1/automation-rules/{automation_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
     "DELETE /api/v1/automation-rules/{automation_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/audit": CLOSED,
+    "GET /api/v1/exports/conversations": Row("403", "200", "200"),
+    "GET /api/v1/exports/contacts": Row("403", "200", "200"),
     "GET /api/v1/reports/volume": LIST,
     "GET /api/v1/reports/response-times": LIST,
     "GET /api/v1/reports/sla": LIST,
