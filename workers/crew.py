@@ -72,7 +72,9 @@ class Crew:
     def __init__(self, services: Services, guard: Guard, *, worker: str, alone: bool = False) -> None:
         self._services, self._guard, self._worker, self._alone = services, guard, worker, alone
         tick = services.settings.tick_seconds
-        self._relaying = Relaying(services, worker=worker)
+        self._hooks = Hooks(services, guard, worker=worker)
+        # Whom nobody listens to need not be rung with every mail.
+        self._relaying = Relaying(services, worker=worker, followed=lambda: ["hooks"] if self._hooks.listened else [])
         self._searching = Searching(services, worker=worker)
         self._connections = Connections(services, guard)
         wanted = {part.strip() for part in services.settings.worker_loops.split(",") if part.strip()}
@@ -82,7 +84,6 @@ class Crew:
         desk = self._processor if not wanted or "process" in wanted else None
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
-        self._hooks = Hooks(services, guard, worker=worker)
         self._jobs = Jobs(services, worker=worker)
         self._notifier = Notifier(services, guard, self._connections, worker=worker)
         self._claims = (

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
@@ -45,6 +47,9 @@ class Hooks:
         self._services, self._worker = services, worker
         self._http = safe_http(guard, timeout=seconds, connections=AT_ONCE)
         self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._follower = replace(webhook_deliveries.FOLLOWER, interested=self._listened)
+        self.listened = True
+        """Whether any webhook was on when this worker last looked, which it has to do first."""
         self.on_free: Callable[[], None] = _nothing
         """Called when a place has become free, so that whoever waits for one is claimed at once."""
 
@@ -62,7 +67,7 @@ class Hooks:
         free = {webhook_id: count for webhook_id, count in webhooks.items() if count < PER_WEBHOOK}
         failing = sum(claimed.webhook["failing_since"] is not None for claimed in self._running.values())
         tell = partial(webhook_deliveries.tell, now=now())
-        followed = await following.follow(self._services.database, webhook_deliveries.FOLLOWER, tell)
+        followed = await following.follow(self._services.database, self._follower, tell)
         async with self._services.database.transaction() as session:
             claimed = await webhook_sending.claim(
                 session,
@@ -79,6 +84,10 @@ class Hooks:
             self._running[task] = one
             task.add_done_callback(self._done)
         return followed + len(claimed)
+
+    async def _listened(self, session: AsyncSession) -> bool:
+        self.listened = await webhook_deliveries.listened(session)
+        return self.listened
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -34,11 +34,12 @@ class Relaying:
     """Keeps the lease between steps, so that a step costs no more than its work.
 
     The worker that holds it may also relay in the transaction that told (`alongside`). Positions then come in the order
-    of commits as ever: nobody else can give any before that transaction has ended.
+    of commits as ever: nobody else can give any before that transaction has ended. What has its position is rung for:
+    for the stream, and for those loops whose names `followed` answers.
     """
 
-    def __init__(self, services: Services, *, worker: str) -> None:
-        self._services, self._worker = services, worker
+    def __init__(self, services: Services, *, worker: str, followed: Callable[[], Iterable[str]] = tuple) -> None:
+        self._services, self._worker, self._followed = services, worker, followed
         self._fence: int | None = None
         self._busy = asyncio.Lock()
         self._retry_at = 0.0
@@ -75,8 +76,8 @@ class Relaying:
     async def _relay(self, session: AsyncSession, *, fence: int, careful: bool) -> Sequence[Row]:
         how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": careful, "now": now()}
         happened = await relay.relay(self._services, session, SUBSCRIPTIONS, **how)
-        if happened:
-            ring(session, streaming.BELL)
+        for name in (streaming.BELL, *self._followed()) if happened else ():
+            ring(session, name)
         return happened
 
     @property

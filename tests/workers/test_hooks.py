@@ -551,10 +551,11 @@ async def test_five_days_without_a_success_switch_it_off_and_every_administrator
     assert (webhook["enabled"], webhook["disabled_reason"], webhook["failing_since"]) == (True, "", None)
 
 
-async def test_a_whole_crew_tells_a_webhook_what_happened(quick: Services, receiver: HttpReceiver) -> None:
+async def test_a_whole_crew_tells_a_webhook_at_once_what_happened(quick: Services, receiver: HttpReceiver) -> None:
     _, secret = await _webhook(quick, receiver.url(), "alert.acknowledged")
-    settings = quick.settings.model_copy(update={"worker_loops": "relay,hooks"})
+    settings = quick.settings.model_copy(update={"worker_loops": "relay,hooks", "tick_seconds": 60.0})
     crew = Crew(replace(quick, settings=settings), open_guard(settings), worker="crew", alone=True)
+    quick.database.on_commit = lambda names: crew.ring(sorted(names))
     await crew.start()
     try:
         await _tell(quick, AlertAcknowledged(alert_id=new_id(), agent_id=new_id()), InboxRecovered(inbox_id=new_id()))
