@@ -53,6 +53,7 @@ TABLES = (
     "views",
     "automation_runs",
     "automation_sweeps",
+    "automatic_replies",
     "conversation_reads",
     "drafts",
     "presence",
@@ -338,6 +339,21 @@ def _tables() -> None:
         ),
         sa.PrimaryKeyConstraint("rule_id", name="pk_automation_sweeps"),
     )
+    op.create_table(
+        "automatic_replies",
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("rule_id", sa.Uuid(), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.Column("inbox_id", sa.Uuid(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"], ["conversations.id"], name="fk_automatic_replies_conversation_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("conversation_id", "rule_id", name="pk_automatic_replies"),
+    )
+    op.create_index("ix_automatic_replies_address", "automatic_replies", ["address", "created_at"])
+    op.create_index("ix_automatic_replies_inbox", "automatic_replies", ["inbox_id", "created_at"])
     op.create_table(
         "conversation_reads",
         sa.Column("agent_id", sa.Uuid(), nullable=False),

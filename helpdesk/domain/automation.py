@@ -44,9 +44,6 @@ and merges, after which there is another conversation to speak of."""
 OF_MESSAGES: Final = ("message.received", "message.created")
 """Events that have a message at their `seq`, which the filter can speak of."""
 
-ACTIONS: Final = tuple(word for word in actions.OF_RULES if word != actions.Reply.do)
-"""Nothing is said to a contact by a rule: automatic mail is the acknowledgement's, and keeps to its caps."""
-
 DEEPEST: Final = 3
 """How many rules may act one upon what another did."""
 
@@ -117,7 +114,7 @@ def check(content: Any) -> None:
         raise Wrong("if", f"only {' and '.join(OF_MESSAGES)} have a message to speak of")
     if filter_tree.is_personal(condition):
         raise Wrong("if", "nobody runs this: ask nothing that depends on who asks")
-    actions.check_all(given["do"], "do", allowed=ACTIONS)
+    actions.check_all(given["do"], "do", allowed=actions.OF_RULES)
     if flag(given["stop"], "stop") and not named:
         raise Wrong("stop", "only rules on events have others after them to stop")
 

@@ -145,7 +145,25 @@ class Acknowledgement(Base, table=True):
     created_at: datetime = at()
 
 
+class AutomaticReply(Base, table=True):
+    """What a rule has said to a contact. `address` is a keyed digest of his: it is counted by, and says nothing."""
+
+    __tablename__ = "automatic_replies"
+    __table_args__ = (
+        Index("ix_automatic_replies_address", "address", "created_at"),
+        Index("ix_automatic_replies_inbox", "inbox_id", "created_at"),
+    )
+
+    conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
+    rule_id: UUID = Field(primary_key=True)
+    message_id: UUID = Field()
+    inbox_id: UUID = Field()
+    address: str = words()
+    created_at: datetime = at()
+
+
 messages = table_of(Message)
 attachments = table_of(Attachment)
 deliveries = table_of(Delivery)
 acknowledgements = table_of(Acknowledgement)
+automatic_replies = table_of(AutomaticReply)

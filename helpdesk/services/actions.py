@@ -37,7 +37,16 @@ from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Invalid
 from helpdesk.models.conversations import conversation_tags, conversations
-from helpdesk.services import alerts, canned_responses, custom_fields, replies, versions, watchers, webhook_deliveries
+from helpdesk.services import (
+    alerts,
+    automatic_replies,
+    canned_responses,
+    custom_fields,
+    replies,
+    versions,
+    watchers,
+    webhook_deliveries,
+)
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services import webhooks as webhook_verbs
 from helpdesk.services.alerts import Subject
@@ -121,7 +130,10 @@ class _Doing:
         """Answers the row anew: a message has moved its counters."""
         found: Any = self.conversation
         await replies.reply(self.services, self.session, found, draft, by=self.by, now=self.now)
-        query = select(conversations).where(conversations.c.id == found["id"])
+        return await self.anew()
+
+    async def anew(self) -> Row:
+        query = select(conversations).where(conversations.c.id == self.conversation["id"])
         return (await self.session.execute(query)).mappings().one()
 
 
@@ -201,6 +213,11 @@ async def _note(at: _Doing, action: Note) -> Row:
 
 async def _reply(at: _Doing, action: Reply) -> Row:
     """Raises `Invalid` where a variable has no value: nobody is sent a text with a hole in it."""
+    if at.cause.rule_id is not None:
+        conversation: Any = at.conversation
+        how: dict[str, Any] = {"rule_id": at.cause.rule_id, "by": at.by, "now": at.now}
+        await automatic_replies.reply(at.services, at.session, conversation, action, **how)
+        return await at.anew()
     if action.canned_response_id is not None:
         response = await canned_responses.get(at.session, at.by, action.canned_response_id)
         rendered = await canned_responses.render(at.session, response, at.conversation, by=at.by)

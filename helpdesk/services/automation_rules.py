@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import automation
+from helpdesk.domain.actions import OF_RULES
 from helpdesk.domain.automation import Rule
 from helpdesk.domain.values import SYSTEM, Actor
 from helpdesk.errors import Conflict, NotFound, Stale
 from helpdesk.logs import fault
 from helpdesk.models.rules import automation_rules, automation_sweeps
-from helpdesk.services import actions, audit, questions, versions
+from helpdesk.services import actions, audit, automatic_replies, questions, versions
 
 log = structlog.get_logger()
 
@@ -154,4 +155,5 @@ async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:
     await questions.check_mentions(
         session, questions.read(content["if"], messages=True, place="if"), by=SYSTEM, place="if"
     )
-    await actions.check(session, content["do"], "do", allowed=automation.ACTIONS, by=SYSTEM)
+    await actions.check(session, content["do"], "do", allowed=OF_RULES, by=SYSTEM)
+    await automatic_replies.check(session, content["do"], "do", by=SYSTEM)

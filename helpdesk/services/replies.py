@@ -40,7 +40,10 @@ MAX_UNDO: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an agent wants to say. `to` and `cc` are `{"handle", "name"}`; empty `to` is the contact himself."""
+    """What an agent wants to say. `to` and `cc` are `{"handle", "name"}`; empty `to` is the contact himself.
+
+    With an `automatic_subject` it is the house that says it by itself, under that one: nobody has answered by it.
+    """
 
     text: str = ""
     html: str | None = None
@@ -54,6 +57,7 @@ class Draft:
     status: Status | None = None
     undo_seconds: int = 0
     mentions: Sequence[UUID] = ()
+    automatic_subject: str | None = None
 
 
 async def reply(
@@ -148,6 +152,8 @@ async def _send(
     visibility = _check_capabilities(capabilities, draft, content)
     await _check_window(session, conversation, inbox, capabilities, now=now)
     to, cc = await _recipients(session, conversation, inbox, draft, capabilities)
+    if draft.automatic_subject is not None:  # what he calls himself is not repeated to him by a machine
+        to = [{**one, "name": ""} for one in to]
     message_id = await _write(
         services,
         session,
@@ -175,7 +181,7 @@ async def _send(
         token=token,
         to=to,
         cc=cc,
-        automatic=False,
+        automatic=draft.automatic_subject is not None,
         now=now,
         not_before=now + timedelta(seconds=draft.undo_seconds) if draft.undo_seconds else None,
     )
@@ -297,7 +303,9 @@ async def _write(
     """The message row, its files, the conversation's counters and the event. Without an inbox it is a note."""
     message_id, seq = new_id(), conversation["seq"] + 1
     channel = inbox["channel"] if inbox else conversation["channel"]
-    subject = conversation["subject"] if inbox and services.channel(channel).capabilities.subject else ""
+    automatic = draft.automatic_subject is not None
+    subject = conversation["subject"] if draft.automatic_subject is None else draft.automatic_subject
+    subject = subject if inbox and services.channel(channel).capabilities.subject else ""
     row = rows.message(
         message_id,
         conversation_id=conversation["id"],
@@ -316,6 +324,7 @@ async def _write(
         attachment_count=len(set(draft.attachment_ids)),
         delivery_status=DeliveryStatus.QUEUED.value if inbox else None,
         in_reply_to=await _answered(session, conversation["id"], channel) if inbox else "",
+        auto_submitted="auto-replied" if automatic else None,
         created_at=now,
         **content,
     )
@@ -331,9 +340,10 @@ async def _write(
             contact_id=conversation["contact_id"],
             by=by,
         )
-    values: dict[str, Any] = {"seq": seq, "last_agent_seq": seq, "last_activity_at": now, "updated_at": now}
-    values["message_count"] = conversation["message_count"] + 1
-    if inbox:
+    values: dict[str, Any] = {"seq": seq, "message_count": conversation["message_count"] + 1, "updated_at": now}
+    if not automatic:
+        values |= {"last_agent_seq": seq, "last_activity_at": now}
+    if inbox and not automatic:
         values |= {"preview": preview_of(content["text"]), "last_message_direction": "outgoing"}
     await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(values))
     event = MessageCreated(
@@ -415,8 +425,11 @@ async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: d
 
 
 async def cancel(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
-    """Take back a deferred message that nobody has begun to send. Raises `Conflict` when it is too late."""
-    wanted = {"status": DeliveryStatus.CANCELLED.value}
+    """Take back a deferred message that nobody has begun to send. Raises `Conflict` when it is too late.
+
+    A sender that has claimed it meanwhile loses it: its claim is another one's by then.
+    """
+    wanted = {"status": DeliveryStatus.CANCELLED.value, "claim": delivery_rows.c.claim + 1}
     await _turn(
         session, message, DeliveryStatus.QUEUED, wanted, "it is too late to take it back", by=by, now=now, waiting=True
     )
@@ -433,11 +446,11 @@ async def _turn(
     now: datetime,
     waiting: bool = False,
 ) -> None:
-    """Move a delivery from one state to another, if it is still there: the sender may be faster."""
-    locked = (
-        select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update(key_share=True)
-    )
-    conversation = (await session.execute(locked)).mappings().one()
+    """Move a delivery from one state to another, if it is still there: the sender may be faster.
+
+    The delivery comes before its message, and that before its conversation, as for the sender and for a split, which
+    may have moved it: otherwise each could wait for the other.
+    """
     mine = update(delivery_rows).where(
         delivery_rows.c.message_id == message["id"], delivery_rows.c.status == before.value
     )
@@ -446,7 +459,9 @@ async def _turn(
     done = await session.execute(mine.values(values).returning(delivery_rows.c.message_id))
     if done.first() is None:
         raise Conflict(why, slug="delivery_state")
-    shown = {"delivery_status": values["status"]}
-    await session.execute(update(messages).where(messages.c.id == message["id"]).values(shown))
+    shown = update(messages).where(messages.c.id == message["id"]).values(delivery_status=values["status"])
+    place = await session.scalar(shown.returning(messages.c.conversation_id))
+    locked = select(conversations).where(conversations.c.id == place).with_for_update(key_share=True)
+    conversation = (await session.execute(locked)).mappings().one()
     changes = {"delivery": [before.value, values["status"]], "message_id": str(message["id"])}
     await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)

@@ -53,7 +53,6 @@ def test_a_rule_is_read_as_it_was_checked() -> None:
         ({"if": {"field": "unread", "op": "eq", "value": True}}, "if"),
         ({"if": {"field": "dance", "op": "eq", "value": 1}}, "if.field"),
         ({"do": []}, "do"),
-        ({"do": [{"do": "reply", "text": "Hello"}]}, "do.0.do"),
         ({"do": [{"do": "assign", "agent_id": "me"}]}, "do.0.agent_id"),
         ({"stop": 1}, "stop"),
         ({"then": []}, "then"),

@@ -166,6 +166,7 @@ _Of_Rules = (
     | TagAction
     | FieldAction
     | NoteAction
+    | ReplyAction
     | WebhookAction
 )
 RuleAction = Annotated[Annotated[_Of_Rules, Field(discriminator="do")], WrapValidator(_by_word(*_Of_Rules.__args__))]
