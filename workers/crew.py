@@ -17,7 +17,7 @@ from helpdesk.net import Guard
 from helpdesk.services import deliveries, filing, jobs, leases, notices, webhook_sending
 from helpdesk.services.house import Services
 from workers.account_letters import AccountLetters
-from workers.automate import run_rules
+from workers.automate import run_rules, sweep_rules
 from workers.chaining import chain_audit
 from workers.connections import Connections
 from workers.deliver import Deliverer
@@ -112,6 +112,7 @@ class Crew:
         watch = Watch(services, watched, ring=self.ring, runs=self._receiver.runs)
         unwatched = (
             Loop("failing", partial(report_failing, services), tick=10 * tick),
+            Loop("elapsed", partial(sweep_rules, services), tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),
             Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )
