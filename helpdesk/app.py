@@ -37,6 +37,7 @@ from helpdesk.api import (
     messages,
     presence,
     problems,
+    ratings,
     reference,
     reports,
     search,
@@ -106,6 +107,8 @@ _ROUTERS = (
     jobs.router,
     reports.router,
     exports.router,
+    ratings.router,
+    ratings.public,
     audit.router,
     sso.router,
     sso_providers.router,
@@ -149,7 +152,7 @@ def create_app(
     app.state.touches = Touches(services.database)
     app.state.metrics = health.Metrics()
     upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM
-    limits = {"/api/v1/attachments": upload, "/channels/": upload, "/": JSON_LIMIT}
+    limits = {"/api/v1/attachments": upload, "/channels/": upload, "/rate/": ratings.BODY_LIMIT, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)
     problems.install(app)
     if host_for is not None:

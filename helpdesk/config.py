@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk.errors import FieldError, Invalid
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     parse_memory_mb: int = 1024
     ack_per_minute: int = 600
     triage: Literal["apply", "suggest", "off"] = "apply"
+    rating_after_seconds: int = Field(default=3600, ge=0)
+    rating_every_days: int = Field(default=30, ge=0)
     alert_from: str = ""
     database_pool: int = 10
     max_upload_mb: int = 25

@@ -28,6 +28,7 @@ from workers.jobs import Jobs
 from workers.loop import Loop, Step
 from workers.notify import Notifier
 from workers.process import Processor
+from workers.ratings import ask_for_ratings
 from workers.receive import Receiver
 from workers.relaying import Relaying
 from workers.search import Searching
@@ -104,6 +105,7 @@ class Crew:
             "notify": self._notifier.step,
             "snooze": partial(wake, services),
             "search": self._searching.step,
+            "ratings": partial(ask_for_ratings, services),
             "triage": partial(sort_new, services),
             "automate": partial(run_rules, services),
             "letters": AccountLetters(services, self._connections).step,

@@ -21,12 +21,13 @@ from helpdesk.services.escalations import (
     follow_conversations,
 )
 from helpdesk.services.foreseen import Foreseen
+from helpdesk.services.rating_requests import plan_ratings
 from helpdesk.services.relay import Subscriptions
 
 SUBSCRIPTIONS: Subscriptions = {
     MessageReceived.type: (acknowledge, begin_with_messages),
     ConversationUpdated.type: (begin_with_complaints,),
-    ConversationStatusChanged.type: (follow_conversations,),
+    ConversationStatusChanged.type: (follow_conversations, plan_ratings),
     MessageFailed.type: (follow_conversations,),
     SlaWarning.type: (begin_ladders,),
     SlaBreached.type: (begin_ladders,),

@@ -134,6 +134,7 @@ async def shown(
         custom_fields=found.custom_fields,
         related=found.related,
         reply_channels=found.reply_channels,
+        rating=found.rating,
         now=now,
     )
     return body, found.version

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import Boolean, Index, LargeBinary, String, UniqueConstraint
 from sqlmodel import Field
 
 from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
@@ -17,6 +17,7 @@ class Inbox(Base, table=True):
 
     `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is
     the inbox's own address on its channel, in lower case, and unique there among the inboxes that are not deleted.
+    `rating`: whoever wrote is asked for one when his conversation is resolved.
     """
 
     __tablename__ = "inboxes"
@@ -41,6 +42,7 @@ class Inbox(Base, table=True):
     team_id: UUID | None = ref("teams.id", nullable=True)
     business_hours_id: UUID | None = Field(default=None)
     sla_policy_id: UUID | None = Field(default=None)
+    rating: bool = Field(default=False, sa_type=Boolean)
     version: int = 1
     created_at: datetime = at()
     updated_at: datetime = at()

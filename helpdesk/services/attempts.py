@@ -41,6 +41,11 @@ def of_letters(services: Services, email: str) -> str:
     return _subject(services, f"letters:{email.strip().lower()}")
 
 
+def of_link(services: Services, secret: str) -> str:
+    """Of whoever has the secret of a link, whether there is such a link or not."""
+    return _subject(services, f"link:{secret}")
+
+
 def _subject(services: Services, text: str) -> str:
     return services.keyring.digest("login", text)
 

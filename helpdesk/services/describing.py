@@ -17,7 +17,7 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, replies, watchers
+from helpdesk.services import attachments, listing, ratings, replies, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 
@@ -37,6 +37,7 @@ class Description:
     watchers: Sequence[RowMapping]
     merged_into_id: UUID | None
     spam: bool
+    rating: RowMapping | None
 
 
 async def describe(
@@ -65,6 +66,7 @@ async def describe(
         await watchers.list_watchers(session, conversation_id),
         row[-2],
         row[-1],
+        await ratings.latest_of(session, conversation_id),
     )
 
 

@@ -1,7 +1,7 @@
 """Inboxes: settings checked by their channel's own model, secrets sealed apart, and a saved password that never
 follows to a changed host.
 
-`team_id`, `business_hours_id` and `sla_policy_id` are settings of every inbox; all others are the channel's.
+`team_id`, `business_hours_id`, `sla_policy_id` and `rating` are settings of every inbox; all others are the channel's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from helpdesk.services.access import may_use
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
-COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id")
+COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id", "rating")
 
 
 async def add(
@@ -67,6 +67,7 @@ async def add(
         "key": Keys(services.keyring).create(f"inbox:{inbox_id}"),
         "state": InboxStatus.ACTIVE.value,
         **dict.fromkeys(COMMON),
+        "rating": False,
         **common,
         "version": 1,
         "created_at": now,
@@ -175,16 +176,25 @@ def _host(url: Any) -> tuple[str, str | None, int | None]:
         return "", None, None
 
 
-def _split(settings: Mapping[str, Any]) -> tuple[dict[str, UUID | None], dict[str, Any]]:
-    common: dict[str, UUID | None] = {}
+def _split(settings: Mapping[str, Any]) -> tuple[dict[str, UUID | bool | None], dict[str, Any]]:
+    common: dict[str, UUID | bool | None] = {}
     for name in COMMON:
         if name in settings:
-            value = settings[name]
-            try:
-                common[name] = None if value in (None, "") else UUID(str(value))
-            except ValueError:
-                raise Invalid.field(name, "use an id") from None
+            common[name] = (_switch if name == "rating" else _id)(name, settings[name])
     return common, {name: value for name, value in settings.items() if name not in COMMON}
+
+
+def _id(name: str, value: Any) -> UUID | None:
+    try:
+        return None if value in (None, "") else UUID(str(value))
+    except ValueError:
+        raise Invalid.field(name, "use an id") from None
+
+
+def _switch(name: str, value: Any) -> bool:
+    if value not in ("on", "off"):
+        raise Invalid.field(name, "use on or off")
+    return bool(value == "on")
 
 
 def _validate(descriptor: Channel, settings: Mapping[str, Any]) -> BaseModel:
@@ -316,7 +326,7 @@ def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
     return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 
-async def _check_common(session: AsyncSession, common: Mapping[str, UUID | None]) -> None:
+async def _check_common(session: AsyncSession, common: Mapping[str, UUID | bool | None]) -> None:
     """Raises `NotFound` for what is not there, and keeps what is from being removed until the transaction ends."""
     for name, (table, alive, what) in _COMMON.items():
         wanted = common.get(name)

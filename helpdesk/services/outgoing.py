@@ -8,10 +8,11 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Address, OutboundAttachment, OutboundMessage, Quote
+from helpdesk.domain import rating_texts
 from helpdesk.domain.values import MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs
+from helpdesk.services import blobs, rating_requests
 from helpdesk.services.house import Services
 
 REFERENCES = 20
@@ -38,19 +39,22 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
     answered = next((one for one in reversed(thread) if one["type"] == MessageType.INCOMING), None)
     said = next((one for one in reversed(thread) if one["author_id"] == conversation["contact_id"]), None)
     recipients = {one["handle"].lower() for one in (*delivery["to"], *delivery["cc"], *delivery["bcc"])}
+    text, html = await _words(services, session, message)
+    # RFC 3834 section 5: what answers nothing says so, although it stands in the thread.
+    generated = message["auto_submitted"] == "auto-generated"
     return OutboundMessage(
         message_id=message["id"],
         client_token=str(message["id"]),
         to=_people(delivery["to"]),
         cc=_people(delivery["cc"]),
         bcc=_people(delivery["bcc"]),
-        text=message["text"],
-        html=message["html"],
+        text=text,
+        html=html,
         subject=message["subject"] or conversation["subject"],
         author=message["author_name"],
         created_at=message["created_at"],
         token=delivery["token"],
-        in_reply_to=message["in_reply_to"] or (answered["external_id"] if answered else ""),
+        in_reply_to=message["in_reply_to"] or (answered["external_id"] if answered and not generated else ""),
         references=tuple(one["external_id"] for one in thread if _may_know(one, recipients))[-REFERENCES:],
         attachments=await _files(services, session, message),
         quote=_quote(said, delivery, recipients, handle=conversation["contact_handle"]),
@@ -58,6 +62,16 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
         language=message["language"] or conversation["language"] or "en",
         visibility=message["visibility"],
     )
+
+
+async def _words(services: Services, session: AsyncSession, message: RowMapping) -> tuple[str, str | None]:
+    """Text and HTML; where they ask for a rating, with the link that is not stored."""
+    text, html = message["text"], message["html"]
+    if message["auto_submitted"] == "auto-generated":
+        link = await rating_requests.link_of(services, session, message["id"])
+        if link is not None:
+            return rating_texts.with_link(text, link), html and rating_texts.with_link(html, link)
+    return text, html
 
 
 async def _thread(session: AsyncSession, message: RowMapping) -> Sequence[RowMapping]:

@@ -273,6 +273,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/automation-rules/{automation_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/audit": CLOSED,
     "GET /api/v1/exports/conversations": Row("403", "200", "200"),
+    "GET /api/v1/ratings": LIST,
     "GET /api/v1/exports/contacts": Row("403", "200", "200"),
     "GET /api/v1/reports/volume": LIST,
     "GET /api/v1/reports/response-times": LIST,
@@ -341,7 +342,7 @@ async def _world(
         return wanted is None or not wanted.isdisjoint(names)
 
     me, other = await factories.agent(services, role=role), await factories.agent(services)
-    both: dict[str, Any] = {"hours_version": "1"}
+    both: dict[str, Any] = {"hours_version": "1", "token": "nobodys"}
     both |= {name: await make(services) for name, make in _ALONE.items() if needs(name)}
     if needs("agent_id", "schedule_id"):
         both["agent_id"] = (await factories.agent(services)).id

@@ -10,6 +10,8 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import RowMapping
 
+from helpdesk.api.schemas import ratings
+from helpdesk.api.schemas.ratings import RatingSummary
 from helpdesk.api.schemas.shared import CustomFields, Given, Handle, Line, Reference, Shown, Text, When
 from helpdesk.domain.filters import sla_state
 from helpdesk.domain.values import Priority
@@ -89,6 +91,7 @@ class ConversationDetail(ConversationItem):
     custom_fields: dict[str, Any]
     related: list[Related]
     reply_channels: list[ReplyChannel]
+    rating: RatingSummary | None = Field(description="Null where the contact was not asked for one")
 
 
 class ContactGiven(Given):
@@ -240,6 +243,7 @@ def detail(
     custom_fields: Mapping[str, Any],
     related: Sequence[RowMapping],
     reply_channels: Sequence[Mapping[str, Any]],
+    rating: RowMapping | None,
     now: datetime,
 ) -> dict[str, Any]:
     """The single conversation."""
@@ -255,6 +259,7 @@ def detail(
         "custom_fields": dict(custom_fields),
         "related": [dict(r) for r in related],
         "reply_channels": [dict(r) for r in reply_channels],
+        "rating": ratings.summary(rating),
     }
 
 

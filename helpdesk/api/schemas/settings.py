@@ -55,6 +55,7 @@ class InboxShown(InboxName):
     secrets: list[str]
     business_hours_id: UUID | None
     sla_policy_id: UUID | None
+    rating: Literal["on", "off"] = Field(description="Whether contacts are asked how it went, once it is resolved")
     member_ids: list[UUID]
     last_success_at: datetime | None
     failing_since: datetime | None
@@ -73,6 +74,7 @@ class InboxCreate(Given):
     team_id: UUID | None = None
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
+    rating: Literal["on", "off"] = "off"
     member_ids: Ids = Field(default_factory=list)
 
 
@@ -85,6 +87,7 @@ class InboxPatch(Given):
     team_id: UUID | None = None
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
+    rating: Literal["on", "off"] | None = None
     member_ids: Ids | None = None
 
 
@@ -118,6 +121,7 @@ def inbox(row: RowMapping, secrets: Sequence[str], member_ids: Sequence[UUID], a
     more = ("business_hours_id", "sla_policy_id", "last_success_at", "failing_since", "version")
     return {
         **{name: row[name] for name in (*names, *more, "created_at", "updated_at")},
+        "rating": "on" if row["rating"] else "off",
         "settings": row["config"],
         "secrets": sorted(secrets),
         "member_ids": list(member_ids),

@@ -1,0 +1,328 @@
+"""Asking for ratings: planned when a conversation is resolved, decided and sent by the one way out when it stayed so.
+
+Each resolution in an inbox that asks has one row, and says at the end what became of it. The link's secret is derived
+from the row's id with a key of the installation and kept nowhere: the stored letter shows a gap, which is filled when
+the letter is composed (`helpdesk.services.outgoing`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Select, and_, bindparam, case, func, literal_column, not_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import claimable, insert_rows, lock_name, new_id, ring
+from helpdesk.dialects import among
+from helpdesk.domain import rating_texts
+from helpdesk.domain.acknowledgement import mailbox
+from helpdesk.domain.events import MessageCreated
+from helpdesk.domain.html import sanitise
+from helpdesk.domain.ratings import AGAIN, LIFE, OVER, Case, Outcome, State, decide
+from helpdesk.domain.values import AuthorKind, DeliveryStatus, InboxStatus, MessageType
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import conversations
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import messages
+from helpdesk.models.rules import ratings
+from helpdesk.services import deliveries, events, rows, waits
+from helpdesk.services.digests import digest_of
+from helpdesk.services.house import Services
+from helpdesk.statements import Row
+from helpdesk.writes import Update, write
+
+BATCH: Final = 50
+
+_C: Final = conversations.c
+_M: Final = messages.c
+_R: Final = ratings.c
+_PLANNED: Final = _R.state == literal_column(f"'{State.PLANNED.value}'")
+
+
+def secret_of(services: Services, rating_id: UUID) -> str:
+    """The secret of a rating's link: 256 bits that nobody can tell who has not the installation's oldest key."""
+    key = services.keyring.subkey("rating", min(services.keyring.ids))
+    return base64.urlsafe_b64encode(hmac.new(key, rating_id.bytes, sha256).digest()).decode().rstrip("=")
+
+
+# -- planning ---------------------------------------------------------------------------------------------------------
+
+
+async def plan_ratings(services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime) -> None:
+    """Subscriber of `conversation.status_changed`: plan to ask about what is over, drop it for what is open again."""
+    over = {e["conversation_id"]: e for e in happened if e["data"]["after"] in OVER and e["data"]["before"] not in OVER}
+    opened = {event["conversation_id"] for event in happened if event["data"]["after"] not in OVER}
+    if opened:
+        await session.execute(
+            update(ratings)
+            .where(among(_R.conversation_id, list(opened), "uuid"), _PLANNED)
+            .values(state=State.DROPPED.value, outcome=Outcome.REOPENED.value)
+        )
+    if not over or not services.settings.base_url:
+        return
+    columns = [_C[name] for name in ("id", "contact_id", "inbox_id", "channel", "assignee_id", "team_id")]
+    asking = select(*columns).join(inboxes, inboxes.c.id == _C.inbox_id).where(inboxes.c.rating)
+    found = (await session.execute(asking.where(among(_C.id, list(over), "uuid")))).mappings().all()
+    known = select(_R.event_id).where(among(_R.event_id, [event["id"] for event in over.values()], "uuid"))
+    planned = set((await session.execute(known)).scalars()) if found else set()
+    fresh = [(row, over[row["id"]]) for row in found if over[row["id"]]["id"] not in planned]
+    await insert_rows(session, ratings, [_plan(services, row, event) for row, event in fresh])
+
+
+def _plan(services: Services, conversation: Row, event: Row) -> dict[str, Any]:
+    rating_id, resolved_at = new_id(), event["occurred_at"]
+    return {
+        "id": rating_id,
+        "event_id": event["id"],
+        "digest": digest_of(secret_of(services, rating_id)),
+        "conversation_id": conversation["id"],
+        "contact_id": conversation["contact_id"],
+        "message_id": None,
+        "inbox_id": conversation["inbox_id"],
+        "channel": conversation["channel"],
+        "agent_id": conversation["assignee_id"],
+        "team_id": conversation["team_id"],
+        "state": State.PLANNED.value,
+        "outcome": "",
+        "resolved_at": resolved_at,
+        "due_at": resolved_at + timedelta(seconds=services.settings.rating_after_seconds),
+        "asked_at": None,
+        "expires_at": None,
+        "rated_at": None,
+        "score": None,
+        "comment": "",
+    }
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+
+
+def due() -> Select[Any]:
+    """Ratings that `ask` would decide at the time `:now`."""
+    return select(_R.id).where(_PLANNED, _R.due_at <= bindparam("now", type_=_R.due_at.type))
+
+
+async def ask(services: Services, session: AsyncSession, *, now: datetime) -> int:
+    """Decide a batch of what is due, and queue the letters; answers how many were due.
+
+    One at a time, so that two conversations of one contact do not ask him twice. Conversations that somebody has in
+    hand are left for the next time.
+    """
+    if not await lock_name(session, "ratings", wait=False):
+        return 0
+    query = select(_R.id, _R.conversation_id).where(_PLANNED, _R.due_at <= now).order_by(_R.due_at).limit(BATCH)
+    waiting = (await session.execute(query)).all()
+    if not waiting:
+        return 0
+    # The conversations first, as everywhere: whoever opens one holds it when he comes for its ratings.
+    wanted = among(_C.id, [row.conversation_id for row in waiting], "uuid")
+    held = set((await session.execute(claimable(select(_C.id).where(wanted).order_by(_C.id)))).scalars())
+    mine = select(_R.id).where(among(_R.id, [r.id for r in waiting if r.conversation_id in held], "uuid"), _PLANNED)
+    taken = (await session.execute(claimable(mine.order_by(_R.id)))).scalars().all()
+    facts = await _facts(session, taken)
+    outcomes = await _decide(services, session, facts, now=now)
+    await _write(services, session, outcomes, now=now)
+    if len(waiting) == BATCH:
+        ring(session, "ratings")
+    return len(taken)
+
+
+async def _facts(session: AsyncSession, rating_ids: Sequence[UUID]) -> Sequence[Row]:
+    """Everything about the conversations that decides, a row for each rating."""
+    c, i = _C, inboxes.c
+    identity = contact_identities.c
+    query = (
+        select(
+            *(_R[name].label(name) for name in ("id", "conversation_id", "resolved_at", "due_at")),
+            *(c[name] for name in ("number", "seq", "message_count", "contact_id", "contact_handle", "language")),
+            *(c[name] for name in ("status", "channel", "inbox_id", "quarantined", "spam", "waiting_since")),
+            c.merged_into_id,
+            contacts.c.blocked,
+            and_(i.rating, i.deleted_at.is_(None), i.state == InboxStatus.ACTIVE.value).label("switched_on"),
+            identity.automatic_held_at,
+        )
+        .join(conversations, c.id == _R.conversation_id)
+        .join(inboxes, i.id == c.inbox_id)
+        .join(contacts, contacts.c.id == c.contact_id)
+        .outerjoin(contact_identities, and_(identity.channel == c.channel, identity.handle == c.contact_handle))
+        .where(among(_R.id, list(rating_ids), "uuid"))
+        .order_by(_R.due_at, _R.id)
+    )
+    return (await session.execute(query)).mappings().all() if rating_ids else []
+
+
+async def _decide(
+    services: Services, session: AsyncSession, facts: Sequence[Row], *, now: datetime
+) -> list[tuple[Row, Outcome]]:
+    said = await _said(session, [row["conversation_id"] for row in facts])
+    since = now - timedelta(days=services.settings.rating_every_days)
+    lately = await _asked_since(session, [row["contact_id"] for row in facts], since)
+    own = await _own_handles(session, [row["contact_handle"] for row in facts])
+    found: list[tuple[Row, Outcome]] = []
+    for row in facts:
+        messages_of = said.get(row["conversation_id"], {})
+        descriptor = services.channels.get(row["channel"])
+        outcome = decide(
+            Case(
+                switched_on=row["switched_on"],
+                offered=descriptor is not None and descriptor.capabilities.acknowledge,
+                status=row["status"],
+                merged=row["merged_into_id"] is not None,
+                spam=row["spam"],
+                blocked=row["blocked"],
+                doubtful=row["quarantined"] or bool(messages_of.get("unverified")),
+                handle=row["contact_handle"],
+                own_handles=own,
+                held_since=row["automatic_held_at"],
+                wrote_at=messages_of.get("wrote_at"),
+                answered_at=messages_of.get("answered_at"),
+                waiting=row["waiting_since"] is not None,
+                under_way=bool(messages_of.get("under_way")),
+                asked_lately=row["contact_id"] in lately,
+                reply_window=descriptor.capabilities.reply_window if descriptor else None,
+                resolved_at=row["resolved_at"],
+                due_at=row["due_at"],
+            ),
+            now=now,
+        )
+        if outcome is Outcome.ASKED:
+            lately.add(row["contact_id"])
+        found.append((row, outcome))
+    return found
+
+
+_UNDER_WAY: Final = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)
+
+
+async def _said(session: AsyncSession, conversation_ids: Sequence[UUID]) -> Mapping[UUID, Row]:
+    """Of each conversation: when a person last wrote, when one was last answered, and what stands against asking."""
+    incoming = _M.type == MessageType.INCOMING.value
+
+    def latest(*conditions: Any) -> Any:
+        when = func.coalesce(_M.sent_at, _M.received_at, _M.created_at, type_=_M.created_at.type)
+        return func.max(case((and_(*conditions), when)), type_=_M.created_at.type)
+
+    def any_of(*conditions: Any) -> Any:
+        return func.max(case((and_(*conditions), 1), else_=0))
+
+    query = select(
+        _M.conversation_id,
+        latest(incoming, not_(_M.private), _M.auto_submitted.is_(None)).label("wrote_at"),
+        latest(*waits.ANSWERING).label("answered_at"),
+        any_of(incoming, _M.sender_verified.is_(False)).label("unverified"),
+        any_of(_M.delivery_status.in_(_UNDER_WAY)).label("under_way"),
+    ).where(among(_M.conversation_id, list(conversation_ids), "uuid"))
+    found = await session.execute(query.group_by(_M.conversation_id))
+    return {row["conversation_id"]: row for row in found.mappings()} if conversation_ids else {}
+
+
+async def _asked_since(session: AsyncSession, contact_ids: Sequence[UUID], since: datetime) -> set[UUID]:
+    """Which of these contacts were asked, also while they were known as somebody else."""
+    whose = func.coalesce(contacts.c.merged_into_id, contacts.c.id, type_=contacts.c.id.type)
+    wanted = list(set(contact_ids))
+    query = (
+        select(whose)
+        .join(ratings, and_(_R.contact_id == contacts.c.id, _R.asked_at > since))
+        .where(or_(among(contacts.c.id, wanted, "uuid"), among(contacts.c.merged_into_id, wanted, "uuid")))
+    )
+    return set((await session.execute(query.distinct())).scalars()) if wanted else set()
+
+
+async def _own_handles(session: AsyncSession, handles: Sequence[str]) -> frozenset[str]:
+    wanted = {*handles, *map(mailbox, handles)}
+    query = select(inboxes.c.handle).where(among(inboxes.c.handle, sorted(wanted), "text"))
+    return frozenset((await session.execute(query.where(inboxes.c.deleted_at.is_(None)))).scalars())
+
+
+async def _write(
+    services: Services, session: AsyncSession, outcomes: Sequence[tuple[Row, Outcome]], *, now: datetime
+) -> None:
+    asked = [(row, new_id()) for row, outcome in outcomes if outcome is Outcome.ASKED]
+    ids = {row["id"]: message_id for row, message_id in asked}
+    decided = [_decided(row, outcome, ids.get(row["id"]), now=now) for row, outcome in outcomes]
+    counted = [
+        {"id": row["conversation_id"], "seq": row["seq"] + 1, "message_count": row["message_count"] + 1}
+        for row, _ in asked
+    ]
+    await write(session, Update(ratings, decided), Update(conversations, counted))
+    if not asked:
+        return
+    await insert_rows(session, messages, [_message(services, row, message_id, now=now) for row, message_id in asked])
+    await deliveries.queue(session, [_delivery(services, row, message_id, now=now) for row, message_id in asked])
+    await events.record(session, *(_created(row, message_id) for row, message_id in asked), now=now)
+
+
+def _decided(row: Row, outcome: Outcome, message_id: UUID | None, *, now: datetime) -> dict[str, Any]:
+    states = {Outcome.ASKED: State.ASKED, Outcome.LATER: State.PLANNED}
+    asked = outcome is Outcome.ASKED
+    return {
+        "id": row["id"],
+        "state": states.get(outcome, State.DROPPED).value,
+        "outcome": outcome.value,
+        "message_id": message_id,
+        "inbox_id": row["inbox_id"],
+        "channel": row["channel"],
+        "due_at": now + AGAIN if outcome is Outcome.LATER else row["due_at"],
+        "asked_at": now if asked else None,
+        "expires_at": now + LIFE if asked else None,
+    }
+
+
+def _message(services: Services, row: Row, message_id: UUID, *, now: datetime) -> dict[str, Any]:
+    can = services.channel(row["channel"]).capabilities
+    letter = rating_texts.letter(row["language"], number=row["number"], base_url=services.settings.base_url)
+    html = sanitise(letter.html) if can.html else None
+    return rows.message(
+        message_id,
+        conversation_id=row["conversation_id"],
+        seq=row["seq"] + 1,
+        type=MessageType.OUTGOING.value,
+        channel=row["channel"],
+        inbox_id=row["inbox_id"],
+        author_kind=AuthorKind.SYSTEM.value,
+        created_at=now,
+        subject=letter.subject if can.subject else "",
+        text=letter.text,
+        new_text=letter.text,
+        html=html.html if html else None,
+        html_policy=html.policy_version if html else 0,
+        to=[{"handle": row["contact_handle"], "name": ""}],
+        auto_submitted="auto-generated",
+        delivery_status=DeliveryStatus.QUEUED.value,
+        language=row["language"] or "en",
+    )
+
+
+def _delivery(services: Services, row: Row, message_id: UUID, *, now: datetime) -> dict[str, Any]:
+    can, handle = services.channel(row["channel"]).capabilities, row["contact_handle"]
+    return deliveries.row(
+        message_id=message_id,
+        inbox_id=row["inbox_id"],
+        token=deliveries.token_for(services, number=row["number"], recipient=handle) if can.tokens else "",
+        to=[{"handle": handle, "name": ""}],
+        automatic=True,
+        now=now,
+    )
+
+
+def _created(row: Row, message_id: UUID) -> MessageCreated:
+    return MessageCreated(
+        conversation_id=row["conversation_id"],
+        seq=row["seq"] + 1,
+        message_id=message_id,
+        inbox_id=row["inbox_id"],
+        private=False,
+        by=AuthorKind.SYSTEM.value,
+    )
+
+
+async def link_of(services: Services, session: AsyncSession, message_id: UUID) -> str | None:
+    """The secret that belongs into a letter, None for a message that asks for no rating."""
+    rating_id = await session.scalar(select(_R.id).where(_R.message_id == message_id))
+    return None if rating_id is None else secret_of(services, rating_id)
