@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows
 from helpdesk.domain import actions as domain
-from helpdesk.domain.actions import OF_BULK, Reply
+from helpdesk.domain.actions import OF_BULK, Reply, Tag
 from helpdesk.domain.filter_tree import Node
 from helpdesk.domain.values import Actor, AuthorKind, Priority, Role
 from helpdesk.errors import Forbidden, HelpdeskError, Invalid
@@ -27,7 +27,7 @@ from helpdesk.logs import fault
 from helpdesk.models.agents import agents
 from helpdesk.models.conversations import conversations
 from helpdesk.models.jobs import job_results
-from helpdesk.services import accounts, actions, audit, custom_fields, jobs, questions, versions
+from helpdesk.services import accounts, actions, audit, custom_fields, jobs, questions, tags, versions
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.access import get_conversation, scoped
 from helpdesk.services.actions import Cause
@@ -77,6 +77,9 @@ async def start(
         found = await _found(session, node, by=by, now=now)
     if len(found) > MOST_ANSWERED and any(one["do"] == Reply.do for one in given or ()):
         raise Invalid.field("actions", f"at most {MOST_ANSWERED} are answered at once; these are {len(found)}")
+    # Known before the job holds a conversation: a batch holds many, and whoever changes one of those that are still to
+    # come would wait for the batch to make the tag known, and the batch for him.
+    await tags.ensure(session, _tags(wanted, given), now=now)
     arguments: dict[str, Any] = {"by": by.kind.value}
     arguments |= {"actions": list(given)} if given is not None else {"set": dict(wanted or {})}
     job_id = await jobs.start(session, KIND, arguments, total=len(found), by=by, now=now)
@@ -89,6 +92,12 @@ async def start(
         session, "conversations.bulk_started", subject="job", subject_id=job_id, by=by, now=now, data=data
     )
     return job_id
+
+
+def _tags(wanted: Mapping[str, Any] | None, given: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Those that conversations are to have."""
+    named = {name for one in given or () if isinstance(action := domain.read(one), Tag) for name in action.add}
+    return sorted({*named, *((wanted or {}).get("tags") or ())})
 
 
 _UNDONE: Final = {"changed": False, "error": "", "detail": ""}

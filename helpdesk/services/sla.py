@@ -246,13 +246,22 @@ async def taken_up(services: Services, session: AsyncSession, conversation: Row,
 
 
 async def _locked(session: AsyncSession, conversation_id: UUID) -> tuple[RowMapping, RowMapping | None]:
-    """The conversation, and the one that it was merged into, locked in the order of their ids."""
+    """The conversation, and the one that it was merged into, locked in the order of their ids.
+
+    It may be merged while its lock is waited for. Then it is let go again: the other one's may have to come first.
+    """
     c = conversations.c
     into = select(c.merged_into_id).where(c.id == conversation_id).scalar_subquery()
     query = select(conversations).where(or_(c.id == conversation_id, c.id == into)).order_by(c.id)
-    found = {row["id"]: row for row in (await session.execute(query.with_for_update(key_share=True))).mappings()}
-    conversation = found[conversation_id]
-    return conversation, found.get(conversation["merged_into_id"])
+    while True:
+        attempt = await session.begin_nested()
+        found = {row["id"]: row for row in (await session.execute(query.with_for_update(key_share=True))).mappings()}
+        conversation = found[conversation_id]
+        place = conversation["merged_into_id"]
+        if place is None or place in found:
+            await attempt.commit()
+            return conversation, found.get(place)
+        await attempt.rollback()
 
 
 async def _keep(

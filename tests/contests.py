@@ -1,0 +1,342 @@
+"""The kinds of races (`tests.racing`): who may do what at the same moment, and how that may end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import update
+
+from helpdesk import clock
+from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversation_tags, conversations, drafts
+from helpdesk.models.jobs import job_results
+from helpdesk.models.messages import deliveries, messages
+from helpdesk.models.sla import sla_clocks
+from helpdesk.services import accounts
+from tests import factories
+from tests.house import Desk, mail
+from tests.racing import URL, Race, Runner, Scene, Side, Track
+from workers.jobs import Jobs
+
+_CLOSED: Final = "409 conversation_closed"
+_MERGED: Final = "409 conversation_merged"
+_MOVED: Final = "409 conversation_moved"
+_STALE: Final = "412 stale_version"
+_TOO_LATE: Final = "409 delivery_state"
+
+
+# -- what it begins with ----------------------------------------------------------------------------------------------
+
+
+async def _plain(track: Track) -> Scene:
+    return {"id": await factories.conversation(track.services, inbox_id=track.inbox)}
+
+
+async def _two(track: Track) -> Scene:
+    """Two of one contact; the first has two messages, of which the second may go."""
+    handle = f"{uuid4().hex}@customer.test"
+    made = [await factories.conversation(track.services, inbox_id=track.inbox, handle=handle) for _ in range(2)]
+    message_id = await factories.incoming(track.services, made[0])
+    return {"id": made[0], "other": made[1], "message_id": message_id, "free": frozenset({2})}
+
+
+async def _answered(track: Track, *, status: str = "queued", due: timedelta) -> Scene:
+    """One with an answer that leaves when that is due."""
+    made = await factories.conversation(track.services, inbox_id=track.inbox)
+    message_id = await track.left.house.reply(made, undo_seconds=300)
+    values = {"status": status, "next_attempt_at": clock.now() + due}
+    async with track.services.database.transaction() as session:
+        await session.execute(update(deliveries).where(deliveries.c.message_id == message_id).values(values))
+    return {"id": made, "message_id": message_id, "free": frozenset({2})}
+
+
+async def _deferred(track: Track) -> Scene:
+    return await _answered(track, due=timedelta(hours=1))
+
+
+async def _almost_due(track: Track) -> Scene:
+    return await _answered(track, due=timedelta(milliseconds=track.random.uniform(1, 12)))
+
+
+async def _failed(track: Track) -> Scene:
+    return await _answered(track, status="failed", due=timedelta())
+
+
+async def _with_macro(track: Track) -> Scene:
+    identity = await accounts.identify_token(track.services.database, track.left.who.token, now=clock.now())
+    return {**await _plain(track), "macro": await factories.macro(track.services, by=identity.actor)}
+
+
+async def _with_job(track: Track) -> Scene:
+    """A job that gives two conversations a tag that nobody has used; the race is about the second one."""
+    found, tag = await _two(track), uuid4().hex
+    scene = {"id": found["other"], "other": found["id"]}
+    body = {"ids": [str(scene["other"]), str(scene["id"])], "actions": [{"do": "tag", "add": [tag]}]}
+    asked = await track.left.client.post(f"{URL}/conversations/bulk", json=body, headers=track.left.who.headers)
+    return {**scene, "tag": tag, "job": UUID(asked.json()["job_id"])}
+
+
+async def _with_draft(track: Track) -> Scene:
+    scene = await _plain(track)
+    async with track.services.database.transaction() as session:
+        row = {"conversation_id": scene["id"], "agent_id": track.left.who.id, "content": {"text": "I"}, "version": 7}
+        await session.execute(drafts.insert().values(**row, updated_at=clock.now()))
+    return scene
+
+
+async def _key(track: Track) -> Scene:
+    return {**await _plain(track), "key": uuid4().hex}
+
+
+async def _promised(track: Track) -> Scene:
+    """Somebody whom an answer by today is promised, with one on its way; and another matter of his, nothing in it."""
+    handle, house = f"{uuid4().hex}@customer.test", track.left.house
+    await house.post(Desk(track.inbox, "desk@helpdesk.test"), mail(handle, dmarc="pass"))
+    await house.process()
+    (made,) = await track.rows(conversations, conversations.c.contact_handle == handle)
+    other = await factories.conversation(track.services, inbox_id=track.inbox, handle=handle, messages=0)
+    nobody = update(conversations).where(conversations.c.id == other).values(waiting_since=None)
+    async with track.services.database.transaction() as session:
+        await session.execute(nobody)
+    return {"id": made["id"], "other": other, "message_id": await house.reply(made["id"])}
+
+
+async def _contacts(track: Track) -> Scene:
+    return {**await _two(track), "people": [await factories.contact(track.services) for _ in range(2)]}
+
+
+# -- what is done -----------------------------------------------------------------------------------------------------
+
+
+def _patch(**body: Any) -> Runner:
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        given = {name: value(side, scene) if callable(value) else value for name, value in body.items()}
+        return await side.ask("PATCH", f"conversations/{scene['id']}", given)
+
+    return run
+
+
+def _reply(**body: Any) -> Runner:
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        return await side.ask("POST", f"conversations/{scene['id']}/messages", {"text": "We look into it.", **body})
+
+    return run
+
+
+def _merge(source: str, into: str) -> Runner:
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        return await side.ask("POST", f"conversations/{scene[source]}/merge", {"into": str(scene[into])})
+
+    return run
+
+
+async def _split(track: Track, side: Side, scene: Scene) -> str:
+    body = {"message_ids": [str(scene["message_id"])]}
+    return await side.ask("POST", f"conversations/{scene['id']}/split", body)
+
+
+async def _spam(track: Track, side: Side, scene: Scene) -> str:
+    return await side.ask("POST", f"conversations/{scene['id']}/spam")
+
+
+async def _run_macro(track: Track, side: Side, scene: Scene) -> str:
+    return await side.ask("POST", f"macros/{scene['macro']}/run", {"conversation_id": str(scene["id"])})
+
+
+async def _cancel(track: Track, side: Side, scene: Scene) -> str:
+    return await side.ask("POST", f"messages/{scene['message_id']}/cancel")
+
+
+async def _retry(track: Track, side: Side, scene: Scene) -> str:
+    return await side.ask("POST", f"messages/{scene['message_id']}/retry")
+
+
+async def _send(track: Track, side: Side, scene: Scene) -> str:
+    """The worker, for as long as there is something to send."""
+    while True:
+        await side.house.deliver()
+        (row,) = await track.rows(deliveries, deliveries.c.message_id == scene["message_id"])
+        if row["status"] in ("sent", "cancelled"):
+            return str(row["status"])
+        await asyncio.sleep(0.002)
+
+
+async def _do_job(track: Track, side: Side, scene: Scene) -> str:
+    worker = Jobs(side.house.services, worker=side.who.name)
+    while await worker.step():
+        pass
+    found = await track.rows(job_results, job_results.c.job_id == scene["job"], job_results.c.changed)
+    return f"{len(found)} changed"
+
+
+def _draft(**version: str) -> Runner:
+    """Of the same agent, in another window."""
+
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        hers = Side(side.client, track.left.who, side.house)
+        return await hers.ask("PUT", f"conversations/{scene['id']}/draft", {"text": side.who.name}, **version)
+
+    return run
+
+
+async def _same_key(track: Track, side: Side, scene: Scene) -> str:
+    hers = Side(side.client, track.left.who, side.house)
+    path = f"conversations/{scene['id']}/messages"
+    return await hers.ask("POST", path, {"text": "Once."}, **{"Idempotency-Key": scene["key"]})
+
+
+def _merge_contact(number: int) -> Runner:
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        people = scene["people"]
+        return await side.ask("POST", f"contacts/{people[number]}/merge", {"into": str(people[1 - number])})
+
+    return run
+
+
+# -- what has to be true besides --------------------------------------------------------------------------------------
+
+
+async def _one_answer(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    assert (
+        len(await track.rows(messages, messages.c.conversation_id == scene["id"], messages.c.type == "outgoing")) == 1
+    )
+
+
+async def _tagged(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    for one in ("id", "other"):
+        found = await track.rows(conversation_tags, conversation_tags.c.conversation_id == scene[one])
+        assert scene["tag"] in {row["tag"] for row in found}
+
+
+async def _nobody_waits(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    """He has his answer, wherever the matter is by now, and no clock runs for him any more."""
+    places = [scene["id"], scene["other"]]
+    rows = await track.rows(conversations, conversations.c.id.in_(places))
+    clocks = await track.rows(sla_clocks, sla_clocks.c.conversation_id.in_(places))
+    told = [(row["conversation_id"] == scene["id"], row["state"]) for row in clocks]
+    assert clocks, "nothing was promised"
+    assert {row["state"] for row in clocks} <= {"met", "cancelled"}, f"a clock goes on: {told}"
+    assert {row["waiting_since"] for row in rows} == {None}, f"he waits on: {told}"
+
+
+async def _one_draft(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    assert len(await track.rows(drafts, drafts.c.conversation_id == scene["id"])) == 1
+
+
+async def _one_merged(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    rows = await track.rows(contacts, contacts.c.id.in_(scene["people"]))
+    assert [row["merged_into_id"] is None for row in rows].count(True) == 1
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+
+def _me(side: Side, _scene: Scene) -> str:
+    return str(side.who.id)
+
+
+def _tag(_side: Side, scene: Scene) -> list[str]:
+    return [scene["tag"]]
+
+
+_ONE_WINS: Final = {("200", _STALE): 2, (_STALE, "200"): 2}
+
+KINDS: Final[Mapping[str, Race]] = {
+    "assign/assign": Race(
+        scene=_plain, left=_patch(assignee_id=_me), right=_patch(assignee_id=_me), alike=True, ends={("200", _STALE): 2}
+    ),
+    "reply/reply": Race(
+        scene=_plain, left=_reply(seen_seq=1), right=_reply(seen_seq=1), alike=True, ends={("201", _MOVED): 1}
+    ),
+    "merge/merge": Race(
+        scene=_two,
+        left=_merge("id", "other"),
+        right=_merge("other", "id"),
+        ends={("200", _STALE): 2, ("200", "409 target_merged"): 2, (_STALE, "200"): 2, ("409 target_merged", "200"): 2},
+    ),
+    "close/close": Race(
+        scene=_plain, left=_patch(status="closed"), right=_patch(status="closed"), alike=True, ends={("200", _STALE): 2}
+    ),
+    "close/reply": Race(
+        scene=_plain,
+        left=_patch(status="closed"),
+        right=_reply(seen_seq=1),
+        ends={("200", _CLOSED): 2, ("200", "201"): 2},
+    ),
+    "merge/reply": Race(
+        scene=_two,
+        left=_merge("id", "other"),
+        right=_reply(),
+        ends={("200", _MERGED): 2, ("200", "201"): 2},
+    ),
+    "merge/send": Race(
+        scene=_promised, left=_merge("id", "other"), right=_send, ends={("200", "sent"): 2}, after=_nobody_waits
+    ),
+    "split/merge": Race(
+        scene=_two, left=_split, right=_merge("id", "other"), ends={("201", _STALE): 2, (_STALE, "200"): 2}
+    ),
+    "split/cancel": Race(scene=_deferred, left=_split, right=_cancel, ends={("201", "200"): 2}),
+    "macro/change": Race(scene=_with_macro, left=_run_macro, right=_patch(priority="high"), ends=_ONE_WINS),
+    "spam/reply": Race(
+        scene=_plain,
+        left=_spam,
+        right=_reply(status="pending"),
+        ends={("200", "409 conversation_spam"): 2, (_STALE, "201"): 2},
+    ),
+    "draft/draft, both new": Race(
+        scene=_plain,
+        left=_draft(If_None_Match="*", If_Match=""),
+        right=_draft(If_None_Match="*", If_Match=""),
+        alike=True,
+        ends={("200", _STALE): 1},
+        after=_one_draft,
+    ),
+    "draft/draft": Race(
+        scene=_with_draft,
+        left=_draft(If_Match='"7"'),
+        right=_draft(If_Match='"7"'),
+        alike=True,
+        ends={("200", _STALE): 1},
+        after=_one_draft,
+    ),
+    "the same request twice": Race(
+        scene=_key,
+        left=_same_key,
+        right=_same_key,
+        alike=True,
+        ends={("201", "201"): 1, ("201", "409 idempotency_running"): 1},
+        after=_one_answer,
+    ),
+    "job/change": Race(
+        scene=_with_job,
+        left=_do_job,
+        right=_patch(tags=_tag, priority="high"),
+        ends={("2 changed", _STALE): 2, ("1 changed", "200"): 2},
+        after=_tagged,
+    ),
+    "retry/retry": Race(scene=_failed, left=_retry, right=_retry, alike=True, ends={("200", _TOO_LATE): 1}),
+    "retry/cancel": Race(
+        scene=_failed,
+        left=_retry,
+        right=_cancel,
+        # To take back what is to be sent again at once comes too late, unless it was asked before that.
+        ends={("200", _TOO_LATE): 1, ("200", "200"): 1},
+    ),
+    "cancel/send": Race(
+        scene=_almost_due,
+        left=_cancel,
+        right=_send,
+        ends={("200", "cancelled"): 1, (_TOO_LATE, "sent"): 1},
+    ),
+    "contact merge/contact merge": Race(
+        scene=_contacts,
+        left=_merge_contact(0),
+        right=_merge_contact(1),
+        ends={("200", _STALE): 1, (_STALE, "200"): 1},
+        after=_one_merged,
+    ),
+}
