@@ -275,6 +275,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/exports/conversations": Row("403", "200", "200"),
     "GET /api/v1/ratings": LIST,
     "GET /api/v1/exports/contacts": Row("403", "200", "200"),
+    "GET /rate/{token}": Row("404", "404", "404", "404"),
+    "POST /rate/{token}": Row("404", "404", "404", "404"),
     "GET /api/v1/reports/volume": LIST,
     "GET /api/v1/reports/response-times": LIST,
     "GET /api/v1/reports/sla": LIST,
