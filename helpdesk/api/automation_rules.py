@@ -22,12 +22,24 @@ from helpdesk.api.schemas.automation_rules import (
     AutomationRunShown,
     DryRun,
     DryRunShown,
+    LongDryRun,
+    RunInConversation,
 )
+from helpdesk.api.schemas.jobs import JobStarted
 from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import automation_rules, automation_runs, automation_trial, paging, versions
+from helpdesk.services import (
+    automation_rules,
+    automation_runs,
+    automation_trial,
+    automation_trial_job,
+    paging,
+    versions,
+)
+from helpdesk.services.access import get_conversation
 
 router = APIRouter(prefix="/api/v1/automation-rules", tags=["automation"])
+in_conversations = APIRouter(prefix="/api/v1/conversations", tags=["automation"])
 LIST = Query(*PAGING)
 VERSIONS = Query(*PAGING)
 RUNS = Query(*PAGING)
@@ -122,7 +134,9 @@ async def list_automation_rule_versions(
     responses=documented(Forbidden, NotFound),
     openapi_extra=RUNS.openapi,
 )
-async def list_automation_runs(request: Request, actor: Admin, services: House, session: Reading, automation_id: UUID) -> Response:
+async def list_automation_runs(
+    request: Request, actor: Admin, services: House, session: Reading, automation_id: UUID
+) -> Response:
     """The latest first, in whichever conversation it was."""
     await automation_rules.get_rule(session, automation_id)
     asked = page_of(RUNS.read(request))
@@ -141,8 +155,8 @@ async def list_automation_runs(request: Request, actor: Admin, services: House, 
     response_model=DryRunShown,
     responses=documented(Forbidden, NotFound),
 )
-async def dry_run_automation_rule(actor: Admin, session: Reading, automation_id: UUID, body: DryRun) -> Response:
-    """For what happened in the last days, whether the rule was there or not, and switched on or not.
+async def dry_run(actor: Admin, services: House, session: Reading, automation_id: UUID, body: DryRun) -> Response:
+    """In the last days, whether the rule was there or not, and switched on or not.
 
     Conversations are taken as they are now. That other rules come before it, or that it would run too often in one
     conversation, is not considered.
@@ -150,10 +164,24 @@ async def dry_run_automation_rule(actor: Admin, session: Reading, automation_id:
     row = await automation_rules.get_rule(session, automation_id)
     now = clock.now()
     since = now - timedelta(days=body.days)
-    found = await automation_trial.would_act(session, row, since=since, now=now)
+    found = await automation_trial.would_act(services, session, row, since=since, now=now)
     does = [action["do"] for action in row["content"]["do"]]
     items = [shapes.act(one, does) for one in found.acts]
     return answer({"items": items, "since": since, "complete": found.complete})
+
+
+@router.post(
+    "/{automation_id}/dry-run/job",
+    status_code=202,
+    summary="See what an automation rule would have done in a long time",
+    response_model=JobStarted,
+    responses=documented(Forbidden, NotFound),
+)
+async def dry_run_long(actor: Admin, session: Transaction, automation_id: UUID, body: LongDryRun) -> Response:
+    """The same as a job, however much has happened: `GET /jobs/{job_id}/results` has one line for each conversation."""
+    row = await automation_rules.get_rule(session, automation_id)
+    job_id = await automation_trial_job.start(session, row, days=body.days, by=actor, now=clock.now())
+    return answer({"job_id": job_id}, status=202, location=f"/api/v1/jobs/{job_id}")
 
 
 @router.patch(
@@ -180,8 +208,32 @@ async def change_automation_rule(
     summary="Remove an automation rule",
     responses=documented(Forbidden, NotFound, Stale, PreconditionRequired),
 )
-async def remove_automation_rule(actor: Admin, if_match: IfMatch, session: Transaction, automation_id: UUID) -> Response:
+async def remove_automation_rule(
+    actor: Admin, if_match: IfMatch, session: Transaction, automation_id: UUID
+) -> Response:
     """What it has done stays done."""
     row = await automation_rules.get_rule(session, automation_id, version=if_match)
     await automation_rules.remove(session, row, by=actor, now=clock.now())
     return nothing()
+
+
+@in_conversations.get(
+    "/{conversation_id}/automation-runs",
+    summary="List what automation rules did in a conversation",
+    response_model=Page[RunInConversation],
+    responses=documented(Forbidden, NotFound),
+    openapi_extra=RUNS.openapi,
+)
+async def list_runs_in_conversation(
+    request: Request, actor: Reader, services: House, session: Reading, conversation_id: UUID
+) -> Response:
+    """The latest first, for everybody who sees the conversation: why it is as it is."""
+    await get_conversation(session, actor, conversation_id)
+    asked = page_of(RUNS.read(request))
+    sort = f"automation-runs:{conversation_id}"
+    cursor = paging.read_cursor(services, asked, sort=sort)
+    before = cursor.id if cursor else None
+    found = await automation_runs.list_of_conversation(session, conversation_id, before=before, limit=asked.limit + 1)
+    rows, more = paging.cut(found, asked.limit)
+    last = paging.write_cursor(services, sort=sort, value=None, row_id=rows[-1]["id"]) if more else None
+    return page([shapes.run_in_conversation(row) for row in rows], last)

@@ -137,7 +137,9 @@ async def remove_hours(actor: Admin, if_match: IfMatch, session: Transaction, ho
     responses=documented(Forbidden, NotFound),
     openapi_extra=LIST.openapi,
 )
-async def list_hours_versions(request: Request, actor: Reader, services: House, session: Reading, hours_id: UUID) -> Response:
+async def list_hours_versions(
+    request: Request, actor: Reader, services: House, session: Reading, hours_id: UUID
+) -> Response:
     """The newest first, without their dates."""
     asked, sort = page_of(LIST.read(request)), f"hours_versions:{hours_id}"
     cursor = paging.read_cursor(services, asked, sort=sort)

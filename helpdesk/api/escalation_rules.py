@@ -89,7 +89,9 @@ async def read_escalation_rule(actor: Reader, session: Reading, rule_id: UUID) -
     responses=documented(Forbidden, NotFound),
     openapi_extra=VERSIONS.openapi,
 )
-async def list_escalation_rule_versions(request: Request, actor: Reader, services: House, session: Reading, rule_id: UUID) -> Response:
+async def list_escalation_rule_versions(
+    request: Request, actor: Reader, services: House, session: Reading, rule_id: UUID
+) -> Response:
     """The newest first. A ladder is climbed by the version that there was when it began."""
     await escalation_rules.get_rule(session, rule_id)
     asked = page_of(VERSIONS.read(request))

@@ -34,7 +34,9 @@ async def read_job(actor: Reader, session: Reading, job_id: UUID) -> Response:
     responses=documented(Forbidden, NotFound),
     openapi_extra=RESULTS.openapi,
 )
-async def list_job_results(request: Request, actor: Reader, services: House, session: Reading, job_id: UUID) -> Response:
+async def list_job_results(
+    request: Request, actor: Reader, services: House, session: Reading, job_id: UUID
+) -> Response:
     """Of a job that changes many conversations: those that it has come to, in the order in which it does them."""
     asked = page_of(RESULTS.read(request))
     sort = f"job_results:{job_id}"
