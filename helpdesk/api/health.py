@@ -16,6 +16,7 @@ from helpdesk import clock, migrate
 from helpdesk.api.answers import answer
 from helpdesk.api.dependencies import House
 from helpdesk.api.problems import documented
+from helpdesk.api.schemas.health import Well
 from helpdesk.errors import Unavailable
 from helpdesk.services import state
 from helpdesk.services.house import Services
@@ -26,13 +27,18 @@ router = APIRouter(tags=["health"])
 _FRESH_SECONDS: Final = 10.0
 
 
-@router.get("/health/live", summary="The process runs", responses={200: {"description": "It does"}})
+@router.get("/health/live", summary="Tell whether the process runs", response_model=Well)
 async def check_live() -> Response:
     """Looks at nothing else: a database that is away is no reason to restart this process."""
     return answer({"status": "ok"})
 
 
-@router.get("/health/ready", summary="Requests can be served", responses=documented(Unavailable))
+@router.get(
+    "/health/ready",
+    summary="Tell whether requests can be served",
+    response_model=Well,
+    responses=documented(Unavailable, migrate.WrongSchema),
+)
 async def check_ready(services: House) -> Response:
     """The database is reachable and its schema is this version's."""
     await migrate.check(services.database)
@@ -82,7 +88,7 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Ga
 
 @router.get(
     "/metrics",
-    summary="Counts in the Prometheus format",
+    summary="Count in the Prometheus format",
     response_class=Response,
     responses={200: {"description": "Gauges", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )

@@ -140,7 +140,21 @@ def documented(*errors: type[HelpdeskError], **slugs: tuple[int, str]) -> dict[i
 def add_case(responses: dict[str, Any], status: int, slug: str, title: str) -> None:
     """One more type to an operation's responses in the finished reference."""
     described = responses.setdefault(str(status), _described(status, [(slug, title)]))
-    described["content"][MEDIA]["examples"].setdefault(slug, _example(status, slug, title))
+    examples = described["content"][MEDIA]["examples"]
+    examples.setdefault(slug, _example(status, slug, title))
+    described["description"] = "; ".join(one["summary"] for one in examples.values())
+
+
+def drop_case(responses: dict[str, Any], status: int, slug: str) -> None:
+    """One type less, and the status with it when no other is left."""
+    described = responses.get(str(status))
+    if described is None:
+        return
+    examples = described["content"][MEDIA]["examples"]
+    examples.pop(slug, None)
+    described["description"] = "; ".join(one["summary"] for one in examples.values())
+    if not examples:
+        del responses[str(status)]
 
 
 def _example(status: int, slug: str, title: str) -> dict[str, Any]:

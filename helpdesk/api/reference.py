@@ -1,26 +1,36 @@
-"""The reference: `/openapi.json`, and a page made of it that loads nothing and runs nothing."""
+"""The reference: `/openapi.json`, and a page made of it. What FastAPI derives is completed here, in one place.
+
+Operation ids are the names of the routes' functions: clients are generated with them as the names of their methods, so
+they are unique, and stay. Examples come from `examples`, errors from what each route documents and from what any may
+answer, headers from what is answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from helpdesk.api import reference_page
 from helpdesk.api.answers import Json
 from helpdesk.api.dependencies import Csrf
-from helpdesk.api.problems import add_case
+from helpdesk.api.example_bodies import BODIES, identifier
+from helpdesk.api.examples import TEXTS, example
+from helpdesk.api.problems import add_case, drop_case
+from helpdesk.api.reference_page import operations
 from helpdesk.api.schemas.messages import ConversationMoved
 from helpdesk.api.schemas.shared import Problem
-from helpdesk.errors import TooLarge
+from helpdesk.errors import TooLarge, Unauthenticated, Unavailable
 
 _PUBLIC: Final = (
     "/health",
     "/metrics",
     "/channels/",
+    "/rate",
     "/openapi.json",
     "/docs",
     "/api/v1/auth/login",
@@ -39,176 +49,54 @@ Times are RFC 3339 in UTC. Lists answer `items` and `next_cursor`. Errors are `a
 the `ETag`): missing is 428, stale is 412; sessions and tokens never change, and need none. Creating a message needs
 `Idempotency-Key`.
 """
-_CSP: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_EXAMPLES: Final[Mapping[str, Any]] = {
-    "ConversationCreate": {
-        "inbox_id": "0198c0de-0000-7000-8000-000000000001",
-        "contact": {"name": "Mina", "handle": "mina@example.com"},
-        "subject": "Your withdrawal",
-        "text": "We looked into it and found the transaction.",
-    },
-    "ConversationPatch": {"status": "pending", "priority": "high", "tags": ["withdrawal"]},
-    "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
-    "ViewCreate": {
-        "name": "Urgent, nobody's",
-        "shared": "everybody",
-        "filter": {
-            "all": [
-                {"field": "status", "op": "in", "value": ["open", "pending"]},
-                {"field": "assignee_id", "op": "eq", "value": None},
-                {"not": {"field": "waiting_since", "op": "after", "value": {"ago": 86400}}},
-            ]
-        },
-        "sort": "waiting_since",
-    },
-    "ViewPatch": {"name": "Urgent", "position": 1},
-    "ReadGiven": {"seq": 7},
-    "ParticipantGiven": {"handle": "partner@example.com", "name": "Partner"},
-    "WatcherGiven": {},
-    "PresenceGiven": {"state": "typing"},
-    "MergeGiven": {"into": "0198c0de-0000-7000-8000-000000000003"},
-    "ContactCreate": {"name": "Mina", "identities": [{"channel": "email", "handle": "mina@example.com"}]},
-    "SplitGiven": {"message_ids": ["0198c0de-0000-7000-8000-000000000004"]},
-    "SpamGiven": {"block_contact": True},
-    "TriageGiven": {"category": "transaction", "priority": "high"},
-    "ContactMergeGiven": {"into": "0198c0de-0000-7000-8000-000000000005"},
-    "DraftGiven": {"text": "Thank you for", "private": False},
-    "ContactPatch": {"name": "Mina Park", "custom_fields": {"plan": "pro"}},
-    "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},
-    "InboxPatch": {"name": "Support desk", "settings": {"display_name": "Wallet support"}},
-    "InboxCheck": {"send": False},
-    "Reprocess": {},
-    "AgentCreate": {"email": "anna@example.com", "name": "Anna", "role": "agent"},
-    "AgentPatch": {"role": "supervisor"},
-    "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
-    "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
-    "SsoProviderCreate": {
-        "name": "Company account",
-        "issuer": "https://id.example.com",
-        "client_id": "helpdesk",
-        "secret": "…",
-        "domains": ["example.com"],
-    },
-    "SsoProviderPatch": {"domains": ["example.com", "example.org"], "enabled": True},
-    "TeamPatch": {"description": "Withdrawals and deposits"},
-    "DutyCreate": {
-        "name": "Day shift",
-        "zone": "Asia/Shanghai",
-        "shifts": [
-            {
-                "agent_ids": ["0198c0de-0000-7000-8000-000000000002"],
-                "weekly": [*[[["08:00", "16:00"]]] * 5, [], []],
-            }
-        ],
-    },
-    "DutyPatch": {
-        "overrides": [{"date": "2026-10-01", "agent_ids": ["0198c0de-0000-7000-8000-000000000002"], "hours": []}]
-    },
-    "TagGiven": {"name": "withdrawal"},
-    "CannedResponseCreate": {
-        "shortcut": "thanks",
-        "title": "Thanks for waiting",
-        "texts": {
-            "en": "Hello {{contact.first_name}}, thank you for waiting.",
-            "zh-CN": "{{contact.name}}，您好！感谢您的耐心等待。",
-        },
-        "shared": "everybody",
-    },
-    "CannedResponsePatch": {"title": "Thanks for your patience"},
-    "MacroCreate": {
-        "name": "Take and answer",
-        "actions": [
-            {"do": "assign", "agent_id": "me"},
-            {"do": "reply", "text": "We are looking into #{{conversation.number}}."},
-            {"do": "status", "to": "snoozed", "snooze_seconds": 86400},
-        ],
-    },
-    "MacroPatch": {"description": "For withdrawals that take long"},
-    "MacroPreview": {"conversation_id": "0198c0de-0000-7000-8000-000000000003"},
-    "MacroRun": {"conversation_id": "0198c0de-0000-7000-8000-000000000003", "seen_seq": 7},
-    "CustomFieldCreate": {
-        "subject": "conversation",
-        "key": "chain",
-        "title": "Chain",
-        "type": "choice",
-        "options": ["Bitcoin", "Ethereum"],
-    },
-    "CustomFieldPatch": {"archived": True},
-    "BulkGiven": {
-        "filter": {"field": "tag", "op": "eq", "value": "outage"},
-        "set": {"status": "resolved", "tags": ["outage", "solved"]},
-    },
-    "WebhookCreate": {
-        "name": "Pager",
-        "url": "https://pager.example.com/hooks/helpdesk",
-        "events": ["sla.breached", "alert.raised"],
-    },
-    "WebhookPatch": {"events": ["*"], "enabled": True},
-    "WebhookRotate": {"overlap_hours": 24},
-    "AlertRouteCreate": {
-        "name": "On call",
-        "kind": "feishu",
-        "address": {"url": "https://open.feishu.cn/open-apis/bot/v2/hook/0198c0de", "signing_secret": "…"},
-        "severity": "critical",
-        "locale": "zh-CN",
-    },
-    "AlertRoutePatch": {"severity": "warning", "enabled": True},
-    "SlaPolicyCreate": {
-        "name": "Theft",
-        "position": 5,
-        "clock": "calendar",
-        "categories": ["security"],
-        "targets": {"first_response": 3600, "next_response": 3600},
-        "warnings": [{"fraction": 0.5}, {"before": 900}],
-    },
-    "SlaPolicyPatch": {"targets": {"first_response": 1800, "next_response": 3600}},
-    "EscalationRuleCreate": {
-        "name": "Theft, overdue",
-        "anchor": "breach",
-        "categories": ["security"],
-        "steps": [
-            {"after": 0, "actions": [{"do": "alert", "who": ["lead"], "severity": "critical"}]},
-            {"after": 1800, "actions": [{"do": "priority", "to": "urgent"}, {"do": "note", "text": "Still waiting."}]},
-        ],
-    },
-    "EscalationRulePatch": {"enabled": False},
-    "AutomationRuleCreate": {
-        "name": "Recovery phrases are security",
-        "when": {"events": ["message.received"]},
-        "if": {"field": "message.text", "op": "contains", "value": "recovery phrase"},
-        "do": [{"do": "category", "to": "security"}, {"do": "priority", "to": "urgent"}],
-    },
-    "AutomationRulePatch": {"enabled": False},
-    "DryRun": {"days": 7},
-    "HoursCreate": {
-        "name": "Berlin desk",
-        "zone": "Europe/Berlin",
-        "weekly": [*[[["09:00", "12:30"], ["13:30", "18:00"]]] * 5, [], []],
-        "holidays": [{"date": "2026-12-25", "name": "Christmas Day"}],
-        "holiday_years": [2026],
-        "overrides": [{"date": "2026-12-24", "hours": [["09:00", "12:00"]], "name": "Christmas Eve"}],
-    },
-    "HoursPatch": {"breaks": [{"date": "2026-03-05", "hours": [["12:00", "13:30"]], "name": "Staff meeting"}]},
-    "LibraryHolidays": {"source": "library", "country": "CN", "years": [2026], "dry_run": True},
-    "IcalendarHolidays": {
-        "source": "icalendar",
-        "text": "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261001\r\nDTEND;VALUE=DATE:20261008\r\n"
-        "SUMMARY:National Day\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
-        "as": "holidays",
-        "years": [2026],
-    },
-    "Login": {"email": "anna@example.com", "password": "correct horse battery"},
-    "Verification": {"password": "correct horse battery", "totp": "492039"},
-    "Forgotten": {"email": "anna@example.com"},
-    "Reset": {"token": "…", "password": "another horse battery"},
-    "Invited": {"token": "…", "password": "correct horse battery", "name": "Anna"},
-    "InvitationGiven": {"mail": False},
-    "TotpStart": {"password": "correct horse battery"},
-    "TotpConfirm": {"code": "492039"},
-    "TokenCreate": {"name": "Nightly export", "kind": "bot", "scopes": ["conversations:read"]},
+_JSON: Final = "application/json"
+_NOUNS: Final[Mapping[str, str]] = {
+    "automation_id": "automation rule",
+    "field_id": "custom field",
+    "hours_id": "business hours",
+    "hours_version": "version, counted from 1",
+    "policy_id": "SLA policy",
+    "provider_id": "identity provider",
+    "response_id": "canned response",
+    "route_id": "alert route",
+    "rule_id": "escalation rule",
+    "schedule_id": "duty schedule",
 }
+"""What a path's parameter names, where its own name does not say it."""
+_VERSION: Final = {"type": "string", "pattern": '^"[0-9]{1,18}"$', "example": '"3"'}
+_GIVEN: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "if-match": ("If-Match", _VERSION),
+    "if-none-match": ("If-None-Match", {"type": "string", "const": "*", "example": "*"}),
+    "idempotency-key": (
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255, "example": "5f0c6c1e-reply-1"},
+    ),
+}
+"""Headers of requests, as they are spelled and what they may be."""
+_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ETag": {"description": "The version that `If-Match` takes", "required": True, "schema": _VERSION},
+    "Location": {"description": "Where it is read", "required": True, "schema": {"type": "string"}},
+    "Retry-After": {
+        "description": "Seconds after which it may be tried again",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$", "example": "2"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to say who you are",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer", "example": "Bearer"},
+    },
+    "Content-Disposition": {
+        "description": "Always a download; its name",
+        "required": True,
+        "schema": {"type": "string", "example": 'attachment; filename="screenshot.png"'},
+    },
+}
+"""Headers of answers that clients act upon."""
+_OF_STATUS: Final = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
+_TAGGED: Final = frozenset({"Ran", "HolidaysAdded", "TriageShown"})
+"""Answers without `version` of their own that still have the `ETag` of what they are about."""
+_DOWNLOADS: Final = frozenset({"text/csv", "message/rfc822", "application/octet-stream"})
 
 
 def install(app: FastAPI) -> None:
@@ -216,9 +104,8 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(
-                get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
-            )
+            found = get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
+            app.openapi_schema = _complete(found, _names(app))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -228,82 +115,110 @@ def install(app: FastAPI) -> None:
         return Json(app.openapi())
 
     @app.get("/docs", include_in_schema=False)
-    async def docs(_request: Request) -> Response:
+    async def docs() -> Response:
         return Response(
-            _page(app.openapi()),
+            reference_page.page(app.openapi()),
             media_type="text/html",
-            headers={"Content-Security-Policy": _CSP, "X-Frame-Options": "DENY"},
+            headers={"Content-Security-Policy": reference_page.CSP, "X-Frame-Options": "DENY"},
         )
 
 
-def _complete(schema: dict[str, Any]) -> dict[str, Any]:
+def _names(app: FastAPI) -> dict[tuple[str, str], str]:
+    """Operation ids by method and path."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    return {(method.lower(), route.path): route.name for route in routes for method in route.methods or ()}
+
+
+def _complete(schema: dict[str, Any], names: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     shared = [(Problem, "serialization"), (ConversationMoved, "serialization")]
     _, extra = models_json_schema(shared, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas = components.setdefault("schemas", {})
     for name, found in extra["$defs"].items():
         schemas.setdefault(name, found)
-    for name, example in _EXAMPLES.items():
-        if name in schemas:
-            schemas[name]["example"] = example
+    components["headers"] = dict(_HEADERS)
     components["securitySchemes"] = {
-        "token": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": "__Host-helpdesk"},
+        "token": {"type": "http", "scheme": "bearer", "description": "Of an agent or a bot, with its scopes"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-helpdesk",
+            "description": "Of the console; over plain HTTP its name is `helpdesk`",
+        },
     }
-    for path, method, operation in _operations(schema):
-        if not path.startswith(_PUBLIC):
-            operation["security"] = [{"token": []}, {"session": []}]
-            if method != "get":
-                add_case(operation["responses"], 403, Csrf.slug, Csrf.title)
-        if "requestBody" in operation:
-            add_case(operation["responses"], 400, "bad_request", "The request cannot be read")
-            add_case(operation["responses"], 413, TooLarge.slug, TooLarge.title)
-        if method in ("patch", "put", "delete"):
-            for parameter in operation.get("parameters", ()):
-                if parameter["name"] == "if-match":
-                    parameter["required"] = True
+    for path, method, operation in operations(schema):
+        operation["operationId"] = names.get((method, path), operation["operationId"])
+        _errors(path, method, operation)
+        for parameter in operation.get("parameters", ()):
+            _parameter(parameter, method)
+        for media, content in operation.get("requestBody", {}).get("content", {}).items():
+            _body(media, content)
+        for status, answer in operation["responses"].items():
+            _answer(path, status, answer, schemas)
     return schema
 
 
-def _operations(schema: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    for path, methods in schema["paths"].items():
-        for method, operation in methods.items():
-            yield path, method, operation
+def _errors(path: str, method: str, operation: dict[str, Any]) -> None:
+    """What any operation of its kind may answer besides what its route documents; and not what it cannot."""
+    responses = operation["responses"]
+    if path.startswith(_PUBLIC):
+        drop_case(responses, 401, Unauthenticated.slug)
+    else:
+        operation["security"] = [{"token": []}, {"session": []}]
+        if method != "get":
+            add_case(responses, 403, Csrf.slug, Csrf.title)
+    if "requestBody" in operation:
+        add_case(responses, 400, "bad_request", "The request cannot be read")
+        add_case(responses, 413, TooLarge.slug, TooLarge.title)
+    if path.startswith("/api/"):
+        add_case(responses, 503, Unavailable.slug, Unavailable.title)
 
 
-def _page(schema: Mapping[str, Any]) -> str:
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Helpdesk API</title><style>',
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}",
-        "code{background:#8882;padding:0 .2em}table{border-collapse:collapse}td{padding:.1rem .8rem .1rem 0;",
-        "vertical-align:top}h2{margin:2.2rem 0 .2rem;font-size:1rem}h2 b{color:#06c}:root{color-scheme:light dark}",
-        f"</style></head><body><h1>{escape(schema['info']['title'])}</h1>",
-        f'<p style="white-space:pre-line">{escape(schema["info"]["description"])}</p>',
-        "<p>The machine-readable reference is <a href='/openapi.json'>/openapi.json</a>.</p>",
-    ]
-    for path, method, operation in _operations(schema):
-        parts.append(
-            f"<h2 id='{escape(operation['operationId'])}'><b>{method.upper()}</b> <code>{escape(path)}</code></h2>"
+def _parameter(parameter: dict[str, Any], method: str) -> None:
+    name = parameter["name"]
+    if parameter["in"] == "path":
+        noun = _NOUNS.get(name) or name.removesuffix("_id").replace("_", " ")
+        parameter.setdefault("description", f"Which {noun}")
+        parameter.setdefault("example", 1 if parameter["schema"].get("type") == "integer" else identifier(noun))
+    elif parameter["in"] == "header" and name in _GIVEN:
+        parameter["name"], parameter["schema"] = _GIVEN[name][0], dict(_GIVEN[name][1])
+        parameter["required"] = name == "if-match" or "Needed" in parameter.get("description", "")
+
+
+def _body(media: str, content: dict[str, Any]) -> None:
+    if media != _JSON:
+        content.setdefault("example", {"file": "(the bytes of the file)"})
+        return
+    schema = content["schema"]
+    shapes = (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    named = [str(one["$ref"]).rpartition("/")[2] for one in shapes if "$ref" in one]
+    found = {name: BODIES[name] for name in named if name in BODIES}
+    if len(found) == 1:
+        content["example"] = next(iter(found.values()))
+    elif found:
+        content["examples"] = {name: {"value": value} for name, value in found.items()}
+
+
+def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    names = []
+    if status in _OF_STATUS:
+        names.append(_OF_STATUS[status])
+    for media, content in answer.get("content", {}).items() if status < "300" else ():
+        if media == _JSON and content.get("schema"):
+            content.setdefault("example", example(content["schema"], schemas))
+            if _has_version(path, content["schema"], schemas):
+                names.append("ETag")
+        elif media in TEXTS:
+            content.setdefault("example", TEXTS[media])
+        if media in _DOWNLOADS and _JSON not in answer["content"]:
+            names.append("Content-Disposition")
+    if names:
+        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names} | answer.get(
+            "headers", {}
         )
-        text = operation.get("description", "")
-        parts.append(f"<p><b>{escape(operation.get('summary', ''))}.</b> {escape(text)}</p>")
-        rows = [
-            (f"{p['in']} <code>{escape(p['name'])}</code>", escape(p.get("description", "")))
-            for p in operation.get("parameters", ())
-        ]
-        bodies = operation.get("requestBody", {}).get("content", {}).values()
-        rows += [("body", _properties(schema, content["schema"])) for content in bodies]
-        rows += [(escape(status), escape(answer["description"])) for status, answer in operation["responses"].items()]
-        parts.append(
-            "<table>" + "".join(f"<tr><td>{left}</td><td>{right}</td></tr>" for left, right in rows) + "</table>"
-        )
-    return "".join(parts) + "</body></html>"
 
 
-def _properties(schema: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    references = [body, *body.get("anyOf", ())]
-    names: list[str] = []
-    for one in references:
-        found = schema["components"]["schemas"].get(str(one.get("$ref", "")).rpartition("/")[2], one)
-        names += found.get("properties", {})
-    return " ".join(f"<code>{escape(name)}</code>" for name in names)
+def _has_version(path: str, shape: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
+    """Whether the answer carries an `ETag`. Past versions do not: nothing can be done to them."""
+    name = str(shape.get("$ref", "")).rpartition("/")[2]
+    return name in _TAGGED or ("version" in schemas.get(name, {}).get("properties", {}) and "/versions" not in path)
