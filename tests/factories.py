@@ -39,6 +39,7 @@ from helpdesk.models.conversations import (
 from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
+from helpdesk.models.rules import ratings
 from helpdesk.models.webhooks import webhook_deliveries as delivery_rows
 from helpdesk.services import (
     accounts,
@@ -56,6 +57,7 @@ from helpdesk.services import (
     jobs,
     macros,
     policies,
+    rating_requests,
     rows,
     sso_providers,
     tags,
@@ -65,6 +67,7 @@ from helpdesk.services import (
     webhook_deliveries,
     webhooks,
 )
+from helpdesk.services.digests import digest_of
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import next_numbers
@@ -496,6 +499,22 @@ async def sso_provider(services: Services, *, issuer: str = "http://127.0.0.1:9"
         return await sso_providers.create(services, session, issuer=issuer, **settings, by=SYSTEM, now=clock.now())
 
 
+async def rating(services: Services, conversation_id: UUID, **given: Any) -> str:
+    """The contact was asked an hour ago, unless `given` says otherwise; answers the secret of his link."""
+    rating_id, asked_at = new_id(), clock.now() - timedelta(hours=1)
+    secret = rating_requests.secret_of(services, rating_id)
+    async with services.database.transaction() as session:
+        found = await session.execute(select(conversations).where(conversations.c.id == conversation_id))
+        about = found.mappings().one()
+        row = {name: about[name] for name in ("contact_id", "inbox_id", "channel", "team_id")}
+        row |= {"id": rating_id, "event_id": new_id(), "digest": digest_of(secret), "conversation_id": conversation_id}
+        row |= {"agent_id": about["assignee_id"], "state": "asked", "outcome": "asked", "comment": ""}
+        row |= {"resolved_at": asked_at, "due_at": asked_at, "asked_at": asked_at}
+        row |= {"expires_at": asked_at + timedelta(days=30), "message_id": None, "rated_at": None, "score": None}
+        await insert_rows(session, ratings, [row | given])
+    return secret
+
+
 __all__ = [
     "accounts",
     "agent",
@@ -513,6 +532,7 @@ __all__ = [
     "job",
     "macro",
     "policy",
+    "rating",
     "rule",
     "sso_provider",
     "tags",

@@ -34,6 +34,7 @@ button,.button{display:inline-block;font:inherit;font-weight:600;margin-top:1rem
 border-radius:.5rem;background:#0b57d0;color:#fff;text-decoration:none;cursor:pointer}
 :focus-visible{outline:3px solid #f29900;outline-offset:2px}
 .note{color:#4b5160;font-size:.9rem}
+form+.note,.button+.note{margin-top:1rem}
 .wrong{color:#a50e0e;font-weight:600}
 @media(prefers-color-scheme:dark){body{background:#16181d;color:#e8eaed}main{background:#22252c;border-color:#3c4049}
 .note{color:#b4bac6}.wrong{color:#ff9b94}.score:has(:checked){border-color:#8ab4f8;box-shadow:0 0 0 1px #8ab4f8}

@@ -115,6 +115,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "mentioned": Field(Kind.OWN),
     "watched": Field(Kind.OWN),
     "first_response": Field(Kind.PRESENCE),
+    "rating": Field(Kind.NUMBER, empty=True),
 }
 """Of conversations. `custom_fields.KEY` is one too."""
 

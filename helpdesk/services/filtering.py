@@ -41,6 +41,7 @@ from helpdesk.models.conversations import (
     mentions,
 )
 from helpdesk.models.messages import messages
+from helpdesk.models.rules import ratings
 
 Condition = ColumnElement[bool]
 _Make = Callable[[Leaf, Actor, datetime], Condition]
@@ -258,6 +259,19 @@ def _answered(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
     return not_(found) if leaf.value else found
 
 
+def _rating(leaf: Leaf, actor: Actor, _now: datetime) -> Condition:
+    """A score that the contact has given; of several resolutions, any."""
+    score = ratings.c.score
+    given = select(_ONE).select_from(ratings).where(ratings.c.conversation_id == _C.id, score.is_not(None))
+    if leaf.op == "missing":
+        return not_(_of(given)) if leaf.value else _of(given)
+    if leaf.op[0] in "gl":
+        return _of(given.where(_order(score, leaf)))
+    wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    found = _of(given.where(among(score, wanted, "int")))
+    return not_(found) if leaf.op in ("ne", "not_in") else found
+
+
 def _merged(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
     return _C.merged_into_id.is_not(None) if leaf.value else _C.merged_into_id.is_(None)
 
@@ -279,4 +293,5 @@ _SPECIAL: Final[Mapping[str, _Make]] = {
     "unread": _unread,
     "merged": _merged,
     "first_response": _answered,
+    "rating": _rating,
 }

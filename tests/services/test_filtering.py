@@ -87,6 +87,9 @@ class Desk:
             blocked = update(contacts).where(contacts.c.id == hers.scalar_subquery()).values(blocked=True)
             await session.execute(blocked)
 
+        await factories.rating(self.services, self.ids[3], score=5, rated_at=NOW)
+        await factories.rating(self.services, self.ids[2])
+
     async def _read(self, session: Any, row: dict[str, Any]) -> None:
         r = conversation_reads.c
         mine = (r.agent_id == row["agent_id"]) & (r.conversation_id == row["conversation_id"])
@@ -172,6 +175,10 @@ async def test_each_condition_finds_what_it_says_and_its_opposite_the_rest(desk:
         (leaf("quarantined", "eq", True), [4]),
         (leaf("merged", "eq", True), []),
         (leaf("first_response", "missing", True), [2, 3, 4]),
+        (leaf("rating", "gte", 4), [3]),
+        (leaf("rating", "in", [1, 2]), []),
+        (leaf("rating", "ne", 5), [1, 2, 4]),
+        (leaf("rating", "missing", True), [1, 2, 4]),
         (leaf("custom_fields.plan", "eq", "pro"), [1]),
         (leaf("custom_fields.plan", "in", ["pro", "Professional"]), [1, 2]),
         (leaf("custom_fields.plan", "ne", "pro"), [2, 3, 4]),
