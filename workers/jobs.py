@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.logs import fault
-from helpdesk.services import bulk, jobs, replanning, search_indexing
+from helpdesk.services import bulk, jobs, replanning, search_indexing, webhook_replay
 from helpdesk.services.house import Services
 from helpdesk.services.jobs import MAX_ATTEMPTS, Step
 
@@ -37,6 +37,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     bulk.KIND: bulk.handle,
     replanning.KIND: replanning.replan,
     search_indexing.KIND: search_indexing.reindex,
+    webhook_replay.KIND: webhook_replay.handle,
 }
 """By kind of job. A kind that is not here waits for a worker that knows it, of a later version for example."""
 

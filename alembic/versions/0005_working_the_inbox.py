@@ -33,7 +33,7 @@ CONTENTS: Mapping[str, Sequence[str]] = {
     "teams": ("routing",),
     "triage_suggestions": ("reasons",),
     "views": ("filter",),
-    "webhooks": ("disabled_reason",),
+    "webhooks": ("disabled_reason", "inbox_ids"),
 }
 """Columns that nothing is looked up by: see revision 0003."""
 
@@ -97,7 +97,7 @@ def downgrade() -> None:
     ):
         op.drop_index(index, table)
     for table, columns in {
-        "webhooks": ("disabled_reason",),
+        "webhooks": ("inbox_ids", "disabled_reason"),
         "webhook_deliveries": ("position", "conversation_id"),
         "sessions": ("verified_at", "client", "method"),
         "conversations": ("taken_from_id", "assigned_at", "status_changed_at", "spam"),
@@ -544,6 +544,7 @@ def _columns() -> None:
         **_where("status = 'queued' AND conversation_id IS NOT NULL"),
     )
     op.add_column("webhooks", sa.Column("disabled_reason", sa.String(), nullable=False, server_default=""))
+    op.add_column("webhooks", sa.Column("inbox_ids", JSON, nullable=True))
     # Webhooks were told by the relay until now: what has a position is told already, or was never asked for.
     op.execute("INSERT INTO followers SELECT 'webhooks', max(position) FROM events HAVING max(position) > 0")
 

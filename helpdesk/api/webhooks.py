@@ -16,17 +16,19 @@ from helpdesk.api.dependencies import Admin, House, IfMatch, Reading, Recently, 
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, choice, page_of, word
 from helpdesk.api.schemas import webhooks as shapes
+from helpdesk.api.schemas.jobs import JobStarted
 from helpdesk.api.schemas.shared import Page
 from helpdesk.api.schemas.webhooks import (
     WebhookCreate,
     WebhookDeliveryShown,
     WebhookMade,
     WebhookPatch,
+    WebhookReplay,
     WebhookRotate,
     WebhookShown,
 )
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
-from helpdesk.services import paging, security_alerts, webhook_deliveries, webhooks
+from helpdesk.services import paging, security_alerts, webhook_deliveries, webhook_replay, webhooks
 from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
@@ -88,6 +90,7 @@ async def add_webhook(actor: Recently, services: House, session: Transaction, bo
         name=body.name,
         url=body.url,
         asks_for=body.events,
+        inbox_ids=body.inbox_ids,
         secret=_plain(body.secret),
         enabled=body.enabled,
         by=actor,
@@ -128,6 +131,7 @@ async def change_webhook(
         name=body.name,
         url=body.url,
         asks_for=body.events,
+        inbox_ids=body.inbox_ids,
         enabled=body.enabled,
         by=actor,
         now=now,
@@ -188,6 +192,27 @@ async def test_webhook(actor: Admin, session: Transaction, webhook_id: UUID) -> 
     delivery_id = await webhook_deliveries.queue_test(session, row, now=clock.now())
     queued = await webhook_deliveries.get_delivery(session, webhook_id, delivery_id)
     return answer(shapes.delivery(queued), status=202)
+
+
+@router.post(
+    "/{webhook_id}/replay",
+    status_code=202,
+    summary="Tell a webhook again what happened",
+    response_model=JobStarted,
+    responses=documented(
+        Forbidden, NotFound, webhook_disabled=_OFF, events_gone=(409, "What happened so long ago is not kept")
+    ),
+)
+async def replay_events(actor: Admin, session: Transaction, webhook_id: UUID, body: WebhookReplay) -> Response:
+    """Whatever it was told or not: every event that it asks for, in order, with the `webhook-id` of the first time.
+
+    It may reach back to before the webhook was made. Done in a job: `GET /jobs/{job_id}` tells how far it got.
+    """
+    row = await webhooks.get_webhook(session, webhook_id)
+    job_id = await webhook_replay.start(
+        session, row, since=body.since, until=body.until, types=body.types, by=actor, now=clock.now()
+    )
+    return answer({"job_id": job_id}, status=202, location=f"/api/v1/jobs/{job_id}")
 
 
 @router.get(

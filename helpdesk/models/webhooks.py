@@ -12,7 +12,10 @@ from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref,
 
 
 class Webhook(Base, table=True):
-    """An address that is told of `events`, signed with `secret` (sealed)."""
+    """An address that is told of `events`, signed with `secret` (sealed); of conversations in `inbox_ids` alone, if any.
+
+    Ids of inboxes are texts there; null is the whole house.
+    """
 
     __tablename__ = "webhooks"
 
@@ -21,6 +24,7 @@ class Webhook(Base, table=True):
     url: str = words()
     secret: bytes = Field(default=b"", sa_type=LargeBinary)
     events: list[str] = json(list)
+    inbox_ids: list[str] | None = json(nullable=True)
     enabled: bool = True
     disabled_reason: str = prose()
     failing_since: datetime | None = at(nullable=True)

@@ -18,7 +18,9 @@ from sqlalchemy import RowMapping, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
+from helpdesk.dialects import among
 from helpdesk.errors import Conflict, NotFound
+from helpdesk.models.conversations import conversation_inboxes
 from helpdesk.models.webhooks import webhook_deliveries, webhooks
 from helpdesk.services.following import Follower
 from helpdesk.services.webhooks import EVERYTHING
@@ -28,7 +30,8 @@ GIVE_UP_AFTER: Final = timedelta(days=3)
 KEPT: Final = timedelta(days=30)
 TEST_EVENT: Final = "webhook.test"
 
-_LISTENING: Final = select(webhooks.c.id, webhooks.c.events, webhooks.c.created_at).where(webhooks.c.enabled)
+_W: Final = webhooks.c
+_LISTENING: Final = select(_W.id, _W.events, _W.inbox_ids, _W.created_at).where(_W.enabled)
 
 
 async def listened(session: AsyncSession) -> bool:
@@ -45,18 +48,53 @@ async def tell(session: AsyncSession, happened: Sequence[Row], /, *, now: dateti
     A webhook hears of what happens from its making on, and of nothing that happens while it is off.
     """
     listening = (await session.execute(_LISTENING)).all()
-    await _queue(session, [row for event in happened for row in _rows(event, listening, now=now)])
+    narrow = any(inbox_ids is not None for _, _, inbox_ids, _ in listening)
+    touched = await _touched(session, happened) if narrow else {}
+    await _queue(session, [row for event in happened for row in _rows(event, listening, touched, now=now)])
 
 
-def _rows(event: Row, listening: Sequence[Any], *, now: datetime) -> list[dict[str, Any]]:
+async def tell_again(session: AsyncSession, webhook_id: UUID, happened: Sequence[Row], *, now: datetime) -> int:
+    """Queue these events for one webhook, also those that it was told of, as the same messages; answers how many.
+
+    What is on its way already is left alone.
+    """
+    d = webhook_deliveries.c
+    mine = d.webhook_id == webhook_id, among(d.event_id, [event["id"] for event in happened], "uuid")
+    waiting = set((await session.execute(select(d.event_id).where(*mine, d.status == "queued"))).scalars())
+    ended = update(webhook_deliveries).where(*mine, d.status != "queued")
+    await session.execute(ended.values(**_anew(now)))
+    await _queue(session, [_told(event, webhook_id, _body_of(event), now=now) for event in happened])
+    return len(happened) - len(waiting)
+
+
+async def _touched(session: AsyncSession, happened: Sequence[Row]) -> dict[UUID, set[str]]:
+    """The inboxes of the conversations that the events are of."""
+    ids = {event["conversation_id"] for event in happened if event["conversation_id"] is not None}
+    t, found = conversation_inboxes.c, dict[UUID, set[str]]()
+    query = select(t.conversation_id, t.inbox_id).where(among(t.conversation_id, list(ids), "uuid"))
+    for conversation_id, inbox_id in await session.execute(query):
+        found.setdefault(conversation_id, set()).add(str(inbox_id))
+    return found
+
+
+def _rows(
+    event: Row, listening: Sequence[Any], touched: Mapping[UUID, set[str]], *, now: datetime
+) -> list[dict[str, Any]]:
+    places = touched.get(event["conversation_id"], set())
     asking = [
         webhook_id
-        for webhook_id, asked, since in listening
-        if (EVERYTHING in asked or event["type"] in asked) and event["occurred_at"] >= since
+        for webhook_id, asked, inbox_ids, since in listening
+        if (EVERYTHING in asked or event["type"] in asked)
+        and (inbox_ids is None or not places.isdisjoint(inbox_ids))
+        and event["occurred_at"] >= since
     ]
     body = _body_of(event) if asking else ""
+    return [_told(event, one, body, now=now) for one in asking]
+
+
+def _told(event: Row, webhook_id: UUID, body: str, *, now: datetime) -> dict[str, Any]:
     place = {"conversation_id": event["conversation_id"], "position": event["position"]}
-    return [{**_row(one, event["id"], event["type"], body, now=now), **place} for one in asking]
+    return {**_row(webhook_id, event["id"], event["type"], body, now=now), **place}
 
 
 async def queue(
@@ -75,7 +113,7 @@ async def queue(
 
 async def queue_test(session: AsyncSession, webhook: RowMapping, *, now: datetime) -> UUID:
     """A message of its own type, tried once. Raises `Conflict` where the webhook is off."""
-    _need_enabled(webhook)
+    need_enabled(webhook)
     event_id = new_id()
     body = body_of(TEST_EVENT, now, {"id": str(event_id), "webhook_id": str(webhook["id"])})
     row = _row(webhook["id"], event_id, TEST_EVENT, body, now=now, give_up_after=timedelta())
@@ -86,15 +124,23 @@ async def queue_test(session: AsyncSession, webhook: RowMapping, *, now: datetim
 
 async def replay(session: AsyncSession, webhook: RowMapping, delivery: RowMapping, *, now: datetime) -> None:
     """Send a failed one again, the same message, with three days ahead. Raises `Conflict` for any other."""
-    _need_enabled(webhook)
+    need_enabled(webhook)
     if delivery["status"] != "failed":
         raise Conflict("only what has failed is sent again", slug="not_failed")
-    await session.execute(
-        update(webhook_deliveries)
-        .where(webhook_deliveries.c.id == delivery["id"])
-        .values(status="queued", attempts=0, next_attempt_at=now, give_up_at=now + GIVE_UP_AFTER, claimed_until=0.0)
-    )
+    mine = update(webhook_deliveries).where(webhook_deliveries.c.id == delivery["id"])
+    await session.execute(mine.values(**_anew(now)))
     ring(session, "hooks")
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    """As if it had just been queued, but for what was seen of it."""
+    return {
+        "status": "queued",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "give_up_at": now + GIVE_UP_AFTER,
+        "claimed_until": 0.0,
+    }
 
 
 async def get_delivery(session: AsyncSession, webhook_id: UUID, delivery_id: UUID) -> RowMapping:
@@ -200,6 +246,7 @@ async def _queue(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> No
         ring(session, "hooks")
 
 
-def _need_enabled(webhook: RowMapping) -> None:
+def need_enabled(webhook: RowMapping) -> None:
+    """Raises `Conflict` where the webhook is off."""
     if not webhook["enabled"]:
         raise Conflict("this webhook is off; enable it first", slug="webhook_disabled")

@@ -61,6 +61,7 @@ async def create(
     name: str,
     url: str,
     asks_for: Sequence[str],
+    inbox_ids: Sequence[UUID] = (),
     secret: str | None = None,
     enabled: bool = True,
     by: Actor,
@@ -68,7 +69,8 @@ async def create(
 ) -> tuple[UUID, str]:
     """The new webhook's id and its secret, which nobody is shown again; without `secret` one is made.
 
-    `asks_for`: names of events, or `*`. Raises `Invalid` naming the field, `Conflict` where there are too many.
+    `asks_for`: names of events, or `*`. `inbox_ids`: it hears of conversations there, and of nothing else; none is
+    everything. Raises `Invalid` naming the field, `Conflict` where there are too many.
     """
     if (await session.scalar(select(func.count()).select_from(webhooks)) or 0) >= MOST_WEBHOOKS:
         raise Conflict(f"there are {MOST_WEBHOOKS} webhooks already", slug="too_many")
@@ -78,7 +80,8 @@ async def create(
         "name": name,
         "url": target.url,
         "secret": _seal(services, webhook_id, {"current": shown}),
-        "events": _asked(asks_for),
+        "events": asked(asks_for),
+        "inbox_ids": await _places(session, inbox_ids),
         "enabled": enabled,
         "failing_since": None,
         "disabled_reason": "",
@@ -99,6 +102,7 @@ async def edit(
     name: str | None = None,
     url: str | None = None,
     asks_for: Sequence[str] | None = None,
+    inbox_ids: Sequence[UUID] | None = None,
     enabled: bool | None = None,
     by: Actor,
     now: datetime,
@@ -116,7 +120,9 @@ async def edit(
         values |= {"url": target.url, "failing_since": None}
         told = {"host_before": parse_url(webhook["url"]).host, "host": target.host}
     if asks_for is not None:
-        values["events"] = _asked(asks_for)
+        values["events"] = asked(asks_for)
+    if inbox_ids is not None:
+        values["inbox_ids"] = await _places(session, inbox_ids)
     if enabled is not None:
         values |= {"enabled": enabled, "disabled_reason": ""}
         if enabled:
@@ -209,12 +215,19 @@ def _judged(services: Services, url: str) -> Target:
     return target
 
 
-def _asked(names: Sequence[str]) -> list[str]:
+def asked(names: Sequence[str], *, place: str = "events") -> list[str]:
+    """Names of events, in order, or `*` alone. Raises `Invalid` for others, and for none."""
     wanted = sorted(set(names))
     unknown = [name for name in wanted if name != EVERYTHING and name not in events.ALL]
     if unknown or not wanted:
-        raise Invalid.field("events", f"use * or names of events: {', '.join(events.ALL)}")
+        raise Invalid.field(place, f"use * or names of events: {', '.join(events.ALL)}")
     return [EVERYTHING] if EVERYTHING in wanted else wanted
+
+
+async def _places(session: AsyncSession, inbox_ids: Sequence[UUID]) -> list[str] | None:
+    """None for all of them. Raises `Invalid` for an inbox that is not there."""
+    await versions.check_mentions(session, [(f"inbox_ids.{n}", "inbox", one) for n, one in enumerate(inbox_ids)])
+    return sorted({str(one) for one in inbox_ids}) or None
 
 
 async def _audit(

@@ -237,6 +237,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/webhooks/{webhook_id}": Row("403", "403", "204", version=True),
     "POST /api/v1/webhooks/{webhook_id}/rotate": CLOSED,
     "POST /api/v1/webhooks/{webhook_id}/test": Row("403", "403", "202"),
+    "POST /api/v1/webhooks/{webhook_id}/replay": Row("403", "403", "202", body={"since": "2026-01-01T00:00:00Z"}),
     "GET /api/v1/webhooks/{webhook_id}/deliveries": CLOSED,
     "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Row("403", "403", "202"),
     "GET /api/v1/sla-policies": LIST,

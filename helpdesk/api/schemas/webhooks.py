@@ -9,10 +9,14 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 from sqlalchemy import RowMapping
 
-from helpdesk.api.schemas.shared import Given, Line, Name, Shown
+from helpdesk.api.schemas.shared import Given, Line, Name, Shown, When
 
 Url = Annotated[Line, Field(max_length=2000)]
 Events = Annotated[list[Annotated[Line, Field(max_length=60)]], Field(min_length=1, max_length=60)]
+Inboxes = Annotated[
+    list[UUID],
+    Field(max_length=100, description="Only what happens in conversations there; none: everything in the house"),
+]
 Secret = Annotated[SecretStr, Field(max_length=200)]
 
 
@@ -26,6 +30,7 @@ class WebhookShown(Shown):
     name: str
     url: str
     events: list[str]
+    inbox_ids: list[UUID]
     enabled: bool
     failing_since: datetime | None
     disabled_reason: str
@@ -44,6 +49,7 @@ class WebhookCreate(Given):
     name: Name
     url: Url
     events: Events = Field(description="Names of events, or `*` for all of them")
+    inbox_ids: Inboxes = Field(default_factory=list)
     secret: Secret | None = Field(None, description="`whsec_` and the base64 of 24 to 64 bytes; default: one is made")
     enabled: bool = True
 
@@ -54,6 +60,7 @@ class WebhookPatch(Given):
     name: Name | None = None
     url: Url | None = None
     events: Events | None = None
+    inbox_ids: Inboxes | None = None
     enabled: bool | None = None
 
 
@@ -62,6 +69,14 @@ class WebhookRotate(Given):
     overlap_hours: Annotated[
         int, Field(ge=0, le=168, description="For how long the one before it signs as well; 0 where it has leaked")
     ] = 24
+
+
+class WebhookReplay(Given):
+    """Events that happened at or after `since` and before `until`, at most 10,000 of them."""
+
+    since: When
+    until: When | None = Field(None, description="Default: now")
+    types: Events | None = Field(None, description="Some of the webhook's `events`; default: all of them")
 
 
 class WebhookDeliveryShown(Shown):
@@ -82,7 +97,7 @@ class WebhookDeliveryShown(Shown):
 
 
 def webhook(row: RowMapping) -> dict[str, Any]:
-    return {name: row[name] for name in WebhookShown.model_fields}
+    return {name: row[name] for name in WebhookShown.model_fields} | {"inbox_ids": row["inbox_ids"] or []}
 
 
 def delivery(row: RowMapping) -> dict[str, Any]:
