@@ -104,6 +104,7 @@ _ROUTERS = (
     sla_policies.router,
     escalation_rules.router,
     automation_rules.router,
+    automation_rules.in_conversations,
     jobs.router,
     reports.router,
     exports.router,

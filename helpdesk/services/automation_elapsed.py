@@ -71,7 +71,7 @@ _THERE: Final[Mapping[str, ColumnElement[bool]]] = {
     "assigned_at": _C.assigned_at.is_not(None),
 }
 
-_Place = tuple[datetime, UUID]
+Place = tuple[datetime, UUID]
 """Up to where a column was followed: by its value, then by the conversation's id."""
 
 
@@ -94,7 +94,7 @@ async def clocks_of(services: Services, session: AsyncSession, elapsed: Elapsed)
         return [Clock(WALL, ALWAYS, None)]
     book = await services.promises.book(session)
     found: dict[UUID, list[UUID]] = {}
-    for row in (await session.execute(select(inboxes.c.id, inboxes.c.business_hours_id))).mappings():
+    for row in (await session.execute(select(inboxes.c.id, inboxes.c.business_hours_id).order_by(inboxes.c.id))).mappings():
         found.setdefault(book.at(row).id, []).append(row["id"])
     return [Clock(str(hours_id), book.hours[hours_id].timetable, ids) for hours_id, ids in found.items()]
 
@@ -134,7 +134,7 @@ async def sweep(services: Services, session: AsyncSession, rule: Rule, *, now: d
     reached, looked = dict(state["reached"]), 0
     running = Running(services, session, now)
     for clock in await clocks_of(services, session, rule.elapsed):
-        after = _read(reached.get(clock.name)) or _begin(rule.elapsed, clock, state["begun_at"])
+        after = read_place(reached.get(clock.name)) or begin(rule.elapsed, clock, state["begun_at"])
         latest = rule.elapsed.latest(clock.time, now)
         if latest is None or (after is not None and after[0] >= latest):
             continue
@@ -145,7 +145,7 @@ async def sweep(services: Services, session: AsyncSession, rule: Rule, *, now: d
         if last is None or (last == found[-1] and len(found) < BATCH):
             last = latest, _LAST
         if found or after is None or last[0] - after[0] > _KEPT:
-            reached[clock.name] = _written(last)
+            reached[clock.name] = written(last)
     if reached != state["reached"]:
         await session.execute(update(automation_sweeps).where(_S.rule_id == rule.id).values(reached=reached))
     return looked
@@ -169,13 +169,15 @@ async def again(running: Running, asked: Sequence[Rule], conversation_ids: Seque
                 log.error("automation.unanswerable", rule_id=str(rule.id), **fault(error))
 
 
-def _begin(elapsed: Elapsed, clock: Clock, begun_at: datetime | None) -> _Place | None:
+def begin(elapsed: Elapsed, clock: Clock, begun_at: datetime | None) -> Place | None:
     """Before everything that had not lasted so long when the rule was made."""
     earliest = begun_at and elapsed.latest(clock.time, begun_at)
     return (earliest, _LAST) if earliest else None
 
 
-def following(elapsed: Elapsed, clock: Clock, after: _Place | None, latest: datetime) -> Select[Any]:
+def following(
+    elapsed: Elapsed, clock: Clock, after: Place | None, latest: datetime, *, most: int = BATCH
+) -> Select[Any]:
     """What has lasted so long since `after`, in order, along the column's index, whatever the filter is."""
     column = _C[elapsed.since]
     query = select(column, _C.id).where(_there(elapsed), column <= latest).order_by(column, _C.id)
@@ -184,12 +186,12 @@ def following(elapsed: Elapsed, clock: Clock, after: _Place | None, latest: date
         query = query.where(tuple_(column, _C.id) > tuple_(at, last))
     if clock.concerns is not None:
         query = query.where(clock.concerns)
-    return query.limit(literal_column(str(BATCH)))
+    return query.limit(literal_column(str(most)))
 
 
 async def _answer(
-    running: Running, rule: Rule, found: Sequence[_Place], clocks: Sequence[Clock], *, begun_at: datetime | None
-) -> _Place | None:
+    running: Running, rule: Rule, found: Sequence[Place], clocks: Sequence[Clock], *, begun_at: datetime | None
+) -> Place | None:
     """Answers the last one that the rule has had its say about."""
     if not found or rule.elapsed is None:
         return None
@@ -211,7 +213,7 @@ async def _answer(
 
 async def _matching(
     running: Running, rule: Rule, conversation_ids: Sequence[UUID], due: ColumnElement[bool]
-) -> list[_Place]:
+) -> list[Place]:
     """Those in which the filter holds and the rule has not run since then. As for events, spam is left out."""
     if rule.elapsed is None:
         return []
@@ -228,7 +230,7 @@ async def _matching(
     return list(keys.values())
 
 
-async def _run(running: Running, rule: Rule, matches: Sequence[_Place]) -> int:
+async def _run(running: Running, rule: Rule, matches: Sequence[Place]) -> int:
     """Answers how often the rule has run."""
     origins = await _origins(running.session, matches) if matches else {}
     runs = 0
@@ -241,7 +243,7 @@ async def _run(running: Running, rule: Rule, matches: Sequence[_Place]) -> int:
     return runs
 
 
-async def _origins(session: AsyncSession, matches: Sequence[_Place]) -> Mapping[UUID, list[Origin]]:
+async def _origins(session: AsyncSession, matches: Sequence[Place]) -> Mapping[UUID, list[Origin]]:
     """Whose doing the times are: those of runs that changed the conversation at that very time."""
     at_once = or_(*(and_(_R.conversation_id == one, _R.created_at == at) for at, one in matches))
     query = select(_R.conversation_id, _R.rule_id, _R.depth).where(at_once, _R.to_seq > _R.from_seq)
@@ -251,9 +253,9 @@ async def _origins(session: AsyncSession, matches: Sequence[_Place]) -> Mapping[
     return found
 
 
-def _read(kept: Sequence[str] | None) -> _Place | None:
+def read_place(kept: Sequence[str] | None) -> Place | None:
     return None if kept is None else (datetime.fromisoformat(kept[0]), UUID(kept[1]))
 
 
-def _written(place: _Place) -> list[str]:
+def written(place: Place) -> list[str]:
     return [place[0].isoformat(), str(place[1])]

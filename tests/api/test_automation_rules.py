@@ -41,6 +41,10 @@ async def test_a_rule_is_kept_in_versions_and_shows_what_it_would_do_and_did(
     await settles(services)
     (run,) = (await client.get(f"{url}/runs", headers=admin.headers)).json()["items"]
     assert (run["outcome"], run["event_id"]) == ("done", trial["items"][0]["event_id"])
+    there = (await client.get(f"/api/v1/conversations/{mail}/automation-runs?limit=1", headers=admin.headers)).json()
+    assert there == {"items": [run | {"rule_id": made.json()["id"], "rule_name": "Seen"}], "next_cursor": None}
+    job = await client.post(f"{url}/dry-run/job", headers=admin.headers, json={"days": 90})
+    assert (job.status_code, job.headers["Location"]) == (202, f"/api/v1/jobs/{job.json()['job_id']}")
     only = {"if": {"field": "message.text", "op": "contains", "value": "phrase"}, "enabled": False}
     assert (await client.patch(url, headers=admin.headers, json=only)).status_code == 428
     changed = await client.patch(url, headers={**admin.headers, "If-Match": '"1"'}, json=only)

@@ -216,12 +216,16 @@ async def test_a_dry_run_tells_what_really_happens_to_the_same_events(services: 
         await writes(services, talks[number % 4], text)
     async with services.database.reading() as session:
         rule = await rule_verbs.get_rule(session, rule_id)
-        trial = await automation_trial.would_act(session, rule, since=now - timedelta(days=1), now=clock.now())
+        trial = await automation_trial.would_act(
+            services, session, rule, since=now - timedelta(days=1), now=clock.now()
+        )
     await settles(services)
     async with services.database.reading() as session:
-        again = await automation_trial.would_act(session, rule, since=now - timedelta(days=1), now=clock.now())
+        again = await automation_trial.would_act(
+            services, session, rule, since=now - timedelta(days=1), now=clock.now()
+        )
     done = [(one["event_id"], one["conversation_id"]) for one in await runs(services, rule_id)]
     assert len(done) == 3
     for found in (trial, again):
-        assert [(one["id"], one["conversation_id"]) for one in found.acts][::-1] == done
+        assert [(one.event_id, one.conversation_id) for one in found.acts][::-1] == done
         assert found.complete

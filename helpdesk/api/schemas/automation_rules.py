@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -14,7 +15,7 @@ from helpdesk.api.schemas.actions import RuleActions
 from helpdesk.api.schemas.settings_content import Versioned, version
 from helpdesk.api.schemas.shared import Given, Name, Shown
 from helpdesk.domain.automation import EVENTS, LEAST_MINUTES, MOST_MINUTES, EventWord, SinceWord
-from helpdesk.statements import Row
+from helpdesk.services.automation_trial import Act
 
 Condition = Annotated[
     dict[str, Any],
@@ -107,16 +108,25 @@ class AutomationRunShown(Shown):
     created_at: datetime
 
 
+class RunInConversation(AutomationRunShown):
+    rule_id: UUID
+    rule_name: str | None = Field(description="Null where the rule was removed")
+
+
 class DryRun(Given):
     days: Annotated[int, Field(ge=1, le=7)] = 7
+
+
+class LongDryRun(Given):
+    days: Annotated[int, Field(ge=1, le=90)] = 30
 
 
 class WouldAct(Shown):
     conversation_id: UUID
     number: int
-    event_id: UUID
-    event: EventWord
-    at: datetime
+    event_id: UUID | None = Field(description="Null where it is about time")
+    event: EventWord | Literal["elapsed"]
+    at: datetime = Field(description="When it happened, or when so much time had passed")
     actions: list[str]
 
 
@@ -149,13 +159,10 @@ def content(body: AutomationRuleCreate | AutomationRulePatch) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def act(row: Row, actions: Sequence[str]) -> dict[str, Any]:
-    """An event that a rule would have answered."""
-    return {
-        "conversation_id": row["conversation_id"],
-        "number": row["number"],
-        "event_id": row["id"],
-        "event": row["type"],
-        "at": row["occurred_at"],
-        "actions": actions,
-    }
+def run_in_conversation(row: RowMapping) -> dict[str, Any]:
+    return {name: row[name] for name in RunInConversation.model_fields}
+
+
+def act(found: Act, actions: Sequence[str]) -> dict[str, Any]:
+    """What a rule would have answered."""
+    return asdict(found) | {"actions": actions}
