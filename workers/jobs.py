@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
 from helpdesk.logs import fault
-from helpdesk.services import bulk, jobs, replanning, search_indexing, webhook_replay
+from helpdesk.services import automation_trial_job, bulk, jobs, replanning, search_indexing, webhook_replay
 from helpdesk.services.house import Services
 from helpdesk.services.jobs import MAX_ATTEMPTS, Step
 
@@ -34,6 +34,7 @@ class Handler(Protocol):
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
+    automation_trial_job.KIND: automation_trial_job.handle,
     bulk.KIND: bulk.handle,
     replanning.KIND: replanning.replan,
     search_indexing.KIND: search_indexing.reindex,
