@@ -270,6 +270,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/automation-rules/{automation_id}/versions": LIST,
     "GET /api/v1/automation-rules/{automation_id}/runs": CLOSED,
     "POST /api/v1/automation-rules/{automation_id}/dry-run": Row("403", "403", "200", body={"days": 7}),
+    "POST /api/v1/automation-rules/{automation_id}/dry-run/job": Row("403", "403", "202", body={"days": 30}),
+    "GET /api/v1/conversations/{conversation_id}/automation-runs": READ,
     "PATCH /api/v1/automation-rules/{automation_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
     "DELETE /api/v1/automation-rules/{automation_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/audit": CLOSED,
