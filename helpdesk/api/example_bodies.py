@@ -115,6 +115,7 @@ BODIES: Final[Mapping[str, Any]] = {
         "events": ["sla.breached", "alert.raised"],
     },
     "WebhookPatch": {"events": ["*"], "enabled": True},
+    "WebhookReplay": {"since": "2026-11-02T09:00:00Z", "types": ["message.received"]},
     "WebhookRotate": {"overlap_hours": 24},
     "AlertRouteCreate": {
         "name": "On call",
