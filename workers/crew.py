@@ -31,6 +31,7 @@ from workers.process import Processor
 from workers.ratings import ask_for_ratings
 from workers.receive import Receiver
 from workers.relaying import Relaying
+from workers.routing import route, take_back
 from workers.search import Searching
 from workers.sla import keep_promises
 from workers.snooze import wake
@@ -104,8 +105,9 @@ class Crew:
             "sla": partial(keep_promises, services),
             "notify": self._notifier.step,
             "snooze": partial(wake, services),
-            "search": self._searching.step,
+            "routing": partial(route, services),
             "ratings": partial(ask_for_ratings, services),
+            "search": self._searching.step,
             "triage": partial(sort_new, services),
             "automate": partial(run_rules, services),
             "letters": AccountLetters(services, self._connections).step,
@@ -115,6 +117,7 @@ class Crew:
         unwatched = (
             Loop("failing", partial(report_failing, services), tick=10 * tick),
             Loop("elapsed", partial(sweep_rules, services), tick=10 * tick),
+            Loop("taking_back", partial(take_back, services), tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),
             Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
-from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Recently, Transaction, base_url
+from helpdesk.api.dependencies import Admin, Curator, House, IfMatch, Reader, Reading, Recently, Transaction, base_url
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import account as account_shapes
@@ -37,6 +37,7 @@ from helpdesk.services import (
     sessions,
     two_steps,
 )
+from helpdesk.services.access import require_admin_for
 from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
@@ -120,14 +121,15 @@ async def read_agent(actor: Reader, session: Reading, agent_id: UUID) -> Respons
     ),
 )
 async def change_agent(
-    actor: Admin, services: House, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
+    actor: Curator, services: House, if_match: IfMatch, session: Transaction, agent_id: UUID, body: AgentPatch
 ) -> Response:
     """A new role or password ends his sessions; `active: false` stops his tokens with the next request.
 
     Role and password are changed with your own password given lately, and every administrator is told. `duty` and
-    quiet hours are as in `PATCH /me`.
+    quiet hours are as in `PATCH /me`. Supervisors set `capacity` and `skills`; what else there is, administrators.
     """
     wanted, now = body.given(), clock.now()
+    require_admin_for(actor, wanted, but=["capacity", "skills"])
     changes = [change for change in (Change.ROLE, Change.PASSWORD) if wanted.get(change.value) is not None]
     row = await agents.get_agent(session, agent_id, version=if_match)
     password = wanted.pop("password", None)

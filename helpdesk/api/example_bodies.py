@@ -52,7 +52,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "InboxCheck": {"send": False},
     "Reprocess": {},
     "AgentCreate": {"email": "anna@example.com", "name": "Anna", "role": "agent"},
-    "AgentPatch": {"role": "supervisor"},
+    "AgentPatch": {"capacity": 12, "skills": {"languages": ["zh-CN", "zh-TW"], "categories": []}},
     "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
     "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
     "SsoProviderCreate": {
@@ -63,7 +63,10 @@ BODIES: Final[Mapping[str, Any]] = {
         "domains": ["example.com"],
     },
     "SsoProviderPatch": {"domains": ["example.com", "example.org"], "enabled": True},
-    "TeamPatch": {"description": "Withdrawals and deposits"},
+    "TeamPatch": {
+        "description": "Withdrawals and deposits",
+        "routing": {"method": "least_busy", "capacity": 8, "skills": "prefer", "take_back_minutes": 30},
+    },
     "DutyCreate": {
         "name": "Day shift",
         "zone": "Asia/Shanghai",

@@ -1,4 +1,4 @@
-"""Teams, for administrators to change and for everybody to read."""
+"""Teams, for administrators to change and for everybody to read; supervisors say how they give out their queues."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
-from helpdesk.api.dependencies import Admin, House, IfMatch, Reader, Reading, Transaction
+from helpdesk.api.dependencies import Admin, Curator, House, IfMatch, Reader, Reading, Transaction
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import people as shapes
+from helpdesk.api.schemas import routing as routing_shapes
 from helpdesk.api.schemas.people import TeamCreate, TeamPatch, TeamShown
+from helpdesk.api.schemas.routing import QueueShown
 from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import paging, teams
+from helpdesk.services import paging, queues, teams
+from helpdesk.services.access import require_admin_for
 
 router = APIRouter(prefix="/api/v1/teams", tags=["teams"])
 LIST = Query(*PAGING)
@@ -63,6 +66,7 @@ async def add_team(actor: Admin, session: Transaction, body: TeamCreate) -> Resp
         description=body.description,
         members=body.member_ids,
         leads=body.lead_ids,
+        routing=routing_shapes.given(body.routing),
         by=actor,
         now=clock.now(),
     )
@@ -75,6 +79,17 @@ async def read_team(actor: Reader, session: Reading, team_id: UUID) -> Response:
     return await _shown(session, team_id)
 
 
+@router.get(
+    "/{team_id}/routing",
+    summary="Read a team's queue",
+    response_model=QueueShown,
+    responses=documented(Forbidden, NotFound),
+)
+async def read_team_routing(actor: Reader, session: Reading, team_id: UUID) -> Response:
+    """What nobody has, and of each member why he is given it or not. Agents see those of their own teams."""
+    return answer(routing_shapes.standing(await queues.standing(session, actor, team_id, now=clock.now())))
+
+
 @router.patch(
     "/{team_id}",
     summary="Change a team",
@@ -84,9 +99,13 @@ async def read_team(actor: Reader, session: Reading, team_id: UUID) -> Response:
     ),
 )
 async def change_team(
-    actor: Admin, if_match: IfMatch, session: Transaction, team_id: UUID, body: TeamPatch
+    actor: Curator, if_match: IfMatch, session: Transaction, team_id: UUID, body: TeamPatch
 ) -> Response:
-    """`member_ids` replaces the members, `lead_ids` the leads. A lead who is no member any more is no lead either."""
+    """`member_ids` replaces the members, `lead_ids` the leads. A lead who is no member any more is no lead either.
+
+    Supervisors set `routing`, as a whole; what else there is, administrators.
+    """
+    require_admin_for(actor, body.given(), but=["routing"])
     row = await teams.get_team(session, team_id, version=if_match)
     await teams.edit(
         session,
@@ -95,6 +114,7 @@ async def change_team(
         description=body.description,
         members=body.member_ids,
         leads=body.lead_ids,
+        routing=routing_shapes.given(body.routing),
         by=actor,
         now=clock.now(),
     )

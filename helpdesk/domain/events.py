@@ -55,7 +55,10 @@ class ConversationUpdated(DomainEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationAssigned(DomainEvent):
-    """Whoever had it before is told as well, though it may be out of his sight now (`services.feed`)."""
+    """Whoever had it before is told as well, though it may be out of his sight now (`services.feed`).
+
+    `reason` is why routing did it: `routed`, or the absence for which it took it back. Others need none.
+    """
 
     type = "conversation.assigned"
     assignee_id: UUID | None
@@ -63,6 +66,7 @@ class ConversationAssigned(DomainEvent):
     assignee_before: UUID | None = None
     team_before: UUID | None = None
     by: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class Agent(Base, table=True):
 
 
 class Team(Base, table=True):
-    """`routing` is how its conversations find an assignee; empty, as all are by now: people take them."""
+    """`routing` is how its conversations find an assignee (`domain.assignment`); empty: people take them."""
 
     __tablename__ = "teams"
 

@@ -6,7 +6,7 @@ belongs to one of his teams, or that is assigned to him. What an actor may not s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -163,6 +163,13 @@ def require_role(actor: Actor, role: Role) -> None:
     """Raises `Forbidden` below `role`."""
     if _RANK[actor.role] < _RANK[role]:
         raise Forbidden(f"this needs the role {role.value}")
+
+
+def require_admin_for(actor: Actor, given: Collection[str], *, but: Collection[str]) -> None:
+    """Raises `Forbidden` where somebody who is no administrator sets anything `but` these fields."""
+    beyond = sorted(set(given) - set(but))
+    if beyond and actor.role is not Role.ADMIN:
+        raise Forbidden(f"{', '.join(beyond)}: this needs the role admin; a supervisor sets {', '.join(but)}")
 
 
 def require_scope(actor: Actor, scope: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,14 +13,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, lock_name, new_id
-from helpdesk.domain import duty
+from helpdesk.domain import assignment, duty
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
 from helpdesk.services import account_links, audit, escalation_rules, passwords, sessions, versions
 
-_NULLABLE: Final = ("duty_until", "quiet_hours")
+_NULLABLE: Final = ("duty_until", "quiet_hours", "capacity", "skills")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
 
 
@@ -112,14 +112,15 @@ async def edit(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Set `name role locale active duty duty_until quiet_hours`, or a password (already hashed: `password_hash`).
+    """Set `name role locale active duty duty_until quiet_hours capacity skills`, or a password (`password_hash`).
 
     A new role or password, and leaving, end the agent's sessions but `keep`, the latter two also the links by which he
     could come to a password. Raises `Conflict` for the last administrator, and
-    for one who leaves while an escalation rule names him, which would call nobody; `Invalid` for duty or quiet hours
-    that make no sense.
+    for one who leaves while an escalation rule names him, which would call nobody; `Invalid` for duty, quiet hours or
+    skills that make no sense.
     """
-    _check_quiet_hours(wanted.get("quiet_hours"))
+    _check("quiet_hours", wanted.get("quiet_hours"), duty.check_quiet_hours)
+    _check("skills", wanted.get("skills"), assignment.check_skills)
     values = {
         name: value
         for name, value in {**wanted, **_duty(agent, wanted, now)}.items()
@@ -166,13 +167,13 @@ def _duty(agent: RowMapping, wanted: Mapping[str, Any], now: datetime) -> dict[s
     return {"duty": word.value, "duty_until": until}
 
 
-def _check_quiet_hours(quiet_hours: Mapping[str, Any] | None) -> None:
-    if quiet_hours is None:
+def _check(name: str, given: Any, check: Callable[[Any], None]) -> None:
+    if given is None:
         return
     try:
-        duty.check_quiet_hours(quiet_hours)
+        check(given)
     except Wrong as error:
-        raise Invalid.field(f"quiet_hours.{error.field}", error.reason) from None
+        raise Invalid.field(f"{name}.{error.field}", error.reason) from None
 
 
 async def _keep_one_admin(session: AsyncSession, agent_id: UUID) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, insert_rows
+from helpdesk.db import insert_ignoring, insert_rows, ring
 from helpdesk.domain.events import (
     ConversationAssigned,
     ConversationStatusChanged,
@@ -55,12 +55,18 @@ async def change(
     *,
     by: Actor,
     now: datetime,
+    reason: str | None = None,
 ) -> Conversation:
     """Set any of `status priority category assignee_id team_id subject tags custom_fields snoozed_until`.
 
     Only what differs counts: without a difference nothing is written and `version` stays. Answers the row as it is now.
+    `reason` is why routing assigns it or takes it back; a conversation that anybody else takes from an agent is not
+    routed to him again.
     """
     values = {**_status(conversation, wanted, now), **await _assignment(session, conversation, wanted, now)}
+    if "assignee_id" in values:
+        taken = values["assignee_id"] is None and reason is None
+        values["taken_from_id"] = conversation["assignee_id"] if taken else None
     values |= {
         name: value
         for name, value in (await _plain(session, conversation, wanted)).items()
@@ -69,14 +75,17 @@ async def change(
     tags = await _tags(session, conversation, wanted)
     if not values and tags is None:
         return conversation
-    happened = _events(conversation, values, tags, word_for(by))
+    happened = _events(conversation, values, tags, word_for(by), reason)
     values |= await sla.changed(services, session, conversation, values, now=now)
     values |= {"version": conversation["version"] + 1, "seq": conversation["seq"] + len(happened), "updated_at": now}
     await session.execute(update(conversations).where(conversations.c.id == conversation["id"]).values(values))
     if tags is not None:
         await _write_tags(session, conversation["id"], tags[1], now=now)
     await _record(session, conversation, happened, now=now)
-    return {**conversation, **values}
+    after = {**conversation, **values}
+    if after["assignee_id"] is None and after["team_id"] is not None and after["status"] == Status.OPEN:
+        ring(session, "routing")
+    return after
 
 
 def _status(conversation: Conversation, wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -153,7 +162,11 @@ async def _write_tags(session: AsyncSession, conversation_id: UUID, after: Seque
 
 
 def _events(
-    conversation: Conversation, values: Mapping[str, Any], tags: tuple[list[str], list[str]] | None, by: str
+    conversation: Conversation,
+    values: Mapping[str, Any],
+    tags: tuple[list[str], list[str]] | None,
+    by: str,
+    reason: str | None,
 ) -> list[Callable[[int], DomainEvent]]:
     """What happened, each waiting for its `seq`."""
     found: list[Callable[[int], DomainEvent]] = []
@@ -161,6 +174,7 @@ def _events(
     if "assignee_id" in values or "team_id" in values:
         people = {name: values.get(name, conversation[name]) for name in ("assignee_id", "team_id")}
         people |= {"assignee_before": conversation["assignee_id"], "team_before": conversation["team_id"]}
+        people |= {"reason": reason}
         found.append(lambda seq: ConversationAssigned(conversation_id=identifier, seq=seq, by=by, **people))
     if "status" in values:
         before, after = conversation["status"], values["status"]

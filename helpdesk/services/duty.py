@@ -65,6 +65,22 @@ async def on_duty(
     ]
 
 
+async def on_duty_by_team(session: AsyncSession, team_ids: Sequence[UUID], *, now: datetime) -> set[tuple[UUID, UUID]]:
+    """`(team, agent)` for the active members of these teams who are on duty there, as `on_duty` with `team_id`."""
+    a, m = agents.c, team_members.c
+    query = select(m.team_id, a.id, a.duty, a.duty_until).join_from(team_members, agents, m.agent_id == a.id)
+    words = {
+        (team_id, agent_id): domain.standing(word, until, now)[0]
+        for team_id, agent_id, word, until in await session.execute(query.where(a.active, m.team_id.in_(team_ids)))
+    }
+    rosters = await _rosters(session, now=now) if Duty.AUTO in words.values() else {}
+    return {
+        (team_id, agent_id)
+        for (team_id, agent_id), word in words.items()
+        if word is Duty.ON or (word is Duty.AUTO and _is_in_shift(agent_id, {team_id}, rosters))
+    }
+
+
 async def fallback(session: AsyncSession) -> list[UUID]:
     """Whom to call when nobody is on duty, in the order in which they are listed; empty where there is no list."""
     content = await session.scalar(select(_D.content).where(_D.is_fallback))

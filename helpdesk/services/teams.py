@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, delete, exists, select, update
@@ -11,6 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
+from helpdesk.domain import assignment
+from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, TeamRole
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, team_members, teams
@@ -59,19 +62,25 @@ async def create(
     description: str = "",
     members: Sequence[UUID] = (),
     leads: Collection[UUID] = (),
+    routing: Mapping[str, Any] | None = None,
     by: Actor,
     now: datetime,
 ) -> UUID:
-    """Raises `Conflict` for a taken name, `NotFound` for a member who is no agent, `Invalid` for a lead who is none."""
+    """Raises `Conflict` for a taken name, `NotFound` for a member who is no agent, `Invalid` for a lead who is none.
+
+    So it does for a `routing` that `domain.assignment` does not know.
+    """
     _check_leads(leads, members)
+    _check_routing(routing)
     team_id = new_id()
     row = {"id": team_id, "name": name, "description": description, "version": 1, "created_at": now, "updated_at": now}
+    row |= {"routing": routing}
     try:
         async with session.begin_nested():
             await insert_rows(session, teams, [row])
     except IntegrityError:
         raise Conflict("there is a team of this name", slug="name_taken") from None
-    await _set_members(session, team_id, members, leads)
+    await _set_members(session, team_id, members, leads, {})
     await audit.record(session, "team.created", subject="team", subject_id=team_id, by=by, now=now)
     return team_id
 
@@ -84,11 +93,14 @@ async def edit(
     description: str | None = None,
     members: Sequence[UUID] | None = None,
     leads: Collection[UUID] | None = None,
+    routing: Mapping[str, Any] | None = None,
     by: Actor,
     now: datetime,
 ) -> None:
     """Change what is given. Raises as `create` does. Without `leads`, those who stay members stay leads."""
-    values = {k: v for k, v in (("name", name), ("description", description)) if v is not None}
+    _check_routing(routing)
+    given = (("name", name), ("description", description), ("routing", routing))
+    values = {k: v for k, v in given if v is not None}
     try:
         async with session.begin_nested():
             await session.execute(
@@ -120,6 +132,15 @@ async def remove(session: AsyncSession, team: RowMapping, *, by: Actor, now: dat
     await audit.record(session, "team.removed", subject="team", subject_id=team["id"], by=by, now=now)
 
 
+def _check_routing(routing: Mapping[str, Any] | None) -> None:
+    if routing is None:
+        return
+    try:
+        assignment.check(routing)
+    except Wrong as error:
+        raise Invalid.field(f"routing.{error.field}", error.reason) from None
+
+
 def _check_leads(leads: Collection[UUID], members: Collection[UUID]) -> None:
     if set(leads) - set(members):
         raise Invalid.field("lead_ids", "each lead has to be one of the members")
@@ -128,17 +149,25 @@ def _check_leads(leads: Collection[UUID], members: Collection[UUID]) -> None:
 async def _replace_members(
     session: AsyncSession, team_id: UUID, members: Sequence[UUID] | None, leads: Collection[UUID] | None
 ) -> None:
-    """None leaves the members, or those leads who stay members, as they are."""
+    """None leaves the members, or those leads who stay members, as they are. Who stays keeps his turn."""
     before = (await members_of(session, [team_id])).get(team_id, {})
     after = list(before) if members is None else members
     if leads is None:
         leads = [one for one in after if before.get(one) == TeamRole.LEAD]
     _check_leads(leads, after)
-    await session.execute(delete(team_members).where(team_members.c.team_id == team_id))
-    await _set_members(session, team_id, after, leads)
+    gone = delete(team_members).where(team_members.c.team_id == team_id)
+    found = await session.execute(gone.returning(team_members.c.agent_id, team_members.c.last_assigned_at))
+    turns = {row.agent_id: row.last_assigned_at for row in found}
+    await _set_members(session, team_id, after, leads, turns)
 
 
-async def _set_members(session: AsyncSession, team_id: UUID, members: Sequence[UUID], leads: Collection[UUID]) -> None:
+async def _set_members(
+    session: AsyncSession,
+    team_id: UUID,
+    members: Sequence[UUID],
+    leads: Collection[UUID],
+    turns: Mapping[UUID, datetime | None],
+) -> None:
     wanted = list(dict.fromkeys(members))
     if not wanted:
         return
@@ -146,5 +175,8 @@ async def _set_members(session: AsyncSession, team_id: UUID, members: Sequence[U
     if known != set(wanted):
         raise NotFound("there is no such agent")
     roles = {agent_id: TeamRole.LEAD if agent_id in leads else TeamRole.MEMBER for agent_id in wanted}
-    rows = [{"team_id": team_id, "agent_id": agent_id, "role": role.value} for agent_id, role in roles.items()]
+    rows = [
+        {"team_id": team_id, "agent_id": one, "role": role.value, "last_assigned_at": turns.get(one)}
+        for one, role in roles.items()
+    ]
     await insert_rows(session, team_members, rows)

@@ -298,7 +298,7 @@ async def test_each_change_is_an_event_with_a_seq_of_its_own(client: httpx.Async
         ("conversation.updated", 4),
     ]
     after = {"assignee_id": str(anna.id), "team_id": str(team), "by": f"agent:{anna.id}"}
-    assert happened[0]["data"] == after | {"assignee_before": None, "team_before": None}
+    assert happened[0]["data"] == after | {"assignee_before": None, "team_before": None, "reason": None}
     assert happened[2]["data"]["changes"] == {"subject": ["Withdrawal", "Solved"]}
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from sqlalchemy import RowMapping
 
 from helpdesk.api.schemas.people import DutyGiven, DutyWord, Password, QuietHours, RoleWord, duty_of
+from helpdesk.api.schemas.routing import SkillsGiven
 from helpdesk.api.schemas.shared import Given, Language, Name, Shown, When
 from helpdesk.domain.values import Actor
 from helpdesk.services.access import RECENT
@@ -66,6 +67,10 @@ class Me(Shown):
     duty: DutyWord
     duty_until: datetime | None
     quiet_hours: QuietHours | None
+    capacity: int | None = Field(
+        description="Open conversations up to which you are given more; null: as the team says"
+    )
+    skills: SkillsGiven | None = Field(description="What you are given; null: everything")
     totp: bool = Field(description="Whether signing in takes a second step")
     verified_until: datetime | None = Field(description="As `POST /auth/verify` answers it; null for a token")
     version: int
@@ -81,7 +86,7 @@ class MePatch(DutyGiven):
 
 def me(actor: Actor, agent: RowMapping, now: datetime) -> dict[str, Any]:
     return {
-        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "version")},
+        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "capacity", "skills", "version")},
         **duty_of(agent, now),
         "kind": actor.kind.value,
         "team_ids": list(actor.team_ids),

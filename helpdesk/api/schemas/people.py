@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 from sqlalchemy import RowMapping
 
+from helpdesk.api.schemas.routing import Capacity, RoutingGiven, RoutingShown, SkillsGiven, routing
 from helpdesk.api.schemas.shared import Given, Ids, Language, Line, Name, Shown, Text, When
 from helpdesk.domain.duty import standing
 from helpdesk.domain.values import Actor, TeamRole
@@ -65,6 +66,8 @@ class AgentShown(AgentName):
     duty: DutyWord
     duty_until: datetime | None
     quiet_hours: QuietHours | None
+    capacity: int | None = Field(description="Open conversations up to which he is given more; null: as his team says")
+    skills: SkillsGiven | None = Field(description="What he answers; null: everything")
     totp: bool = Field(description="Whether signing in takes a second step")
     joined: bool = Field(description="Whether he can sign in: he has a password, or signs on elsewhere")
     version: int
@@ -86,13 +89,21 @@ class AgentPatch(DutyGiven):
     locale: Language | None = None
     active: bool | None = None
     password: Password | None = None
+    capacity: Capacity | None = Field(None, description="0: he is given nothing; null: as his team says")
+    skills: SkillsGiven | None = Field(None, description="null: everything")
+
+    def given(self) -> dict[str, Any]:
+        found = super().given()
+        if self.skills is not None:
+            found["skills"] = self.skills.model_dump()
+        return found
 
 
 def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor, now: datetime) -> dict[str, Any]:
     names = ("id", "name", "active")
     if not actor.sees_all:
         return {name: row[name] for name in names}
-    more = ("email", "role", "locale", "version", "created_at", "updated_at")
+    more = ("email", "role", "locale", "capacity", "skills", "version", "created_at", "updated_at")
     return {
         **{name: row[name] for name in (*names, *more)},
         **duty_of(row, now),
@@ -129,6 +140,7 @@ class TeamShown(Shown):
     description: str
     member_ids: list[UUID]
     leads: list[UUID]
+    routing: RoutingShown
     version: int
     created_at: datetime
     updated_at: datetime
@@ -139,6 +151,7 @@ class TeamCreate(Given):
     description: Annotated[Text, Field(max_length=1000)] = ""
     member_ids: Ids = Field(default_factory=list)
     lead_ids: Ids = Field(default_factory=list, description="Some of `member_ids`")
+    routing: RoutingGiven | None = Field(None, description="null: people take what is in the queue")
 
 
 class TeamPatch(Given):
@@ -146,10 +159,12 @@ class TeamPatch(Given):
     description: Annotated[Text, Field(max_length=1000)] | None = None
     member_ids: Ids | None = None
     lead_ids: Ids | None = None
+    routing: RoutingGiven | None = None
 
 
 def team(row: RowMapping, members: Mapping[UUID, str]) -> dict[str, Any]:
     """`members` have their `TeamRole`."""
     names = ("id", "name", "description", "version", "created_at", "updated_at")
     leads = [agent_id for agent_id, role in members.items() if role == TeamRole.LEAD]
-    return {**{name: row[name] for name in names}, "member_ids": list(members), "leads": leads}
+    shown = {name: row[name] for name in names} | {"routing": routing(row["routing"])}
+    return {**shown, "member_ids": list(members), "leads": leads}

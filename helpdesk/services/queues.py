@@ -1,0 +1,64 @@
+"""What waits in a team's queue, and why its members are given it or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.domain import assignment
+from helpdesk.domain.assignment import Idle, Member
+from helpdesk.domain.values import Actor
+from helpdesk.errors import NotFound
+from helpdesk.models.conversations import conversations
+from helpdesk.services import duty, routing, teams
+
+MOST_KINDS: Final = 500
+"""Kinds of queued conversations (inbox, language, category) that are looked through for what suits a member."""
+
+_C: Final = conversations.c
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStanding:
+    member: Member
+    name: str
+    load: int
+    idle: Idle | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    team: RowMapping
+    queued: int
+    oldest_waiting_since: datetime | None
+    members: Sequence[MemberStanding]
+
+
+async def standing(session: AsyncSession, actor: Actor, team_id: UUID, *, now: datetime) -> Standing:
+    """Of one's own team; supervisors and administrators see all. Raises `NotFound`."""
+    if not actor.sees_all and team_id not in actor.team_ids:
+        raise NotFound("there is no such team")
+    team = await teams.get_team(session, team_id)
+    how = assignment.read(team["routing"])
+    board = await routing.board(session, {team_id: how}, now=now)
+    mine = routing.QUEUED, _C.team_id == team_id
+    oldest = func.min(_C.waiting_since, type_=_C.waiting_since.type)
+    count, waiting_since = (await session.execute(select(func.count(), oldest).where(*mine))).one()
+    kinds = select(_C.inbox_id, _C.language, _C.category).where(*mine).distinct().limit(MOST_KINDS)
+    asked = [(inbox_id, language, category) for inbox_id, language, category in await session.execute(kinds)]
+    members = board.teams[team_id].members
+    names = await duty.names_of(session, [one.agent_id for one in members])
+    found = []
+    for one, named in zip(members, names, strict=True):
+        load = board.loads.get(one.agent_id, 0)
+        idle = assignment.idle(how, one, load=load, now=now)
+        if idle is None and asked:
+            idle = assignment.unsuited(how, one, asked)
+        found.append(MemberStanding(one, named["name"], load, idle))
+    return Standing(team, count, waiting_since, found)

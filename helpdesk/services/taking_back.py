@@ -1,0 +1,96 @@
+"""Taking back: what people have who are not there goes back to the queue of its team, to be routed anew.
+
+Of those who left everything that is open; of those who are off duty or away only what a contact waits for. Nothing is
+taken that somebody was given within the time after which his team takes him for away, or that he has before him now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import claimable
+from helpdesk.dialects import among
+from helpdesk.domain import assignment
+from helpdesk.domain.assignment import Idle, Routing
+from helpdesk.domain.values import SYSTEM
+from helpdesk.models.agents import agents
+from helpdesk.models.conversations import conversations, presence
+from helpdesk.services import conversations as verbs
+from helpdesk.services import duty, routing
+from helpdesk.services.house import Services
+
+BATCH: Final = 25
+
+_C: Final = conversations.c
+
+
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """Why who is not there, by team: only those from whom that team takes back."""
+
+    routings: Mapping[UUID, Routing]
+    why: Mapping[UUID, Mapping[UUID, Idle]]
+
+    def __bool__(self) -> bool:
+        return any(self.why.values())
+
+
+async def absences(session: AsyncSession, *, now: datetime) -> Absences:
+    """Of all agents, for all teams that route. Off duty is who is on duty in none of his teams."""
+    routings = await routing.routings(session)
+    if not routings:
+        return Absences({}, {})
+    in_session, by_token = routing.seen()
+    there = set(await duty.on_duty(session, now=now))
+    people = (await session.execute(select(agents.c.id, agents.c.active, in_session, by_token))).all()
+    why: dict[UUID, dict[UUID, Idle]] = {team_id: {} for team_id in routings}
+    for agent_id, active, *times in people:
+        here = {"active": active, "on_duty": agent_id in there, "seen_at": routing.latest(*times)}
+        for team_id, one in routings.items():
+            absence = assignment.absence(one, **here, now=now)
+            if absence is not None and assignment.loses(one, absence):
+                why[team_id][agent_id] = absence
+    return Absences(routings, why)
+
+
+async def anything(session: AsyncSession, found: Absences, *, now: datetime) -> bool:
+    """Whether `take_back` would find anything to take."""
+    return bool(found) and await session.scalar(_taken(select(_C.id), found, now=now).limit(1)) is not None
+
+
+async def take_back(services: Services, session: AsyncSession, found: Absences, *, now: datetime) -> int:
+    """A batch of it, and none that somebody has in hand; answers how many that were."""
+    query = _taken(select(conversations), found, now=now).order_by(_C.id).limit(BATCH)
+    rows = (await session.execute(claimable(query))).mappings().all()
+    for row in rows:
+        reason = found.why[row["team_id"]][row["assignee_id"]]
+        await verbs.change(services, session, row, {"assignee_id": None}, by=SYSTEM, now=now, reason=reason.value)
+    return len(rows)
+
+
+def _taken(query: Select[tuple[UUID]], found: Absences, *, now: datetime) -> Select[tuple[UUID]]:
+    absent = sorted({agent_id for people in found.why.values() for agent_id in people})
+    of_teams = [_of_team(team_id, found, now=now) for team_id, people in found.why.items() if people]
+    return query.where(routing.COUNTED, among(_C.assignee_id, absent, "uuid"), or_(*of_teams))
+
+
+def _of_team(team_id: UUID, found: Absences, *, now: datetime) -> ColumnElement[bool]:
+    people = found.why[team_id]
+    left = sorted(agent_id for agent_id, why in people.items() if why is Idle.LEFT)
+    others = sorted(agent_id for agent_id, why in people.items() if why is not Idle.LEFT)
+    taken: list[ColumnElement[bool]] = [among(_C.assignee_id, left, "uuid")] if left else []
+    pause = found.routings[team_id].take_back
+    if others and pause is not None:
+        p = presence.c
+        before_him = exists().where(p.conversation_id == _C.id, p.agent_id == _C.assignee_id, p.expires_at > now)
+        long_since = or_(_C.assigned_at.is_(None), _C.assigned_at <= now - pause)
+        of_others = among(_C.assignee_id, others, "uuid"), _C.waiting_since.is_not(None), long_since
+        taken.append(and_(*of_others, not_(before_him)))
+    return and_(_C.team_id == team_id, or_(*taken))
