@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,6 +29,7 @@ from helpdesk.blobstore import DiskStore
 from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.db import Database
+from helpdesk.services import passwords
 from helpdesk.services.house import Services
 from tests import documented
 from tests.emptied import Emptied
@@ -44,6 +47,15 @@ def needed(what: str) -> None:
     if os.environ.get("HELPDESK_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{what} is missing and HELPDESK_REQUIRE_SERVICES is set")
     pytest.skip(f"{what} is not here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[PasswordHasher]:
+    """The real thing takes four cores a tenth of a second, a thousand times. Yields what it would be done with."""
+    with pytest.MonkeyPatch.context() as patch:
+        real = passwords._HASHER
+        patch.setattr(passwords, "_HASHER", PasswordHasher.from_parameters(CHEAPEST))
+        yield real
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from typing import Any
 
 import httpx
@@ -28,18 +27,15 @@ def all_routes(app: FastAPI) -> list[APIRoute]:
     return [route for route in app.routes if isinstance(route, APIRoute)]
 
 
-@cache
-def _reference() -> dict[str, Any]:
-    """Every application promises the same; deriving it takes longer than most tests."""
-    return _apps[0].openapi()
-
-
-_apps: list[FastAPI] = []
+_FIRST: list[FastAPI] = []
+"""Every application promises the same; deriving it takes longer than most tests, so the first one does it for all."""
 
 
 def checker(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:
     adapters: dict[Any, TypeAdapter[Any]] = {}
-    _apps[:] = [app]
+    if not _FIRST:
+        _FIRST.append(app)
+    app.openapi = _FIRST[0].openapi  # type: ignore[method-assign]
 
     async def check(response: httpx.Response) -> None:
         route = route_of(app, response.request.method, response.request.url.path)
@@ -49,7 +45,7 @@ def checker(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:
         status = response.status_code
         if status >= 400 and response.headers["content-type"].startswith("text/html"):
             # A page for people, which says so in the reference.
-            operation = _reference()["paths"][route.path][response.request.method.lower()]
+            operation = app.openapi()["paths"][route.path][response.request.method.lower()]
             assert "text/html" in operation["responses"][str(status)]["content"]
         elif status >= 400:
             assert response.headers["content-type"] == MEDIA, response.text
@@ -57,7 +53,7 @@ def checker(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:
             assert problem.status == status
             assert problem.type.startswith(PREFIX)
             if route.include_in_schema:
-                operation = _reference()["paths"][route.path][response.request.method.lower()]
+                operation = app.openapi()["paths"][route.path][response.request.method.lower()]
                 promised = operation["responses"].get(str(status))
                 assert promised is not None, f"{route.path} does not document {status} {problem.type}"
                 known = {example["value"]["type"] for example in promised["content"][MEDIA]["examples"].values()}
