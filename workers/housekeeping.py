@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import structlog
@@ -16,7 +17,7 @@ from helpdesk.services import (
     presence,
     sessions,
     sign_on,
-    webhook_deliveries,
+    tidying,
 )
 from helpdesk.services.contact_merging import gather
 from helpdesk.services.house import Services
@@ -24,6 +25,7 @@ from helpdesk.services.house import Services
 log = structlog.get_logger()
 
 _ORPHAN_AFTER = timedelta(days=1)
+_SECONDS_EACH = 5.0
 
 
 async def report_failing(services: Services) -> int:
@@ -46,9 +48,23 @@ async def tidy(services: Services) -> int:
         await account_links.forget_old(session, now=now())
         await presence.forget_old(session, now=now())
         await sign_on.forget_old(session, now=now())
-        await webhook_deliveries.forget_old(session, now=now())
         await gather(session, now=now())
+    await _forget(services)
     count = await blobs.sweep_orphans(services, older_than=_ORPHAN_AFTER)
     if count:
         log.info("blobs.swept", count=count)
     return 0
+
+
+async def _forget(services: Services) -> None:
+    """Of each kind what is old, for some seconds: what is left after a long time without a worker goes hour by hour."""
+    seconds = asyncio.get_running_loop().time
+    for kind in tidying.KINDS:
+        place, count, until = None, 0, seconds() + _SECONDS_EACH
+        while True:
+            place, gone = await tidying.forget(services.database, kind, after=place, now=now())
+            count += gone
+            if place is None or seconds() > until:
+                break
+        if count:
+            log.info("rows.forgotten", name=kind.name, count=count)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, delete, or_, select, update
+from sqlalchemy import RowMapping, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
@@ -27,7 +27,6 @@ from helpdesk.services.webhooks import EVERYTHING
 from helpdesk.statements import Row
 
 GIVE_UP_AFTER: Final = timedelta(days=3)
-KEPT: Final = timedelta(days=30)
 TEST_EVENT: Final = "webhook.test"
 
 _W: Final = webhooks.c
@@ -174,11 +173,6 @@ async def list_deliveries(
         query = query.where(d.created_at <= at, or_(d.created_at < at, d.id < last))
     found = await session.execute(query.order_by(d.created_at.desc(), d.id.desc()).limit(limit))
     return found.mappings().all()
-
-
-async def forget_old(session: AsyncSession, *, now: datetime) -> None:
-    """Drop what was given up, or could have been, so long ago; what was never sent to a webhook that is off as well."""
-    await session.execute(delete(webhook_deliveries).where(webhook_deliveries.c.give_up_at <= now - KEPT))
 
 
 def body_of(type_: str, at: datetime, data: Mapping[str, Any]) -> str:

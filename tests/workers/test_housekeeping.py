@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import Table, select, update
 
 from helpdesk.channels import Unreachable
 from helpdesk.clock import now
+from helpdesk.db import new_id
 from helpdesk.domain.values import SYSTEM, InboxStatus
+from helpdesk.models.alerts import alert_notices, alerts
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.jobs import job_results, jobs
+from helpdesk.models.rules import automation_runs
 from helpdesk.models.webhooks import webhook_deliveries
-from helpdesk.services import blobs, health
+from helpdesk.services import blobs, health, tidying
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -84,14 +92,80 @@ async def test_a_paused_inbox_is_not_told_to_fail(quick: Services) -> None:
     assert await _told(quick) == []
 
 
+async def _aged(services: Services, table: Table, row_id: UUID, days: float, **values: Any) -> UUID:
+    """Made so many days ago."""
+    at = now() - timedelta(days=days)
+    made = {name: at for name in ("created_at", "raised_at") if name in table.c}
+    async with services.database.transaction() as session:
+        await session.execute(update(table).where(table.c.id == row_id).values(**made, **values))
+    return row_id
+
+
+async def _left(services: Services, table: Table) -> set[UUID]:
+    async with services.database.reading() as session:
+        return set((await session.execute(select(table.c.id))).scalars())
+
+
 async def test_what_webhooks_were_told_is_forgotten_after_a_month(quick: Services) -> None:
     webhook_id = await factories.webhook(quick)
-    old, young = [await factories.webhook_delivery(quick, webhook_id, status="sent") for _ in range(2)]
-    async with quick.database.transaction() as session:
-        w = webhook_deliveries.c
-        for delivery_id, days in ((old, 31), (young, 29)):
-            past = now() - timedelta(days=days)
-            await session.execute(update(webhook_deliveries).where(w.id == delivery_id).values(give_up_at=past))
+    given_up = {"give_up_at": now() - timedelta(days=28)}
+    for days, values in ((31, given_up), (29, given_up), (200, {"give_up_at": now() - timedelta(days=9)})):
+        made = await factories.webhook_delivery(quick, webhook_id, status="sent")
+        await _aged(quick, webhook_deliveries, made, days, **values)
+    before = await _left(quick, webhook_deliveries)
     await tidy(quick)
+    gone = before - await _left(quick, webhook_deliveries)
+    assert len(gone) == 1, "one is young, and one was told again lately"
+
+
+async def test_finished_jobs_go_with_their_results_and_waiting_ones_stay(
+    quick: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = now() - timedelta(days=31)
+    waiting = await _aged(quick, jobs, await factories.job(quick), 99)
+    old = [await _aged(quick, jobs, await factories.job(quick), 31, finished_at=long_ago) for _ in range(3)]
+    late = await _aged(quick, jobs, await factories.job(quick), 31, finished_at=now())
+    rows = [{"job_id": one, "position": 0, "subject_id": one, "error": "", "detail": ""} for one in (*old, late)]
+    async with quick.database.transaction() as session:
+        await session.execute(job_results.insert(), rows)
+    (kind,) = (replace(one, batch=2) for one in tidying.KINDS if one.name == "jobs")
+    monkeypatch.setattr(tidying, "KINDS", (kind,))
+    await tidy(quick)
+    assert await _left(quick, jobs) == {waiting, late}
     async with quick.database.reading() as session:
-        assert (await session.execute(select(webhook_deliveries.c.id))).scalars().all() == [young]
+        assert (await session.execute(select(job_results.c.job_id))).scalars().all() == [late]
+
+
+async def test_alerts_go_after_more_than_a_year_and_how_they_were_sent_after_a_quarter(quick: Services) -> None:
+    anna = await factories.agent(quick)
+    talk = await factories.conversation(quick, inbox_id=await factories.inbox(quick))
+    over = {"status": "resolved", "next_due_at": None}
+    kept, told = set(), set()
+    for days, values in ((401, over), (399, over), (401, {"status": "open"})):
+        alert_id = await _aged(quick, alerts, await factories.alert(quick, talk, anna.id), days, **values)
+        kept |= {alert_id} if (days, values) != (401, over) else set()
+    for days, status in ((91, "sent"), (91, "queued"), (89, "failed")):
+        row = {"id": new_id(), "alert_id": min(kept), "agent_id": anna.id, "status": status, "level": 0, "error": ""}
+        at = now() - timedelta(days=days)
+        async with quick.database.transaction() as session:
+            await session.execute(alert_notices.insert().values(**row, created_at=at, next_attempt_at=at))
+        told |= {row["id"]} if (days, status) != (91, "sent") else set()
+    await tidy(quick)
+    assert await _left(quick, alerts) == kept
+    assert told <= await _left(quick, alert_notices)
+    async with quick.database.reading() as session:
+        old = select(alert_notices.c.id).where(alert_notices.c.status == "sent")
+        assert (await session.execute(old)).all() == []
+
+
+async def test_of_what_rules_did_only_what_keeps_them_from_doing_it_again_is_kept_for_good(quick: Services) -> None:
+    talk = await factories.conversation(quick, inbox_id=await factories.inbox(quick))
+    ids = {}
+    for name, days, event_id in (("old", 91, new_id()), ("young", 89, new_id()), ("elapsed", 500, None)):
+        ids[name] = new_id()
+        row = {"id": ids[name], "key": name, "rule_id": new_id(), "conversation_id": talk, "event_id": event_id}
+        async with quick.database.transaction() as session:
+            at = now() - timedelta(days=days)
+            await session.execute(automation_runs.insert().values(**row, actions=[], created_at=at))
+    await tidy(quick)
+    assert await _left(quick, automation_runs) == {ids["young"], ids["elapsed"]}
