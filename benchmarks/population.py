@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from sqlalchemy import JSON, Table
 
 from helpdesk import migrate
 from helpdesk.db import Database
-from helpdesk.domain.search_entries import Entry, line, of_contact
+from helpdesk.domain.search_entries import Entry, line, of_contact, scope_of
 from helpdesk.domain.search_terms import number_token, tokens_of
 from helpdesk.models.agents import agents, api_tokens, team_members, teams
 from helpdesk.models.contacts import contact_identities, contacts
@@ -36,7 +36,7 @@ from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows, search_state
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import accounts
-from helpdesk.services.search_store import FIRST, stored
+from helpdesk.services.search_store import FIRST
 
 SEED: Final = 20_260_101
 TEAMS, AGENTS, MESSAGES = 10, 40, 5
@@ -46,7 +46,6 @@ COMMON: Final = "withdrawal"
 """A word of every fifth sentence in English."""
 
 _BATCH: Final = 5_000
-_BLOCK: Final = 11
 _APART: Final = timedelta(minutes=3)
 _STATUSES: Final = ("open",) * 3 + ("pending",) * 2 + ("resolved",) * 35 + ("closed",) * 60
 _CATEGORIES: Final = ("account", "transaction", "security", "technical", "how-to", "complaint", "feedback")
@@ -105,11 +104,6 @@ LARGE: Final = (
 )
 """What grows with the desk."""
 
-_STAGING: Final = (
-    "CREATE TEMP TABLE found (n bigint, message_id uuid, conversation_id uuid, contact_id uuid, at timestamptz, "
-    "title text, codes text, tokens text)"
-)
-
 
 class _Copy:
     """Rows of one table on their way in. What a row does not give is the model's default."""
@@ -134,41 +128,21 @@ def _tokens(sentence: str) -> dict[str, None]:
     return tokens_of(sentence)
 
 
-@lru_cache(20_000)
-def _stored(sentence: str, block: int) -> dict[str, None]:
-    """As the index takes them in this block of rows: a part of whatever it parts its rows into."""
-    return dict.fromkeys(stored(list(_tokens(sentence)), block << _BLOCK, postgresql=True))
-
-
 class _Found(_Copy):
-    """Rows of the search index, numbered as they come. COPY knows no token vectors: they become some on the way."""
+    """Rows of the search index, numbered as they come."""
 
     def __init__(self) -> None:
-        names = ("n", "message_id", "conversation_id", "contact_id", "at", "title", "codes", "tokens")
+        names = ("n", "message_id", "conversation_id", "contact_id", "at", "title", "codes", "scope", "tokens")
         super().__init__(search_rows, *names)
         self.last = FIRST
 
     def take(self, entry: Entry) -> None:
-        self.last += 1
-        tokens = " ".join(stored(entry.tokens, self.last, postgresql=True))
-        self.add(self.last, None, None, entry.contact_id, entry.at, entry.title, entry.codes, tokens)
+        self.find(None, None, entry.contact_id, entry.at, entry.title, entry.codes, entry.scope, entry.tokens)
 
-    def find(
-        self, *keys: UUID | None, at: datetime, title: str, codes: str, said: Sequence[str], more: str = ""
-    ) -> None:
-        """A row for these sentences, and for one token `more`."""
+    def find(self, *values: Any) -> None:
+        """A row with the next number, and these in the order of its columns."""
         self.last += 1
-        tokens = dict.fromkeys(stored([more], self.last, postgresql=True) if more else ())
-        for sentence in said:
-            tokens |= _stored(sentence, self.last >> _BLOCK)
-        self.add(self.last, *keys, at, title, codes, " ".join(tokens))
-
-    async def write(self, connection: asyncpg.Connection) -> None:
-        columns = ", ".join(self._names)
-        vectors = columns.replace("tokens", "array_to_tsvector(string_to_array(tokens, ' '))")
-        await connection.copy_records_to_table("found", records=self._rows, columns=self._names)
-        await connection.execute(f"INSERT INTO search_rows ({columns}) SELECT {vectors} FROM found; TRUNCATE found")
-        self._rows.clear()
+        self.add(self.last, *values)
 
 
 def _default(column: Any) -> Any:
@@ -191,7 +165,6 @@ async def populate(url: str, count: int, *, tokens: dict[str, tuple[int, str]], 
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
         await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-        await connection.execute(_STAGING)
         indexes = await _drop_indexes(connection, [table.name for table in LARGE])
         await _people(connection, tokens, now=now)
         found = _Found()
@@ -322,8 +295,9 @@ def _conversation(
     agent = desk + TEAMS * chance.randrange(AGENTS // TEAMS)
     waits = status == "open" and chance.random() < 0.7
     subject = chance.choice(said[language])
-    title, token = line(_tokens(subject)), number_token(number)
-    found.find(None, conversation, None, at=began, title=title, codes=line([token]), said=[subject], more=token)
+    his = fixed(AGENT_KIND, agent) if chance.random() < 0.8 else None
+    title, token, scope = line(_tokens(subject)), number_token(number), scope_of([inbox], team, his)
+    found.find(None, conversation, None, began, title, line([token]), scope, " ".join([*_tokens(subject), token]))
     at, text, direction = began, "", "incoming"
     for seq in range(1, MESSAGES + 1):
         ours = seq % 2 == 0 or (seq == MESSAGES and not waits)
@@ -333,7 +307,8 @@ def _conversation(
             parts.append(RARE)
         text = " ".join(parts)
         message = identifier(MESSAGE_KIND, age * 8 + seq, at)
-        found.find(message, conversation, None, at=at, title=title, codes=line(()), said=[subject, *parts])
+        tokens = {token: None for sentence in (subject, *parts) for token in _tokens(sentence)}
+        found.find(message, conversation, None, at, title, line(()), scope, " ".join(tokens))
         entries.add(
             *(message, conversation, seq, direction, inbox),
             *(("agent", fixed(AGENT_KIND, agent), f"Agent {agent}") if ours else ("contact", contact, handle)),
@@ -345,7 +320,7 @@ def _conversation(
     due = last + timedelta(hours=chance.randint(-12, 24)) if waits else None
     chats.add(
         *(conversation, number, subject, contact, handle, inbox, status, chance.choice((0, 1, 1, 1, 2, 3))),
-        *(chance.choice(_CATEGORIES), fixed(AGENT_KIND, agent) if chance.random() < 0.8 else None, team, text[:120]),
+        *(chance.choice(_CATEGORIES), his, team, text[:120]),
         *(direction, 4, began, last, last, last if waits else None, due, due and due - timedelta(hours=2), language),
     )
     touched.add(conversation, inbox)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import LeaseLost
 from helpdesk.clock import now
-from helpdesk.domain.search_entries import Entry
 from helpdesk.services import following, leases, search_indexing
 from helpdesk.services.house import Services
+from helpdesk.services.search_indexing import Seen
 
 LEASE = "search"
 
@@ -41,9 +41,9 @@ class Searching:
             self._fence = None
             return 0
 
-    async def _take_in(self, session: AsyncSession, entries: Sequence[Entry], /) -> None:
+    async def _take_in(self, session: AsyncSession, seen: Seen, /) -> None:
         await leases.check(session, LEASE, fence=self._fence or 0)
-        await search_indexing.take_in(session, entries)
+        await search_indexing.take_in(session, seen)
 
     def leases(self) -> dict[str, int]:
         """What is to be renewed, with its fence."""

@@ -545,8 +545,10 @@ def _columns() -> None:
     )
     op.add_column("webhooks", sa.Column("disabled_reason", sa.String(), nullable=False, server_default=""))
     op.add_column("webhooks", sa.Column("inbox_ids", JSON, nullable=True))
-    # Webhooks were told by the relay until now: what has a position is told already, or was never asked for.
-    op.execute("INSERT INTO followers SELECT 'webhooks', max(position) FROM events HAVING max(position) > 0")
+    # Webhooks were told by the relay until now: what has a position is told already, or was never asked for. What was
+    # there before search is walked through (revision 0006); events tell it of what comes from here on.
+    for name in ("search", "webhooks"):
+        op.execute(f"INSERT INTO followers SELECT '{name}', max(position) FROM events HAVING max(position) > 0")  # noqa: S608
 
 
 _AUDITED = ("id", "occurred_at", "actor_kind", "actor_id", "action", "subject_type", "subject_id", "data")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import TSVECTOR
 
 revision = "0006"
 down_revision = "0005"
@@ -14,38 +13,45 @@ depends_on = None
 FIRST = 1 << 30
 """Where the numbers of rows begin: what is older than the first goes below."""
 
-CONTENTS: Sequence[str] = ("title", "codes", "tokens")
+CONTENTS: Sequence[str] = ("title", "codes", "scope", "tokens")
 """Columns whose values nobody counts: see revision 0003."""
 
-TOKENS = sa.String().with_variant(TSVECTOR(), "postgresql")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 # Tokens come ready: whatever is not a blank belongs to one. Nothing is asked of places or lengths, so none are kept.
 ON_SQLITE = (
     (
-        "CREATE VIRTUAL TABLE search_fts USING fts5(tokens, content='search_rows', content_rowid='n', "
+        "CREATE VIRTUAL TABLE search_fts USING fts5(scope, tokens, content='search_rows', content_rowid='n', "
         "tokenize=\"ascii tokenchars '!#$%&''*+-./:=?@_~'\", detail=none, columnsize=0)"
     ),
     (
         "CREATE TRIGGER search_rows_added AFTER INSERT ON search_rows BEGIN "
-        "INSERT INTO search_fts (rowid, tokens) VALUES (new.n, new.tokens); END"
+        "INSERT INTO search_fts (rowid, scope, tokens) VALUES (new.n, new.scope, new.tokens); END"
     ),
     (
         "CREATE TRIGGER search_rows_removed AFTER DELETE ON search_rows BEGIN "
-        "INSERT INTO search_fts (search_fts, rowid, tokens) VALUES ('delete', old.n, old.tokens); END"
+        "INSERT INTO search_fts (search_fts, rowid, scope, tokens) "
+        "VALUES ('delete', old.n, old.scope, old.tokens); END"
     ),
     (
-        "CREATE TRIGGER search_rows_changed AFTER UPDATE OF tokens ON search_rows BEGIN "
-        "INSERT INTO search_fts (search_fts, rowid, tokens) VALUES ('delete', old.n, old.tokens); "
-        "INSERT INTO search_fts (rowid, tokens) VALUES (new.n, new.tokens); END"
+        "CREATE TRIGGER search_rows_changed AFTER UPDATE OF scope, tokens ON search_rows BEGIN "
+        "INSERT INTO search_fts (search_fts, rowid, scope, tokens) "
+        "VALUES ('delete', old.n, old.scope, old.tokens); "
+        "INSERT INTO search_fts (rowid, scope, tokens) VALUES (new.n, new.scope, new.tokens); END"
     ),
 )
 
-# Long tokens lie apart from their rows: sorting the newest of many matches reads rows, and never tokens. Without
-# `fastupdate` no search has to read through a list of what is not in the index yet.
+# The rows keep plain text, and the index makes of it what it needs: rows are what a search for a common word reads
+# thousands of. Its words are the tokens, the scope and where the row is: see decision 0010. Without `fastupdate` no
+# search has to read through a list of what is not in the index yet.
+VECTOR = (
+    "array_to_tsvector(string_to_array(tokens, ' ') || string_to_array(scope, ' ') || "
+    "ARRAY['#' || to_hex(n >> 13), '##' || to_hex(n >> 17)])"
+)
 ON_POSTGRESQL = (
     "ALTER TABLE search_rows SET (toast_tuple_target = 128)",
-    "CREATE INDEX ix_search_rows_tokens ON search_rows USING gin (tokens) WITH (fastupdate = off)",
+    f"CREATE INDEX ix_search_rows_tokens ON search_rows USING gin (({VECTOR})) WITH (fastupdate = off)",
+    "ALTER INDEX ix_search_rows_tokens ALTER COLUMN 1 SET STATISTICS 0",
     *(f"ALTER TABLE search_rows ALTER COLUMN {column} SET STATISTICS 0" for column in CONTENTS),
 )
 
@@ -68,7 +74,8 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("codes", sa.String(), nullable=False),
-        sa.Column("tokens", TOKENS, nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("tokens", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name="fk_search_rows_message_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name="fk_search_rows_conversation_id", ondelete="CASCADE"
@@ -90,13 +97,12 @@ def upgrade() -> None:
     )
     for statement in ON_POSTGRESQL if op.get_bind().dialect.name == "postgresql" else ON_SQLITE:
         op.execute(statement)
-    # What is there already is walked through by a worker; events tell of what comes from here on.
+    # What is there already is walked through by a worker.
     op.execute(
         "INSERT INTO search_state (name, newest, oldest, rebuild) "  # noqa: S608 - a number of ours
         f"SELECT 'search', {FIRST}, {FIRST}, true "
         "WHERE EXISTS (SELECT 1 FROM messages) OR EXISTS (SELECT 1 FROM contacts)"
     )
-    op.execute("INSERT INTO followers SELECT 'search', max(position) FROM events HAVING max(position) > 0")
 
 
 def downgrade() -> None:
@@ -104,4 +110,3 @@ def downgrade() -> None:
         op.execute("DROP TABLE search_fts")
     op.drop_table("search_rows")
     op.drop_table("search_state")
-    op.execute("DELETE FROM followers WHERE name = 'search'")

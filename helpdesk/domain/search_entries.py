@@ -17,12 +17,16 @@ MAX_TITLE: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`title` and `codes` are words between blanks, with one at either end: each can be looked for with its blanks."""
+    """`title` and `codes` are words between blanks, with one at either end: each can be looked for with its blanks.
+
+    `scope` are the marks of whoever may see it, with nothing at the ends, as `tokens` are.
+    """
 
     at: datetime
     title: str
     codes: str
-    tokens: Sequence[str]
+    tokens: str
+    scope: str = ""
     message_id: UUID | None = None
     conversation_id: UUID | None = None
     contact_id: UUID | None = None
@@ -33,26 +37,41 @@ class Entry:
         return self.message_id or self.conversation_id or self.contact_id
 
 
-def of_message(row: Mapping[str, Any]) -> Entry:
+def mark(id_: UUID) -> str:
+    """Stands for an inbox, a team or an agent by whom a conversation can be seen: what a search is narrowed by.
+
+    Short, since every row has some, so that two may have the same: what is found is still asked whether it may be seen.
+    """
+    return f"@{id_.int & 0xFFFFF:x}"
+
+
+def scope_of(inboxes: Iterable[UUID], *others: UUID | None) -> str:
+    """Of a conversation: the inboxes that it touched, its team, its assignee."""
+    return " ".join(sorted({mark(one) for one in (*inboxes, *others) if one is not None}))
+
+
+def of_message(row: Mapping[str, Any], *, scope: str) -> Entry:
     """`row` is a message with its conversation's subject as `about`, for those that have none themselves."""
     title = tokens_of((row["subject"] or row["about"])[:MAX_TITLE])
     return Entry(
         at=row["received_at"] or row["created_at"],
         title=line(title),
         codes=line(codes_of(row["new_text"])),
-        tokens=list(title | tokens_of(row["new_text"])),
+        tokens=" ".join(title | tokens_of(row["new_text"])),
+        scope=scope,
         message_id=row["id"],
         conversation_id=row["conversation_id"],
     )
 
 
-def of_conversation(row: Mapping[str, Any]) -> Entry:
+def of_conversation(row: Mapping[str, Any], *, scope: str) -> Entry:
     title, number = tokens_of(row["subject"][:MAX_TITLE]), number_token(row["number"])
     return Entry(
         at=row["created_at"],
         title=line(title),
         codes=line([number]),
-        tokens=[*title, number],
+        tokens=" ".join([*title, number]),
+        scope=scope,
         conversation_id=row["id"],
     )
 
@@ -70,7 +89,7 @@ def of_contact(row: Mapping[str, Any], handles: Sequence[str]) -> Entry:
         at=row["updated_at"],
         title=line(CONTACT + token for token in title),
         codes=line(CONTACT + code for code in dict.fromkeys(fold(handle) for handle in handles)),
-        tokens=[CONTACT + token for token in found],
+        tokens=" ".join(CONTACT + token for token in found),
         contact_id=row["id"],
     )
 

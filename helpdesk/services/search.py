@@ -127,7 +127,18 @@ async def _described(
     m, c = messages.c, conversations.c
     about = select(c.id, c.number, c.subject, c.status, c.channel, c.contact_id)
     talks = await _rows(session, scoped(about.where(c.id.in_(_ids(shown, "conversation_id"))), actor))
-    wanted = (m.id, m.seq, m.type, m.private, m.author_kind, m.author_id, m.author_name, m.subject, m.new_text)
+    wanted = (
+        m.id,
+        m.conversation_id,
+        m.seq,
+        m.type,
+        m.private,
+        m.author_kind,
+        m.author_id,
+        m.author_name,
+        m.subject,
+        m.new_text,
+    )
     written = await _rows(session, select(*wanted).where(m.id.in_(_ids(shown, "message_id"))))
     people_ids = _ids(shown, "contact_id")
     who = select(contacts.c.id, contacts.c.name).where(contacts.c.id.in_(people_ids))
@@ -140,7 +151,9 @@ async def _described(
                 hits.append(_person(one, people[one.contact_id], handles.get(one.contact_id, []), asked[Kind.CONTACT]))
             continue
         talk, message = talks.get(one.conversation_id), written.get(one.message_id)
-        if talk is not None and (message is not None or one.message_id is None):
+        # What was split off is somewhere else now, and perhaps not his to see.
+        here = message is None or message["conversation_id"] == one.conversation_id
+        if talk is not None and here and (message is not None or one.message_id is None):
             hits.append(_talk(one, talk, message, asked[Kind.MESSAGE]))
     return hits
 

@@ -8,7 +8,7 @@ is always the later thing (docs/decisions/0010-search.md).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,18 +17,18 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, insert_rows, is_postgresql, ring
-from helpdesk.domain.search_entries import Entry, of_contact, of_conversation, of_message
+from helpdesk.db import insert_ignoring, insert_rows, ring
+from helpdesk.domain.search_entries import Entry, of_contact, of_conversation, of_message, scope_of
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contact_identities, contacts
-from helpdesk.models.conversations import conversations
+from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows, search_state
 from helpdesk.services import jobs
 from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
 from helpdesk.services.jobs import Step
-from helpdesk.services.search_store import FIRST, stored
+from helpdesk.services.search_store import FIRST
 from helpdesk.statements import Row
 
 BATCH: Final = 200
@@ -36,17 +36,39 @@ BATCH: Final = 200
 
 KIND: Final = "reindex"
 _NAME: Final = "search"
+_CONTENT: Final = ("conversation_id", "at", "title", "codes", "scope", "tokens")
+_SCOPED: Final = frozenset(
+    {
+        "conversation.created",
+        "conversation.updated",
+        "conversation.assigned",
+        "conversation.merged",
+        "message.received",
+        "message.created",
+    }
+)
+"""After these, others may see a conversation than before."""
+
 _S: Final = search_state.c
 _R: Final = search_rows.c
 
 
 @dataclass(slots=True)
 class Subjects:
-    """What is to be looked at, by id."""
+    """What is to be looked at, by id. Those who may see the conversations that are `touched` may have changed."""
 
     messages: list[UUID] = field(default_factory=list)
     conversations: list[UUID] = field(default_factory=list)
     contacts: list[UUID] = field(default_factory=list)
+    touched: set[UUID] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is to be kept: entries, and for conversations the scope of all their rows."""
+
+    entries: Sequence[Entry]
+    scopes: Mapping[UUID, str]
 
 
 def walks() -> Select[Any]:
@@ -54,19 +76,30 @@ def walks() -> Select[Any]:
     return select(_S.name).where(_S.rebuild)
 
 
-async def _told(session: AsyncSession, happened: Sequence[Row]) -> list[Entry]:
-    """The entries that these events ask for. Works for a while in a thread."""
-    return await _entries(session, _subjects(happened))
+async def _told(session: AsyncSession, happened: Sequence[Row]) -> Seen:
+    """What these events ask for. Works for a while in a thread."""
+    subjects = _subjects(happened)
+    # What was split off is in another conversation now.
+    moved = select(_R.message_id).join(messages, messages.c.id == _R.message_id)
+    moved = moved.where(messages.c.conversation_id.in_(subjects.conversations))
+    moved = moved.where(messages.c.conversation_id != _R.conversation_id)
+    subjects.messages += (await session.execute(moved)).scalars()
+    return await _look(session, subjects)
 
 
-FOLLOWER: Final[Follower[list[Entry]]] = Follower(name="search", batch=BATCH, read=_told)
+FOLLOWER: Final[Follower[Seen]] = Follower(name="search", batch=BATCH, read=_told)
 
 
-async def take_in(session: AsyncSession, entries: Sequence[Entry], /) -> None:
-    """Store the entries with the next numbers."""
+async def take_in(session: AsyncSession, seen: Seen, /) -> None:
+    """Store the entries with the next numbers, and let everybody see what is his to see."""
     state = await _locked(session)
-    newest = await _store(session, entries, state["newest"], step=1)
+    newest = await _store(session, seen.entries, state["newest"], step=1)
     await session.execute(update(search_state).where(_S.name == _NAME).values(newest=newest))
+    if seen.scopes:
+        rescoped = update(search_rows).where(_R.conversation_id == bindparam("of"), _R.scope != bindparam("now"))
+        rescoped = rescoped.values(scope=bindparam("now"))
+        given = [{"of": one, "now": scope} for one, scope in sorted(seen.scopes.items())]
+        await (await session.connection()).execute(rescoped, given)
 
 
 async def ask_for_walk(session: AsyncSession) -> None:
@@ -99,7 +132,7 @@ async def reindex(services: Services, session: AsyncSession, job: RowMapping, /,
     subjects = Subjects(contacts=found)
     if stage == "messages":
         subjects = Subjects(messages=found, conversations=await _conversations_of(session, found))
-    entries = await _entries(session, subjects)
+    entries = (await _look(session, subjects)).entries
     state = await _locked(session)
     oldest = await _store(session, entries, state["oldest"], step=-1)
     await session.execute(update(search_state).where(_S.name == _NAME).values(oldest=oldest))
@@ -112,6 +145,8 @@ def _subjects(happened: Iterable[Row]) -> Subjects:
     found = Subjects()
     for event in happened:
         kind, data = event["type"], event["data"]
+        if kind in _SCOPED:
+            found.touched.add(event["conversation_id"])
         if kind in ("message.received", "message.created"):
             found.messages.append(UUID(data["message_id"]))
         if kind == "conversation.created" or (kind == "conversation.updated" and "subject" in data["changes"]):
@@ -126,7 +161,20 @@ async def _conversations_of(session: AsyncSession, found: Sequence[UUID]) -> lis
     return list((await session.execute(query)).scalars())
 
 
-async def _entries(session: AsyncSession, subjects: Subjects) -> list[Entry]:
+async def _scopes(session: AsyncSession, conversation_ids: Collection[UUID]) -> dict[UUID, str]:
+    c, t = conversations.c, conversation_inboxes.c
+    inboxes: dict[UUID, set[UUID]] = {}
+    touched = select(t.conversation_id, t.inbox_id).where(t.conversation_id.in_(conversation_ids))
+    for conversation_id, inbox_id in await session.execute(touched):
+        inboxes.setdefault(conversation_id, set()).add(inbox_id)
+    query = select(c.id, c.inbox_id, c.team_id, c.assignee_id).where(c.id.in_(conversation_ids))
+    return {
+        row.id: scope_of(inboxes.get(row.id, ()), row.inbox_id, row.team_id, row.assignee_id)
+        for row in await session.execute(query)
+    }
+
+
+async def _look(session: AsyncSession, subjects: Subjects) -> Seen:
     """The entries of those that are still there, the latest last."""
     m, c = messages.c, conversations.c
     wanted = (m.id, m.conversation_id, m.subject, m.new_text, m.received_at, m.created_at, c.subject.label("about"))
@@ -142,15 +190,19 @@ async def _entries(session: AsyncSession, subjects: Subjects) -> list[Entry]:
     for contact_id, handle in await session.execute(mine):
         handles.setdefault(contact_id, []).append(handle)
 
+    ours = {row["conversation_id"] for row in written} | {row["id"] for row in begun}
+    scopes = await _scopes(session, ours | subjects.touched)
+
     def compose() -> list[Entry]:
         return [
             *(of_contact(dict(row), handles.get(row["id"], [])) for row in people),
-            *(of_conversation(dict(row)) for row in begun),
-            *(of_message(dict(row)) for row in written),
+            *(of_conversation(dict(row), scope=scopes[row["id"]]) for row in begun),
+            *(of_message(dict(row), scope=scopes[row["conversation_id"]]) for row in written),
         ]
 
     # In a thread: a batch of long mails takes as long as a few hundred requests.
-    return await asyncio.to_thread(compose)
+    entries = await asyncio.to_thread(compose)
+    return Seen(entries, {one: scope for one, scope in scopes.items() if one in subjects.touched})
 
 
 async def _locked(session: AsyncSession) -> RowMapping:
@@ -167,25 +219,17 @@ async def _store(session: AsyncSession, entries: Sequence[Entry], n: int, *, ste
     added, changed = [], []
     for entry in entries if step > 0 else reversed(entries):
         known = there.get(entry.key)
-        n = n if known is not None else n + step
-        own = known if known is not None else n
-        values = {
-            "at": entry.at,
-            "title": entry.title,
-            "codes": entry.codes,
-            "tokens": stored(entry.tokens, own, postgresql=is_postgresql(session)),
-        }
+        values = {name: getattr(entry, name) for name in _CONTENT}
         if known is not None:
-            changed.append({"own": own, **values})
+            changed.append({"own": known, **values})
             continue
-        keys = {"message_id": entry.message_id, "conversation_id": entry.conversation_id}
-        added.append({"n": own, **keys, "contact_id": entry.contact_id, **values})
+        n += step
+        added.append({"n": n, "message_id": entry.message_id, "contact_id": entry.contact_id, **values})
     await insert_rows(session, search_rows, added)
     if changed:
         statement = update(search_rows).where(_R.n == bindparam("own"))
-        names = ("at", "title", "codes", "tokens")
         await (await session.connection()).execute(
-            statement.values({name: bindparam(name, type_=_R[name].type) for name in names}), changed
+            statement.values({name: bindparam(name, type_=_R[name].type) for name in _CONTENT}), changed
         )
     return n
 

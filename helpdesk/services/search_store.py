@@ -2,9 +2,10 @@
 
 SQLite's index knows its rows by their numbers and walks them backwards, so the newest come first and it stops when it
 has enough. PostgreSQL's knows no order: whatever matches is collected before anything is sorted, be it millions. So
-there each token is kept twice, as it is and with the bucket of 16,384 numbers before it that its row is in. The newest
-buckets are asked first, in two groups, and everything else only where these have too little: a common word has enough
-in them, and of one that has not there is not much anywhere (docs/decisions/0010-search.md).
+there each row has words for the stretches of numbers that it lies in, a short and a long one. The newest stretches are
+asked first, in groups that grow, and everything else only where these have too little: a common word has enough in
+them, and of one that has not there is not much anywhere. What an agent asks is narrowed by marks of whoever sees a row
+as well (docs/decisions/0010-search.md).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from helpdesk.domain.search_entries import mark
 from helpdesk.domain.search_ranking import Candidate
 from helpdesk.domain.search_terms import CONTACT, Terms
 from helpdesk.domain.values import Actor
@@ -42,9 +44,21 @@ MOST: Final = 2_000
 """Matches that are ranked."""
 
 SECONDS: Final = (1.0, 0.5)
-_BUCKET: Final = 14
-_GROUPS: Final = (2, 14)
-"""Buckets that are asked together, the newest first."""
+_SHORT, _LONG = 13, 17
+"""Powers of two: how many numbers the stretches have. The index makes their words of these (revision 0006)."""
+_GROUPS: Final = (1, 3)
+"""Short stretches that are asked together, the newest first; then at least `_THIRD` of them."""
+_THIRD: Final = 12
+_LONG_ONES: Final = 8
+"""Long stretches that are asked after these."""
+MOST_MARKS: Final = 100
+"""By how many marks a search is narrowed at most: whoever has more sees nearly everything."""
+
+VECTOR: Final = (
+    "array_to_tsvector(string_to_array(tokens, ' ') || string_to_array(scope, ' ') || "
+    "ARRAY['#' || to_hex(n >> 13), '##' || to_hex(n >> 17)])"
+)
+"""What is indexed on PostgreSQL, in the words of the index."""
 
 _R: Final = search_rows.c
 _COLUMNS: Final = (_R.n, _R.message_id, _R.conversation_id, _R.contact_id, _R.at, _R.title, _R.codes)
@@ -73,15 +87,6 @@ class _Asked:
     below: int | None = None
 
 
-def stored(tokens: Sequence[str], n: int, *, postgresql: bool) -> list[str]:
-    """The tokens of row `n` as its index takes them."""
-    return [*tokens, *(_in_bucket(token, n >> _BUCKET) for token in tokens)] if postgresql else list(tokens)
-
-
-def _in_bucket(token: str, bucket: int) -> str:
-    return f"{bucket:x}|{token}"
-
-
 async def newest(
     services: Services,
     actor: Actor,
@@ -97,7 +102,7 @@ async def newest(
     Bounded in time: what takes longer than the first of `seconds` is asked again, for the second, of the newest matches
     only, however few of these he may see.
     """
-    asked = await _ask(services, terms, of_contacts)
+    asked = await _ask(services, actor, terms, of_contacts=of_contacts)
     if not asked.queries:
         return [], False
     shape = _Shape(of_contacts, actor.sees_all, spam, len(asked.queries), asked.below is not None, most, hasty=False)
@@ -125,9 +130,14 @@ async def _fetch(
     return await database.fetch(statement, values, seconds=seconds)
 
 
-async def _ask(services: Services, terms: Terms, of_contacts: bool) -> _Asked:
+async def _ask(services: Services, actor: Actor, terms: Terms, *, of_contacts: bool) -> _Asked:
     """No queries if the index holds nothing."""
-    tokens = [[CONTACT + token for token in term] for term in terms.terms] if of_contacts else list(terms.terms)
+    tokens: list[Sequence[str]] = list(terms.terms)
+    if of_contacts:
+        tokens = [[CONTACT + token for token in term] for term in terms.terms]
+    elif not actor.sees_all:
+        marks = {mark(one) for one in (*actor.inbox_ids, *actor.team_ids, actor.id) if one is not None}
+        tokens += [sorted(marks)] if len(marks) <= MOST_MARKS else []
     database = services.database
     if not database.is_postgresql:
         return _Asked([" AND ".join(f"({' OR '.join(_quoted(token) for token in term)})" for term in tokens)])
@@ -135,16 +145,24 @@ async def _ask(services: Services, terms: Terms, of_contacts: bool) -> _Asked:
     found = await database.fetch(database.prepared("search ends", lambda: ends), {})
     if not found:
         return _Asked([])
-    newest, oldest = found[0][0] >> _BUCKET, found[0][1] >> _BUCKET
-    queries = []
-    for size in _GROUPS:
-        group = range(newest, max(newest - size, oldest - 1), -1)
-        newest -= len(group)
-        if group:
-            queries.append(_tsquery([[_in_bucket(token, n) for n in group for token in term] for term in tokens]))
-    if newest < oldest:
-        return _Asked(queries)
-    return _Asked([*queries, _tsquery(tokens)], below=(newest + 1) << _BUCKET)
+    stretches, below = _stretches(*found[0])
+    queries = [_tsquery([*tokens, words]) for words in stretches]
+    return _Asked([*queries, _tsquery(tokens)] if below is not None else queries, below)
+
+
+def _stretches(newest: int, oldest: int) -> tuple[list[list[str]], int | None]:
+    """The words of those that are asked together, the newest first, and below which number the rest is, if any."""
+    top, least, step = newest >> _SHORT, oldest >> _SHORT, _LONG - _SHORT
+    # Down to where a long one begins.
+    down = (top - sum(_GROUPS)) % (1 << step) + 1
+    found = []
+    for size in (*_GROUPS, down if down >= _THIRD else down + (1 << step)):
+        found.append([f"#{number:x}" for number in range(top, max(top - size, least - 1), -1)])
+        top -= size
+    top, least = top >> step, oldest >> _LONG
+    found.append([f"##{number:x}" for number in range(top, max(top - _LONG_ONES, least - 1), -1)])
+    top -= _LONG_ONES
+    return [words for words in found if words], (top + 1) << _LONG if top >= least else None
 
 
 def _tsquery(terms: Sequence[Sequence[str]]) -> str:
@@ -175,7 +193,7 @@ def _statement(shape: _Shape, *, postgresql: bool) -> Select[Any]:
 def _on_postgresql(index: int, shape: _Shape) -> FromClause:
     # As a subselect the query is unknown to the planner, which then takes the index; the words as such it would take
     # for half of the table, since nobody counts them.
-    match = text(f"search_rows.tokens @@ (SELECT CAST(CAST(:q{index} AS text) AS tsquery))")
+    match = text(f"{VECTOR} @@ (SELECT CAST(CAST(:q{index} AS text) AS tsquery))")
     found = select(*_COLUMNS).where(match).offset(_ALL).subquery("found")
     matching = select(found).order_by(found.c.n.desc())
     if shape.rest and index == shape.groups - 1:

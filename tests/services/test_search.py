@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 
 from helpdesk.db import insert_rows
-from helpdesk.domain.events import ConversationCreated, ConversationUpdated, MessageCreated
+from helpdesk.domain.events import ConversationAssigned, ConversationCreated, ConversationUpdated, MessageCreated
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind
 from helpdesk.errors import Invalid
 from helpdesk.models.contacts import contacts
-from helpdesk.models.conversations import conversations
+from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows, search_state
@@ -68,9 +68,9 @@ async def talk(services: Services, inbox_id: UUID, *, text: str = "My withdrawal
 
 
 async def years_pass(services: Services) -> None:
-    """As many rows as fill a bucket come and go, so that what was is among the older ones."""
+    """As many rows as fill a few stretches come and go, so that what was is among the older ones."""
     async with services.database.transaction() as session:
-        await session.execute(update(search_state).values(newest=search_state.c.newest + (1 << 14)))
+        await session.execute(update(search_state).values(newest=search_state.c.newest + (1 << 16)))
 
 
 async def desk(services: Services, inbox_id: UUID) -> dict[UUID, str]:
@@ -153,6 +153,32 @@ async def test_nobody_finds_what_he_may_not_see(services: Services) -> None:
     assert await newest_conversations(services, SYSTEM, "withdrawal", limit=1) == ([given], True)
 
 
+async def test_what_comes_into_somebodys_sight_is_found_by_him_and_what_leaves_it_no_more(services: Services) -> None:
+    anna = await factories.agent(services)
+    hers, his = await factories.inbox(services, members=[anna.id]), await factories.inbox(services)
+    team = await factories.team(services, members=[anna.id])
+    actor = Actor(AuthorKind.AGENT, id=anna.id, inbox_ids=(hers,), team_ids=(team,))
+    assigned, routed, touched, taken = [await talk(services, his, messages=2) for _ in range(4)]
+    own = await talk(services, hers)
+    assert await ids(services, "withdrawal", by=actor) == {own}
+    by: dict[str, Any] = {"by": "agent", "team_id": None, "assignee_id": None}
+    async with services.database.transaction() as session:
+        for made, values in ((assigned, {"assignee_id": anna.id}), (routed, {"team_id": team})):
+            await session.execute(update(conversations).where(conversations.c.id == made).values(values))
+        await insert_rows(session, conversation_inboxes, [{"conversation_id": touched, "inbox_id": hers}])
+        away = {"conversation_id": own, "seq": messages.c.seq + 10}
+        await session.execute(update(messages).where(messages.c.conversation_id == taken).values(away))
+    await tell(services, *(ConversationAssigned(conversation_id=one, **by) for one in (assigned, routed, touched)))
+    shown = (await ask(services, "withdrawal", kinds=[Kind.MESSAGE], page=Page(limit=50))).hits
+    assert taken not in {one.conversation["id"] for one in shown if one.conversation and one.message}
+    await tell_of(services, own)
+    await indexed(services)
+    assert await ids(services, "withdrawal", by=actor) == {assigned, routed, touched, own}
+    async with services.database.transaction() as session:
+        await session.execute(update(conversations).values(assignee_id=None, team_id=None))
+    assert await ids(services, "withdrawal", by=actor) == {touched, own}, "whatever the index says"
+
+
 async def test_spam_is_found_by_those_who_ask_for_it(services: Services) -> None:
     inbox = await factories.inbox(services)
     wanted, spam = await talk(services, inbox), await talk(services, inbox, spam=True)
@@ -229,11 +255,12 @@ async def test_what_two_workers_found_is_written_once(services: Services) -> Non
     await tell_of(services, made)
     async with services.database.reading() as session:
         ahead = await following.look(session, search_indexing.FOLLOWER)
+    assert ahead.found is not None
     came = []
     for _ in range(2):
         async with services.database.transaction() as session:
             came.append(await following.keep(session, search_indexing.FOLLOWER, ahead, search_indexing.take_in))
-    assert (came, len(ahead.found or ())) == ([2, 0], 3)
+    assert (came, len(ahead.found.entries)) == ([2, 0], 3)
     other = Searching(services, worker="another")
     assert await other.step() == 0, "nothing is left for anybody"
 
