@@ -171,7 +171,7 @@ def _routes() -> ColumnElement[bool]:
 def _head(team_id: UUID, suiting: ColumnElement[bool], *, now: datetime, most: int) -> Select[Any]:
     query = select(_C.id, *_WAITING).where(QUEUED, _C.team_id == team_id, _C.created_at <= now - SETTLING, suiting)
     query = query.order_by(_C.priority.desc(), _C.waiting_since.asc().nulls_last(), _C.id)
-    return select(query.limit(literal_column(str(most))).subquery())
+    return select(query.limit(most).subquery())
 
 
 def _suiting(skilled: bool, takers: Sequence[Member]) -> ColumnElement[bool]:

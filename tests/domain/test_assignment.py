@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpdesk.domain import assignment
@@ -98,6 +98,7 @@ def able(routing: Routing, one: Member, wanted: Queued, load: int) -> bool:
     return here and skilled and allowed and mine and load < one.capacity
 
 
+@settings(max_examples=60, deadline=None)
 @given(queues, teams_of_all, loads_of_all)
 def test_each_goes_to_one_who_can_take_it_and_nothing_waits_that_somebody_could_take(
     queue: list[Queued], teams: dict[UUID, Team], before: dict[UUID, int]
@@ -116,6 +117,7 @@ def test_each_goes_to_one_who_can_take_it_and_nothing_waits_that_somebody_could_
             assert not any(able(routing, one, wanted, load[one.agent_id]) for one in people)
 
 
+@settings(max_examples=30, deadline=None)
 @given(queues, teams_of_all, loads_of_all, st.randoms(use_true_random=False))
 def test_the_same_rows_in_another_order_are_the_same_answer(
     queue: list[Queued], teams: dict[UUID, Team], before: dict[UUID, int], chance: random.Random
@@ -127,6 +129,7 @@ def test_the_same_rows_in_another_order_are_the_same_answer(
     assert assignment.assign(chance.sample(queue, len(queue)), shuffled, before, now=NOW) == found
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 25))
 def test_turns_are_fair_and_go_on_where_they_ended(people: int, count: int) -> None:
     last = {agent: NOW - timedelta(minutes=agent.int) for agent in AGENTS[:people]}
@@ -136,6 +139,7 @@ def test_turns_are_fair_and_go_on_where_they_ended(people: int, count: int) -> N
     assert [found[number] for number in range(count)] == [order[number % people] for number in range(count)]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 30))
 def test_least_busy_fills_everybody_to_the_same_share(capacities: list[int], count: int) -> None:
     crew = [member(agent, capacity=most) for agent, most in zip(AGENTS, capacities, strict=False)]
