@@ -18,16 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 
 import helpdesk
+from tests.journeys.warm import Life, Warm
 
 CRASHED = 86
 ROOT = Path(helpdesk.__file__).parents[1]
@@ -53,10 +55,27 @@ class TooLate(AssertionError):
 
 @cache
 def compiled() -> Path:
-    """Where all processes of this run find compiled modules, whatever the outer environment says of these."""
+    """Where all processes of this run find compiled modules, when the outer environment wants none beside the code."""
     folder = tempfile.TemporaryDirectory(prefix="helpdesk-compiled-", ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
     return Path(folder.name)
+
+
+@cache
+def warm() -> Warm:
+    """One for all journeys of this run."""
+    found = Warm(_surroundings())
+    atexit.register(found.close)
+    return found
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment without our settings. As where it is installed, no process compiles what another has."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
+    found |= {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+    if sys.dont_write_bytecode:
+        found |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled())}
+    return found
 
 
 def free_port() -> int:
@@ -83,7 +102,7 @@ class Process:
     """One `helpdesk ...`, and the file that has all it says."""
 
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Life
     log: Path
     begins: int
 
@@ -95,20 +114,21 @@ class Process:
 
 
 class Stack:
-    """`database_url` empty: `helpdesk up` on SQLite. Otherwise a fleet, whose processes are `api` and `worker`."""
+    """`database_url` empty: `helpdesk up` on SQLite. Otherwise a fleet, whose processes are `api` and `worker`.
 
-    def __init__(self, folder: Path, *, database_url: str = "", redis_url: str = "", **environment: str) -> None:
+    `cold`: each process imports everything anew, as it does for users.
+    """
+
+    def __init__(
+        self, folder: Path, *, database_url: str = "", redis_url: str = "", cold: bool = False, **environment: str
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.fleet = bool(database_url)
+        self.fleet, self._cold = bool(database_url), cold
         self.port, self.door = free_port(), free_port()
         self.processes: dict[str, Process] = {}
         self.token = self.agent_id = ""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
-        self.environment = inherited | SHORT | environment
-        self.environment |= {"HELPDESK_DATA": str(self.data), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
-        # As where it is installed: no process compiles what another has.
-        self.environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled())}
+        self.environment = _surroundings() | SHORT | {"HELPDESK_DATA": str(self.data)} | environment
         self.environment |= {"HELPDESK_DATABASE_URL": database_url} if database_url else {}
         self.environment |= {"HELPDESK_REDIS_URL": redis_url} if redis_url else {}
         if self.fleet:
@@ -139,16 +159,24 @@ class Stack:
 
     def run(self, *arguments: str, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "helpdesk", *arguments],
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment | environment,
-            timeout=2 * PATIENCE,
-        )
+        with ExitStack() as opened:
+            stdin, stdout, stderr = (opened.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            stdin.write((given or "").encode())
+            stdin.seek(0)
+            code = self._begin(arguments, (stdin, stdout, stderr), environment).wait(2 * PATIENCE)
+            stdout.seek(0)
+            stderr.seek(0)
+            return subprocess.CompletedProcess(arguments, code, stdout.read().decode(), stderr.read().decode())
+
+    def _begin(
+        self, arguments: Sequence[str], streams: tuple[IO[bytes], IO[bytes], IO[bytes]], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | Life:
+        given = self.environment | environment
+        if not self._cold:
+            return warm().start(arguments, streams=streams, folder=self.folder, environment=given)
+        stdin, stdout, stderr = streams
+        command = [sys.executable, "-m", "helpdesk", *arguments]
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=self.folder, env=given)
 
     def tell(self, *arguments: str, given: str | None = None) -> str:
         """A command that has to work; answers what it printed."""
@@ -196,15 +224,8 @@ class Stack:
         bare = {"HELPDESK_SMTP_BIND": ""} if name != kind else {}
         log = self.folder / f"{name}.log"
         begins = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", "helpdesk", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=self.folder,
-                env=self.environment | bare | environment,
-            )
+        with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            popen = self._begin(arguments, (nothing, output, output), bare | environment)
         self.processes[name] = Process(name, popen, log, begins)
         return self.processes[name]
 
