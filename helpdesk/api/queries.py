@@ -5,7 +5,7 @@ FastAPI's own would do, at a price that the most called route does not pay: one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -43,7 +43,9 @@ def word(name: str, description: str, *, most: int = 200, repeatable: bool = Fal
     return Param(name, read, {"type": "string", "maxLength": most}, description, repeatable)
 
 
-def choice(name: str, values: type[Enum], description: str, *, repeatable: bool = False, default: Any = None) -> Param:
+def choice(
+    name: str, values: Iterable[Enum], description: str, *, repeatable: bool = False, default: Any = None
+) -> Param:
     known = {str(value.value): value for value in values}
 
     def read(value: str) -> Any:

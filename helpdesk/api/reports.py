@@ -15,13 +15,23 @@ from helpdesk.api.answers import answer
 from helpdesk.api.dependencies import Reading, allow
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import Param, Query, choice, identifier, time, word
-from helpdesk.api.schemas.reports import Report, ResponseLine, SlaLine, VolumeLine
+from helpdesk.api.schemas.reports import (
+    Backlog,
+    BacklogLine,
+    RatingLine,
+    Report,
+    ResponseLine,
+    SlaLine,
+    VolumeLine,
+)
 from helpdesk.domain import csv_cells
 from helpdesk.domain.calendars import WrongCalendar, check_zone
 from helpdesk.domain.values import Actor, Scope
 from helpdesk.errors import Forbidden
-from helpdesk.services import reports
-from helpdesk.services.reporting import Asked, GroupBy
+from helpdesk.services import backlog, reports
+from helpdesk.services.backlog import Standing
+from helpdesk.services.reporting import AT_PRESENT, Asked, GroupBy
+from helpdesk.services.reporting import Report as Lines
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
 
@@ -44,11 +54,7 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError("use a time zone, such as Asia/Shanghai") from None
 
 
-ASKED = Query(
-    time("after", "At or after; 28 days before `before` unless given, and 400 at most"),
-    time("before", "Before; now unless given"),
-    Param("zone", _zone, {"type": "string", "default": "UTC"}, "By whose clock days and hours are"),
-    choice("group_by", GroupBy, "One line for each of these"),
+_OF_SOME: Final = (
     word("channel", "Of any of these channels", most=40, repeatable=True),
     identifier("inbox_id", "Of any of these inboxes", repeatable=True),
     identifier("team_id", "Of any of these teams; or `none`", repeatable=True, words=("none",)),
@@ -56,28 +62,45 @@ ASKED = Query(
     word("category", "In any of these categories", most=60, repeatable=True),
     choice("format", Form, "How it is answered", default=Form.JSON),
 )
+ASKED = Query(
+    time("after", "At or after; 28 days before `before` unless given, and 400 at most"),
+    time("before", "Before; now unless given"),
+    Param("zone", _zone, {"type": "string", "default": "UTC"}, "By whose clock days and hours are"),
+    choice("group_by", [by for by in GroupBy if by not in AT_PRESENT], "One line for each of these"),
+    *_OF_SOME,
+)
+STANDING = Query(choice("group_by", backlog.GROUPS, "One line for each of these"), *_OF_SOME)
 _FILTERS: Final = ("channel", "inbox_id", "team_id", "assignee_id", "category")
 _ALSO_CSV: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The report", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
 
 
+def _filters(given: dict[str, Any], actor: Actor) -> dict[str, list[Any]]:
+    words = {"me": actor.id, "none": None}
+    return {name: [words.get(value, value) for value in given[name]] for name in _FILTERS if name in given}
+
+
 def _asked(given: dict[str, Any], actor: Actor) -> Asked:
     before = given.get("before") or clock.now()
-    words = {"me": actor.id, "none": None}
-    filters: dict[str, list[Any]] = {name: [words.get(v, v) for v in given[name]] for name in _FILTERS if name in given}
     return Asked(
         after=given.get("after") or max(before, _FIRST) - _DAYS,
         before=before,
         zone=given.get("zone") or ZoneInfo("UTC"),
         group_by=given.get("group_by"),
-        filters=filters,
+        filters=_filters(given, actor),
     )
 
 
-def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str], rows: reports.Report) -> Response:
+def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str], rows: Lines) -> Response:
+    about = {"after": asked.after, "before": asked.before, "zone": asked.zone.key, "group_by": asked.group_by}
+    return _formed(name, given, about, figures, rows)
+
+
+def _formed(
+    name: str, given: dict[str, Any], about: dict[str, Any], figures: Sequence[str], rows: Lines
+) -> Response:
     if given.get("format") is not Form.CSV:
-        about = {"after": asked.after, "before": asked.before, "zone": asked.zone.key, "group_by": asked.group_by}
         return answer({**about, "rows": rows})
     columns = ("group", "name", *figures)
     lines = [csv_cells.line(columns), *(csv_cells.line(row[column] for column in columns) for row in rows)]
@@ -130,3 +153,32 @@ async def report_sla(request: Request, actor: Asker, session: Reading) -> Respon
     asked = _asked(given, actor)
     figures = ("kind", "policy_id", "policy", *reports.SLA, "compliance")
     return _told("sla", given, asked, figures, await reports.sla(session, actor, asked))
+
+
+@router.get(
+    "/backlog",
+    summary="What is not over, and how old it is",
+    response_model=Backlog[BacklogLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=STANDING.openapi,
+)
+async def read_backlog(request: Request, actor: Asker, session: Reading) -> Response:
+    """At this moment: by status, by age, and how long the one who waits longest has waited."""
+    given = STANDING.read(request)
+    asked = Standing(clock.now(), given.get("group_by"), _filters(given, actor))
+    about = {"at": asked.now, "group_by": asked.group_by}
+    return _formed("backlog", given, about, backlog.BACKLOG, await backlog.backlog(session, actor, asked))
+
+
+@router.get(
+    "/ratings",
+    summary="What contacts said of it",
+    response_model=Report[RatingLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=ASKED.openapi,
+)
+async def rating_report(request: Request, actor: Asker, session: Reading) -> Response:
+    """Of those who were asked in the time: how many answered, and what."""
+    given = ASKED.read(request)
+    asked = _asked(given, actor)
+    return _told("ratings", given, asked, reports.RATINGS, await reports.ratings(session, actor, asked))

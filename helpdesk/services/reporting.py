@@ -6,7 +6,7 @@ the same, to the second. Rows are counted where they lie; only groups come here,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Subquery,
+    and_,
     case,
     false,
     literal_column,
@@ -32,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among, seconds_since_1970
 from helpdesk.domain import local_time
+from helpdesk.domain.filters import SlaState
 from helpdesk.domain.local_time import DAY
 from helpdesk.domain.values import Actor, Priority
 from helpdesk.errors import Invalid
@@ -42,6 +44,9 @@ from helpdesk.services.access import scoped
 
 MOST_GROUPS: Final = 2000
 LONGEST: Final = timedelta(days=400)
+
+Report = Sequence[Mapping[str, Any]]
+"""Lines of figures, each with its group."""
 
 _C: Final = conversations.c
 
@@ -58,8 +63,12 @@ class GroupBy(StrEnum):
     WEEK = "week"
     MONTH = "month"
     HOUR_OF_WEEK = "hour_of_week"
+    STATUS = "status"
+    SLA = "sla"
 
 
+AT_PRESENT: Final = frozenset({GroupBy.STATUS, GroupBy.SLA})
+"""What conversations are parted by that says how they are now, and nothing of a time."""
 BY_TIME: Final = frozenset({GroupBy.DAY, GroupBy.WEEK, GroupBy.MONTH, GroupBy.HOUR_OF_WEEK})
 _NAMED: Final = {GroupBy.INBOX: inboxes, GroupBy.TEAM: teams, GroupBy.AGENT: agents}
 
@@ -105,6 +114,18 @@ class Ground:
         }[by]
 
 
+def sla_now(now: datetime) -> ColumnElement[str]:
+    """The state of a conversation's promise, as `domain.filters.sla_state` answers it."""
+    due, soon = _C.next_due_at, _C.due_soon_at
+    return case(
+        (and_(due.is_(None), _C.sla_paused), SlaState.PAUSED.value),
+        (due.is_(None), SlaState.NONE.value),
+        (due < now, SlaState.BREACHED.value),
+        (soon <= now, SlaState.DUE_SOON.value),
+        else_=SlaState.OK.value,
+    )
+
+
 _FILTERS: Final = {
     "channel": (GroupBy.CHANNEL, "text"),
     "inbox_id": (GroupBy.INBOX, "uuid"),
@@ -128,10 +149,15 @@ def counted(
     """
     query: Select[Any] = select(_key(asked, ground).label("key"), *columns).select_from(tables)
     query = query.where(not_(_C.spam), ground.at >= asked.after, ground.at < asked.before, *conditions)
-    for name, values in asked.filters.items():
+    return scoped(narrowed(query, ground, asked.filters), actor).subquery()
+
+
+def narrowed(query: Select[Any], ground: Ground, filters: Mapping[str, Sequence[Any]]) -> Select[Any]:
+    """By what was asked for; None stands for what has no value."""
+    for name, values in filters.items():
         by, item = _FILTERS[name]
         query = query.where(_one_of(ground.column(by), values, item))
-    return scoped(query, actor).subquery()
+    return query
 
 
 def _one_of(column: ColumnElement[Any], values: Sequence[Any], item: Any) -> ColumnElement[bool]:
@@ -178,9 +204,17 @@ async def fetch(session: AsyncSession, query: Select[Any]) -> Sequence[Any]:
     return found
 
 
-def label(asked: Asked, key: Any) -> str | int | None:
-    """A key as people read it."""
-    match asked.group_by:
+async def lines(
+    session: AsyncSession, group_by: GroupBy | None, found: Iterable[tuple[Any, Mapping[str, Any]]]
+) -> Report:
+    """Figures by key, each with its group as people read it."""
+    pairs = list(found)
+    known = await _names(session, group_by, [key for key, _ in pairs])
+    return [{"group": _label(group_by, key), "name": known.get(key), **figures} for key, figures in pairs]
+
+
+def _label(group_by: GroupBy | None, key: Any) -> str | int | None:
+    match group_by:
         case None:
             return None
         case GroupBy.DAY:
@@ -196,9 +230,9 @@ def label(asked: Asked, key: Any) -> str | int | None:
     return None if key is None else str(key)
 
 
-async def names(session: AsyncSession, asked: Asked, keys: Sequence[Any]) -> Mapping[UUID, str]:
+async def _names(session: AsyncSession, group_by: GroupBy | None, keys: Sequence[Any]) -> Mapping[UUID, str]:
     """Of inboxes, teams and agents."""
-    table = _NAMED.get(asked.group_by) if asked.group_by else None
+    table = _NAMED.get(group_by) if group_by else None
     if table is None:
         return {}
     found = await session.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, String, Subquery, and_, case, func, literal_column, not_, or_, select
@@ -11,26 +11,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.dialects import kept, seconds_since_1970
 from helpdesk.domain.clocks import Kind, State
 from helpdesk.domain.events import ConversationStatusChanged
+from helpdesk.domain.ratings import GOOD, SCORES
 from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageType, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
+from helpdesk.models.rules import ratings as rating_rows
 from helpdesk.models.sla import sla_clocks, sla_policies
-from helpdesk.services.reporting import Asked, Ground, counted, fetch, label, names, ordered
+from helpdesk.services.reporting import Asked, Ground, Report, counted, fetch, lines, ordered
+from helpdesk.services.reporting_hours import with_business_time
 
 _C: Final = conversations.c
 _M: Final = messages.c
 _K: Final = sla_clocks.c
 _E: Final = events.c
+_R: Final = rating_rows.c
 
 _RESPONSES: Final = (Kind.FIRST_RESPONSE.value, Kind.NEXT_RESPONSE.value)
 _OVER: Final = (Status.RESOLVED.value, Status.CLOSED.value)
 
 VOLUME: Final = ("created", "resolved", "reopened", "received", "sent")
-RESPONSES: Final = ("count", "mean", "median", "p90")
+RESPONSES: Final = ("count", "mean", "median", "p90", "business_mean", "business_median", "business_p90")
+RATINGS: Final = ("sent", "rated", "response_rate", "mean", "satisfied", *(f"score_{score}" for score in SCORES))
 SLA: Final = ("met", "broken", "open_broken", "open")
-
-Report = Sequence[Mapping[str, Any]]
 
 
 async def volume(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
@@ -45,7 +48,7 @@ async def volume(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
         for key, *numbers in await fetch(session, query):
             if any(numbers):
                 found.setdefault(key, dict.fromkeys(VOLUME, 0)).update(zip(figures, numbers, strict=True))
-    return await _rows(session, asked, ((key, found[key]) for key in ordered(list(found))))
+    return await lines(session, asked.group_by, ((key, found[key]) for key in ordered(list(found))))
 
 
 def _created(actor: Actor, asked: Asked) -> Select[Any]:
@@ -112,30 +115,40 @@ def _clocks(actor: Actor, asked: Asked, *conditions: ColumnElement[bool], column
 
 
 async def responses(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
-    """How long people waited for an answer, in seconds by the clock on the wall, by kind and group."""
-    took = (seconds_since_1970(_K.ended_at) - seconds_since_1970(_K.started_at)).label("took")
+    """How long people waited for an answer, in seconds, by kind and group: on the wall, and while the desk was open."""
+    began, ended = seconds_since_1970(_K.started_at), seconds_since_1970(_K.ended_at)
     answered = (_K.kind.in_(_RESPONSES), _K.ended_at.is_not(None))
-    rows = _clocks(actor, asked, *answered, columns=[_K.kind, took])
-    alike = [rows.c.kind, rows.c.key]
-    place = func.row_number().over(partition_by=alike, order_by=rows.c.took).label("place")
-    r = select(*rows.c, place, func.count().over(partition_by=alike).label("many")).subquery().c
-    query = select(
-        r.kind,
-        r.key,
-        func.count(),
-        func.sum(r.took),
-        func.max(case((r.place == (r.many + 1) // 2, r.took))),
-        func.max(case((r.place == (r.many * 9 + 9) // 10, r.took))),
-    ).group_by(r.kind, r.key)
+    columns = [_K.kind, _K.inbox_id, began.label("started"), ended.label("ended")]
+    waits = (await with_business_time(session, _clocks(actor, asked, *answered, columns=columns))).subquery()
+    w = select(*waits.c, (waits.c.ended - waits.c.started).label("took")).subquery().c
+    alike = [w.kind, w.key]
+    places = [
+        func.row_number().over(partition_by=alike, order_by=order).label(f"by_{order.name}")
+        for order in (w.took, w.worked)
+    ]
+    r = select(*w, *places, func.count().over(partition_by=alike).label("many")).subquery().c
+    figures = [part for name in ("took", "worked") for part in _spread(r[name], r[f"by_{name}"], r.many)]
+    query = select(r.kind, r.key, func.count(), *figures).group_by(r.kind, r.key)
     found: dict[Any, dict[str, Any]] = {}
-    for kind, key, many, total, median, ninetieth in await fetch(session, query):
-        mean = round(int(total) / many)
-        found[kind, key] = dict(zip(RESPONSES, (many, mean, median, ninetieth), strict=True))
+    for kind, key, many, *numbers in await fetch(session, query):
+        numbers[0], numbers[3] = (round(int(numbers[place]) / many) for place in (0, 3))
+        found[kind, key] = dict(zip(RESPONSES, (many, *numbers), strict=True))
     if asked.group_by is None:
         nothing = {"count": 0} | dict.fromkeys(RESPONSES[1:])
         found = {(kind, 0): found.get((kind, 0), nothing) for kind in _RESPONSES}
     keys = [(key, kind) for key in ordered([key for _, key in found]) for kind in _RESPONSES if (kind, key) in found]
-    return await _rows(session, asked, ((key, {"kind": kind} | found[kind, key]) for key, kind in keys))
+    return await lines(session, asked.group_by, ((key, {"kind": kind} | found[kind, key]) for key, kind in keys))
+
+
+def _spread(
+    span: ColumnElement[int], place: ColumnElement[int], many: ColumnElement[int]
+) -> Sequence[ColumnElement[int]]:
+    """The sum, the median and the 90th percentile of spans that were put in their `place` among so `many`."""
+    return [
+        func.sum(span),
+        func.max(case((place == (many + 1) // 2, span))),
+        func.max(case((place == (many * 9 + 9) // 10, span))),
+    ]
 
 
 async def sla(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
@@ -155,23 +168,45 @@ async def sla(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
         select(sla_policies.c.id, sla_policies.c.name).where(sla_policies.c.id.in_({row[2] for row in found}))
     )
     named = {row[0]: row[1] for row in policies}
-    lines: dict[Any, list[dict[str, Any]]] = {}
+    by_key: dict[Any, list[dict[str, Any]]] = {}
     for key, kind, policy_id, *numbers in found:
         met, broken, open_broken, _ = numbers
         judged = met + broken + open_broken
-        lines.setdefault(key, []).append(
+        by_key.setdefault(key, []).append(
             {"kind": kind, "policy_id": str(policy_id), "policy": named.get(policy_id)}
             | dict(zip(SLA, numbers, strict=True))
             | {"compliance": round(met / judged, 4) if judged else None}
         )
     kinds = [kind.value for kind in Kind]
-    for many in lines.values():
+    for many in by_key.values():
         many.sort(key=lambda line: (kinds.index(line["kind"]), line["policy_id"]))
-    return await _rows(session, asked, ((key, line) for key in ordered(list(lines)) for line in lines[key]))
+    return await lines(session, asked.group_by, ((key, line) for key in ordered(list(by_key)) for line in by_key[key]))
 
 
-async def _rows(session: AsyncSession, asked: Asked, found: Iterable[tuple[Any, Mapping[str, Any]]]) -> Report:
-    """Each with its group as people read it."""
-    lines = list(found)
-    known = await names(session, asked, [key for key, _ in lines])
-    return [{"group": label(asked, key), "name": known.get(key), **figures} for key, figures in lines]
+async def ratings(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
+    """What contacts said who were asked in the time, by group; without groups always one row."""
+    query = _ratings(actor, asked)
+    found = {key: _rated(*numbers) for key, *numbers in await fetch(session, query)}
+    if asked.group_by is None and not found:
+        found[0] = _rated(0, *[0] * len(SCORES))
+    return await lines(session, asked.group_by, ((key, found[key]) for key in ordered(list(found))))
+
+
+def _ratings(actor: Actor, asked: Asked) -> Select[Any]:
+    """Letters that arrived, and ratings: whoever rated has his."""
+    arrived = or_(_M.delivery_status == DeliveryStatus.SENT.value, _R.rated_at.is_not(None))
+    tables = rating_rows.join(conversations, _C.id == _R.conversation_id).outerjoin(messages, _M.id == _R.message_id)
+    ground = Ground(_R.asked_at, channel=_R.channel, inbox=_R.inbox_id, agent=_R.agent_id, team=_R.team_id)
+    # The words of ix_ratings_asked.
+    rows = counted(asked, ground, actor, tables, _R.asked_at.is_not(None), arrived, columns=[_R.score])
+    scores = [_how_many(rows.c.score == score) for score in SCORES]
+    return select(rows.c.key, func.count(), *scores).group_by(rows.c.key)
+
+
+def _rated(sent: int, *by_score: int) -> dict[str, Any]:
+    rated = sum(by_score)
+    total = sum(score * many for score, many in zip(SCORES, by_score, strict=True))
+    satisfied = sum(many for score, many in zip(SCORES, by_score, strict=True) if score >= GOOD)
+    shares = (rated / sent if sent else None, total / rated if rated else None, satisfied / rated if rated else None)
+    rounded = [None if share is None else round(share, 4) for share in shares]
+    return dict(zip(RATINGS, (sent, rated, *rounded, *by_score), strict=True))

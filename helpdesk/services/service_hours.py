@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-from sqlalchemy import RowMapping, or_, select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain.business_hours import Timetable
 from helpdesk.domain.values import InboxStatus
 from helpdesk.models.inboxes import inboxes
-from helpdesk.models.sla import business_hours
-from helpdesk.services.timetables import hours_for, timetable
+from helpdesk.services.timetables import hours_for, timetable, timetables_of
 
 MAX_INBOXES: Final = 500
 _MAX_STRETCHES: Final = 2_000
@@ -57,7 +55,7 @@ async def everywhere(session: AsyncSession, *, now: datetime) -> Everywhere:
         .limit(MAX_INBOXES)
     )
     rows = (await session.execute(query)).mappings().all()
-    known = await _calendars(session, {row["business_hours_id"] for row in rows} - {None})
+    known = await timetables_of(session, {row["business_hours_id"] for row in rows} - {None})
     found, by_channel = Everywhere(), dict[str, dict[int, Timetable]]()
     for row in rows:
         table = known.get(row["business_hours_id"], known[None])
@@ -66,18 +64,6 @@ async def everywhere(session: AsyncSession, *, now: datetime) -> Everywhere:
     for channel, tables in by_channel.items():
         found.channels[channel] = together(list(tables.values()), now=now)
     return found
-
-
-async def _calendars(session: AsyncSession, named: Collection[UUID | None]) -> dict[UUID | None, Timetable]:
-    """Those that are named and still there, and the default as None."""
-    h = business_hours.c
-    query = select(h.id, h.version, h.is_default).where(h.deleted_at.is_(None), or_(h.id.in_(named), h.is_default))
-    known: dict[UUID | None, Timetable] = {}
-    for hours_id, version, is_default in (await session.execute(query)).all():
-        known[hours_id] = await timetable(session, hours_id, version)
-        if is_default:
-            known[None] = known[hours_id]
-    return known
 
 
 def together(tables: Sequence[Timetable], *, now: datetime) -> ServiceHours:

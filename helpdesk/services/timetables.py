@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain import calendars
@@ -50,6 +51,18 @@ async def hours_for(session: AsyncSession, hours_id: UUID | None) -> RowMapping:
         if found is not None:
             return found
     return await default_hours(session)
+
+
+async def timetables_of(session: AsyncSession, named: Collection[UUID | None]) -> dict[UUID | None, Timetable]:
+    """Those that are named and still there, as they are today, and the default as None."""
+    h = business_hours.c
+    query = select(h.id, h.version, h.is_default).where(h.deleted_at.is_(None), or_(h.id.in_(named), h.is_default))
+    known: dict[UUID | None, Timetable] = {}
+    for hours_id, version, is_default in (await session.execute(query)).all():
+        known[hours_id] = await timetable(session, hours_id, version)
+        if is_default:
+            known[None] = known[hours_id]
+    return known
 
 
 async def default_hours(session: AsyncSession) -> RowMapping:

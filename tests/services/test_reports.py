@@ -3,6 +3,8 @@
 A week of November 2026, in UTC; the week asked for is [Mon 02 00:00, Mon 09 00:00). Every conversation begins with a
 message of the contact, and a first-response clock begins with it. `took` is after how many seconds who answered.
 
+mail is open from 09:00 to 16:32 on weekdays, other from 00:00 to 10:00 every day.
+
      n  began         inbox  is whose  category  took  by    clock
      1  Mon 02 10:00  mail   Anna      fees        60  Anna  met         then, from 11:00 and 11:30, 100 s and 200 s
      2  Mon 02 10:30  mail   Anna      fees       120  Anna  met
@@ -25,21 +27,24 @@ closed, which says nothing new, on Sat 13:00; 12 is closed by being merged on Fr
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text, update
 
 from helpdesk.db import new_id
 from helpdesk.domain.events import ConversationStatusChanged
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind
 from helpdesk.errors import Invalid
+from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import events, reports
+from helpdesk.services import backlog, events, reports
+from helpdesk.services.backlog import Standing
 from helpdesk.services.house import Services
 from helpdesk.services.reporting import Asked, GroupBy
 from tests import factories
@@ -68,6 +73,35 @@ LAID_OUT: Final[dict[int, tuple[Any, ...]]] = {
     13: (on(1, 5, 30), "mail", "anna", None, 7, "anna", False, "met"),
     14: (on(1, 6, 30), "mail", "anna", None, 7, "anna", False, "met"),
 }
+ALL: Final = (714_600, 714_600)
+# By group: open, pending, snoozed; younger than 1, 3, 7, 30 days, older; waiting; seconds of the two oldest
+BACKLOG: Final[tuple[tuple[str | None, dict[Any, Any]], ...]] = (
+    (None, {None: (8, 1, 1, 2, 0, 5, 3, 0, 9, *ALL)}),
+    (
+        "agent",
+        {
+            "Anna": (4, 0, 0, 1, 0, 0, 3, 0, 4, *ALL),  # 9 10 13 14
+            "Ben": (3, 1, 1, 1, 0, 4, 0, 0, 4, 588_600, 588_600),  # 3 4 5 7 8: six days and 19:30
+            None: (1, 0, 0, 0, 0, 1, 0, 0, 1, 474_600, 474_600),  # 6: five days and 11:50
+        },
+    ),
+    # Due a day after they began: 8 and 9 are not yet, and neither soon.
+    (
+        "sla",
+        {
+            "breached": (6, 1, 1, 0, 0, 5, 3, 0, 7, *ALL),
+            "ok": (2, 0, 0, 2, 0, 0, 0, 0, 2, 43_800, 43_800),
+        },
+    ),
+    (
+        "status",
+        {
+            "open": (8, 0, 0, 2, 0, 3, 3, 0, 8, *ALL),
+            "pending": (0, 1, 0, 0, 0, 1, 0, 0, 1, 529_200, 529_200),  # six days and three hours
+            "snoozed": (0, 0, 1, 0, 0, 1, 0, 0, 0, 500_400, None),  # five days and 19 hours
+        },
+    ),
+)
 CHANGES: Final = (
     (1, on(2, 12), "open", "resolved"),
     (1, on(3, 12), "resolved", "open"),
@@ -88,7 +122,14 @@ class Desk:
         self.policy = uuid4()
 
     async def build(self, services: Services) -> None:
-        self.inboxes = {name: await factories.inbox(services, name=name.title()) for name in ("mail", "other")}
+        hours = {
+            "mail": await factories.hours(services, zone="UTC", weekly=[[["09:00", "16:32"]]] * 5 + [[], []]),
+            "other": await factories.hours(services, zone="Asia/Shanghai", weekly=[[["08:00", "18:00"]]] * 7),
+        }
+        self.inboxes = {
+            name: await factories.inbox(services, name=name.title(), business_hours_id=str(calendar))
+            for name, calendar in hours.items()
+        }
         self.people = {name: (await factories.agent(services, name=name.title())).id for name in ("anna", "ben")}
         for n, (at, inbox, whose, category, took, by, late, state) in LAID_OUT.items():
             given = {"spam": n == 11, "merged_into_id": self.ids.get(1) if n == 12 else None, "category": category}
@@ -179,16 +220,19 @@ async def ask(services: Services, report: Any, asked: Asked, actor: Actor = SYST
 
 async def test_response_times_are_those_of_who_answered(services: Services, desk: Desk) -> None:
     # 60 120 300 600 900 7200: 9180 / 6; the third of six; the sixth (nine tenths of six are 5.4)
-    assert await ask(services, reports.responses, week()) == [
-        {"group": None, "name": None, "kind": "first_response", "count": 6, "mean": 1530, "median": 300, "p90": 7200},
-        {"group": None, "name": None, "kind": "next_response", "count": 2, "mean": 150, "median": 100, "p90": 200},
+    # While it was open: 3 until 16:32, 5 not at all, 8 from midnight on: 60 120 120 600 0 6600, which are 7500
+    found = await ask(services, reports.responses, week())
+    assert [tuple(row[name] for name in ("group", "kind", *reports.RESPONSES)) for row in found] == [
+        (None, "first_response", 6, 1530, 300, 7200, 1250, 120, 6600),
+        (None, "next_response", 2, 150, 100, 200, 150, 100, 200),
     ]
     by_agent = await ask(services, reports.responses, week("agent"))
-    found = {(row["name"], row["kind"]): tuple(row[name] for name in reports.RESPONSES) for row in by_agent}
-    assert found == {
-        ("Anna", "first_response"): (3, 160, 120, 300),  # 60 120 300: the last is Ben's by now, and her answer
-        ("Anna", "next_response"): (2, 150, 100, 200),
-        ("Ben", "first_response"): (3, 2900, 900, 7200),  # 600 900 7200
+    shown = {(row["name"], row["kind"]): tuple(row[name] for name in reports.RESPONSES) for row in by_agent}
+    assert shown == {
+        # 60 120 300 and 60 120 120: the last is Ben's by now, and her answer
+        ("Anna", "first_response"): (3, 160, 120, 300, 100, 120, 120),
+        ("Anna", "next_response"): (2, 150, 100, 200, 150, 100, 200),
+        ("Ben", "first_response"): (3, 2900, 900, 7200, 2400, 600, 6600),  # 600 900 7200 and 600 0 6600
     }
 
 
@@ -253,6 +297,72 @@ async def test_a_report_is_of_what_is_asked_for_and_what_one_may_see(services: S
     assert await created(carl) == 3
     found = await ask(services, reports.responses, week(), carl)
     assert [row["count"] for row in found] == [3, 0]
+
+
+async def test_the_backlog_is_what_is_not_over_and_how_old(services: Services, desk: Desk) -> None:
+    # On Monday 09 at noon. Open are 3 6 7 8 9 10 13 14; 13 began eight days and six and a half hours before.
+    async with services.database.transaction() as session:
+        c = conversations.c
+        for numbers, values in (
+            ((1, 2, 12), {"status": "closed"}),
+            ((4,), {"status": "pending"}),
+            ((5,), {"status": "snoozed", "waiting_since": None}),
+        ):
+            await session.execute(update(conversations).where(c.id.in_([desk.ids[n] for n in numbers])).values(values))
+    for group_by, expected in BACKLOG:
+        by = GroupBy(group_by) if group_by else None
+        async with services.database.reading() as session:
+            found = await backlog.backlog(session, SYSTEM, Standing(on(9, 12), by))
+        shown = {row["name"] or row["group"]: tuple(row[name] for name in backlog.BACKLOG) for row in found}
+        assert shown == expected, group_by
+    carl = Actor(AuthorKind.AGENT, id=uuid4(), inbox_ids=(desk.inboxes["other"],))
+    async with services.database.reading() as session:
+        (row,) = await backlog.backlog(session, carl, Standing(on(9, 12), filters={"category": ["fees"]}))
+        assert (row["open"], row["pending"], row["snoozed"]) == (1, 1, 0)
+        (row,) = await backlog.backlog(session, SYSTEM, Standing(on(9, 12), filters={"team_id": [uuid4()]}))
+        assert (row["open"], row["oldest"]) == (0, None)
+
+
+async def test_ratings_are_those_of_whom_the_question_reached(services: Services, desk: Desk) -> None:
+    # Asked about 1 and 4, who answered, 5, who did not, 8, whom it never reached, and 3, in the next week.
+    reached = {"message_id": next(row["id"] for row in desk.messages if row["delivery_status"] == "sent")}
+    asked = {"asked_at": on(5, 12), "rated_at": on(9, 12)}
+    await factories.rating(services, desk.ids[1], **asked, score=5)
+    await factories.rating(services, desk.ids[4], **asked, score=2, **reached)
+    await factories.rating(services, desk.ids[5], asked_at=on(8, 23), **reached)
+    await factories.rating(services, desk.ids[8], asked_at=on(5, 12))
+    await factories.rating(services, desk.ids[3], asked_at=on(9, 0), rated_at=on(9, 1), score=1)
+    nobody = (1, 0, 0.0, None, None, 0, 0, 0, 0, 0)
+    both = (2, 2, 1.0, 3.5, 0.5, 0, 1, 0, 0, 1)
+    groups: tuple[tuple[str | None, dict[Any, Any]], ...] = (
+        (None, {None: (3, 2, 0.6667, 3.5, 0.5, 0, 1, 0, 0, 1)}),
+        ("agent", {"Anna": (1, 1, 1.0, 5.0, 1.0, 0, 0, 0, 0, 1), "Ben": (2, 1, 0.5, 2.0, 0.0, 0, 1, 0, 0, 0)}),
+        ("category", {"fees": both, None: nobody}),
+        ("day", {"2026-11-05": both, "2026-11-08": nobody}),
+    )
+    for group_by, expected in groups:
+        found = await ask(services, reports.ratings, week(group_by))
+        assert {row["name"] or row["group"]: tuple(row[name] for name in reports.RATINGS) for row in found} == expected
+    (row,) = await ask(services, reports.ratings, week(filters={"channel": ["chat"]}))
+    assert (row["sent"], row["mean"], row["response_rate"]) == (0, None, None)
+
+
+async def test_what_may_be_large_is_read_along_an_index(services: Services) -> None:
+    """With the tables too dear to be read whole, as large ones are."""
+    walks = (
+        (backlog._counted(SYSTEM, Standing(on(9, 12), GroupBy.AGENT)), "ix_conversations_"),
+        (reports._ratings(SYSTEM, week("agent")), "ix_ratings_asked"),
+    )
+    async with services.database.reading() as session:
+        dialect = session.get_bind().dialect
+        if dialect.name == "postgresql":
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
+        explain = "EXPLAIN" if dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        for query, index in walks:
+            literal = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+            plan = "\n".join(str(tuple(row)) for row in await session.execute(text(f"{explain} {literal}")))
+            assert index in plan, plan
+            assert not re.search(r"(Seq Scan on|SCAN) (conversations|ratings)", plan), plan
 
 
 async def test_where_nothing_was_there_are_noughts_or_no_lines(services: Services, desk: Desk) -> None:

@@ -32,6 +32,9 @@ class ResponseLine(Line):
     mean: int | None = Field(description="Seconds, as all of these")
     median: int | None
     p90: int | None = Field(description="Nine of ten waited no longer")
+    business_mean: int | None = Field(description="Seconds in which the inbox was open, as all of these")
+    business_median: int | None
+    business_p90: int | None
 
 
 class SlaLine(Line):
@@ -43,6 +46,39 @@ class SlaLine(Line):
     open_broken: int = Field(description="Late, and not kept yet")
     open: int = Field(description="Neither yet")
     compliance: float | None = Field(description="`met` of the first three; null where there are none")
+
+
+class RatingLine(Line):
+    sent: int = Field(description="Questions that arrived")
+    rated: int = Field(description="Those that were answered")
+    response_rate: float | None = Field(description="`rated` of `sent`; null where there are none")
+    mean: float | None = Field(description="Of the scores, from 1 to 5")
+    satisfied: float | None = Field(description="The share of scores of 4 and 5")
+    score_1: int
+    score_2: int
+    score_3: int
+    score_4: int
+    score_5: int
+
+
+class BacklogLine(Line):
+    open: int
+    pending: int
+    snoozed: int
+    under_1_day: int = Field(description="Began less than a day ago")
+    under_3_days: int = Field(description="Less than three, and not less than one; and so on")
+    under_7_days: int
+    under_30_days: int
+    older: int
+    waiting: int = Field(description="Those in which the contact waits for an answer")
+    oldest: int | None = Field(description="Seconds since the oldest one began")
+    oldest_waiting: int | None = Field(description="Seconds for which the one who waits longest has waited")
+
+
+class Backlog(Shown, Generic[_Line]):
+    at: datetime
+    group_by: str | None
+    rows: list[_Line]
 
 
 class Report(Shown, Generic[_Line]):
