@@ -17,6 +17,7 @@ from helpdesk.api.schemas import messages as shapes
 from helpdesk.api.schemas.messages import AttachmentShown
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain.filenames import disposition
+from helpdesk.domain.media_types import EXTENSIONS, UNKNOWN
 from helpdesk.errors import Forbidden, Invalid, NotFound, TooLarge, TooMany
 from helpdesk.services import attachments, blobs
 
@@ -35,6 +36,12 @@ _FORM: Final[dict[str, Any]] = {
             }
         },
     }
+}
+
+
+_FILE: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "format": "binary"},
+    "example": "(the bytes of the file)",
 }
 
 
@@ -70,7 +77,7 @@ async def upload_file(request: Request, actor: Writer, services: House) -> Respo
     responses={
         200: {
             "description": "The file, always as a download",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": dict.fromkeys((UNKNOWN, *EXTENSIONS), _FILE),
         },
         **documented(Forbidden, NotFound, CannotOpen),
     },

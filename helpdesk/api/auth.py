@@ -71,7 +71,8 @@ async def login(request: Request, services: House, body: Login) -> Response:
     )
     identity = await accounts.identify_session(services.database, cookie, now=now)
     async with services.database.reading() as session:
-        response = answer(shapes.me(identity.actor, await agents.get_agent(session, agent_id), now))
+        agent = await agents.get_agent(session, agent_id)
+    response = answer(shapes.me(identity.actor, agent, now), version=agent["version"])
     set_cookie(request, response, cookie)
     return response
 

@@ -155,6 +155,7 @@ BODIES: Final[Mapping[str, Any]] = {
     },
     "AutomationRulePatch": {"enabled": False},
     "DryRun": {"days": 7},
+    "LongDryRun": {"days": 30},
     "HoursCreate": {
         "name": "Berlin desk",
         "zone": "Europe/Berlin",

@@ -165,10 +165,12 @@ VALUES: Final[Mapping[str, Any]] = {
     "Reference.name": "Anna",
     "refused": None,
     "rule": "withdrawal_waits",
+    "rule_name": "Recovery phrases are security",
     "RuleShown.name": "withdrawal_waits",
     "SuggestionShown.reasons": [
         {
             "rule": "withdrawal_waits",
+            "rule_name": "Recovery phrases are security",
             "category": "transaction",
             "weight": 3,
             "priority": "high",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from helpdesk.api.answers import to_json
 from helpdesk.errors import FieldError, HelpdeskError, Invalid, NotFound, Unauthenticated, Unavailable
@@ -109,12 +110,17 @@ _HTTP: Final = {
 }
 
 
-async def _of_framework(_request: Request, error: Exception) -> Response:
+async def _of_framework(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     slug, title = _HTTP.get(status, ("bad_request" if status < 500 else "internal", "The request cannot be served"))
     body = {"type": PREFIX + slug, "title": title, "status": status, "detail": title}
-    allow = (error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
-    return ProblemResponse(to_json(body), status, {"Allow": allow} if allow else None)
+    return ProblemResponse(to_json(body), status, {"Allow": _allowed(request)} if status == 405 else None)
+
+
+def _allowed(request: Request) -> str:
+    """Of all routes at this address; the framework names those of the first one alone."""
+    matching = (r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted(set[str]().union(*(route.methods or () for route in matching))))
 
 
 def install(app: FastAPI) -> None:

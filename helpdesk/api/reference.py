@@ -96,6 +96,7 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
 _OF_STATUS: Final = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
 _TAGGED: Final = frozenset({"Ran", "HolidaysAdded", "TriageShown"})
 """Answers without `version` of their own that still have the `ETag` of what they are about."""
+_JOBS: Final = frozenset({"JobShown", "JobStarted"})
 _DOWNLOADS: Final = frozenset({"text/csv", "message/rfc822", "application/octet-stream"})
 
 
@@ -149,8 +150,9 @@ def _complete(schema: dict[str, Any], names: Mapping[tuple[str, str], str]) -> d
     for path, method, operation in operations(schema):
         operation["operationId"] = names.get((method, path), operation["operationId"])
         _errors(path, method, operation)
+        names_of = {parameter["name"] for parameter in operation.get("parameters", ())}
         for parameter in operation.get("parameters", ()):
-            _parameter(parameter, method)
+            _parameter(parameter, either="if-none-match" in names_of)
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
             _body(media, content)
         for status, answer in operation["responses"].items():
@@ -174,7 +176,8 @@ def _errors(path: str, method: str, operation: dict[str, Any]) -> None:
         add_case(responses, 503, Unavailable.slug, Unavailable.title)
 
 
-def _parameter(parameter: dict[str, Any], method: str) -> None:
+def _parameter(parameter: dict[str, Any], *, either: bool) -> None:
+    """`either`: If-Match, or If-None-Match in its place."""
     name = parameter["name"]
     if parameter["in"] == "path":
         noun = _NOUNS.get(name) or name.removesuffix("_id").replace("_", " ")
@@ -182,7 +185,7 @@ def _parameter(parameter: dict[str, Any], method: str) -> None:
         parameter.setdefault("example", 1 if parameter["schema"].get("type") == "integer" else identifier(noun))
     elif parameter["in"] == "header" and name in _GIVEN:
         parameter["name"], parameter["schema"] = _GIVEN[name][0], dict(_GIVEN[name][1])
-        parameter["required"] = name == "if-match" or "Needed" in parameter.get("description", "")
+        parameter["required"] = (name == "if-match" and not either) or parameter.get("description", "")[:6] == "Needed"
 
 
 def _body(media: str, content: dict[str, Any]) -> None:
@@ -206,8 +209,7 @@ def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str
     for media, content in answer.get("content", {}).items() if status < "300" else ():
         if media == _JSON and content.get("schema"):
             content.setdefault("example", example(content["schema"], schemas))
-            if _has_version(path, content["schema"], schemas):
-                names.append("ETag")
+            names += _of_answer(path, status, content["schema"], schemas)
         elif media in TEXTS:
             content.setdefault("example", TEXTS[media])
         if media in _DOWNLOADS and _JSON not in answer["content"]:
@@ -218,7 +220,10 @@ def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str
         )
 
 
-def _has_version(path: str, shape: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
-    """Whether the answer carries an `ETag`. Past versions do not: nothing can be done to them."""
-    name = str(shape.get("$ref", "")).rpartition("/")[2]
-    return name in _TAGGED or ("version" in schemas.get(name, {}).get("properties", {}) and "/versions" not in path)
+def _of_answer(path: str, status: str, shape: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
+    """The headers of an answer in JSON. Past versions have no `ETag`: nothing can be done to them."""
+    shapes = {str(one.get("$ref", "")).rpartition("/")[2] for one in (shape, *shape.get("anyOf", ()))}
+    versions = any("version" in schemas.get(name, {}).get("properties", {}) for name in shapes)
+    tagged = (versions and "/versions" not in path) or not shapes.isdisjoint(_TAGGED)
+    made = (tagged and status == "201") or (status == "202" and not shapes.isdisjoint(_JOBS))
+    return ["ETag"] * tagged + ["Location"] * made
