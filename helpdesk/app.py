@@ -151,7 +151,7 @@ def create_app(
     app.state.services = services
     app.state.hub = hub or Hub(services)
     app.state.touches = Touches(services.database)
-    app.state.metrics = health.Metrics()
+    app.state.metrics = health.Metrics(lambda: app.state.hub.listeners)
     upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM
     limits = {"/api/v1/attachments": upload, "/channels/": upload, "/rate/": ratings.BODY_LIMIT, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import anyio
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from helpdesk import clock, migrate
@@ -46,9 +46,10 @@ async def check_ready(services: House) -> Response:
 
 
 class Metrics(Collector):
-    """Counts, read at most every ten seconds however often they are asked for."""
+    """Counts, read at most every ten seconds however often they are asked for. `listeners` are this process's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Callable[[], int]) -> None:
+        self._listeners = listeners
         self._registry = CollectorRegistry()
         self._counts: Counts | None = None
         self._read_at = 0.0
@@ -59,24 +60,33 @@ class Metrics(Collector):
         async with self._lock:
             if self._counts is None or time.monotonic() - self._read_at > _FRESH_SECONDS:
                 async with services.database.reading() as session:
-                    self._counts = await state.count(session, now=clock.now())
+                    before = self._counts.breaches if self._counts else None
+                    self._counts = await state.count(session, now=clock.now(), before=before)
                 self._read_at = time.monotonic()
         return generate_latest(self._registry)
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         found = self._counts
         if found is None:
             return
-        yield _labelled("helpdesk_conversations", "Conversations by status", "status", found.conversations)
+        yield _labelled("helpdesk_conversations", "Conversations that are not over", "status", found.conversations)
         yield _labelled("helpdesk_deliveries", "Deliveries that are not settled", "status", found.deliveries)
         yield _labelled("helpdesk_raw_items", "What came in and is not filed yet", "state", found.raw_items)
         yield _labelled("helpdesk_inboxes", "Inboxes by state; failing ones are counted apart", "state", found.inboxes)
         yield GaugeMetricFamily("helpdesk_conversations_waiting", "Unanswered conversations", found.waiting)
+        yield GaugeMetricFamily(
+            "helpdesk_oldest_waiting_seconds", "Since the oldest of them", found.waited
+        )
         yield GaugeMetricFamily("helpdesk_conversations_breached", "Overdue answers", found.breached)
+        yield CounterMetricFamily("helpdesk_sla_breaches", "Promises that were broken", found.breaches.many)
         yield GaugeMetricFamily("helpdesk_alerts_open", "Alerts that nobody has acknowledged", found.alerts)
         yield GaugeMetricFamily("helpdesk_clocks_unswept", "Clocks that nobody has looked at in time", found.unswept)
         yield GaugeMetricFamily("helpdesk_events_unrelayed", "Events that nobody was told of yet", found.unrelayed)
         yield GaugeMetricFamily("helpdesk_work_given_up", "Work that waits for a person", found.given_up)
+        yield _labelled("helpdesk_events_behind", "Events that somebody has not come to", "follower", found.behind)
+        yield GaugeMetricFamily("helpdesk_stream_clients", "Who listens to this process", self._listeners())
+        yield _labelled("helpdesk_ratings", "Ratings of the last seven days", "score", found.ratings)
+        yield GaugeMetricFamily("helpdesk_ratings_unasked", "Contacts who are to be asked for one", found.unasked)
 
 
 def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:

@@ -89,6 +89,7 @@ class SlaClock(Base, table=True):
         # Reports ask by time. Rows lie in that order: on PostgreSQL a summary of their places costs filing nothing.
         Index("ix_sla_clocks_started", "started_at", postgresql_using="brin"),
         Index("ix_sla_clocks_due", "next_due_at", **only_where("next_due_at IS NOT NULL")),
+        Index("ix_sla_clocks_detected", "detected_at", **only_where("detected_at IS NOT NULL")),
         Index(
             "ix_sla_clocks_policy",
             "policy_id",

@@ -106,6 +106,11 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._closed = self._presence_rung = False
 
+    @property
+    def listeners(self) -> int:
+        """How many there are."""
+        return len(self._listeners)
+
     def ring(self, names: Sequence[str]) -> None:
         """Something is new: events, or who is where. Other names are somebody else's business."""
         self._presence_rung |= presence.BELL in names
