@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -26,6 +26,9 @@ ENOUGH: Final = 3
 
 _BEFORE: Final = 40
 _SHOWN: Final = 5
+_EACH: Final = 2
+"""Words that are shown of each group, where a rule has several."""
+_Words = tuple[tuple[str, str], ...]
 _APOSTROPHES: Final = str.maketrans("\u2018\u2019\u02bc`", "''''")
 _BLANKS: Final = re.compile(r"\s+")
 _CLAUSE: Final = re.compile(r"[.!?;:,\u3002\uff01\uff1f\uff1b\uff0c\u3001]|\bbut\b|但是?|可是")
@@ -85,16 +88,21 @@ def _folded(text: str) -> str:
 
 
 def _reasons(folded: str) -> Iterator[Reason]:
-    for rule, words in _rules():
-        found = [shown for shown, word in words if _says(folded, word, deniable=rule.deniable)]
-        if found:
-            yield Reason(rule.name, rule.category, rule.weight, rule.priority, tuple(found[:_SHOWN]))
+    for rule, groups in _rules():
+        said = [[shown for shown, word in words if _says(folded, word, deniable=rule.deniable)] for words in groups]
+        if all(said):
+            shown = tuple(word for words in said for word in words[: _SHOWN if len(said) == 1 else _EACH])
+            yield Reason(rule.name, rule.category, rule.weight, rule.priority, shown)
 
 
 @cache
-def _rules() -> tuple[tuple[Rule, tuple[tuple[str, str], ...]], ...]:
-    """Each rule with its words, as they are written and as they are looked for."""
-    return tuple((rule, tuple((word, fold(word)) for word in rule.words)) for rule in RULES)
+def _rules() -> tuple[tuple[Rule, tuple[_Words, ...]], ...]:
+    """Each rule with its groups of words, as they are written and as they are looked for."""
+    return tuple((rule, tuple(map(_written, (rule.words, *rule.also)))) for rule in RULES)
+
+
+def _written(words: Sequence[str]) -> _Words:
+    return tuple((word, fold(word)) for word in words)
 
 
 def _says(folded: str, word: str, *, deniable: bool) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from helpdesk.domain import triage
 from helpdesk.domain.triage_rules import ADVERTISING, CATEGORIES, RULES
 from helpdesk.domain.values import Priority
+from tests.domain.triage_texts import HELD_OUT, TUNED, Text
 
 U, H, N = Priority.URGENT, Priority.HIGH, None
 
@@ -94,6 +95,51 @@ def test_no_theft_is_missed_and_no_question_raises_an_alarm(
     assert (found.category, found.priority) == (category, priority)
 
 
+@pytest.mark.parametrize(
+    ("texts", "categories", "priorities", "urgent"), [(TUNED, 0.97, 0.97, 0.93), (HELD_OUT, 0.84, 0.9, 0.75)]
+)
+def test_texts_that_the_rules_were_not_made_of_are_mostly_read_as_people_read_them(
+    texts: tuple[Text, ...], categories: float, priorities: float, urgent: float
+) -> None:
+    """Seen: 225 and 226 of the 229 that they were tuned on; 56 and 60 of the 64 that were held out."""
+    read = [(triage.suggest("", text), category, rank) for text, category, rank in texts]
+    assert sum(one.category == category for one, category, _ in read) >= len(read) * categories
+    assert sum(one.priority == rank for one, _, rank in read) >= len(read) * priorities
+    alarms = [one.priority is U for one, _, rank in read if rank is U]
+    assert sum(alarms) >= len(alarms) * urgent
+    assert not [one for one, _, rank in read if one.priority is U and rank is not U]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Someone on Telegram says he is your support and wants my recovery phrase",
+        "A moderator on Discord asked me to pay a fee first to unlock my funds",
+        "有人自称客服，私聊我，要助记词",
+        "自稱官方客服的人要我先付保證金",
+    ],
+)
+def test_whoever_says_that_he_is_us_and_asks_for_secrets_is_an_alarm_of_its_own(text: str) -> None:
+    found = triage.suggest("", text)
+    assert (found.category, found.priority) == ("security", U)
+    assert "impostor" in [one.rule for one in found.reasons]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your support asked me for the transaction hash, here it is",
+        "I typed my 12 words to restore the wallet and it says invalid",
+        "Where do I enter my recovery phrase on the new phone?",
+        "客服让我提供交易哈希，如下",
+        "怎么输入助记词恢复钱包",
+        "The transfer took all day",
+    ],
+)
+def test_what_only_sounds_like_it_raises_no_alarm(text: str) -> None:
+    assert triage.suggest("", text).priority is not U
+
+
 def test_a_suggestion_says_which_rules_spoke_and_what_they_found() -> None:
     found = triage.suggest("Urgent", "My wallet was hacked and the USDT is gone")
     assert [(one.rule, one.category, one.words) for one in found.reasons] == [
@@ -136,6 +182,6 @@ def test_a_long_text_costs_no_more_than_its_length(part: str) -> None:
 def test_the_rules_are_of_the_categories_that_there_are_and_have_names_of_their_own() -> None:
     assert {rule.category for rule in RULES} == {*CATEGORIES, ADVERTISING}
     assert len({rule.name for rule in RULES}) == len(RULES)
-    for rule in RULES:
-        assert len(set(rule.words)) == len(rule.words)
-        assert all(word.strip("* ") and word == word.lower() for word in rule.words)
+    for words in (words for rule in RULES for words in (rule.words, *rule.also)):
+        assert len(set(words)) == len(words)
+        assert all(word.strip("* ") and word == word.lower() for word in words)

@@ -26,6 +26,7 @@ from workers.watch import QUESTIONS
 
 URL = "/api/v1/conversations"
 STOLEN = "My wallet was hacked and everything is gone"
+GONE = ["everything is gone", "wallet"]
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ async def test_a_message_gets_its_category_and_priority_and_that_is_an_event(hou
     (kept,) = await house.rows(triage_suggestions)
     assert (kept["category"], kept["priority"], kept["language"], kept["applied"]) == ("security", 3, "en", True)
     assert kept["reasons"] == [
-        {"rule": "theft", "category": "security", "weight": 8, "priority": "urgent", "words": ["hacked"]}
+        {"rule": "theft", "category": "security", "weight": 8, "priority": "urgent", "words": ["hacked"]},
+        {"rule": "emptied", "category": "security", "weight": 8, "priority": "urgent", "words": GONE},
     ]
     (told,) = await house.rows(events, events.c.type == "conversation.updated")
     assert told["data"] == {"changes": {"priority": [1, 3], "category": [None, "security"]}, "by": "system"}
@@ -149,7 +151,7 @@ async def test_an_agent_corrects_and_no_later_message_says_otherwise(
     assert (shown.json()["category"], shown.json()["priority"]) == (None, "normal")
     found = shown.json()["suggestion"]
     assert (found["category"], found["priority"], found["corrected_at"]) == ("transaction", "high", None)
-    assert [one["rule"] for one in found["reasons"]] == ["money missing", "moving money"]
+    assert [one["rule"] for one in found["reasons"]] == ["money missing", "trouble with money", "moving money"]
     headers = {**boss.headers, "If-Match": shown.headers["ETag"]}
     answer = await client.post(f"{URL}/{made}/triage", headers=headers, json={"category": "account"})
     assert answer.status_code == 200, answer.text

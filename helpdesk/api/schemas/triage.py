@@ -56,6 +56,7 @@ class RuleShown(Shown):
     priority: PriorityWord | None
     deniable: bool = Field(description="Does not count where it is denied or only supposed: `not stolen`, `what if`")
     words: list[str]
+    also: list[list[str]] = Field(description="Of each of these groups there must be a word as well")
 
 
 class RulesShown(Shown):
@@ -87,7 +88,11 @@ def rules(mode: str) -> dict[str, Any]:
 
 def _rule(rule: Rule) -> dict[str, Any]:
     names = ("name", "category", "weight", "deniable")
-    return {name: getattr(rule, name) for name in names} | {"priority": _word(rule.priority), "words": list(rule.words)}
+    return {name: getattr(rule, name) for name in names} | {
+        "priority": _word(rule.priority),
+        "words": list(rule.words),
+        "also": [list(words) for words in rule.also],
+    }
 
 
 def _word(priority: int | None) -> str | None:
