@@ -108,7 +108,7 @@ class RawInbound:
     `position` is unique in the inbox for ever (mail by IMAP: `mailbox;uidvalidity;uid`), so that receiving it again is
     a no-op. `hints` is small JSON that the transport knows and the bytes do not say (envelope sender and recipients,
     whether the peer's Authentication-Results are believed). `backfilled` items are filed without an acknowledgement,
-    rule, alert or clock.
+    rule, alert or clock; with the hint `over`, what they begin is resolved from the start.
     """
 
     position: str

@@ -49,6 +49,8 @@ Host = Annotated[str, typer.Option(help="The address to listen on")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on")]
 InboxId = Annotated[str, typer.Argument(metavar="ID", help="The inbox's id")]
 
+Resolved = Annotated[bool, typer.Option("--resolved", help="Conversations that begin with it are resolved, not open")]
+
 
 def main() -> None:
     """The entry point: an error of ours is one clear line and exit code 1."""
@@ -275,24 +277,30 @@ def sla_simulate(
 def import_mbox(
     path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    resolved: Resolved = False,
     data: Data = None,
 ) -> None:
     """File the mails of an mbox file."""
     from helpdesk.commands import importing
 
-    _run(lambda s: importing.mbox(s, path, inbox=inbox), _settings(data))
+    _run(lambda s: importing.mbox(s, path, inbox=inbox, resolved=resolved), _settings(data))
 
 
 @import_app.command("maildir")
 def import_maildir(
     path: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    folder: Annotated[
+        list[str] | None, typer.Option(help="A folder, INBOX or Name; repeatable; default: all but Drafts, Sent, Trash")
+    ] = None,
+    resolved: Resolved = False,
     data: Data = None,
 ) -> None:
-    """File the mails of a Maildir folder."""
+    """File the mails of a Maildir and of the folders in it."""
     from helpdesk.commands import importing
 
-    _run(lambda s: importing.maildir(s, path, inbox=inbox), _settings(data))
+    how: Any = {"folders": folder or (), "resolved": resolved}
+    _run(lambda s: importing.maildir(s, path, inbox=inbox, **how), _settings(data))
 
 
 @keys_app.command("rotate")

@@ -146,7 +146,7 @@ async def leased(services: Services, name: str) -> AsyncIterator[tuple[str, int]
 
 
 class progress:  # noqa: N801 - used as a function
-    """`with progress("mails") as tell: tell(done, total)`: a bar on a terminal, plain lines elsewhere."""
+    """`with progress("mails") as tell: tell(done, total)`: a bar on a terminal, some plain lines elsewhere."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -161,7 +161,7 @@ class progress:  # noqa: N801 - used as a function
         return lambda done, total: self._bar.update(task, completed=done, total=total) if self._bar else None
 
     def _line(self, done: int, total: int) -> None:
-        if done == total or done >= self._told + 100:
+        if done == total or done >= self._told + max(100, total // 100):
             self._told = done
             sys.stderr.write(f"{self._what}: {done} of {total}\n")
 
