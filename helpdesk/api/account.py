@@ -16,7 +16,7 @@ from helpdesk.api.schemas import account as shapes
 from helpdesk.api.schemas.account import (
     Me,
     MePatch,
-    RecoveryCodes,
+    RecoveryCodesShown,
     Sessions,
     TotpConfirm,
     TotpStart,
@@ -123,7 +123,7 @@ async def start_my_totp(actor: Console, services: House, body: TotpStart) -> Res
 @router.post(
     "/totp/confirm",
     summary="Confirm the second step",
-    response_model=RecoveryCodes,
+    response_model=RecoveryCodesShown,
     responses=documented(Forbidden, NotFound, TooMany, totp_not_started=(409, "Nothing was started")),
 )
 async def confirm_my_totp(actor: Console, services: House, body: TotpConfirm) -> Response:
@@ -152,7 +152,7 @@ async def remove_my_totp(actor: Console, if_match: IfMatch, services: House, bod
 @router.post(
     "/recovery-codes",
     summary="Make new recovery codes",
-    response_model=RecoveryCodes,
+    response_model=RecoveryCodesShown,
     responses=documented(Forbidden, NotFound, TooMany, totp_off=_OFF, **PROOF),
 )
 async def renew_my_recovery_codes(actor: Console, services: House, body: Verification) -> Response:

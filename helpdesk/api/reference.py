@@ -20,7 +20,7 @@ from helpdesk.api.answers import Json
 from helpdesk.api.dependencies import Csrf
 from helpdesk.api.example_bodies import BODIES, identifier
 from helpdesk.api.examples import TEXTS, example
-from helpdesk.api.problems import add_case, drop_case
+from helpdesk.api.problems import MEDIA, add_case, drop_case
 from helpdesk.api.reference_page import operations
 from helpdesk.api.schemas.messages import ConversationMoved
 from helpdesk.api.schemas.shared import Problem
@@ -66,7 +66,7 @@ _NOUNS: Final[Mapping[str, str]] = {
 _VERSION: Final = {"type": "string", "pattern": '^"[0-9]{1,18}"$', "example": '"3"'}
 _GIVEN: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "if-match": ("If-Match", _VERSION),
-    "if-none-match": ("If-None-Match", {"type": "string", "const": "*", "example": "*"}),
+    "if-none-match": ("If-None-Match", {"type": "string", "pattern": r"^\*$", "example": "*"}),
     "idempotency-key": (
         "Idempotency-Key",
         {"type": "string", "minLength": 1, "maxLength": 255, "example": "5f0c6c1e-reply-1"},
@@ -203,9 +203,9 @@ def _body(media: str, content: dict[str, Any]) -> None:
 
 
 def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str, Any]) -> None:
-    names = []
-    if status in _OF_STATUS:
-        names.append(_OF_STATUS[status])
+    names = [_OF_STATUS[status]] if status in _OF_STATUS else []
+    if status == "409":
+        _moved(answer, schemas)
     for media, content in answer.get("content", {}).items() if status < "300" else ():
         if media == _JSON and content.get("schema"):
             content.setdefault("example", example(content["schema"], schemas))
@@ -218,6 +218,16 @@ def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names} | answer.get(
             "headers", {}
         )
+
+
+def _moved(answer: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """One type of conflict has messages beside it, in a shape of its own."""
+    content = answer["content"][MEDIA]
+    if "conversation_moved" in content["examples"]:
+        shape = {"$ref": "#/components/schemas/ConversationMoved"}
+        content["schema"] = {"anyOf": [shape, content["schema"]]}
+        shown = content["examples"]["conversation_moved"]["value"]
+        shown["messages"] = example(shape, schemas)["messages"]
 
 
 def _of_answer(path: str, status: str, shape: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:

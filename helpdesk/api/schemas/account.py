@@ -109,7 +109,7 @@ class TotpConfirm(Given):
     code: Code
 
 
-class RecoveryCodes(Shown):
+class RecoveryCodesShown(Shown):
     recovery_codes: list[str] = Field(description="Each stands in for a code, once; shown this once")
 
 

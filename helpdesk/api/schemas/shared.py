@@ -76,6 +76,13 @@ class Reference(Shown):
     name: str
 
 
+class WrongField(BaseModel):
+    """A field, or a parameter, by its dotted name, and what to do about it."""
+
+    field: str
+    message: str
+
+
 class Problem(BaseModel):
     """RFC 9457. `type` is stable; some types have members of their own."""
 
@@ -85,7 +92,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[dict[str, str]] | None = None
+    errors: list[WrongField] | None = None
 
 
 __all__ = [
