@@ -4,8 +4,9 @@ Only what is not over is counted: open, pending, snoozed. The rest only ever gro
 Every number stops at `MOST`, so that a count is a short walk along `ix_conversations_live`, which holds the columns
 that it asks for. A view that asks for others as well has so many conversations looked at, and no more.
 
-An agent's numbers are of what is in his inboxes, his teams' or his own by now. What only passed through an inbox of
-his he finds in lists: to look for that among all that is open would cost more than everything else here.
+An agent's numbers are of what is in his inboxes, his teams' or his own by now. The index finds the first; the others
+are looked for in one walk for all numbers, of which most agents have nothing elsewhere. What only passed through an
+inbox of his he finds in lists: to look for that among all that is open would cost more than everything else here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     String,
@@ -38,7 +40,7 @@ from helpdesk.models.agents import teams
 from helpdesk.models.conversations import conversations, mentions
 from helpdesk.models.desk import views
 from helpdesk.services import filtering, questions
-from helpdesk.services.access import INBOXES, SELF, TEAMS, parameters
+from helpdesk.services.access import INBOXES, SELF, TEAMS, parameters, visible
 from helpdesk.services.house import Services
 from helpdesk.services.views import seen
 
@@ -52,6 +54,7 @@ LOOKED_AT: Final = 2000
 """Conversations that are looked at for all views together, where the index does not tell."""
 
 LIVE: Final = (Status.OPEN, Status.PENDING, Status.SNOOZED)
+_SLA: Final = ("due_soon", "breached", "paused")
 
 _C: Final = conversations.c
 _ONE: Final[ColumnElement[int]] = literal_column("1", Integer())
@@ -83,16 +86,16 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
     of_teams = await database.fetch(
         database.prepared(("teams", everything), lambda: _teams(sees_all=everything)), values
     )
-    *states, mine, unassigned, due_soon, breached, paused, unread, called = row
+    *states, mine, unassigned, due_soon, breached, paused, unread, called, elsewhere = row
     return Counts(
-        status={status.value: number for status, number in zip(LIVE, states, strict=True)},
-        sla={"due_soon": due_soon, "breached": breached, "paused": paused},
+        status={status.value: min(number, MOST) for status, number in zip(LIVE, states, strict=True)},
+        sla={name: min(number, MOST) for name, number in zip(_SLA, (due_soon, breached, paused), strict=True)},
         mine=mine,
-        unassigned=unassigned,
+        unassigned=min(unassigned, MOST),
         unread=unread,
         mentions=called,
         teams={row[0]: min(row[1], MOST) for row in of_teams},
-        views=await _views(services, actor, now=now),
+        views=await _views(services, actor, elsewhere=elsewhere > 0, now=now),
     )
 
 
@@ -114,24 +117,35 @@ def _some(queries: Sequence[Select[Any]], most: int) -> Select[Any]:
     return select(union_all(*(select(one.subquery()) for one in each)).subquery()).limit(limit)
 
 
-def _capped(*queries: Select[Any]) -> ColumnElement[int]:
-    """How many rows they have together, up to `MOST`."""
-    return select(func.count(_ONE)).select_from(_some(queries, MOST).subquery()).scalar_subquery()
+def _capped(query: Select[Any]) -> ColumnElement[int]:
+    """How many rows it has, up to `MOST`."""
+    return select(func.count(_ONE)).select_from(_some([query], MOST).subquery()).scalar_subquery()
 
 
-def _reached(*conditions: ColumnElement[bool], sees_all: bool) -> list[Select[Any]]:
-    """Ids of what the actor reaches, in parts that share no row: each is a walk of its own along the index."""
-    query: Select[Any] = select(_C.id).where(*conditions)
-    if sees_all:
-        return [query]
-    inbox, team = among(_C.inbox_id, INBOXES, "uuid"), among(_C.team_id, TEAMS, "uuid")
-    other_team = or_(_C.team_id.is_(None), not_(team))
+def _in_inboxes(*, sees_all: bool) -> list[ColumnElement[bool]]:
+    return [] if sees_all else [among(_C.inbox_id, INBOXES, "uuid")]
+
+
+def _elsewhere() -> ColumnElement[bool]:
+    """In no inbox of his, and yet for him to see."""
     mine = _C.assignee_id == bindparam(SELF, type_=_C.id.type)
-    return [query.where(inbox), query.where(team, not_(inbox)), query.where(mine, not_(inbox), other_team)]
+    return and_(not_(among(_C.inbox_id, INBOXES, "uuid")), or_(among(_C.team_id, TEAMS, "uuid"), mine))
+
+
+def _walked(wanted: Sequence[ColumnElement[bool]]) -> FromClause:
+    """One row: for each condition how much there is elsewhere, `c0` and so on, and `every`."""
+    named = [condition.label(f"c{number}") for number, condition in enumerate(wanted)]
+    walk = _row(_ONE.label("one"), *named).where(_LIVE, _elsewhere())
+    found = walk.limit(literal_column(str(_WALK), Integer())).subquery()
+    numbers = [func.count(_ONE).filter(found.c[one.name]).label(one.name) for one in named]
+    return _row(*numbers, func.count(found.c.one).label("every")).subquery("walked")
 
 
 def _numbers(*, sees_all: bool) -> Select[Any]:
-    """By status; his, nobody's; by SLA state; what is his and has something that he has not read; what calls him."""
+    """By status; his, nobody's; by SLA state; what is his and has something that he has not read; what calls him.
+
+    The last number is how much there is elsewhere.
+    """
     now, me = bindparam("now", type_=_C.created_at.type), bindparam(SELF, type_=_C.id.type)
     wanted: Sequence[ColumnElement[bool]] = (
         *(and_(_LIVE, _C.status == literal_column(f"'{status.value}'", String())) for status in LIVE),
@@ -140,12 +154,22 @@ def _numbers(*, sees_all: bool) -> Select[Any]:
         and_(_LIVE, _C.next_due_at < now),
         and_(_LIVE, _C.sla_paused),
     )
-    found = [_capped(*_reached(condition, sees_all=sees_all)) for condition in wanted]
-    mine: Select[Any] = select(_C.id).where(_C.assignee_id == me)
-    found.insert(len(LIVE), _capped(mine.where(_OPEN)))
+    here = _in_inboxes(sees_all=sees_all)
+    found = [_capped(_ids(condition, *here)) for condition in wanted]
+    walked = None if sees_all else _walked(wanted)
+    if walked is not None:
+        found = [number + walked.c[f"c{place}"] for place, number in enumerate(found)]
+    mine = _C.assignee_id == me
+    found.insert(len(LIVE), _capped(_ids(mine, _OPEN)))
     m = mentions.c
     called: Select[Any] = select(m.message_id).where(m.agent_id == me, m.read_at.is_(None))
-    return _row(*found, _capped(mine.where(_LIVE, filtering.unread(me))), _capped(called))
+    if not sees_all:
+        # As in the list of them: what he was called to may be out of his sight by now.
+        called = called.join(conversations, _C.id == m.conversation_id).where(visible())
+    query = _row(*found, _capped(_ids(mine, _LIVE, filtering.unread(me))), _capped(called))
+    if walked is None:
+        return query.add_columns(literal_column("0", Integer()))
+    return query.add_columns(walked.c.every).select_from(walked)
 
 
 def _teams(*, sees_all: bool) -> Select[Any]:
@@ -162,44 +186,65 @@ def _teams(*, sees_all: bool) -> Select[Any]:
     return query.order_by(teams.c.id).limit(literal_column(str(MOST_TEAMS)))
 
 
-async def _views(services: Services, actor: Actor, *, now: datetime) -> dict[UUID, int | None]:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the index can tell of a view, and the rest, which is asked of those that it finds."""
+
+    near: ColumnElement[bool]
+    far: ColumnElement[bool] | None
+
+
+async def _views(services: Services, actor: Actor, *, elsewhere: bool, now: datetime) -> dict[UUID, int | None]:
     v = views.c
-    values = {SELF: actor.id, **({} if actor.sees_all else parameters(actor))}
-    found: dict[UUID, int | None] = {}
     async with services.database.reading() as session:
         query = select(v.id, v.filter).where(seen(actor)).order_by(v.position, v.id).limit(MOST_VIEWS)
         mine = [(row[0], questions.read(row[1])) for row in await session.execute(query)]
-        most = LOOKED_AT // max(1, sum(1 for _, tree in mine if _parted(tree)[1]))
-        for view_id, tree in mine:
-            question = _question(tree, actor, now, most=most)
-            found[view_id] = None
-            if question is not None:
-                number, looked_at = (await session.execute(question, values)).one()
-                found[view_id] = min(number, MOST) if number >= MOST or looked_at <= most else None
-    return found
+        asked = {view_id: _question(tree, actor, now) for view_id, tree in mine}
+        wanted = [one for one in asked.values() if one is not None]
+        if not wanted:
+            return dict.fromkeys(asked)
+        most = LOOKED_AT // max(1, sum(one.far is not None for one in wanted))
+        values = {SELF: actor.id, **({} if actor.sees_all else parameters(actor))}
+        statement = _of_views(wanted, most, sees_all=actor.sees_all, elsewhere=elsewhere)
+        row = iter((await session.execute(statement, values)).one())
+    numbers = [(next(row), next(row)) for _ in wanted]
+    known = iter(min(n, MOST) if n >= MOST or looked_at <= most else None for n, looked_at in numbers)
+    return {view_id: None if question is None else next(known) for view_id, question in asked.items()}
 
 
-def _question(tree: Node, actor: Actor, now: datetime, *, most: int) -> Select[Any] | None:
-    """How many there are, and how many were looked at for it.
+def _of_views(wanted: Sequence[_Question], most: int, *, sees_all: bool, elsewhere: bool) -> Select[Any]:
+    """For each how many there are, and how many were looked at for it, in one statement."""
+    here = _in_inboxes(sees_all=sees_all)
+    walked = _walked([one.near for one in wanted if one.far is None]) if elsewhere else None
+    nothing, place, found = literal_column("0", Integer()), 0, list[ColumnElement[Any]]()
+    for number, one in enumerate(wanted):
+        if one.far is None:
+            counted = _capped(_ids(one.near, *here))
+            found += [counted if walked is None else counted + walked.c[f"c{place}"], nothing]
+            place += 1
+            continue
+        # In an order that the index has: without one, the planner would rather read the table from its start.
+        parts = [_ids(one.near, *here).order_by(_C.status)]
+        parts += [_ids(one.near, _elsewhere())] if elsewhere else []
+        looked = _some(parts, most + 1).cte(f"looked{number}")
+        kept = select(func.count(_ONE)).select_from(conversations).where(_C.id.in_(select(looked.c.id)), one.far)
+        found += [kept.scalar_subquery(), select(func.count(_ONE)).select_from(looked).scalar_subquery()]
+    return _row(*found) if walked is None else _row(*found).select_from(walked)
 
-    What the index can tell is asked of it; the rest of those that it finds. None where nothing live can be found.
-    """
+
+def _question(tree: Node, actor: Actor, now: datetime) -> _Question | None:
+    """None where nothing live can be found, or spam is asked for."""
     near, far = _parted(tree)
     possible = any(all(_allows(leaf, status) for leaf in near) for status in LIVE)
     if filtering.names_spam(tree) or not possible:
         return None
     narrow = and_(_LIVE, *(filtering.condition(leaf, actor=actor, now=now) for leaf in near))
-    if not far:
-        return _row(_capped(*_reached(narrow, sees_all=actor.sees_all)), literal_column("0", Integer()))
-    rest = filtering.condition(Every(tuple(far)), actor=actor, now=now)
-    parts = _reached(narrow, sees_all=actor.sees_all)
-    if (
-        actor.sees_all
-    ):  # an order that the index has: without one, the planner would rather read the table from its start
-        parts = [part.order_by(_C.status) for part in parts]
-    looked = _some(parts, most + 1).cte("looked")
-    kept = select(func.count(_ONE)).select_from(conversations).where(_C.id.in_(select(looked.c.id)), rest)
-    return _row(kept.scalar_subquery(), select(func.count(_ONE)).select_from(looked).scalar_subquery())
+    return _Question(narrow, filtering.condition(Every(tuple(far)), actor=actor, now=now) if far else None)
+
+
+def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
+    found: Select[Any] = select(_C.id).where(*conditions)
+    return found
 
 
 def _row(*columns: ColumnElement[Any]) -> Select[Any]:
