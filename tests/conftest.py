@@ -149,17 +149,21 @@ async def database(
         await opened.close()
 
 
-@pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
+@pytest.fixture(scope="session")
+def read_settings() -> Settings:
+    """Read once: it takes as long as a request."""
     return Settings(
         _env_file=None,
-        data=tmp_path / "data",
-        database_url=database_url,
         secret_key=SecretStr(SECRET),
         base_url=BASE_URL,
         allow_hosts="127.0.0.0/8",
         max_upload_mb=1,
     )
+
+
+@pytest.fixture
+def settings(read_settings: Settings, tmp_path: Path, database_url: str) -> Settings:
+    return read_settings.model_copy(update={"data": tmp_path / "data", "database_url": database_url})
 
 
 @pytest.fixture
