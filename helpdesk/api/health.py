@@ -74,9 +74,7 @@ class Metrics(Collector):
         yield _labelled("helpdesk_raw_items", "What came in and is not filed yet", "state", found.raw_items)
         yield _labelled("helpdesk_inboxes", "Inboxes by state; failing ones are counted apart", "state", found.inboxes)
         yield GaugeMetricFamily("helpdesk_conversations_waiting", "Unanswered conversations", found.waiting)
-        yield GaugeMetricFamily(
-            "helpdesk_oldest_waiting_seconds", "Since the oldest of them", found.waited
-        )
+        yield GaugeMetricFamily("helpdesk_oldest_waiting_seconds", "Since the oldest of them", found.waited)
         yield GaugeMetricFamily("helpdesk_conversations_breached", "Overdue answers", found.breached)
         yield CounterMetricFamily("helpdesk_sla_breaches", "Promises that were broken", found.breaches.many)
         yield GaugeMetricFamily("helpdesk_alerts_open", "Alerts that nobody has acknowledged", found.alerts)
