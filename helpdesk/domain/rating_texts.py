@@ -64,8 +64,9 @@ _TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
         "your request #{number} has been resolved. How satisfied are you with our help?",
         "Rate it here, with one click:",
         (
-            "The page asks for a score and, if you like, a comment; you need not sign in. We never ask you for "
-            "your recovery phrase, your private key, your password, a verification code or a payment. Whoever does is not us."
+            "The page asks for a score and, if you like, a comment; you need not sign in. We never ask you for your "
+            "recovery phrase, your private key, your password, a verification code or a payment. Whoever does is not "
+            "us."
         ),
         (
             "If your request is not resolved, just reply to this message. This message was sent automatically, and we "
