@@ -38,7 +38,7 @@ def _replaced(
     if if_match is None and (if_none_match or "").strip() == "*":
         return None
     found = re.fullmatch(r'"(\d{1,18})"', (if_match or "").strip(), re.ASCII)
-    if found is None:
+    if found is None or if_none_match is not None:
         raise PreconditionRequired('send If-Match with the quoted version of the draft, or "If-None-Match: *"')
     return int(found[1])
 

@@ -87,8 +87,7 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "schema": {"type": "string", "const": "Bearer", "example": "Bearer"},
     },
     "Content-Disposition": {
-        "description": "Always a download; its name",
-        "required": True,
+        "description": "A download, and its name",
         "schema": {"type": "string", "example": 'attachment; filename="screenshot.png"'},
     },
 }
@@ -96,6 +95,8 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
 _OF_STATUS: Final = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
 _TAGGED: Final = frozenset({"Ran", "HolidaysAdded", "TriageShown"})
 """Answers without `version` of their own that still have the `ETag` of what they are about."""
+_UNTAGGED: Final = frozenset({"RulesShown"})
+"""The other way round: nobody changes it here."""
 _JOBS: Final = frozenset({"JobShown", "JobStarted"})
 _DOWNLOADS: Final = frozenset({"text/csv", "message/rfc822", "application/octet-stream"})
 
@@ -212,7 +213,7 @@ def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str
             names += _of_answer(path, status, content["schema"], schemas)
         elif media in TEXTS:
             content.setdefault("example", TEXTS[media])
-        if media in _DOWNLOADS and _JSON not in answer["content"]:
+        if media in _DOWNLOADS and "Content-Disposition" not in names:
             names.append("Content-Disposition")
     if names:
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names} | answer.get(
@@ -234,6 +235,6 @@ def _of_answer(path: str, status: str, shape: Mapping[str, Any], schemas: Mappin
     """The headers of an answer in JSON. Past versions have no `ETag`: nothing can be done to them."""
     shapes = {str(one.get("$ref", "")).rpartition("/")[2] for one in (shape, *shape.get("anyOf", ()))}
     versions = any("version" in schemas.get(name, {}).get("properties", {}) for name in shapes)
-    tagged = (versions and "/versions" not in path) or not shapes.isdisjoint(_TAGGED)
+    tagged = (versions and "/versions" not in path and shapes.isdisjoint(_UNTAGGED)) or not shapes.isdisjoint(_TAGGED)
     made = (tagged and status == "201") or (status == "202" and not shapes.isdisjoint(_JOBS))
     return ["ETag"] * tagged + ["Location"] * made

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 _Item = TypeVar("_Item")
 
@@ -21,6 +22,12 @@ def _one_line(value: str) -> str:
     if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in value):
         raise ValueError("control characters and line breaks are not allowed")
     return value.strip()
+
+
+def _as_written(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("use a time with a zone, such as 2026-01-31T09:00:00Z")
+    return value
 
 
 def _zoned(value: datetime) -> datetime:
@@ -39,7 +46,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line), Field(min_length=1)]
 Handle = Annotated[str, Field(max_length=320), AfterValidator(_one_line), AfterValidator(_handle)]
-When = Annotated[datetime, AfterValidator(_zoned)]
+When = Annotated[datetime, BeforeValidator(_as_written), AfterValidator(_zoned)]
 Ids = Annotated[list[UUID], Field(max_length=500)]
 Language = Annotated[Line, Field(max_length=35)]
 Chosen = Annotated[list[Line], Field(max_length=200)]
@@ -49,10 +56,32 @@ CustomFields = Annotated[
 ]
 
 
+def _literal(schema: Any) -> None:
+    """Numbers are numbers and switches are switches, all the way down: `0` is no `false`, and `"1"` no `1`."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("bool", "int", "float"):
+            schema["strict"] = True
+        for key, inner in schema.items():
+            if key not in ("default", "metadata"):
+                _literal(inner)
+    elif isinstance(schema, list | tuple):
+        for inner in schema:
+            _literal(inner)
+
+
 class Given(BaseModel):
-    """A request body."""
+    """A request body. Nothing in it is taken for something else: what the reference refuses is refused.
+
+    Strictness as a whole would refuse ids and times as well, which are texts in JSON.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _literal(schema)
+        return schema
 
     def given(self) -> dict[str, Any]:
         """Only the fields that were sent, so that null and absent differ."""
