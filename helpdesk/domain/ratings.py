@@ -20,7 +20,7 @@ AFTER_CLOSING: Final = timedelta(days=14)
 FORGOTTEN: Final = timedelta(days=14)
 """Whose last answer lay that far back when it was resolved is not asked about it any more."""
 PATIENCE: Final = timedelta(days=3)
-"""For so long after it was due, asking waits for a message that has to leave first."""
+"""For so long after it was resolved, asking waits for a message that has to leave first."""
 AGAIN: Final = timedelta(minutes=15)
 
 SCORES: Final = (1, 2, 3, 4, 5)
@@ -88,7 +88,6 @@ class Case:
     asked_lately: bool
     reply_window: timedelta | None
     resolved_at: datetime
-    due_at: datetime
 
 
 def decide(case: Case, *, now: datetime) -> Outcome:
@@ -106,7 +105,7 @@ def decide(case: Case, *, now: datetime) -> Outcome:
         (Outcome.OWN_ADDRESS, not case.own_handles.isdisjoint({case.handle, mailbox(case.handle)})),
         (Outcome.BOUNCED, case.held_since is not None and now - case.held_since < HELD),
         (Outcome.AUTOMATIC, wrote_at is None),
-        (Outcome.LATER, case.under_way and now - case.due_at < PATIENCE),
+        (Outcome.LATER, case.under_way and now - case.resolved_at < PATIENCE),
         (Outcome.WAITING, case.waiting or case.under_way),
         (Outcome.UNANSWERED, answered_at is None),
         (Outcome.FORGOTTEN, answered_at is not None and case.resolved_at - answered_at > FORGOTTEN),

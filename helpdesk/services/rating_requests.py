@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, case, func, literal_column, not_, or_, select, update
+from sqlalchemy import Select, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import claimable, insert_rows, lock_name, new_id, ring
 from helpdesk.dialects import among
 from helpdesk.domain import rating_texts
-from helpdesk.domain.acknowledgement import mailbox
 from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.html import sanitise
-from helpdesk.domain.ratings import AGAIN, LIFE, OVER, Case, Outcome, State, decide
-from helpdesk.domain.values import AuthorKind, DeliveryStatus, InboxStatus, MessageType
-from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.domain.ratings import AGAIN, LIFE, OVER, Outcome, State
+from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.rules import ratings
-from helpdesk.services import deliveries, events, rows, waits
+from helpdesk.services import deliveries, events, rows
 from helpdesk.services.digests import digest_of
 from helpdesk.services.house import Services
+from helpdesk.services.rating_cases import decide_all
 from helpdesk.statements import Row
 from helpdesk.writes import Update, write
 
@@ -125,119 +124,11 @@ async def ask(services: Services, session: AsyncSession, *, now: datetime) -> in
     held = set((await session.execute(claimable(select(_C.id).where(wanted).order_by(_C.id)))).scalars())
     mine = select(_R.id).where(among(_R.id, [r.id for r in waiting if r.conversation_id in held], "uuid"), _PLANNED)
     taken = (await session.execute(claimable(mine.order_by(_R.id)))).scalars().all()
-    facts = await _facts(session, taken)
-    outcomes = await _decide(services, session, facts, now=now)
+    outcomes = await decide_all(services, session, taken, now=now)
     await _write(services, session, outcomes, now=now)
     if len(waiting) == BATCH:
         ring(session, "ratings")
     return len(taken)
-
-
-async def _facts(session: AsyncSession, rating_ids: Sequence[UUID]) -> Sequence[Row]:
-    """Everything about the conversations that decides, a row for each rating."""
-    c, i = _C, inboxes.c
-    identity = contact_identities.c
-    query = (
-        select(
-            *(_R[name].label(name) for name in ("id", "conversation_id", "resolved_at", "due_at")),
-            *(c[name] for name in ("number", "seq", "message_count", "contact_id", "contact_handle", "language")),
-            *(c[name] for name in ("status", "channel", "inbox_id", "quarantined", "spam", "waiting_since")),
-            c.merged_into_id,
-            contacts.c.blocked,
-            and_(i.rating, i.deleted_at.is_(None), i.state == InboxStatus.ACTIVE.value).label("switched_on"),
-            identity.automatic_held_at,
-        )
-        .join(conversations, c.id == _R.conversation_id)
-        .join(inboxes, i.id == c.inbox_id)
-        .join(contacts, contacts.c.id == c.contact_id)
-        .outerjoin(contact_identities, and_(identity.channel == c.channel, identity.handle == c.contact_handle))
-        .where(among(_R.id, list(rating_ids), "uuid"))
-        .order_by(_R.due_at, _R.id)
-    )
-    return (await session.execute(query)).mappings().all() if rating_ids else []
-
-
-async def _decide(
-    services: Services, session: AsyncSession, facts: Sequence[Row], *, now: datetime
-) -> list[tuple[Row, Outcome]]:
-    said = await _said(session, [row["conversation_id"] for row in facts])
-    since = now - timedelta(days=services.settings.rating_every_days)
-    lately = await _asked_since(session, [row["contact_id"] for row in facts], since)
-    own = await _own_handles(session, [row["contact_handle"] for row in facts])
-    found: list[tuple[Row, Outcome]] = []
-    for row in facts:
-        messages_of = said.get(row["conversation_id"], {})
-        descriptor = services.channels.get(row["channel"])
-        outcome = decide(
-            Case(
-                switched_on=row["switched_on"],
-                offered=descriptor is not None and descriptor.capabilities.acknowledge,
-                status=row["status"],
-                merged=row["merged_into_id"] is not None,
-                spam=row["spam"],
-                blocked=row["blocked"],
-                doubtful=row["quarantined"] or bool(messages_of.get("unverified")),
-                handle=row["contact_handle"],
-                own_handles=own,
-                held_since=row["automatic_held_at"],
-                wrote_at=messages_of.get("wrote_at"),
-                answered_at=messages_of.get("answered_at"),
-                waiting=row["waiting_since"] is not None,
-                under_way=bool(messages_of.get("under_way")),
-                asked_lately=row["contact_id"] in lately,
-                reply_window=descriptor.capabilities.reply_window if descriptor else None,
-                resolved_at=row["resolved_at"],
-                due_at=row["due_at"],
-            ),
-            now=now,
-        )
-        if outcome is Outcome.ASKED:
-            lately.add(row["contact_id"])
-        found.append((row, outcome))
-    return found
-
-
-_UNDER_WAY: Final = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)
-
-
-async def _said(session: AsyncSession, conversation_ids: Sequence[UUID]) -> Mapping[UUID, Row]:
-    """Of each conversation: when a person last wrote, when one was last answered, and what stands against asking."""
-    incoming = _M.type == MessageType.INCOMING.value
-
-    def latest(*conditions: Any) -> Any:
-        when = func.coalesce(_M.sent_at, _M.received_at, _M.created_at, type_=_M.created_at.type)
-        return func.max(case((and_(*conditions), when)), type_=_M.created_at.type)
-
-    def any_of(*conditions: Any) -> Any:
-        return func.max(case((and_(*conditions), 1), else_=0))
-
-    query = select(
-        _M.conversation_id,
-        latest(incoming, not_(_M.private), _M.auto_submitted.is_(None)).label("wrote_at"),
-        latest(*waits.ANSWERING).label("answered_at"),
-        any_of(incoming, _M.sender_verified.is_(False)).label("unverified"),
-        any_of(_M.delivery_status.in_(_UNDER_WAY)).label("under_way"),
-    ).where(among(_M.conversation_id, list(conversation_ids), "uuid"))
-    found = await session.execute(query.group_by(_M.conversation_id))
-    return {row["conversation_id"]: row for row in found.mappings()} if conversation_ids else {}
-
-
-async def _asked_since(session: AsyncSession, contact_ids: Sequence[UUID], since: datetime) -> set[UUID]:
-    """Which of these contacts were asked, also while they were known as somebody else."""
-    whose = func.coalesce(contacts.c.merged_into_id, contacts.c.id, type_=contacts.c.id.type)
-    wanted = list(set(contact_ids))
-    query = (
-        select(whose)
-        .join(ratings, and_(_R.contact_id == contacts.c.id, _R.asked_at > since))
-        .where(or_(among(contacts.c.id, wanted, "uuid"), among(contacts.c.merged_into_id, wanted, "uuid")))
-    )
-    return set((await session.execute(query.distinct())).scalars()) if wanted else set()
-
-
-async def _own_handles(session: AsyncSession, handles: Sequence[str]) -> frozenset[str]:
-    wanted = {*handles, *map(mailbox, handles)}
-    query = select(inboxes.c.handle).where(among(inboxes.c.handle, sorted(wanted), "text"))
-    return frozenset((await session.execute(query.where(inboxes.c.deleted_at.is_(None)))).scalars())
 
 
 async def _write(

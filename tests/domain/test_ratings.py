@@ -34,7 +34,6 @@ GOOD = Case(
     asked_lately=False,
     reply_window=None,
     resolved_at=NOON - HOUR,
-    due_at=NOON,
 )
 
 
@@ -60,7 +59,7 @@ GOOD = Case(
         ({"answered_at": NOON - HOUR - 15 * DAY}, "forgotten"),
         ({"waiting": True}, "waiting"),
         ({"under_way": True}, "later"),
-        ({"under_way": True, "due_at": NOON - 3 * DAY}, "waiting"),
+        ({"under_way": True, "resolved_at": NOON - 3 * DAY}, "waiting"),
         ({"asked_lately": True}, "asked_lately"),
         ({"reply_window": DAY}, "asked"),
         ({"reply_window": HOUR}, "window_closed"),
