@@ -503,7 +503,7 @@ def _columns() -> None:
         "conversations",
         [
             *("status", "inbox_id", "team_id", "assignee_id", "priority", "category"),
-            *("next_due_at", "due_soon_at", "sla_paused"),
+            *("next_due_at", "due_soon_at", "sla_paused", "id"),
         ],
         **_where("status IN ('open', 'pending', 'snoozed') AND NOT spam"),
     )

@@ -54,7 +54,7 @@ class Conversation(Base, table=True):
         Index(
             "ix_conversations_live",
             *("status", "inbox_id", "team_id", "assignee_id", "priority", "category"),
-            *("next_due_at", "due_soon_at", "sla_paused"),
+            *("next_due_at", "due_soon_at", "sla_paused", "id"),
             **only_where("status IN ('open', 'pending', 'snoozed') AND NOT spam"),
         ),
         Index("ix_conversations_snoozed", "snoozed_until", **only_where("snoozed_until IS NOT NULL")),
