@@ -28,6 +28,7 @@ agent_app = typer.Typer(no_args_is_help=True, help="Agents: the people who answe
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
 inbox_app = typer.Typer(no_args_is_help=True, help="Inboxes: the configured channels.")
 import_app = typer.Typer(no_args_is_help=True, help="File old mail; nothing of it is acknowledged.")
+export_app = typer.Typer(no_args_is_help=True, help="Conversations, contacts and reports into a file.")
 sla_app = typer.Typer(no_args_is_help=True, help="Promises.")
 audit_app = typer.Typer(no_args_is_help=True, help="Who did what to what, and whether that was changed.")
 keys_app = typer.Typer(no_args_is_help=True, help="The installation's keys.")
@@ -37,6 +38,7 @@ for name, sub in (
     ("inbox", inbox_app),
     ("sla", sla_app),
     ("import", import_app),
+    ("export", export_app),
     ("keys", keys_app),
     ("audit", audit_app),
 ):
@@ -50,6 +52,13 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 InboxId = Annotated[str, typer.Argument(metavar="ID", help="The inbox's id")]
 
 Resolved = Annotated[bool, typer.Option("--resolved", help="Conversations that begin with it are resolved, not open")]
+
+Out = Annotated[Path, typer.Option(dir_okay=False, help="The file, which is there when it is whole")]
+Written = Annotated[str, typer.Option("--format", help="jsonl, one JSON object a line, or csv")]
+Since = Annotated[str | None, typer.Option(metavar="DAY", help="Made on or after YYYY-MM-DD, in UTC")]
+Until = Annotated[str | None, typer.Option(metavar="DAY", help="Made before YYYY-MM-DD, in UTC")]
+OfInbox = Annotated[str | None, typer.Option(metavar="ID", help="Where the contact wrote last")]
+Bom = Annotated[bool, typer.Option(help="In CSV, a byte order mark, without which Excel shows Chinese wrongly")]
 
 
 def main() -> None:
@@ -301,6 +310,64 @@ def import_maildir(
 
     how: Any = {"folders": folder or (), "resolved": resolved}
     _run(lambda s: importing.maildir(s, path, inbox=inbox, **how), _settings(data))
+
+
+def _given(out: Path, form: str, since: str | None, until: str | None, inbox: str | None, bom: bool) -> Any:
+    from helpdesk.api.schemas.exports import Form
+    from helpdesk.commands.exporting import Given
+
+    if form not in list(Form):
+        raise typer.BadParameter(f"use one of {', '.join(Form)}", param_hint="--format")
+    return Given(out, Form(form), since, until, inbox, bom)
+
+
+@export_app.command("conversations")
+def export_conversations(
+    out: Out,
+    form: Written = "jsonl",
+    messages: Annotated[bool, typer.Option("--messages", help="Each one's messages behind it; in jsonl")] = False,
+    since: Since = None,
+    until: Until = None,
+    inbox: OfInbox = None,
+    bom: Bom = True,
+    data: Data = None,
+) -> None:
+    """Write all conversations to a file, but for spam."""
+    from helpdesk.commands import exporting
+
+    given = _given(out, form, since, until, inbox, bom)
+    _run(lambda s: exporting.conversations(s, given, messages=messages), _settings(data))
+
+
+@export_app.command("contacts")
+def export_contacts(
+    out: Out, form: Written = "jsonl", since: Since = None, until: Until = None, bom: Bom = True, data: Data = None
+) -> None:
+    """Write all contacts, with every handle, to a file."""
+    from helpdesk.commands import exporting
+
+    given = _given(out, form, since, until, None, bom)
+    _run(lambda s: exporting.contacts(s, given), _settings(data))
+
+
+@export_app.command("reports")
+def export_reports(
+    out: Out,
+    report: Annotated[str, typer.Option(help="volume, response-times, sla or ratings")] = "volume",
+    group_by: Annotated[str | None, typer.Option(help="day, week, channel, inbox, team, agent, category …")] = None,
+    zone: Annotated[str, typer.Option(help="By whose clock days and hours are")] = "UTC",
+    form: Written = "csv",
+    since: Since = None,
+    until: Until = None,
+    inbox: OfInbox = None,
+    bom: Bom = True,
+    data: Data = None,
+) -> None:
+    """Write a report of the last 28 days, or of those that are given, to a file."""
+    from helpdesk.commands import exporting
+
+    given = _given(out, form, since, until, inbox, bom)
+    _run(lambda s: exporting.report(s, given, name=report, group_by=group_by, zone=zone), _settings(data))
 
 
 @keys_app.command("rotate")

@@ -54,6 +54,11 @@ async def list_fields(
     return (await session.execute(query)).mappings().all()
 
 
+async def keys_of(session: AsyncSession, subject: str) -> list[str]:
+    """The keys of a subject's fields, archived ones too, in the order in which they are shown."""
+    return [row["key"] for row in await list_fields(session, subject=subject, after=None, limit=MOST_FIELDS)]
+
+
 async def get_field(session: AsyncSession, field_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(custom_fields).where(custom_fields.c.id == field_id)
