@@ -1,7 +1,7 @@
 """What listing conversations costs against a floor, and what a desk of a million costs against one of ten thousand.
 
     python benchmarks/api.py [--rounds 8] [--requests 600] [--conversations 100000]
-                             [--small 10000] [--large 1000000] [--turns 200]
+                             [--small 10000] [--large 1000000] [--turns 200] [--keep DIR]
 
 The floor is a bare FastAPI route on the same uvicorn that runs the very same two statements (token; 25 rows with their
 joins, in the scope of an agent with one of ten inboxes) by raw asyncpg and answers with orjson. Both servers run at
@@ -10,7 +10,9 @@ the PostgreSQL backends. The ratio of the server's CPU must not exceed 2.0.
 
 After that the two desks are compared (`scale.py`): no question may take more than 1.5 times as long on the large one,
 counting for the side bar at most 50 ms, a search for a common word 300 ms, and no large table may be read from end to
-end. Exit code 1 when any of it fails. A million conversations take ten minutes and some 10 GB of disk.
+end. Exit code 1 when any of it fails. A million conversations take a quarter of an hour and some 10 GB of disk; with
+`--keep` both desks stay in that folder, and are taken from there the next time. `--conversations 0` leaves the floor
+out.
 
 `HELPDESK_TEST_POSTGRES_URL` names a server to use; otherwise one is started.
 """
@@ -154,12 +156,29 @@ async def measure(url: str, *, rounds: int, requests: int) -> float:
     return ratio
 
 
-async def made(server: Postgres, name: str, count: int) -> str:
+async def made(server: Postgres, name: str, count: int, *, kept: bool = False) -> str:
+    """The desk of that name; with `kept`, the one that is there already if it was finished."""
+    about = f"{count} conversations"
+    if kept and await _comment(server.url("postgres"), name) == about:
+        return server.url(name)
     url = server.create(name)
     started = time.monotonic()
     await populate(url, count, tokens=TOKENS, now=clock.now())
-    print(f"made a desk of {count} conversations in {time.monotonic() - started:.0f} s", flush=True)
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute(f"COMMENT ON DATABASE {name} IS '{about}'")
+    await connection.close()
+    print(f"made a desk of {about} in {time.monotonic() - started:.0f} s", flush=True)
     return url
+
+
+async def _comment(url: str, name: str) -> str | None:
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1"
+        found: str | None = await connection.fetchval(query, name)
+        return found
+    finally:
+        await connection.close()
 
 
 async def scaled(small_url: str, large_url: str, *, turns: int) -> bool:
@@ -176,17 +195,19 @@ async def scaled(small_url: str, large_url: str, *, turns: int) -> bool:
 
 async def run(arguments: argparse.Namespace) -> bool:
     given = os.environ.get("HELPDESK_TEST_POSTGRES_URL", "")
-    with Postgres.at(given) if given else Postgres(durable=True) as server:
+    with Postgres.at(given) if given else Postgres(durable=True, keep=arguments.keep) as server:
         names = ("api_benchmark", "api_benchmark_small", "api_benchmark_large")
+        keep, within = arguments.keep is not None, True
         try:
-            listed = await made(server, names[0], arguments.conversations)
-            kept = await measure(listed, rounds=arguments.rounds, requests=arguments.requests) <= LIMIT
-            server.drop(names[0])
-            small = await made(server, names[1], arguments.small)
-            large = await made(server, names[2], arguments.large)
-            return await scaled(small, large, turns=arguments.turns) and kept
+            if arguments.conversations:
+                listed = await made(server, names[0], arguments.conversations)
+                within = await measure(listed, rounds=arguments.rounds, requests=arguments.requests) <= LIMIT
+                server.drop(names[0])
+            small = await made(server, names[1], arguments.small, kept=keep)
+            large = await made(server, names[2], arguments.large, kept=keep)
+            return await scaled(small, large, turns=arguments.turns) and within
         finally:
-            for name in names:
+            for name in names[:1] if keep else names:
                 server.drop(name)
 
 
@@ -198,6 +219,7 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--turns", type=int, default=200)
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--serve", choices=["ours", "floor"], help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)

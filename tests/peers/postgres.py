@@ -45,10 +45,13 @@ def binaries() -> Path | None:
 
 
 class Postgres:
-    """One server. With `durable`, it keeps the settings of a real installation instead of being quick to test on."""
+    """One server. With `durable`, it keeps the settings of a real installation instead of being quick to test on.
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self._durable = durable
+    With `keep`, its data are in that folder, and are there when the next one starts.
+    """
+
+    def __init__(self, *, durable: bool = False, keep: Path | None = None) -> None:
+        self._durable, self._keep = durable, keep
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._identity: dict[str, Any] = {}
@@ -84,7 +87,9 @@ class Postgres:
         folder = binaries()
         if folder is None:
             raise FileNotFoundError("no PostgreSQL server is installed")
-        self._folder = Path(tempfile.mkdtemp(prefix="helpdesk-pg-"))
+        if self._keep is not None:
+            self._keep.mkdir(parents=True, exist_ok=True)
+        self._folder = self._keep or Path(tempfile.mkdtemp(prefix="helpdesk-pg-"))
         account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if account:
             self._identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
@@ -92,7 +97,8 @@ class Postgres:
         command = [folder / "initdb", "-D", self._folder / "data"]
         command += ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         how: dict[str, Any] = {"cwd": self._folder, "env": self._environment, **self._identity}
-        subprocess.run(command, check=True, capture_output=True, **how)
+        if not (self._folder / "data").exists():
+            subprocess.run(command, check=True, capture_output=True, **how)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -136,9 +142,9 @@ class Postgres:
 
     def close(self) -> None:
         self._end()
-        if self._folder is not None:
+        if self._folder is not None and self._keep is None:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._folder = None
 
     def _end(self) -> None:
         if self._process is not None:
