@@ -26,6 +26,9 @@ from helpdesk.services.webhooks import EVERYTHING, asked
 
 KIND: Final = "webhook_replay"
 MOST: Final = 10_000
+MOST_LOOKED_AT: Final = 500_000
+"""Events of a time, whatever they are: a request counts those that are asked for among them."""
+
 BATCH: Final = 200
 
 _OUT_OF_ORDER: Final = timedelta(minutes=10)
@@ -63,6 +66,8 @@ async def start(
         "since": since.isoformat(),
         "until": end.isoformat(),
     }
+    if arguments["behind"] - arguments["first"] > MOST_LOOKED_AT:
+        raise Invalid.field("since", "too much happened since; ask for a part of that time")
     some = _asked_for(arguments, select(_E.id)).limit(MOST + 1).subquery()
     count = int(await session.scalar(select(func.count()).select_from(some)) or 0)
     if count > MOST:

@@ -158,6 +158,8 @@ async def test_there_are_bounds_to_what_is_told_again(
     await _happen(services, *[("sla.met", None)] * 3)
     monkeypatch.setattr(webhook_replay, "MOST", 2)
     assert await refused(since=_hours_ago(1)) == (422, "since")
+    monkeypatch.setattr(webhook_replay, "MOST_LOOKED_AT", 2)
+    assert await refused(since=_hours_ago(1), types=["sla.met"]) == (422, "since")
     async with services.database.transaction() as session:
         await session.execute(delete(events).where(events.c.position == 1))
     assert await refused(since=_hours_ago(1)) == (409, "events_gone")
