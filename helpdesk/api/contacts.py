@@ -28,12 +28,13 @@ from helpdesk.api.schemas.settings import ContactCreate, ContactPatch, ContactSh
 from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import contacts, paging
+from helpdesk.services import contacts, paging, search
+from helpdesk.services.search_store import MOST
 
 router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"])
 
 LIST = Query(
-    queries.word("q", "In the name or a handle", most=200),
+    queries.word("q", "What words of the name or of a handle begin with", most=200),
     queries.word("handle", "Exactly this handle, on any channel", most=320),
     *PAGING,
 )
@@ -49,14 +50,17 @@ _MICROSECOND: Final = timedelta(microseconds=1)
     openapi_extra=LIST.openapi,
 )
 async def list_contacts(request: Request, actor: ContactReader, services: House, session: Reading) -> Response:
-    """The newest first: those with a conversation that you may see."""
+    """The newest first: those with a conversation that you may see. `q` is asked of the index that search uses."""
     given = LIST.read(request)
     asked = page_of(given)
     cursor = paging.read_cursor(services, asked, sort="contacts")
+    q = given.get("q", "")
+    named = await search.newest_contacts(services, actor, q, limit=MOST) if q else None
     found = await contacts.list_contacts(
+        services,
         session,
         actor,
-        q=given.get("q", ""),
+        among_these=named,
         handle=given.get("handle", ""),
         after=(_EPOCH + cursor.value * _MICROSECOND, cursor.id) if cursor and cursor.id else None,
         limit=asked.limit + 1,

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
+from helpdesk.dialects import among
 from helpdesk.domain.events import ContactCreated, ContactUpdated
 from helpdesk.domain.filters import like
 from helpdesk.domain.values import Actor
@@ -28,10 +29,24 @@ _SHOWN = [column for column in contacts.c if column.name != "key"]
 
 
 async def list_contacts(
-    session: AsyncSession, actor: Actor, *, q: str, handle: str, after: tuple[datetime, UUID] | None, limit: int
+    services: Services,
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    among_these: Sequence[UUID] | None = None,
+    handle: str = "",
+    after: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> Sequence[RowMapping]:
-    """The newest first. `q` and `handle` as in `matching`."""
-    query = matching(actor, q=q, handle=handle).order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
+    """The newest first, of `among_these` if they are given. `handle` is exact; an empty one asks nothing."""
+    query = matching(actor).order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
+    if among_these is not None:
+        query = query.where(among(contacts.c.id, among_these, "uuid"))
+    if handle:
+        # With the channels, since the index begins with them.
+        i = contact_identities.c
+        named = among(i.channel, sorted(services.channels), "text"), i.handle == handle.lower()
+        query = query.where(contacts.c.id.in_(select(i.contact_id).where(*named)))
     if after is not None:
         created, last = after
         earlier = (contacts.c.created_at == created) & (contacts.c.id < last)
@@ -39,10 +54,11 @@ async def list_contacts(
     return (await session.execute(query.limit(limit))).mappings().all()
 
 
-def matching(actor: Actor, *, q: str, handle: str) -> Select[Any]:
+def matching(actor: Actor, *, q: str = "", handle: str = "") -> Select[Any]:
     """Those whom the actor may see, but for those who were merged.
 
-    `q` looks into names and handles, `handle` is exact; empty ones ask nothing.
+    `q` looks into names and handles, `handle` is exact; empty ones ask nothing. For who reads all of them anyway: with
+    either, every contact is looked at.
     """
     query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).where(contacts.c.merged_into_id.is_(None))
     mine = contact_identities.c.contact_id == contacts.c.id

@@ -18,6 +18,7 @@ from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.services import inboxes
 from helpdesk.services.house import Services
 from tests import factories
+from tests.searching import walked
 
 INBOXES = "/api/v1/inboxes"
 IMAP: dict[str, Any] = {
@@ -258,6 +259,7 @@ async def test_contacts_are_found_by_name_and_handle_within_sight(
     his = await factories.inbox(services, members=[boss.id])
     await factories.conversation(services, inbox_id=hers, handle="seen@customer.test", name="Mina 50%")
     await factories.conversation(services, inbox_id=his, handle="hidden@customer.test", name="Mina 500")
+    await walked(services)
 
     async def handles(someone: factories.Someone, query: str) -> list[str]:
         answer = await client.get(f"/api/v1/contacts?{query}", headers=someone.headers)
@@ -265,7 +267,9 @@ async def test_contacts_are_found_by_name_and_handle_within_sight(
 
     assert await handles(anna, "q=mina") == ["seen@customer.test"]
     assert await handles(boss, "q=mina") == ["hidden@customer.test", "seen@customer.test"]
-    assert await handles(boss, "q=50%25") == ["seen@customer.test"]
+    assert await handles(boss, "q=MIN+50") == ["hidden@customer.test", "seen@customer.test"]
+    assert await handles(boss, "q=500&handle=hidden@customer.test") == await handles(boss, "q=hidden@cust")
+    assert await handles(boss, "q=ina") == [], "words are known by their beginnings"
     assert await handles(boss, "handle=HIDDEN@customer.test") == ["hidden@customer.test"]
     assert await handles(anna, "handle=hidden@customer.test") == []
     first = (await client.get("/api/v1/contacts?limit=1", headers=boss.headers)).json()
