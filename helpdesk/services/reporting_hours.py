@@ -24,6 +24,9 @@ from helpdesk.services.timetables import timetables_of
 MOST_DAYS: Final = 20_000
 """Of all calendars together: fifty of them for a year."""
 
+_APART: Final = 1_000_000
+"""More days than there are."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,17 +46,13 @@ async def with_business_time(session: AsyncSession, rows: Subquery) -> Select[An
     if len(tables) * (last - first + 1) > MOST_DAYS:
         raise Invalid.field("inbox_id", "too many calendars for so long a time: ask for fewer inboxes or days")
     days, most = _days([table for table, _ in tables], first, last)
-    calendar = _calendar_of(r.inbox_id, [inbox_ids for _, inbox_ids in tables])
+    base = _base_of(r.inbox_id, [inbox_ids for _, inbox_ids in tables])
     began, ended = days.alias("began"), days.alias("ended")
-    here = began.c.column1 == calendar, began.c.column2 == r.started // literal_column(str(DAY), Integer())
-    there = ended.c.column1 == calendar, ended.c.column2 == r.ended // literal_column(str(DAY), Integer())
+    a_day = literal_column(str(DAY), Integer())
     worked = _passed(ended, r.ended, most) - _passed(began, r.started, most)
     query = select(*r, worked.label("worked")).select_from(rows)
-    return query.join(began, _all(here)).join(ended, _all(there))
-
-
-def _all(conditions: tuple[ColumnElement[bool], ColumnElement[bool]]) -> ColumnElement[bool]:
-    return conditions[0] & conditions[1]
+    query = query.join(began, began.c.column1 == base + r.started // a_day)
+    return query.join(ended, ended.c.column1 == base + r.ended // a_day)
 
 
 async def _tables(session: AsyncSession, inbox_ids: Sequence[UUID]) -> list[tuple[Timetable, list[UUID]]]:
@@ -70,17 +69,19 @@ async def _tables(session: AsyncSession, inbox_ids: Sequence[UUID]) -> list[tupl
     return [*whose.values(), (default, [])]
 
 
-def _calendar_of(inbox_id: ColumnElement[Any], whose: Sequence[Sequence[UUID]]) -> ColumnElement[int]:
-    """The calendar's place among them."""
-    places = [literal_column(str(place), Integer()) for place in range(len(whose))]
+def _base_of(inbox_id: ColumnElement[Any], whose: Sequence[Sequence[UUID]]) -> ColumnElement[int]:
+    """What the days of the inbox's calendar count from."""
+    places = [literal_column(str(place * _APART), Integer()) for place in range(len(whose))]
     named = [(among(inbox_id, ids, "uuid"), place) for ids, place in zip(whose, places, strict=True) if ids]
     return case(*named, else_=places[-1]) if named else places[-1]
 
 
 def _days(tables: Sequence[Timetable], first: int, last: int) -> tuple[CTE, int]:
-    """Rows of calendar, day, what had passed, and the day's intervals; and how many of these there are at most.
+    """Rows of a day, what had passed, and the day's intervals; and how many of these there are at most.
 
-    Whole numbers of ours, written into the text: as parameters there would be more of them than a statement may have.
+    Each calendar's days are apart from those of the others: of two conditions, one of which is the same for most rows,
+    PostgreSQL thinks that next to nothing fulfils them, and looks through all waits for each day. They are whole numbers
+    of ours, written into the text: as parameters there would be more of them than a statement may have.
     """
     start, end = (_EPOCH + timedelta(days=day) for day in (first, last + 1))
     cut = [opening_days(table.open_between(start, end), first=first, last=last) for table in tables]
@@ -89,17 +90,17 @@ def _days(tables: Sequence[Timetable], first: int, last: int) -> tuple[CTE, int]
     for place, days in enumerate(cut):
         for day in days:
             flat = [second for interval in day.intervals for second in interval]
-            numbers = (place, day.day, day.passed, *flat, *[0] * (2 * most - len(flat)))
+            numbers = (place * _APART + day.day, day.passed, *flat, *[0] * (2 * most - len(flat)))
             lines.append(f"({','.join(map(str, numbers))})")
-    columns = [column(f"column{n}", Integer()) for n in range(1, 4 + 2 * most)]
+    columns = [column(f"column{n}", Integer()) for n in range(1, 3 + 2 * most)]
     return text(f"VALUES {','.join(lines)}").columns(*columns).cte("days"), most
 
 
 def _passed(day: Any, at: ColumnElement[int], most: int) -> ColumnElement[int]:
     """As `OpeningDay.until`."""
     second = at % literal_column(str(DAY), Integer())
-    found: ColumnElement[int] = day.c.column3
+    found: ColumnElement[int] = day.c.column2
     for place in range(most):
-        opens, closes = day.c[f"column{4 + 2 * place}"], day.c[f"column{5 + 2 * place}"]
+        opens, closes = day.c[f"column{3 + 2 * place}"], day.c[f"column{4 + 2 * place}"]
         found = found + case((second <= opens, 0), (second >= closes, closes - opens), else_=second - opens)
     return found
