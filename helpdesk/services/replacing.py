@@ -45,7 +45,9 @@ async def replace(
     if not isinstance(reading, Admitted):
         await _end(session, raw, RawState.FAILED, error=reading.reason)
         return
-    message = (await session.execute(select(messages).where(messages.c.id == raw["message_id"]))).mappings().one()
+    # Before its conversation, as a split locks them.
+    mine = select(messages).where(messages.c.id == raw["message_id"]).with_for_update(key_share=True)
+    message = (await session.execute(mine)).mappings().one()
     locked = (
         select(conversations).where(conversations.c.id == message["conversation_id"]).with_for_update(key_share=True)
     )

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring, insert_rows, new_id
+from helpdesk.db import insert_ignoring, new_id
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound, Stale
 from helpdesk.models.conversations import conversation_tags, tags
@@ -18,10 +18,16 @@ from helpdesk.services import audit
 
 
 async def ensure(session: AsyncSession, names: Sequence[str], *, now: datetime) -> None:
-    """Make the names known that are not."""
-    for name in sorted(names):
-        statement = insert_ignoring(session, tags, on=["name"])
-        await session.execute(statement.values(id=new_id(), name=name, version=1, created_at=now))
+    """Make the names known that are not. Until the transaction ends, nobody renames or removes one of them."""
+    missing = sorted(set(names))
+    while missing:
+        for name in missing:
+            statement = insert_ignoring(session, tags, on=["name"])
+            await session.execute(statement.values(id=new_id(), name=name, version=1, created_at=now))
+        held = select(tags.c.name).where(tags.c.name.in_(names)).order_by(tags.c.id)
+        there = set((await session.execute(held.with_for_update(read=True, key_share=True))).scalars())
+        # One that was there may be gone again by the time it could be held.
+        missing = [name for name in missing if name not in there]
 
 
 async def list_tags(session: AsyncSession, *, after: str | None, limit: int) -> Sequence[RowMapping]:
@@ -49,10 +55,10 @@ async def get_tag(session: AsyncSession, tag_id: UUID, *, version: int | None = 
 
 async def create(session: AsyncSession, *, name: str, by: Actor, now: datetime) -> RowMapping:
     """Raises `Conflict` for a name that is taken."""
-    if await session.scalar(select(tags.c.id).where(tags.c.name == name)) is not None:
-        raise Conflict("there is a tag of this name", slug="name_taken")
     tag_id = new_id()
-    await insert_rows(session, tags, [{"id": tag_id, "name": name, "version": 1, "created_at": now}])
+    made = insert_ignoring(session, tags, on=["name"]).values(id=tag_id, name=name, version=1, created_at=now)
+    if (await session.execute(made.returning(tags.c.id))).first() is None:
+        raise Conflict("there is a tag of this name", slug="name_taken")
     await audit.record(session, "tag.created", subject="tag", subject_id=tag_id, by=by, now=now)
     return await get_tag(session, tag_id)
 
@@ -73,6 +79,7 @@ async def rename(session: AsyncSession, tag: RowMapping, *, name: str, by: Actor
 
 async def remove(session: AsyncSession, tag: RowMapping, *, by: Actor, now: datetime) -> None:
     """From the list and from every conversation."""
-    await session.execute(delete(conversation_tags).where(conversation_tags.c.tag == tag["name"]))
+    # The list first: it waits for whoever is using the tag, and then finds what he has done with it.
     await session.execute(delete(tags).where(tags.c.id == tag["id"]))
+    await session.execute(delete(conversation_tags).where(conversation_tags.c.tag == tag["name"]))
     await audit.record(session, "tag.removed", subject="tag", subject_id=tag["id"], by=by, now=now)

@@ -120,8 +120,10 @@ async def edit(
 async def remove(session: AsyncSession, team: RowMapping, *, by: Actor, now: datetime) -> None:
     """Raises `Conflict` while a conversation or an inbox belongs to it: that would open it to everybody.
 
-    So it does while an escalation rule names it, which would call nobody.
+    So it does while an escalation rule names it, which would call nobody. Whoever is giving something to the team at
+    this moment has done so before it is looked for, or finds no team any more.
     """
+    await session.execute(select(teams.c.id).where(teams.c.id == team["id"]).with_for_update())
     used = select(
         exists().where(inboxes.c.team_id == team["id"]) | exists().where(conversations.c.team_id == team["id"])
     )
