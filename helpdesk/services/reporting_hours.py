@@ -80,8 +80,8 @@ def _days(tables: Sequence[Timetable], first: int, last: int) -> tuple[CTE, int]
     """Rows of a day, what had passed, and the day's intervals; and how many of these there are at most.
 
     Each calendar's days are apart from those of the others: of two conditions, one of which is the same for most rows,
-    PostgreSQL thinks that next to nothing fulfils them, and looks through all waits for each day. They are whole numbers
-    of ours, written into the text: as parameters there would be more of them than a statement may have.
+    PostgreSQL thinks that next to nothing fulfils them, and looks through all waits for each day. They are numbers of
+    ours, written into the text: as parameters there would be more of them than a statement may have.
     """
     start, end = (_EPOCH + timedelta(days=day) for day in (first, last + 1))
     cut = [opening_days(table.open_between(start, end), first=first, last=last) for table in tables]
