@@ -26,6 +26,7 @@ from helpdesk.db import insert_ignoring, insert_rows, new_id
 from helpdesk.domain.actions import Alert
 from helpdesk.domain.chat_tools import ChatTool
 from helpdesk.domain.html import POLICY_VERSION
+from helpdesk.domain.language import SUPPORTED
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, MessageType, RawState
 from helpdesk.models.agents import agents as agent_rows
 from helpdesk.models.alerts import alert_recipients
@@ -49,6 +50,7 @@ from helpdesk.services import (
     automation_rules,
     business_hours,
     canned_responses,
+    categories,
     contacts,
     custom_fields,
     duty,
@@ -158,6 +160,20 @@ async def macro(services: Services, *actions: dict[str, Any], by: Actor, **given
         return await macros.create(
             session, name=f"Macro {next(_serial)}", actions=todo, **given, by=by, now=clock.now()
         )
+
+
+async def category(services: Services, key: str = "", **given: Any) -> str:
+    """One of the house's own; answers its key."""
+    key = key or f"matter-{next(_serial)}"
+    given = {"names": dict.fromkeys(SUPPORTED, key), "words": [], "weight": 5, "priority": None} | given
+    async with services.database.transaction() as session:
+        await categories.create(session, key=key, **given, by=SYSTEM, now=clock.now())
+    return key
+
+
+async def triage_rule(_services: Services) -> str:
+    """The name of one that every house has."""
+    return "theft"
 
 
 async def custom_field(

@@ -1,6 +1,7 @@
 """What working the inbox needs: two-step accounts, views, macros, drafts, presence, rules, a chained audit log."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ CONTENTS: Mapping[str, Sequence[str]] = {
     "sso_logins": ("verifier",),
     "sso_providers": ("secret", "domains"),
     "teams": ("routing",),
+    "triage_categories": ("names", "words"),
     "triage_suggestions": ("reasons",),
     "views": ("filter",),
     "webhooks": ("disabled_reason", "inbox_ids"),
@@ -58,6 +60,8 @@ TABLES = (
     "drafts",
     "presence",
     "ratings",
+    "triage_categories",
+    "triage_rules_off",
     "triage_suggestions",
     "mentions",
 )
@@ -68,6 +72,7 @@ def upgrade() -> None:
     _tables()
     _columns()
     _append_only()
+    _keep_categories()
     if op.get_bind().dialect.name == "postgresql":
         for table, columns in CONTENTS.items():
             changes = ", ".join(f'ALTER COLUMN "{column}" SET STATISTICS 0' for column in columns)
@@ -443,10 +448,38 @@ def _tables() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("corrected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("corrected_by", sa.Uuid(), nullable=True),
+        sa.Column("corrected_category", sa.String(), nullable=True),
+        sa.Column("corrected_priority", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name="fk_triage_suggestions_conversation_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("conversation_id", name="pk_triage_suggestions"),
+    )
+    op.create_index(
+        "ix_triage_suggestions_corrected",
+        "triage_suggestions",
+        ["corrected_at", "conversation_id"],
+        **_where("corrected_at IS NOT NULL"),
+    )
+    op.create_table(
+        "triage_categories",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("names", JSON, nullable=False),
+        sa.Column("words", JSON, nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=True),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_triage_categories"),
+    )
+    op.create_table(
+        "triage_rules_off",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_triage_rules_off"),
     )
     op.create_table(
         "mentions",
@@ -549,6 +582,33 @@ def _columns() -> None:
     # there before search is walked through (revision 0006); events tell it of what comes from here on.
     for name in ("search", "webhooks"):
         op.execute(f"INSERT INTO followers SELECT '{name}', max(position) FROM events HAVING max(position) > 0")  # noqa: S608
+
+
+_CATEGORIES = ("security", "transaction", "account", "technical", "complaint", "how-to", "feedback")
+
+
+def _keep_categories() -> None:
+    """Categories were any text until now: what is in use besides those that every house has becomes the house's own."""
+    category, now = sa.column("category", sa.String()), datetime.now(UTC)
+    query = sa.select(category).select_from(sa.table("conversations", category)).distinct()
+    found = op.get_bind().scalars(query.where(category.not_in(_CATEGORIES))).all()
+    rows = [{"key": one, "names": dict.fromkeys(("en", "zh-CN", "zh-TW"), one)} for one in found if one]
+    given = {"words": [], "weight": 5, "priority": None, "archived": False, "version": 1}
+    op.bulk_insert(
+        sa.table(
+            "triage_categories",
+            sa.column("key", sa.String()),
+            sa.column("names", JSON),
+            sa.column("words", JSON),
+            sa.column("weight", sa.Integer()),
+            sa.column("priority", sa.Integer()),
+            sa.column("archived", sa.Boolean()),
+            sa.column("version", sa.Integer()),
+            sa.column("created_at", sa.DateTime(timezone=True)),
+            sa.column("updated_at", sa.DateTime(timezone=True)),
+        ),
+        [row | given | {"created_at": now, "updated_at": now} for row in rows],
+    )
 
 
 _AUDITED = ("id", "occurred_at", "actor_kind", "actor_id", "action", "subject_type", "subject_id", "data")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from helpdesk import clock
-from helpdesk.api.answers import answer
+from helpdesk.api.answers import answer, page
 from helpdesk.api.dependencies import Curator, House, IfMatch, Reader, Reading, Transaction, Writer
 from helpdesk.api.problems import documented
+from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import triage as shapes
-from helpdesk.api.schemas.triage import RulesShown, TriageGiven, TriageShown
+from helpdesk.api.schemas.shared import Page
+from helpdesk.api.schemas.triage import CorrectionShown, RulesShown, TriageGiven, TriageShown
 from helpdesk.domain.values import Priority
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import conversations, triage
+from helpdesk.services import categories, conversations, paging, triage
 from helpdesk.services.access import get_conversation
 
 router = APIRouter(prefix="/api/v1", tags=["triage"])
+CORRECTIONS = Query(*PAGING)
 
 
 @router.get(
@@ -71,6 +75,29 @@ async def correct_triage(
     response_model=RulesShown,
     responses=documented(Forbidden),
 )
-async def read_triage_rules(actor: Curator, services: House) -> Response:
+async def read_triage_rules(actor: Curator, services: House, session: Reading) -> Response:
     """Which words say what, with which weight, for supervisors; and whether what they suggest is applied."""
-    return answer(shapes.rules(services.settings.triage))
+    return answer(shapes.rules(services.settings.triage, await categories.rules(session)))
+
+
+@router.get(
+    "/triage/corrections",
+    summary="List what agents said of suggestions",
+    response_model=Page[CorrectionShown],
+    responses=documented(Forbidden),
+    openapi_extra=CORRECTIONS.openapi,
+)
+async def list_triage_corrections(
+    request: Request, actor: Curator, services: House, session: Reading
+) -> Response:
+    """The latest first, with the rules that had spoken: what to mend. A category that is given anywhere counts."""
+    asked = page_of(CORRECTIONS.read(request))
+    sort = "triage-corrections"
+    cursor = paging.read_cursor(services, asked, sort=sort)
+    before = (datetime.fromisoformat(cursor.value), cursor.id) if cursor and cursor.id else None
+    found = await triage.list_corrections(session, before=before, limit=asked.limit + 1)
+    rows, more = paging.cut(found, asked.limit)
+    last = rows[-1] if more else None
+    value = last and last["corrected_at"].isoformat()
+    token = paging.write_cursor(services, sort=sort, value=value, row_id=last["conversation_id"]) if last else None
+    return page([shapes.correction(row) for row in rows], token)

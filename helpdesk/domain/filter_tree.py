@@ -100,6 +100,18 @@ def mentions(node: Node, place: str = "") -> Iterator[tuple[str, str, UUID]]:
                 yield (under(at, number) if many else at), thing, one
 
 
+def categories_in(node: Node, place: str = "") -> Iterator[tuple[str, str | None]]:
+    """The categories that the tree names, and where."""
+    for at, leaf in _placed(node, place):
+        if leaf.field != "category" or leaf.op == "missing":
+            continue
+        at = under(at, "value")
+        if isinstance(leaf.value, tuple):
+            yield from ((under(at, number), one) for number, one in enumerate(leaf.value))
+        else:
+            yield at, leaf.value
+
+
 def is_personal(node: Node) -> bool:
     """Whether its answer depends on who asks; a rule, which is nobody, cannot ask this."""
     return any(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from helpdesk.domain import language
@@ -67,15 +67,15 @@ class Suggestion:
     version: int = VERSION
 
 
-def suggest(subject: str, text: str) -> Suggestion:
-    """Read a message. Subject and text count alike."""
+def suggest(subject: str, text: str, *, by: Sequence[Rule] = RULES) -> Suggestion:
+    """Read a message by these rules. Subject and text count alike."""
     folded = _folded(f"{subject[:1000]}\n{text[:MOST]}")
-    reasons = tuple(_reasons(folded))
+    reasons = tuple(_reasons(folded, tuple(by)))
     scores = Counter[str]()
     for reason in reasons:
         scores[reason.category] += reason.weight
     spoken = language.detect(text, subject)
-    best = max(CATEGORIES, key=lambda category: scores[category])
+    best = max(_ordered(scores), key=lambda category: scores[category])
     if scores[ADVERTISING] > scores[best]:
         return Suggestion(None, None, spoken, reasons)
     ranks = [reason.priority for reason in reasons if reason.priority is not None]
@@ -87,18 +87,24 @@ def _folded(text: str) -> str:
     return _BLANKS.sub(" ", fold(text.translate(_APOSTROPHES)))
 
 
-def _reasons(folded: str) -> Iterator[Reason]:
-    for rule, groups in _rules():
+def _ordered(scores: Mapping[str, int]) -> Sequence[str]:
+    """Of two with the same score the earlier is taken: security, then what the house has added, which says more."""
+    first, *others = CATEGORIES
+    return first, *(name for name in scores if name not in (*CATEGORIES, ADVERTISING)), *others
+
+
+def _reasons(folded: str, rules: tuple[Rule, ...]) -> Iterator[Reason]:
+    for rule, groups in _read(rules):
         said = [[shown for shown, word in words if _says(folded, word, deniable=rule.deniable)] for words in groups]
         if all(said):
             shown = tuple(word for words in said for word in words[: _SHOWN if len(said) == 1 else _EACH])
             yield Reason(rule.name, rule.category, rule.weight, rule.priority, shown)
 
 
-@cache
-def _rules() -> tuple[tuple[Rule, tuple[_Words, ...]], ...]:
+@lru_cache(maxsize=8)
+def _read(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, tuple[_Words, ...]], ...]:
     """Each rule with its groups of words, as they are written and as they are looked for."""
-    return tuple((rule, tuple(map(_written, (rule.words, *rule.also)))) for rule in RULES)
+    return tuple((rule, tuple(map(_written, (rule.words, *rule.also)))) for rule in rules)
 
 
 def _written(words: Sequence[str]) -> _Words:

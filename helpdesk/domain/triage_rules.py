@@ -15,7 +15,7 @@ VERSION: Final = 2
 """Rises with every change of a rule, so that a suggestion says by which rules it was made."""
 
 CATEGORIES: Final = ("security", "transaction", "account", "technical", "complaint", "how-to", "feedback")
-"""Of two with the same score the earlier is taken: it is the one that suffers more from waiting."""
+"""Those that every house has. Of two with the same score the earlier is taken: it suffers more from waiting."""
 
 ADVERTISING: Final = "advertising"
 """No category: where it outweighs them all, nothing is suggested."""

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, String, UniqueConstraint
 from sqlmodel import Field
 
-from helpdesk.models.columns import Base, at, json, key, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, ref, table_of, words
 
 
 class View(Base, table=True):
@@ -87,13 +87,50 @@ class CustomField(Base, table=True):
     updated_at: datetime = at()
 
 
+class TriageCategory(Base, table=True):
+    """What conversations can be about in this house, besides what every house has. `words` suggest it, with `weight`.
+
+    An archived one is suggested and given no more; what has it keeps it.
+    """
+
+    __tablename__ = "triage_categories"
+
+    key: str = Field(primary_key=True, sa_type=String)
+    names: dict[str, str] = json(dict)
+    words: list[str] = json(list)
+    weight: int = 5
+    priority: int | None = Field(default=None, nullable=True)
+    archived: bool = False
+    version: int = 1
+    created_at: datetime = at()
+    updated_at: datetime = at()
+
+
+class TriageRuleOff(Base, table=True):
+    """A rule of triage that every house has, and this one does not want."""
+
+    __tablename__ = "triage_rules_off"
+
+    name: str = Field(primary_key=True, sa_type=String)
+    created_by: UUID | None = Field(default=None)
+    created_at: datetime = at()
+
+
 class TriageSuggestion(Base, table=True):
     """What the text of a conversation suggests, and why: `reasons` are the rules that spoke and the words they found.
 
-    `applied` says that it was taken over when the message came. `corrected_at` is when an agent said otherwise.
+    `applied` says that it was taken over when the message came. `corrected_at` is when an agent said what it really is:
+    `corrected_category` and `corrected_priority`, each only if he said so.
     """
 
     __tablename__ = "triage_suggestions"
+    __table_args__ = (
+        Index(
+            "ix_triage_suggestions_corrected",
+            *("corrected_at", "conversation_id"),
+            **only_where("corrected_at IS NOT NULL"),
+        ),
+    )
 
     conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
     message_id: UUID = Field()
@@ -106,10 +143,14 @@ class TriageSuggestion(Base, table=True):
     created_at: datetime = at()
     corrected_at: datetime | None = at(nullable=True)
     corrected_by: UUID | None = Field(default=None)
+    corrected_category: str | None = words(nullable=True)
+    corrected_priority: int | None = Field(default=None, nullable=True)
 
 
 views = table_of(View)
 canned_responses = table_of(CannedResponse)
 macros = table_of(Macro)
 custom_fields = table_of(CustomField)
+triage_categories = table_of(TriageCategory)
+triage_rules_off = table_of(TriageRuleOff)
 triage_suggestions = table_of(TriageSuggestion)

@@ -41,6 +41,7 @@ from helpdesk.services import (
     alerts,
     automatic_replies,
     canned_responses,
+    categories,
     custom_fields,
     replies,
     versions,
@@ -107,6 +108,8 @@ async def check(
     for name, kind, subject_id in named:
         if kind == "canned_response" and await canned_responses.find(session, by, subject_id) is None:
             raise Invalid.field(name, "there is no such canned response")
+    named_so = [(f"{place}.{n}.to", one["to"]) for n, one in enumerate(given) if one["do"] == Categorise.do]
+    await categories.check(session, named_so, new=True)
     for number, action in enumerate(given):
         if action["do"] == SetField.do:
             wanted = {action["key"]: action["value"]}

@@ -18,7 +18,7 @@ from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
-from helpdesk.services import account_links, audit, escalation_rules, passwords, sessions, versions
+from helpdesk.services import account_links, audit, categories, escalation_rules, passwords, sessions, versions
 
 _NULLABLE: Final = ("duty_until", "quiet_hours", "capacity", "skills")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
@@ -121,6 +121,8 @@ async def edit(
     """
     _check("quiet_hours", wanted.get("quiet_hours"), duty.check_quiet_hours)
     _check("skills", wanted.get("skills"), assignment.check_skills)
+    skilled = enumerate((wanted.get("skills") or {}).get("categories", ()))
+    await categories.check(session, [(f"skills.categories.{number}", one) for number, one in skilled])
     values = {
         name: value
         for name, value in {**wanted, **_duty(agent, wanted, now)}.items()

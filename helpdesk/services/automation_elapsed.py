@@ -94,7 +94,8 @@ async def clocks_of(services: Services, session: AsyncSession, elapsed: Elapsed)
         return [Clock(WALL, ALWAYS, None)]
     book = await services.promises.book(session)
     found: dict[UUID, list[UUID]] = {}
-    for row in (await session.execute(select(inboxes.c.id, inboxes.c.business_hours_id).order_by(inboxes.c.id))).mappings():
+    query = select(inboxes.c.id, inboxes.c.business_hours_id).order_by(inboxes.c.id)
+    for row in (await session.execute(query)).mappings():
         found.setdefault(book.at(row).id, []).append(row["id"])
     return [Clock(str(hours_id), book.hours[hours_id].timetable, ids) for hours_id, ids in found.items()]
 

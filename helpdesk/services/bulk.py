@@ -27,7 +27,7 @@ from helpdesk.logs import fault
 from helpdesk.models.agents import agents
 from helpdesk.models.conversations import conversations
 from helpdesk.models.jobs import job_results
-from helpdesk.services import accounts, actions, audit, custom_fields, jobs, questions, tags, versions
+from helpdesk.services import accounts, actions, audit, categories, custom_fields, jobs, questions, tags, versions
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.access import get_conversation, scoped
 from helpdesk.services.actions import Cause
@@ -122,6 +122,7 @@ async def _check(
         )
         named = [(f"set.{name}", kind, UUID(wanted[name])) for name, kind in _IDS.items() if wanted.get(name)]
         await versions.check_mentions(session, named)
+        await categories.check(session, [("set.category", wanted.get("category"))], new=True)
         for name in ("status", "priority", "subject"):
             if name in wanted and wanted[name] is None:
                 raise Invalid.field(f"set.{name}", "cannot be taken away")

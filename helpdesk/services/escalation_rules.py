@@ -15,7 +15,7 @@ from helpdesk.domain import ladders
 from helpdesk.domain.values import Actor
 from helpdesk.errors import NotFound, Stale
 from helpdesk.models.sla import escalation_rules
-from helpdesk.services import audit, versions
+from helpdesk.services import audit, categories, versions
 
 MOST_RULES: Final = 500
 """A clock is held against all of them."""
@@ -106,3 +106,5 @@ async def naming(session: AsyncSession, subject_id: UUID) -> list[str]:
 async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:
     versions.checked(ladders.check, content)
     await versions.check_mentions(session, ladders.mentions(content))
+    named = content.get("categories", ())
+    await categories.check(session, [(f"categories.{number}", one) for number, one in enumerate(named)])

@@ -16,7 +16,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import NotFound, Stale
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import sla_policies
-from helpdesk.services import audit, escalation_rules, versions
+from helpdesk.services import audit, categories, escalation_rules, versions
 
 MOST_POLICIES: Final = 500
 """A message is held against all of them."""
@@ -112,3 +112,5 @@ async def remove(session: AsyncSession, policy: RowMapping, *, by: Actor, now: d
 async def _check(session: AsyncSession, content: Mapping[str, Any]) -> None:
     versions.checked(domain.check, content)
     await versions.check_mentions(session, domain.mentions(content))
+    named = content.get("categories", ())
+    await categories.check(session, [(f"categories.{number}", one) for number, one in enumerate(named)])

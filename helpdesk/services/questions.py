@@ -10,12 +10,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain.contents import Wrong
-from helpdesk.domain.filter_tree import Node, mentions, parse
+from helpdesk.domain.filter_tree import Node, categories_in, mentions, parse
 from helpdesk.domain.values import Actor
 from helpdesk.errors import FieldError, Invalid
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
+from helpdesk.services import categories
 from helpdesk.services.access import scoped_contacts
 
 
@@ -28,7 +29,7 @@ def read(content: Any, *, messages: bool = False, place: str = "filter") -> Node
 
 
 async def check_mentions(session: AsyncSession, node: Node, *, by: Actor, place: str = "filter") -> None:
-    """Raises `Invalid` naming each id that is of nothing that the actor may see."""
+    """Raises `Invalid` naming each id that is of nothing that the actor may see, and each category there is not."""
     found = list(mentions(node, place))
     wrong: list[FieldError] = []
     for kind in sorted({kind for _, kind, _ in found}):
@@ -37,6 +38,7 @@ async def check_mentions(session: AsyncSession, node: Node, *, by: Actor, place:
         wrong += [FieldError(at, f"there is no such {kind}") for at, of, one in found if of == kind and one not in seen]
     if wrong:
         raise Invalid("; ".join(f"{w.field}: {w.message}" for w in wrong), errors=wrong)
+    await categories.check(session, categories_in(node, place))
 
 
 def _seen(kind: str, wanted: Collection[UUID], by: Actor) -> Select[Any]:

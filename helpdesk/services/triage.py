@@ -6,24 +6,25 @@ Texts suggest again while nothing was applied and no agent has said otherwise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy import RowMapping, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring
 from helpdesk.domain import triage
-from helpdesk.domain.events import MessageReceived
-from helpdesk.domain.triage import Suggestion
-from helpdesk.domain.values import SYSTEM, Actor, Priority
+from helpdesk.domain.events import ConversationUpdated, MessageReceived
+from helpdesk.domain.triage import Rule, Suggestion
+from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Priority
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.conversations import conversations
 from helpdesk.models.desk import triage_suggestions
 from helpdesk.models.messages import messages
+from helpdesk.services import categories
 from helpdesk.services import conversations as verbs
 from helpdesk.services.conversations import Conversation
 from helpdesk.services.following import Follower
@@ -42,18 +43,51 @@ class Read:
     suggestion: Suggestion
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An agent has given another category."""
+
+    conversation_id: UUID
+    category: str | None
+    by: UUID | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a batch of events says: what messages suggest, and what agents say."""
+
+    read: Sequence[Read]
+    said: Sequence[Said]
+
+
+async def _look(session: AsyncSession, happened: Sequence[Row]) -> Found:
+    return Found(await _suggest(session, happened), [one for event in happened for one in _said(event)])
+
+
+def _said(event: Row) -> Iterator[Said]:
+    """A change of the category by hand, wherever it was made, is a correction."""
+    kind, _, agent_id = str(event["data"].get("by", "")).partition(":")
+    changes = event["data"].get("changes", {})
+    if event["type"] == ConversationUpdated.type and kind == AuthorKind.AGENT.value and "category" in changes:
+        by = UUID(agent_id) if agent_id else None
+        yield Said(event["conversation_id"], changes["category"][1], by, event["occurred_at"])
+
+
 async def _suggest(session: AsyncSession, happened: Sequence[Row]) -> list[Read]:
     """What the messages among these events suggest."""
     ids = [UUID(one["data"]["message_id"]) for one in happened if one["type"] == MessageReceived.type]
     m = messages.c
     wanted = select(m.id, m.conversation_id, m.subject, m.new_text).where(m.id.in_(ids), _of_people())
     written = (await session.execute(wanted.order_by(m.conversation_id, m.seq))).mappings().all()
+    if not written:
+        return []
     # In a thread: a batch of long mails takes as long as a few hundred requests.
-    return await asyncio.to_thread(_read, written)
+    return await asyncio.to_thread(_read, written, await categories.rules(session))
 
 
 # What an installation was told before, its agents have sorted themselves.
-FOLLOWER: Final[Follower[list[Read]]] = Follower(name="triage", batch=50, read=_suggest, from_now=True)
+FOLLOWER: Final[Follower[Found]] = Follower(name="triage", batch=50, read=_look, from_now=True)
 
 
 def _of_people() -> Any:
@@ -62,14 +96,24 @@ def _of_people() -> Any:
     return m.backfilled.is_(False) & or_(m.auto_submitted.is_(None), m.auto_submitted.in_(("", "no")))
 
 
-def _read(written: Sequence[RowMapping]) -> list[Read]:
-    return [Read(one["conversation_id"], one["id"], triage.suggest(one["subject"], one["new_text"])) for one in written]
+def _read(written: Sequence[RowMapping], rules: Sequence[Rule]) -> list[Read]:
+    return [
+        Read(one["conversation_id"], one["id"], triage.suggest(one["subject"], one["new_text"], by=rules))
+        for one in written
+    ]
 
 
-async def keep(services: Services, session: AsyncSession, found: Sequence[Read], /, *, now: datetime) -> None:
-    """Keep what was suggested, and apply it if the house wants that."""
-    if services.settings.triage == "off":
-        return
+async def keep(services: Services, session: AsyncSession, found: Found, /, *, now: datetime) -> None:
+    """Keep what was suggested, and apply it if the house wants that; then what agents said of it."""
+    if services.settings.triage != "off" and found.read:
+        await _keep_all(services, session, found.read, now=now)
+    for one in found.said:
+        mine = update(triage_suggestions).where(_T.conversation_id == one.conversation_id)
+        said = {"corrected_at": one.at, "corrected_by": one.by, "corrected_category": one.category}
+        await session.execute(mine.values(said))
+
+
+async def _keep_all(services: Services, session: AsyncSession, found: Sequence[Read], *, now: datetime) -> None:
     ids = sorted({one.conversation_id for one in found})
     c = conversations.c
     query = select(conversations).where(c.id.in_(ids), c.spam.is_(False), c.merged_into_id.is_(None))
@@ -124,7 +168,8 @@ async def _keep(session: AsyncSession, one: Read, *, applied: bool, now: datetim
         "applied": applied,
         "created_at": now,
     }
-    row = {"conversation_id": one.conversation_id, **values, "corrected_at": None, "corrected_by": None}
+    unsaid = dict.fromkeys(("corrected_at", "corrected_by", "corrected_category", "corrected_priority"))
+    row = {"conversation_id": one.conversation_id, **values, **unsaid}
     added = insert_ignoring(session, triage_suggestions, on=["conversation_id"]).values(row)
     if (await session.execute(added.returning(_T.conversation_id))).first() is None:
         mine = update(triage_suggestions).where(_T.conversation_id == one.conversation_id)
@@ -135,6 +180,24 @@ async def suggestion_for(session: AsyncSession, conversation_id: UUID) -> RowMap
     """What was suggested, if anything."""
     query = select(triage_suggestions).where(_T.conversation_id == conversation_id)
     return (await session.execute(query)).mappings().one_or_none()
+
+
+async def list_corrections(
+    session: AsyncSession, *, before: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """What agents said of suggestions, the latest first, with the conversation's number."""
+    c = conversations.c
+    query = (
+        select(triage_suggestions, c.number)
+        .join(conversations, c.id == _T.conversation_id)
+        .where(_T.corrected_at.is_not(None))
+        .order_by(_T.corrected_at.desc(), _T.conversation_id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        at, last = before
+        query = query.where(or_(_T.corrected_at < at, and_(_T.corrected_at == at, _T.conversation_id < last)))
+    return (await session.execute(query)).mappings().all()
 
 
 async def correct(
@@ -153,7 +216,8 @@ async def correct(
     if not wanted:
         raise Invalid.field("category", "give a category or a priority")
     said = update(triage_suggestions).where(_T.conversation_id == conversation["id"])
-    said = said.values(corrected_at=now, corrected_by=by.id)
+    given = {f"corrected_{name}": value for name, value in wanted.items()}
+    said = said.values(corrected_at=now, corrected_by=by.id, **given)
     if (await session.execute(said.returning(_T.conversation_id))).first() is None:
         raise Conflict("nothing was suggested; change the conversation itself", slug="nothing_suggested")
     return await verbs.change(services, session, conversation, wanted, by=by, now=now)

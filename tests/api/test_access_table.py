@@ -42,6 +42,7 @@ READ: Final = Row("200/404", "200/200", "200/200")
 LIST: Final = Row("200", "200", "200")
 CLOSED: Final = Row("403", "403", "200")
 ANSWER: Final = {"text": "Hello"}
+CATEGORY: Final = {"key": "listing", "names": {"en": "Listing", "zh-CN": "上币", "zh-TW": "上幣"}, "words": ["listing"]}
 REDEEM: Final = {"token": "x", "password": "another good one"}
 WEEK: Final = [[["09:00", "17:00"]]] * 7
 
@@ -120,6 +121,12 @@ TABLE: Final[Mapping[str, Row]] = {
         "409/404", "409/409", "409/409", body={"category": "security"}, version=True
     ),
     "GET /api/v1/triage/rules": Row("403", "200", "200"),
+    "PATCH /api/v1/triage/rules/{rule_name}": Row("403", "403", "204", body={"enabled": True}),
+    "GET /api/v1/triage/corrections": Row("403", "200", "200"),
+    "GET /api/v1/triage/categories": LIST,
+    "POST /api/v1/triage/categories": Row("403", "403", "201", body=CATEGORY),
+    "GET /api/v1/triage/categories/{category_key}": LIST,
+    "PATCH /api/v1/triage/categories/{category_key}": Row("403", "403", "200", body={"weight": 6}, version=True),
     "PUT /api/v1/conversations/{conversation_id}/draft": Row(
         "428/428", "428/428", "428/428", body={"text": "Thank you"}
     ),
@@ -329,6 +336,8 @@ _ALONE: Final[Mapping[str, Callable[[Services], Awaitable[Any]]]] = {
     "rule_id": factories.rule,
     "automation_id": factories.automation_rule,
     "route_id": factories.alert_route,
+    "category_key": factories.category,
+    "rule_name": factories.triage_rule,
     "provider_id": factories.sso_provider,
 }
 """What belongs to nobody in particular, and needs nothing else."""

@@ -154,7 +154,7 @@ async def test_a_worker_that_takes_over_goes_on_with_the_batch_that_is_next(
     monkeypatch.setattr(bulk, "BATCH", 2)
     boss, desk = await factories.agent(services, role="supervisor"), await factories.inbox(services)
     ids = [str(await factories.conversation(services, inbox_id=desk)) for _ in range(3)]
-    job = await asked(client, boss, ids=ids, set={"category": "outage"})
+    job = await asked(client, boss, ids=ids, set={"category": "technical"})
     await work(services, batches=1)
     assert len(await results(client, boss, job)) == 2
     await work(services)

@@ -105,7 +105,7 @@ async def test_running_a_macro_does_all_of_it_in_the_name_of_whoever_runs_it(
         {"do": "assign", "agent_id": "me"},
         {"do": "team", "team_id": str(team)},
         {"do": "priority", "to": "high"},
-        {"do": "category", "to": "withdrawal"},
+        {"do": "category", "to": "transaction"},
         {"do": "tag", "add": ["vip"], "remove": ["new"]},
         {"do": "custom_field", "key": "chain", "value": "eth"},
         {"do": "watch", "agent_ids": [str(anna.id)]},
@@ -119,7 +119,7 @@ async def test_running_a_macro_does_all_of_it_in_the_name_of_whoever_runs_it(
     assert answer.status_code == 200, answer.text
     shown = answer.json()["conversation"]
     assert (shown["assignee"]["id"], shown["team"]["id"]) == (str(anna.id), str(team))
-    assert (shown["priority"], shown["category"], shown["tags"]) == ("high", "withdrawal", ["vip"])
+    assert (shown["priority"], shown["category"], shown["tags"]) == ("high", "transaction", ["vip"])
     assert (shown["status"], shown["custom_fields"]) == ("snoozed", {"chain": "eth"})
     assert [one["id"] for one in shown["watchers"]] == [str(anna.id)]
     assert answer.headers["etag"] == f'"{shown["version"]}"'

@@ -202,7 +202,7 @@ TUNED: tuple[Text, ...] = (
     ("I left my backup sheet in a hotel room and it isn't there anymore", "security", U),
     ("The WhatsApp group leader insists we hand over our keys so the profit can be released", "security", U),
     (
-        "Account manager Linda from your company calls me every day about a deposit to free my balance. Do you have a Linda?",
+        "Account manager Linda from your company calls me about a deposit to free my balance. Do you have a Linda?",
         "security",
         U,
     ),

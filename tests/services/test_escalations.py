@@ -344,7 +344,7 @@ async def test_a_complaint_begins_a_ladder_each_time_it_is_raised_and_ends_it_wh
 ) -> None:
     await factories.rule(services, anchor="complaint", steps=[step(timedelta()), step(HOUR)])
     mail = await wall.waits(at=MONDAY)
-    await wall.changes(mail, at=MONDAY + SECOND, category="billing")
+    await wall.changes(mail, at=MONDAY + SECOND, category="feedback")
     await wall.changes(mail, at=MONDAY + HOUR, category="complaint")
     await wall.changes(mail, at=MONDAY + HOUR, priority=int(Priority.HIGH))
     await wall.passes(MONDAY + HOUR)

@@ -164,7 +164,7 @@ async def test_whoever_nobody_has_to_answer_breaks_no_promise(wall: Wall, servic
 async def test_status_priority_and_category_are_what_they_were_at_the_time(wall: Wall) -> None:
     mail = await wall.writes(at=MONDAY)
     await wall.changes(mail, at=MONDAY + HOUR, priority=int(Priority.URGENT), category="complaint")
-    await wall.changes(mail, at=MONDAY + 3 * HOUR, priority=int(Priority.NORMAL), category="money")
+    await wall.changes(mail, at=MONDAY + 3 * HOUR, priority=int(Priority.NORMAL), category="transaction")
     await wall.answers(mail, at=MONDAY + 3 * HOUR)
     await wall.changes(mail, at=MONDAY + 4 * HOUR, status="pending")
     await wall.changes(mail, at=MONDAY + 34 * HOUR, status="open")

@@ -135,7 +135,7 @@ async def test_of_two_workers_who_look_at_once_one_is_believed(house: House, des
             keep = partial(triage.keep, services, now=clock.now())
             came.append(await following.keep(session, triage.FOLLOWER, ahead, keep))
     assert (came[0] > 0, came[1]) == (True, 0)
-    assert (await state(house, found[0].conversation_id))[2] == 2
+    assert (await state(house, found.read[0].conversation_id))[2] == 2
     await sort(services)
     async with services.database.reading() as session:
         assert await session.scalar(QUESTIONS["triage"]()[0].limit(1)) is None

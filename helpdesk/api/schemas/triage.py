@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from helpdesk.api.schemas.conversations import PriorityWord
 from helpdesk.api.schemas.shared import Given, Line, Shown
-from helpdesk.domain.triage_rules import CATEGORIES, RULES, VERSION, Rule
+from helpdesk.domain.triage_rules import ADVERTISING, CATEGORIES, RULES, VERSION, Rule
 from helpdesk.domain.values import Priority
 from helpdesk.statements import Row
 
@@ -49,8 +50,23 @@ class TriageGiven(Given):
     priority: PriorityWord | None = None
 
 
+class CorrectionShown(Shown):
+    conversation_id: UUID
+    number: int
+    message_id: UUID = Field(description="The message that was read")
+    suggested_category: str | None
+    suggested_priority: PriorityWord | None
+    category: str | None = Field(description="What the agent said it is; equal to the suggestion where he confirmed it")
+    priority: PriorityWord | None = Field(description="Null where he said nothing of it")
+    reasons: list[ReasonShown]
+    rules_version: int
+    corrected_at: datetime
+    corrected_by: UUID | None
+
+
 class RuleShown(Shown):
     name: str
+    enabled: bool = Field(description="Administrators may switch those off that every house has")
     category: str
     weight: int
     priority: PriorityWord | None
@@ -82,13 +98,28 @@ def _suggestion(row: Row) -> dict[str, Any]:
     return shown | {"priority": _word(row["priority"])}
 
 
-def rules(mode: str) -> dict[str, Any]:
-    return {"mode": mode, "version": VERSION, "categories": list(CATEGORIES), "rules": [_rule(one) for one in RULES]}
+def correction(row: Row) -> dict[str, Any]:
+    names = ("conversation_id", "number", "message_id", "reasons", "rules_version", "corrected_at", "corrected_by")
+    return {name: row[name] for name in names} | {
+        "suggested_category": row["category"],
+        "suggested_priority": _word(row["priority"]),
+        "category": row["corrected_category"],
+        "priority": _word(row["corrected_priority"]),
+    }
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def rules(mode: str, used: Sequence[Rule]) -> dict[str, Any]:
+    """Those that are used, and those of every house that are not."""
+    off = [one for one in RULES if one not in used]
+    known = list(dict.fromkeys([*CATEGORIES, *(one.category for one in used if one.category != ADVERTISING)]))
+    shown = [_rule(one, enabled=True) for one in used] + [_rule(one, enabled=False) for one in off]
+    return {"mode": mode, "version": VERSION, "categories": known, "rules": shown}
+
+
+def _rule(rule: Rule, *, enabled: bool) -> dict[str, Any]:
     names = ("name", "category", "weight", "deniable")
     return {name: getattr(rule, name) for name in names} | {
+        "enabled": enabled,
         "priority": _word(rule.priority),
         "words": list(rule.words),
         "also": [list(words) for words in rule.also],
