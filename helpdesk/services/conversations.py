@@ -25,7 +25,7 @@ from helpdesk.domain.values import Actor, Status
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.conversations import conversation_tags, conversations, participants
-from helpdesk.services import custom_fields, sla
+from helpdesk.services import categories, custom_fields, sla
 from helpdesk.services import tags as tag_names
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
@@ -138,6 +138,8 @@ async def _plain(session: AsyncSession, conversation: Conversation, wanted: Mapp
     for name in ("priority", "subject"):
         if name in values and values[name] is None:
             raise Invalid.field(name, "cannot be taken away")
+    if values.get("category", conversation["category"]) != conversation["category"]:
+        await categories.check(session, [("category", values["category"])], new=True)
     if "custom_fields" in values:
         before, given = conversation["custom_fields"], values["custom_fields"]
         values["custom_fields"] = await custom_fields.merged(session, "conversation", before, given)
