@@ -59,7 +59,7 @@ OPEN: Final = {
     *("rule_id", "automation_id"),
     *("webhook_id", "delivery_id", "route_id", "provider_id"),  # only administrators get as far as to them
     *("actor_id", "subject_id", "after"),  # of the audit and of exports, which are for those who see everything
-    *("session_id", "token", "hours_version", "key", "client_id"),  # proofs, numbers, and what others call us
+    *("session_id", "client_id"),  # of the console, which no token gets to; what a provider calls us
 }
 PLAIN: Final = {"custom_fields", "texts", "settings", "config", "address"}
 """Objects without a form of their own in which no id stands."""
@@ -119,11 +119,9 @@ def _places(reference: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str,
         for method, operation in operations.items():
             key = f"{method.upper()} {url}"
             for parameter in operation.get("parameters", ()):
-                if parameter["in"] == "path":
-                    yield key, "path", (parameter["name"],)
-                elif parameter["in"] == "query":
+                if parameter["in"] in ("path", "query"):
                     for found in _ids(parameter["schema"], known, (parameter["name"],)):
-                        yield key, "query", found
+                        yield key, parameter["in"], found
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for found in sorted(set(_ids(content["schema"], known, ()))):
                     yield key, "body", found
