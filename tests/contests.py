@@ -11,12 +11,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import update
 
 from helpdesk import clock
+from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contacts
-from helpdesk.models.conversations import conversation_tags, conversations, drafts
+from helpdesk.models.conversations import conversation_tags, conversations, drafts, tags
 from helpdesk.models.jobs import job_results
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import accounts
+from helpdesk.services import tags as tag_verbs
 from tests import factories
 from tests.house import Desk, mail
 from tests.racing import URL, Race, Runner, Scene, Side, Track
@@ -105,6 +107,17 @@ async def _promised(track: Track) -> Scene:
     return {"id": made["id"], "other": other, "message_id": await house.reply(made["id"])}
 
 
+async def _with_team(track: Track) -> Scene:
+    return {**await _plain(track), "team": await factories.team(track.services)}
+
+
+async def _with_tag(track: Track) -> Scene:
+    """A tag that the conversation does not have yet."""
+    async with track.services.database.transaction() as session:
+        tag = await tag_verbs.create(session, name=uuid4().hex, by=SYSTEM, now=clock.now())
+    return {**await _plain(track), "tag": tag["name"], "tag_id": tag["id"]}
+
+
 async def _contacts(track: Track) -> Scene:
     return {**await _two(track), "people": [await factories.contact(track.services) for _ in range(2)]}
 
@@ -130,6 +143,14 @@ def _reply(**body: Any) -> Runner:
 def _merge(source: str, into: str) -> Runner:
     async def run(track: Track, side: Side, scene: Scene) -> str:
         return await side.ask("POST", f"conversations/{scene[source]}/merge", {"into": str(scene[into])})
+
+    return run
+
+
+def _setting(method: str, path: str, **body: Any) -> Runner:
+    async def run(track: Track, side: Side, scene: Scene) -> str:
+        given = {name: value(side, scene) if callable(value) else value for name, value in body.items()}
+        return await side.ask(method, path.format(**scene), given or None)
 
     return run
 
@@ -223,6 +244,12 @@ async def _nobody_waits(track: Track, scene: Scene, _end: tuple[str, str]) -> No
     assert {row["waiting_since"] for row in rows} == {None}, f"he waits on: {told}"
 
 
+async def _known(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    used = await track.rows(conversation_tags, conversation_tags.c.conversation_id == scene["id"])
+    names = {row["tag"] for row in used}
+    assert {row["name"] for row in await track.rows(tags, tags.c.name.in_(names))} == names, "it has a tag that is none"
+
+
 async def _one_draft(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
     assert len(await track.rows(drafts, drafts.c.conversation_id == scene["id"])) == 1
 
@@ -239,8 +266,20 @@ def _me(side: Side, _scene: Scene) -> str:
     return str(side.who.id)
 
 
+def _team(_side: Side, scene: Scene) -> str:
+    return str(scene["team"])
+
+
 def _tag(_side: Side, scene: Scene) -> list[str]:
     return [scene["tag"]]
+
+
+def _name(_side: Side, scene: Scene) -> str:
+    return str(scene["key"])
+
+
+def _renamed(_side: Side, scene: Scene) -> str:
+    return f"{scene['tag']} renamed"
 
 
 _ONE_WINS: Final = {("200", _STALE): 2, (_STALE, "200"): 2}
@@ -338,5 +377,33 @@ KINDS: Final[Mapping[str, Race]] = {
         right=_merge_contact(1),
         ends={("200", _STALE): 1, (_STALE, "200"): 1},
         after=_one_merged,
+    ),
+    "hand over/remove team": Race(
+        scene=_with_team,
+        left=_patch(team_id=_team),
+        right=_setting("DELETE", "teams/{team}"),
+        ends={("200", "409 in_use"): 2, ("404 not_found", "204"): 1},
+    ),
+    "tag/tag": Race(
+        scene=_key,
+        left=_setting("POST", "tags", name=_name),
+        right=_setting("POST", "tags", name=_name),
+        alike=True,
+        ends={("201", "409 name_taken"): 1},
+    ),
+    "use tag/rename tag": Race(
+        scene=_with_tag,
+        left=_patch(tags=_tag),
+        right=_setting("PATCH", "tags/{tag_id}", name=_renamed),
+        ends={("200", "200"): 2},
+        after=_known,
+    ),
+    "use tag/remove tag": Race(
+        scene=_with_tag,
+        left=_patch(tags=_tag),
+        right=_setting("DELETE", "tags/{tag_id}"),
+        # Whoever uses a tag that has just been removed makes it known again.
+        ends={("200", "204"): 2},
+        after=_known,
     ),
 }

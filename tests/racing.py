@@ -56,7 +56,7 @@ class Side:
 
 @dataclass
 class Track:
-    """Where races are run: a desk with an inbox, and two supervisors at it."""
+    """Where races are run: a desk with an inbox, and two administrators at it."""
 
     services: Services
     left: Side
@@ -91,7 +91,7 @@ async def open_track(one: Services, other: Services, *, seed: int) -> AsyncItera
             client = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://desk.test")
             )
-            sides.append(Side(client, await factories.agent(one, role="supervisor"), house))
+            sides.append(Side(client, await factories.agent(one, role="admin"), house))
         desk = await factories.inbox(one, smtp_url=sink.url(), authserv_id=MX)
         await factories.policy(one)
         yield Track(one, *sides, desk, sink, Random(seed))

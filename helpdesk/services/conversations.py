@@ -125,7 +125,9 @@ async def _assignment(
     assignee, team = values.get("assignee_id"), values.get("team_id")
     if assignee is not None and not await session.scalar(select(agents.c.active).where(agents.c.id == assignee)):
         raise NotFound("there is no such active agent")
-    if team is not None and await session.scalar(select(teams.c.id).where(teams.c.id == team)) is None:
+    # Held, so that nobody removes it before this is done.
+    its = select(teams.c.id).where(teams.c.id == team).with_for_update(read=True, key_share=True)
+    if team is not None and await session.scalar(its) is None:
         raise NotFound("there is no such team")
     if "assignee_id" in values:
         values["assigned_at"] = now if assignee is not None else None

@@ -107,7 +107,11 @@ def _ids(schema: Mapping[str, Any], known: Mapping[str, Any], path: tuple[str, .
             yield (*path, name)
     if "items" in schema:
         yield from _ids(schema["items"], known, (*path, "*"))
-    if schema.get("format") == "uuid" or (schema.get("type") == "object" and "properties" not in schema):
+    values = schema.get("additionalProperties", True)
+    if isinstance(values, dict):
+        yield from _ids(values, known, (*path, "*"))
+    formless = schema.get("type") == "object" and "properties" not in schema and values is True
+    if schema.get("format") == "uuid" or formless:
         yield path
     if schema.get("contentMediaType") == "application/json":
         yield path
