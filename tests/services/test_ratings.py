@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping, select, update
 from helpdesk import clock
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import HelpdeskError
+from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import deliveries, messages
@@ -24,6 +25,7 @@ from helpdesk.services import conversations as verbs
 from helpdesk.services import rating_requests, ratings
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
+from tests import factories
 from tests.house import Desk, House, mail
 
 MINA = "mina@customer.test"
@@ -157,6 +159,16 @@ async def test_a_contact_is_asked_once_in_a_while_and_two_who_ask_ask_once(house
     counts = await asyncio.gather(ask(house), ask(house))
     assert sum(counts) == 2
     assert sorted(row["outcome"] for row in await house.rows(rating_rows)) == ["asked", "asked_lately"]
+    # He was known as two: what the other one was asked counts for both.
+    (contact_id,) = {row["contact_id"] for row in await house.conversations()}
+    twin = await factories.contact(house.services)
+    async with house.services.database.transaction() as session:
+        await session.execute(update(contacts).where(contacts.c.id == twin).values(merged_into_id=contact_id))
+        await session.execute(update(rating_rows).values(contact_id=twin))
+    second = await helped(house, desk, text="Another one.")
+    await change(house, second, status="resolved")
+    await ask(house)
+    assert (await house.rows(rating_rows))[-1]["outcome"] == "asked_lately"
     third = await helped(house, desk, text="Once more.")
     async with house.services.database.transaction() as session:
         earlier = {"asked_at": clock.now() - 31 * DAY}
