@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 _Item = TypeVar("_Item")
 
@@ -42,10 +51,33 @@ def _handle(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
-Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line), Field(min_length=1)]
-Handle = Annotated[str, Field(max_length=320), AfterValidator(_one_line), AfterValidator(_handle)]
+class _Drawn:
+    """Says in the reference what a validator holds a text to."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self._pattern}
+
+
+_CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+Text = Annotated[str, AfterValidator(_storable), _Drawn(r"^[^\u0000]*$")]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line), _Drawn(f"^[^{_CONTROLS}]*$")]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=120),
+    AfterValidator(_one_line),
+    Field(min_length=1),
+    _Drawn(f"^[^{_CONTROLS}]*[^{_CONTROLS}\\s][^{_CONTROLS}]*$"),
+]
+Handle = Annotated[
+    str,
+    Field(max_length=320),
+    AfterValidator(_one_line),
+    AfterValidator(_handle),
+    _Drawn(f'^[^{_CONTROLS}\\s<>,;"]+$'),
+]
 When = Annotated[datetime, BeforeValidator(_as_written), AfterValidator(_zoned)]
 Ids = Annotated[list[UUID], Field(max_length=500)]
 Language = Annotated[Line, Field(max_length=35)]
@@ -56,11 +88,22 @@ CustomFields = Annotated[
 ]
 
 
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("use a number")
+    return value
+
+
 def _literal(schema: Any) -> None:
     """Numbers are numbers and switches are switches, all the way down: `0` is no `false`, and `"1"` no `1`."""
     if isinstance(schema, dict):
-        if schema.get("type") in ("bool", "int", "float"):
+        if schema.get("type") == "bool":
             schema["strict"] = True
+        elif schema.get("type") in ("int", "float"):
+            plain = {**schema}
+            schema.clear()
+            schema.update(no_info_before_validator_function(_number, cast("CoreSchema", plain)))
+            return
         for key, inner in schema.items():
             if key not in ("default", "metadata"):
                 _literal(inner)
