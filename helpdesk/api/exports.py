@@ -104,7 +104,7 @@ async def export_contacts(request: Request, actor: _OfContacts, services: House)
     """Contacts with every handle, but for those who were merged; otherwise as conversations are exported."""
     given = CONTACTS.read(request)
     asked = {name: value for name, value in given.items() if name not in _HOW_IT_IS}
-    source = exporting.of_contacts(actor, **asked)
+    source = await exporting.of_contacts(services, actor, **asked)
     found = exporting.read_contacts(services, source, Part(after=given.get("after")))
     return await _begun(services, actor, "contacts", given, found)
 

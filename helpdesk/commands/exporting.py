@@ -89,7 +89,9 @@ async def contacts(settings: Settings, given: Given) -> list[str]:
         raise Invalid.field("inbox", "contacts are of no inbox")
     async with opened(settings) as services:
         part = Part(most=_EVERYTHING)
-        source = exporting.of_contacts(SYSTEM, created_after=given.day("since"), created_before=given.day("until"))
+        source = await exporting.of_contacts(
+            services, SYSTEM, created_after=given.day("since"), created_before=given.day("until")
+        )
         return await _export(services, "contacts", given, source, part, exporting.read_contacts(services, source, part))
 
 

@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, exists, func, or_, select, update
+from sqlalchemy import RowMapping, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.dialects import among
 from helpdesk.domain.events import ContactCreated, ContactUpdated
-from helpdesk.domain.filters import like
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.contacts import contact_identities, contacts
@@ -38,8 +37,25 @@ async def list_contacts(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[RowMapping]:
-    """The newest first, of `among_these` if they are given. `handle` is exact; an empty one asks nothing."""
-    query = matching(actor).order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
+    """The newest first. `among_these` and `handle` as in `matching`."""
+    query = matching(services, actor, among_these=among_these, handle=handle)
+    if after is not None:
+        created, last = after
+        earlier = (contacts.c.created_at == created) & (contacts.c.id < last)
+        query = query.where(or_(contacts.c.created_at < created, earlier))
+    query = query.order_by(contacts.c.created_at.desc(), contacts.c.id.desc()).limit(limit)
+    found: Sequence[RowMapping] = (await session.execute(query)).mappings().all()
+    return found
+
+
+def matching(
+    services: Services, actor: Actor, *, among_these: Sequence[UUID] | None = None, handle: str = ""
+) -> Select[Any]:
+    """Those whom the actor may see, but for those who were merged; of `among_these` if they are given.
+
+    `handle` is exact; an empty one asks nothing.
+    """
+    query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).where(contacts.c.merged_into_id.is_(None))
     if among_these is not None:
         query = query.where(among(contacts.c.id, among_these, "uuid"))
     if handle:
@@ -47,26 +63,6 @@ async def list_contacts(
         i = contact_identities.c
         named = among(i.channel, sorted(services.channels), "text"), i.handle == handle.lower()
         query = query.where(contacts.c.id.in_(select(i.contact_id).where(*named)))
-    if after is not None:
-        created, last = after
-        earlier = (contacts.c.created_at == created) & (contacts.c.id < last)
-        query = query.where(or_(contacts.c.created_at < created, earlier))
-    return (await session.execute(query.limit(limit))).mappings().all()
-
-
-def matching(actor: Actor, *, q: str = "", handle: str = "") -> Select[Any]:
-    """Those whom the actor may see, but for those who were merged.
-
-    `q` looks into names and handles, `handle` is exact; empty ones ask nothing. For who reads all of them anyway: with
-    either, every contact is looked at.
-    """
-    query = scoped_contacts(select(*_SHOWN), actor, contacts.c.id).where(contacts.c.merged_into_id.is_(None))
-    mine = contact_identities.c.contact_id == contacts.c.id
-    if q:
-        by_handle = exists().where(mine, contact_identities.c.handle.ilike(like(q), escape="\\"))
-        query = query.where(or_(contacts.c.name.ilike(like(q), escape="\\"), by_handle))
-    if handle:
-        query = query.where(exists().where(mine, contact_identities.c.handle == handle.lower()))
     return query
 
 

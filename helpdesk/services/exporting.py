@@ -21,11 +21,12 @@ from helpdesk.db import new_id
 from helpdesk.domain.values import Actor
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversations
-from helpdesk.services import attempts, audit, describing, listing
+from helpdesk.services import attempts, audit, describing, listing, search
 from helpdesk.services import contacts as contact_verbs
 from helpdesk.services.house import Services
 from helpdesk.services.listing import Question
 from helpdesk.services.paging import cut
+from helpdesk.services.search_store import MOST as MOST_FOUND
 
 PAGE: Final = 500
 MOST: Final = 200_000
@@ -35,7 +36,7 @@ PER_WINDOW: Final = 20
 """That one agent may begin within `attempts.WINDOW`."""
 
 _TOGETHER: Final = 20
-_MESSAGES: Final = 200
+_MESSAGES: Final = 100
 _EXTRA: Final = (conversations.c.custom_fields, conversations.c.merged_into_id, conversations.c.spam)
 
 
@@ -98,7 +99,8 @@ def of_conversations(asked: Question) -> Source:
     return Source(query, conversations.c.id, asked.values)
 
 
-def of_contacts(
+async def of_contacts(
+    services: Services,
     actor: Actor,
     *,
     q: str = "",
@@ -106,8 +108,12 @@ def of_contacts(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Source:
-    """Those who are not merged, as the list has them. `[created_after, created_before)`."""
-    query = contact_verbs.matching(actor, q=q, handle=handle)
+    """Those who are not merged, as the list has them. `[created_after, created_before)`.
+
+    Raises `Invalid` where `q` asks for nothing.
+    """
+    named = await search.newest_contacts(services, actor, q, limit=MOST_FOUND) if q else None
+    query = contact_verbs.matching(services, actor, among_these=named, handle=handle)
     if created_after is not None:
         query = query.where(contacts.c.created_at >= created_after)
     if created_before is not None:
