@@ -52,8 +52,8 @@ _PRESELECTED: Final[dict[str, Any]] = {
             "name": "score",
             "in": "query",
             "required": False,
-            "description": "Is chosen in the form. Whatever else is in the query is overlooked",
-            "schema": {"type": "integer", "minimum": SCORES[0], "maximum": SCORES[-1]},
+            "description": "From 1 to 5, is chosen in the form. Whatever else is in the query is overlooked",
+            "schema": {"type": "string"},
         }
     ]
 }

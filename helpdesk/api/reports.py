@@ -97,9 +97,7 @@ def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str]
     return _formed(name, given, about, figures, rows)
 
 
-def _formed(
-    name: str, given: dict[str, Any], about: dict[str, Any], figures: Sequence[str], rows: Lines
-) -> Response:
+def _formed(name: str, given: dict[str, Any], about: dict[str, Any], figures: Sequence[str], rows: Lines) -> Response:
     if given.get("format") is not Form.CSV:
         return answer({**about, "rows": rows})
     columns = ("group", "name", *figures)
