@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
 
-from sqlalchemy import update
-
-from helpdesk import clock
-from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_tags, conversations, drafts, tags
 from helpdesk.models.jobs import job_results
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import accounts
-from helpdesk.services import tags as tag_verbs
-from tests import factories
-from tests.house import Desk, mail
-from tests.racing import URL, Race, Runner, Scene, Side, Track
+from tests import race_scenes as scenes
+from tests.racing import Race, Runner, Scene, Side, Track
 from workers.jobs import Jobs
 
 _CLOSED: Final = "409 conversation_closed"
@@ -29,97 +20,6 @@ _MERGED: Final = "409 conversation_merged"
 _MOVED: Final = "409 conversation_moved"
 _STALE: Final = "412 stale_version"
 _TOO_LATE: Final = "409 delivery_state"
-
-
-# -- what it begins with ----------------------------------------------------------------------------------------------
-
-
-async def _plain(track: Track) -> Scene:
-    return {"id": await factories.conversation(track.services, inbox_id=track.inbox)}
-
-
-async def _two(track: Track) -> Scene:
-    """Two of one contact; the first has two messages, of which the second may go."""
-    handle = f"{uuid4().hex}@customer.test"
-    made = [await factories.conversation(track.services, inbox_id=track.inbox, handle=handle) for _ in range(2)]
-    message_id = await factories.incoming(track.services, made[0])
-    return {"id": made[0], "other": made[1], "message_id": message_id, "free": frozenset({2})}
-
-
-async def _answered(track: Track, *, status: str = "queued", due: timedelta) -> Scene:
-    """One with an answer that leaves when that is due."""
-    made = await factories.conversation(track.services, inbox_id=track.inbox)
-    message_id = await track.left.house.reply(made, undo_seconds=300)
-    values = {"status": status, "next_attempt_at": clock.now() + due}
-    async with track.services.database.transaction() as session:
-        await session.execute(update(deliveries).where(deliveries.c.message_id == message_id).values(values))
-    return {"id": made, "message_id": message_id, "free": frozenset({2})}
-
-
-async def _deferred(track: Track) -> Scene:
-    return await _answered(track, due=timedelta(hours=1))
-
-
-async def _almost_due(track: Track) -> Scene:
-    return await _answered(track, due=timedelta(milliseconds=track.random.uniform(1, 12)))
-
-
-async def _failed(track: Track) -> Scene:
-    return await _answered(track, status="failed", due=timedelta())
-
-
-async def _with_macro(track: Track) -> Scene:
-    identity = await accounts.identify_token(track.services.database, track.left.who.token, now=clock.now())
-    return {**await _plain(track), "macro": await factories.macro(track.services, by=identity.actor)}
-
-
-async def _with_job(track: Track) -> Scene:
-    """A job that gives two conversations a tag that nobody has used; the race is about the second one."""
-    found, tag = await _two(track), uuid4().hex
-    scene = {"id": found["other"], "other": found["id"]}
-    body = {"ids": [str(scene["other"]), str(scene["id"])], "actions": [{"do": "tag", "add": [tag]}]}
-    asked = await track.left.client.post(f"{URL}/conversations/bulk", json=body, headers=track.left.who.headers)
-    return {**scene, "tag": tag, "job": UUID(asked.json()["job_id"])}
-
-
-async def _with_draft(track: Track) -> Scene:
-    scene = await _plain(track)
-    async with track.services.database.transaction() as session:
-        row = {"conversation_id": scene["id"], "agent_id": track.left.who.id, "content": {"text": "I"}, "version": 7}
-        await session.execute(drafts.insert().values(**row, updated_at=clock.now()))
-    return scene
-
-
-async def _key(track: Track) -> Scene:
-    return {**await _plain(track), "key": uuid4().hex}
-
-
-async def _promised(track: Track) -> Scene:
-    """Somebody whom an answer by today is promised, with one on its way; and another matter of his, nothing in it."""
-    handle, house = f"{uuid4().hex}@customer.test", track.left.house
-    await house.post(Desk(track.inbox, "desk@helpdesk.test"), mail(handle, dmarc="pass"))
-    await house.process()
-    (made,) = await track.rows(conversations, conversations.c.contact_handle == handle)
-    other = await factories.conversation(track.services, inbox_id=track.inbox, handle=handle, messages=0)
-    nobody = update(conversations).where(conversations.c.id == other).values(waiting_since=None)
-    async with track.services.database.transaction() as session:
-        await session.execute(nobody)
-    return {"id": made["id"], "other": other, "message_id": await house.reply(made["id"])}
-
-
-async def _with_team(track: Track) -> Scene:
-    return {**await _plain(track), "team": await factories.team(track.services)}
-
-
-async def _with_tag(track: Track) -> Scene:
-    """A tag that the conversation does not have yet."""
-    async with track.services.database.transaction() as session:
-        tag = await tag_verbs.create(session, name=uuid4().hex, by=SYSTEM, now=clock.now())
-    return {**await _plain(track), "tag": tag["name"], "tag_id": tag["id"]}
-
-
-async def _contacts(track: Track) -> Scene:
-    return {**await _two(track), "people": [await factories.contact(track.services) for _ in range(2)]}
 
 
 # -- what is done -----------------------------------------------------------------------------------------------------
@@ -192,6 +92,14 @@ async def _do_job(track: Track, side: Side, scene: Scene) -> str:
         pass
     found = await track.rows(job_results, job_results.c.job_id == scene["job"], job_results.c.changed)
     return f"{len(found)} changed"
+
+
+async def _receive(track: Track, side: Side, scene: Scene) -> str:
+    """The worker takes his mail in; where it is filed."""
+    while not (found := await track.rows(messages, messages.c.text.like(f"{scene['text']}%"))):
+        await side.house.process()
+    (message,) = found
+    return {scene["id"]: "here", scene["other"]: "over there"}.get(message["conversation_id"], "anew")
 
 
 def _draft(**version: str) -> Runner:
@@ -286,48 +194,68 @@ _ONE_WINS: Final = {("200", _STALE): 2, (_STALE, "200"): 2}
 
 KINDS: Final[Mapping[str, Race]] = {
     "assign/assign": Race(
-        scene=_plain, left=_patch(assignee_id=_me), right=_patch(assignee_id=_me), alike=True, ends={("200", _STALE): 2}
+        scene=scenes.plain,
+        left=_patch(assignee_id=_me),
+        right=_patch(assignee_id=_me),
+        alike=True,
+        ends={("200", _STALE): 2},
     ),
     "reply/reply": Race(
-        scene=_plain, left=_reply(seen_seq=1), right=_reply(seen_seq=1), alike=True, ends={("201", _MOVED): 1}
+        scene=scenes.plain, left=_reply(seen_seq=1), right=_reply(seen_seq=1), alike=True, ends={("201", _MOVED): 1}
     ),
     "merge/merge": Race(
-        scene=_two,
+        scene=scenes.two,
         left=_merge("id", "other"),
         right=_merge("other", "id"),
         ends={("200", _STALE): 2, ("200", "409 target_merged"): 2, (_STALE, "200"): 2, ("409 target_merged", "200"): 2},
     ),
     "close/close": Race(
-        scene=_plain, left=_patch(status="closed"), right=_patch(status="closed"), alike=True, ends={("200", _STALE): 2}
+        scene=scenes.plain,
+        left=_patch(status="closed"),
+        right=_patch(status="closed"),
+        alike=True,
+        ends={("200", _STALE): 2},
     ),
     "close/reply": Race(
-        scene=_plain,
+        scene=scenes.plain,
         left=_patch(status="closed"),
         right=_reply(seen_seq=1),
         ends={("200", _CLOSED): 2, ("200", "201"): 2},
     ),
     "merge/reply": Race(
-        scene=_two,
+        scene=scenes.two,
         left=_merge("id", "other"),
         right=_reply(),
         ends={("200", _MERGED): 2, ("200", "201"): 2},
     ),
     "merge/send": Race(
-        scene=_promised, left=_merge("id", "other"), right=_send, ends={("200", "sent"): 2}, after=_nobody_waits
+        scene=scenes.promised, left=_merge("id", "other"), right=_send, ends={("200", "sent"): 2}, after=_nobody_waits
+    ),
+    "mail/close": Race(
+        scene=scenes.answered_by_mail,
+        left=_receive,
+        right=_patch(status="closed"),
+        ends={("here", "200"): 2, ("anew", "200"): 2},
+    ),
+    "mail/merge": Race(
+        scene=scenes.answered_by_mail,
+        left=_receive,
+        right=_merge("id", "other"),
+        ends={("here", "200"): 2, ("over there", "200"): 2},
     ),
     "split/merge": Race(
-        scene=_two, left=_split, right=_merge("id", "other"), ends={("201", _STALE): 2, (_STALE, "200"): 2}
+        scene=scenes.two, left=_split, right=_merge("id", "other"), ends={("201", _STALE): 2, (_STALE, "200"): 2}
     ),
-    "split/cancel": Race(scene=_deferred, left=_split, right=_cancel, ends={("201", "200"): 2}),
-    "macro/change": Race(scene=_with_macro, left=_run_macro, right=_patch(priority="high"), ends=_ONE_WINS),
+    "split/cancel": Race(scene=scenes.deferred, left=_split, right=_cancel, ends={("201", "200"): 2}),
+    "macro/change": Race(scene=scenes.with_macro, left=_run_macro, right=_patch(priority="high"), ends=_ONE_WINS),
     "spam/reply": Race(
-        scene=_plain,
+        scene=scenes.plain,
         left=_spam,
         right=_reply(status="pending"),
         ends={("200", "409 conversation_spam"): 2, (_STALE, "201"): 2},
     ),
     "draft/draft, both new": Race(
-        scene=_plain,
+        scene=scenes.plain,
         left=_draft(If_None_Match="*", If_Match=""),
         right=_draft(If_None_Match="*", If_Match=""),
         alike=True,
@@ -335,7 +263,7 @@ KINDS: Final[Mapping[str, Race]] = {
         after=_one_draft,
     ),
     "draft/draft": Race(
-        scene=_with_draft,
+        scene=scenes.with_draft,
         left=_draft(If_Match='"7"'),
         right=_draft(If_Match='"7"'),
         alike=True,
@@ -343,7 +271,7 @@ KINDS: Final[Mapping[str, Race]] = {
         after=_one_draft,
     ),
     "the same request twice": Race(
-        scene=_key,
+        scene=scenes.with_key,
         left=_same_key,
         right=_same_key,
         alike=True,
@@ -351,55 +279,55 @@ KINDS: Final[Mapping[str, Race]] = {
         after=_one_answer,
     ),
     "job/change": Race(
-        scene=_with_job,
+        scene=scenes.with_job,
         left=_do_job,
         right=_patch(tags=_tag, priority="high"),
         ends={("2 changed", _STALE): 2, ("1 changed", "200"): 2},
         after=_tagged,
     ),
-    "retry/retry": Race(scene=_failed, left=_retry, right=_retry, alike=True, ends={("200", _TOO_LATE): 1}),
+    "retry/retry": Race(scene=scenes.failed, left=_retry, right=_retry, alike=True, ends={("200", _TOO_LATE): 1}),
     "retry/cancel": Race(
-        scene=_failed,
+        scene=scenes.failed,
         left=_retry,
         right=_cancel,
         # To take back what is to be sent again at once comes too late, unless it was asked before that.
         ends={("200", _TOO_LATE): 1, ("200", "200"): 1},
     ),
     "cancel/send": Race(
-        scene=_almost_due,
+        scene=scenes.almost_due,
         left=_cancel,
         right=_send,
         ends={("200", "cancelled"): 1, (_TOO_LATE, "sent"): 1},
     ),
     "contact merge/contact merge": Race(
-        scene=_contacts,
+        scene=scenes.two_contacts,
         left=_merge_contact(0),
         right=_merge_contact(1),
         ends={("200", _STALE): 1, (_STALE, "200"): 1},
         after=_one_merged,
     ),
     "hand over/remove team": Race(
-        scene=_with_team,
+        scene=scenes.with_team,
         left=_patch(team_id=_team),
         right=_setting("DELETE", "teams/{team}"),
         ends={("200", "409 in_use"): 2, ("404 not_found", "204"): 1},
     ),
     "tag/tag": Race(
-        scene=_key,
+        scene=scenes.with_key,
         left=_setting("POST", "tags", name=_name),
         right=_setting("POST", "tags", name=_name),
         alike=True,
         ends={("201", "409 name_taken"): 1},
     ),
     "use tag/rename tag": Race(
-        scene=_with_tag,
+        scene=scenes.with_tag,
         left=_patch(tags=_tag),
         right=_setting("PATCH", "tags/{tag_id}", name=_renamed),
         ends={("200", "200"): 2},
         after=_known,
     ),
     "use tag/remove tag": Race(
-        scene=_with_tag,
+        scene=scenes.with_tag,
         left=_patch(tags=_tag),
         right=_setting("DELETE", "tags/{tag_id}"),
         # Whoever uses a tag that has just been removed makes it known again.
