@@ -113,7 +113,7 @@ CARD, WITHDRAWAL, ARRIVED = "Thanks. My card does not work.", "Where is my withd
 
 
 async def test_the_messages_are_in_a_conversation_of_their_own(case: Case) -> None:
-    await case.set(case.id, tags=["vip"], priority=2, category="money")
+    await case.set(case.id, tags=["vip"], priority=2, category="transaction")
     before = await case.row(case.id)
     answer = await case.split(*await case.ids(CARD))
     assert answer.status_code == 201, answer.text
@@ -121,7 +121,7 @@ async def test_the_messages_are_in_a_conversation_of_their_own(case: Case) -> No
     new = UUID(shown["id"])
     assert answer.headers["Location"] == f"{URL}/{new}"
     names = ("status", "priority", "category", "tags", "message_count", "last_message_direction", "preview", "unread")
-    assert [shown[name] for name in names] == ["open", "high", "money", ["vip"], 1, "incoming", CARD, True]
+    assert [shown[name] for name in names] == ["open", "high", "transaction", ["vip"], 1, "incoming", CARD, True]
     assert [(one["id"], one["kind"]) for one in shown["related"]] == [(str(case.id), "split")]
     assert [one["handle"] for one in shown["participants"]] == [MINA]
     assert (await case.texts(case.id), await case.texts(new)) == ([WITHDRAWAL, ARRIVED], [CARD])
