@@ -51,6 +51,9 @@ Host = Annotated[str, typer.Option(help="The address to listen on")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on")]
 InboxId = Annotated[str, typer.Argument(metavar="ID", help="The inbox's id")]
 
+IntoInbox = Annotated[
+    str | None, typer.Option(metavar="ID", help="The inbox to file into; may be left out where there is only one")
+]
 Resolved = Annotated[bool, typer.Option("--resolved", help="Conversations that begin with it are resolved, not open")]
 
 Out = Annotated[Path, typer.Option(dir_okay=False, help="The file, which is there when it is whole")]
@@ -285,7 +288,7 @@ def sla_simulate(
 @import_app.command("mbox")
 def import_mbox(
     path: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
-    inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    inbox: IntoInbox = None,
     resolved: Resolved = False,
     data: Data = None,
 ) -> None:
@@ -298,7 +301,7 @@ def import_mbox(
 @import_app.command("maildir")
 def import_maildir(
     path: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
-    inbox: Annotated[str, typer.Option(help="The id of the inbox to file into")],
+    inbox: IntoInbox = None,
     folder: Annotated[
         list[str] | None, typer.Option(help="A folder, INBOX or Name; repeatable; default: all but Drafts, Sent, Trash")
     ] = None,

@@ -22,7 +22,7 @@ from helpdesk.channels import RawInbound
 from helpdesk.clock import now
 from helpdesk.commands import archives
 from helpdesk.commands.archives import Archived
-from helpdesk.commands.inboxes import find, progress
+from helpdesk.commands.inboxes import find, only_inbox, progress
 from helpdesk.commands.opened import opened
 from helpdesk.config import Settings
 from helpdesk.models.inboxes import raw_items
@@ -60,7 +60,7 @@ class Count:
             self.named.append(f"skipped: {mail.place}: {mail.reason}")
 
 
-async def mbox(settings: Settings, path: Path, *, inbox: str, resolved: bool = False) -> list[str]:
+async def mbox(settings: Settings, path: Path, *, inbox: str | None, resolved: bool = False) -> list[str]:
     """`resolved`: so are the conversations that it begins. Raises `Invalid` where the file is no mbox."""
     total = archives.size(path) // _KB
     mails = archives.mbox(path)
@@ -68,7 +68,7 @@ async def mbox(settings: Settings, path: Path, *, inbox: str, resolved: bool = F
 
 
 async def maildir(
-    settings: Settings, path: Path, *, inbox: str, folders: Sequence[str] = (), resolved: bool = False
+    settings: Settings, path: Path, *, inbox: str | None, folders: Sequence[str] = (), resolved: bool = False
 ) -> list[str]:
     """Raises `Invalid` where the folder is no Maildir, or has no such folders."""
     left, total = archives.left_out(path, only=folders), archives.count(path, only=folders)
@@ -82,7 +82,7 @@ async def _file(
     settings: Settings,
     mails: Iterator[Archived],
     *,
-    inbox: str,
+    inbox: str | None,
     resolved: bool,
     what: str,
     total: int,
@@ -90,7 +90,7 @@ async def _file(
 ) -> list[str]:
     count = Count()
     async with opened(settings) as services:
-        row = await find(services, inbox)
+        row = await (only_inbox(services) if inbox is None else find(services, inbox))
         with progress(what) as tell:
             batches = read(mails, count, resolved=resolved)
             await take(services, row["id"], batches, count, tell=lambda done: tell(done // unit, total))

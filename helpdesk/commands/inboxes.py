@@ -189,3 +189,15 @@ async def find(services: Services, inbox: str) -> RowMapping:
     if found is None:
         raise NotFound("there is no such inbox")
     return found
+
+
+async def only_inbox(services: Services) -> RowMapping:
+    """The inbox that there is. Raises `Invalid` where there are several, or none."""
+    async with services.database.reading() as session:
+        found = await session.execute(select(inboxes).where(inboxes.c.deleted_at.is_(None)).limit(2))
+        rows = found.mappings().all()
+    if len(rows) != 1:
+        raise Invalid.field(
+            "inbox", "name one of several, as `helpdesk inbox list` shows them" if rows else "add one first"
+        )
+    return rows[0]

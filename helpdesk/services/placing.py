@@ -231,8 +231,10 @@ class Batch:
             activity=raw["received_at"] if raw["backfilled"] else self._now,
             now=self._now,
         )
-        if raw["backfilled"] and raw["hints"].get("over"):
-            conversation["status"] = Status.RESOLVED.value
+        if raw["backfilled"]:
+            conversation["created_at"] = raw["received_at"]
+            if raw["hints"].get("over"):
+                conversation["status"] = Status.RESOLVED.value
         self._drafts.new[conversation["id"]] = conversation
         return conversation
 

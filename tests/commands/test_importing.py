@@ -58,14 +58,14 @@ async def test_old_mail_is_filed_with_its_dates_and_nobody_hears_of_it(services:
         assert house.outgoing() == []
     async with services.database.reading() as session:
         m, c = messages.c, conversations.c
-        query = select(m.subject, m.received_at, c.status, c.last_activity_at, c.next_due_at)
+        query = select(m.subject, m.received_at, c.status, c.created_at, c.last_activity_at, c.next_due_at)
         rows = await session.execute(query.join(conversations, c.id == m.conversation_id).where(m.backfilled))
         found = {row[0]: tuple(row)[1:] for row in rows}
         clocks = (await session.execute(select(sla_clocks.c.conversation_id).distinct())).all()
     assert len(found) == 3
     for number in (1, 2):
         at = datetime(2026, 1, 5, number, tzinfo=UTC)
-        assert found[f"Question {number}"] == (at, "resolved", at, None)
+        assert found[f"Question {number}"] == (at, "resolved", at, at, None)
     assert len(clocks) == 1, "only of what came by another way"
 
 
@@ -95,7 +95,7 @@ async def test_the_command_says_what_became_of_everything(
     services: Services, tmp_path: Path, box: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inbox = str(await factories.inbox(services))
-    lines = await importing.mbox(services.settings, box, inbox=inbox)
+    lines = await importing.mbox(services.settings, box, inbox=None)
     assert lines == ["4 mails received; the workers file them", "1 were there already"]
     assert capsys.readouterr().err.splitlines() == ["kB: 0 of 0"]
     folder = tmp_path / "Maildir"
@@ -114,6 +114,9 @@ async def test_the_command_says_what_became_of_everything(
     assert capsys.readouterr().err.splitlines() == ["left out, name them with --folder: Trash", "mails: 3 of 3"]
     with pytest.raises(Invalid):
         await importing.mbox(services.settings, folder / "cur" / "1767607200.M1.host:2,S", inbox=inbox)
+    await factories.inbox(services)
+    with pytest.raises(Invalid, match="name one of several"):
+        await importing.mbox(services.settings, box, inbox=None)
 
 
 @ON_ONE_DATABASE
