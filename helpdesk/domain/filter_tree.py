@@ -87,6 +87,13 @@ def leaves(node: Node) -> Iterator[Leaf]:
     return (leaf for _, leaf in _placed(node, ""))
 
 
+def required(node: Node) -> list[Leaf]:
+    """The leaves that hold wherever the tree does."""
+    if isinstance(node, Every):
+        return [leaf for one in node.nodes for leaf in required(one)]
+    return [node] if isinstance(node, Leaf) else []
+
+
 def mentions(node: Node, place: str = "") -> Iterator[tuple[str, str, UUID]]:
     """Whatever else of the house the tree names: field, kind of thing (`agent contact inbox team`), id."""
     for at, leaf in _placed(node, place):

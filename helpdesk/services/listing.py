@@ -7,16 +7,16 @@ the driver's connection with values only. The limit is part of the text: a bound
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, not_, or_, select, true, tuple_
 from sqlalchemy.sql.elements import BindParameter
 
 from helpdesk.dialects import Prepared, among, gathered
-from helpdesk.domain.filter_tree import Node
+from helpdesk.domain.filter_tree import Node, required
 from helpdesk.domain.filters import ConversationFilter, Sort
 from helpdesk.domain.pagination import Cursor
 from helpdesk.domain.values import Actor
@@ -100,6 +100,10 @@ _SORTS: Final[Mapping[Sort, tuple[str, bool]]] = {
 }
 _POSITION: Final = {name: index for index, name in enumerate(COLUMNS)}
 _NULLABLE: Final = {"next_due_at", "waiting_since"}
+LOOKED_AT: Final = 5_000
+"""Conversations that a tree is asked of for one page, in the order of the sort: it may hold for none of a million."""
+
+_INDEXED: Final = frozenset({"status", "inbox_id", "assignee_id", "team_id", "contact_id"})
 MOST_CONTACTS: Final = 200
 """Contacts that `q` is taken to mean."""
 
@@ -126,6 +130,8 @@ class Question:
     conditions: tuple[str, ...]
     values: Mapping[str, Any]
     tree: ColumnElement[bool] | None
+    near: ColumnElement[bool]
+    """What the tree asks in any case, and an index can tell."""
 
 
 async def list_conversations(
@@ -142,8 +148,8 @@ async def list_conversations(
 
     `filters` and `tree` must both hold; spam is left out unless either speaks of it. `q` is asked of the index that
     search uses, which follows a second or so behind, for its newest matches. Raises `Invalid` where it asks for
-    nothing. Rows without a value in the sort
-    come last, by a second statement: one that sorts both kinds could use no index.
+    nothing. Rows without a value in the sort come last, by a second statement: one that sorts both kinds could use no
+    index. With a tree a page may end before it is full: no more than `LOOKED_AT` conversations are looked at for it.
     """
     cursor = read_cursor(services, page, sort=sort.value) if page.cursor is not None else None
     name, _ = _SORTS[sort]
@@ -152,26 +158,31 @@ async def list_conversations(
     if cursor is not None:
         values["after_id"], values["after_value"] = cursor.id, _value(name, cursor)
 
-    async def fetch(phase: str, after: bool, limit: int) -> Sequence[Row]:
-        shape = _Shape(actor.sees_all, asked.conditions, sort, phase, after, limit)
-        database = services.database
+    async def fetch(phase: str, after: bool, limit: int) -> tuple[list[Row], Row | None]:
+        """The rows, and where looking ended too early for more, if it did."""
+        shape, database = _Shape(actor.sees_all, asked.conditions, sort, phase, after, limit), services.database
         if asked.tree is None:
-            return await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)
+            return list(await database.fetch(database.prepared(shape, lambda: _statement(shape)), values)), None
         # A tree has as many shapes as people have ideas: what is kept for the others must not make room for them.
-        return await database.fetch(Prepared(_statement(shape).where(asked.tree), database.engine.dialect), values)
+        within = Prepared(_within(shape, asked.tree, asked.near), database.engine.dialect)
+        found = list(await database.fetch(within, values))
+        if len(found) >= limit:
+            return found, None
+        behind = await database.fetch(Prepared(_edge(shape, asked.near), database.engine.dialect), values)
+        return found, behind[0] if len(behind) > 1 else None
 
     wanted = page.limit + 1
     in_nulls = cursor is not None and cursor.value is None
-    rows = list(await fetch("nulls" if in_nulls else "values", cursor is not None, wanted))
-    if name in _NULLABLE and not in_nulls and len(rows) < wanted:
-        rows += (await fetch("nulls", False, wanted))[: wanted - len(rows)]
+    rows, edge = await fetch("nulls" if in_nulls else "values", cursor is not None, wanted)
+    if name in _NULLABLE and not in_nulls and edge is None and len(rows) < wanted:
+        others, edge = await fetch("nulls", False, wanted - len(rows))
+        rows += others
     shown, more = cut(rows, page.limit)
-    if not more:
+    if not more and edge is None:
         return shown, None
-    last = shown[-1]
-    value = last[_POSITION[name]]
+    row_id, value = (shown[-1][0], shown[-1][_POSITION[name]]) if more or edge is None else edge
     value = (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else value
-    return shown, write_cursor(services, sort=sort.value, value=value, row_id=UUID(str(last[0])))
+    return shown, write_cursor(services, sort=sort.value, value=value, row_id=UUID(str(row_id)))
 
 
 async def question(
@@ -187,7 +198,9 @@ async def question(
     values[READER] = actor.id
     if not actor.sees_all:
         values.update(parameters(actor))
-    return Question(actor.sees_all, conditions, values, asked)
+    indexed = (one for one in required(tree) if one.field in _INDEXED and one.op == "eq") if tree is not None else ()
+    near = and_(true(), *(filtering.condition(one, actor=actor, now=now) for one in indexed))
+    return Question(actor.sees_all, conditions, values, asked, near)
 
 
 def narrowed(query: Select[Any], asked: Question) -> Select[Any]:
@@ -205,9 +218,28 @@ def _value(name: str, cursor: Cursor) -> Any:
 
 
 def _statement(shape: _Shape) -> Select[Any]:
+    return _ordered(SELECT, shape)
+
+
+def _within(shape: _Shape, tree: ColumnElement[bool], near: ColumnElement[bool]) -> Select[Any]:
+    """Those for which the tree holds, of the next that there are without it."""
+    name, descending = _SORTS[shape.sort]
+    some = select(_C.id, _C[name].label("value")).where(near)
+    looked = _ordered(some, replace(shape, limit=LOOKED_AT)).subquery("looked")
+    key = (looked.c.id,) if shape.phase == "nulls" else (looked.c.value, looked.c.id)
+    query = SELECT.join(looked, looked.c.id == _C.id).where(tree)
+    return query.order_by(*(k.desc() if descending else k.asc() for k in key)).limit(literal_column(str(shape.limit)))
+
+
+def _edge(shape: _Shape, near: ColumnElement[bool]) -> Select[Any]:
+    """The last one that was looked at, and the next."""
+    some = select(_C.id, _C[_SORTS[shape.sort][0]]).where(near)
+    return _ordered(some, replace(shape, limit=2)).offset(literal_column(str(LOOKED_AT - 1)))
+
+
+def _ordered(query: Select[Any], shape: _Shape) -> Select[Any]:
     name, descending = _SORTS[shape.sort]
     column = _C[name]
-    query = SELECT
     if not shape.sees_all:
         query = query.where(visible())
     for condition in shape.conditions:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from helpdesk import clock
 from helpdesk.db import new_id
+from helpdesk.dialects import Prepared
+from helpdesk.domain.filter_tree import parse
+from helpdesk.domain.filters import ConversationFilter, Sort
+from helpdesk.domain.values import SYSTEM
 from helpdesk.models.agents import team_members
 from helpdesk.models.desk import views
 from helpdesk.models.events import audit
+from helpdesk.services import listing
 from helpdesk.services.house import Services
 from tests import factories
 from tests.api.test_conversations import numbers
@@ -187,3 +193,48 @@ async def test_there_is_an_end_to_the_views_of_one_agent(client: httpx.AsyncClie
         await session.execute(insert(views), [{"id": new_id(), **row} for _ in range(100)])
     answer = await client.post(URL, headers=anna.headers, json={"name": "One more"})
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (409, "too_many")
+
+
+async def test_a_page_ends_where_too_much_would_be_looked_at_and_the_next_one_goes_on_there(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss, desk = await factories.agent(services, role="supervisor"), await factories.inbox(services)
+    for number in range(7):
+        waits = {} if number % 2 else {"waiting_since": None}
+        subject = "A fee" if number in (0, 3, 6) else "Else"
+        at = clock.now() + timedelta(minutes=number)
+        await factories.conversation(services, inbox_id=desk, subject=subject, messages=0, now=at, **waits)
+    tree = {"all": [leaf("status", "eq", "open"), leaf("subject", "contains", "fee")]}
+
+    async def pages(sort: str) -> list[list[int]]:
+        found, cursor = list[list[int]](), ""
+        while cursor is not None:
+            url = f"/api/v1/conversations?{asking(tree)}&sort={sort}{cursor and f'&cursor={cursor}'}"
+            answer = await client.get(url, headers=boss.headers)
+            assert answer.status_code == 200, answer.text
+            found.append([item["number"] for item in answer.json()["items"]])
+            cursor = answer.json()["next_cursor"]
+        return found
+
+    whole = {sort: await pages(sort) for sort in ("-last_activity_at", "waiting_since")}
+    assert whole == {"-last_activity_at": [[7, 4, 1]], "waiting_since": [[4, 1, 7]]}
+    monkeypatch.setattr(listing, "LOOKED_AT", 2)
+    assert await pages("-last_activity_at") == [[7], [4], [], [1]]
+    assert await pages("waiting_since") == [[4], [1], [7]]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_no_index_can_tell_is_asked_along_the_index_of_the_order(services: Services) -> None:
+    """With the table too dear to be read whole, as a large one is."""
+    tree = parse({"all": [leaf("subject", "contains", "fee"), {"not": leaf("tag", "eq", "vip")}]})
+    asked = await listing.question(services, SYSTEM, ConversationFilter(), tree=tree, now=clock.now())
+    assert asked.tree is not None
+    shape = listing._Shape(True, asked.conditions, Sort.LAST_ACTIVITY, "values", False, 26)
+    statement = Prepared(listing._within(shape, asked.tree, asked.near), services.database.engine.dialect)
+    async with services.database.reading() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        rows = await driver.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(asked.values))
+    plan = "\n".join(row[0] for row in rows)
+    assert "ix_conversations_activity" in plan, plan
+    assert "Seq Scan on conversations" not in plan, plan
