@@ -52,6 +52,7 @@ the `ETag`): missing is 428, stale is 412; sessions and tokens never change, and
 _JSON: Final = "application/json"
 _NOUNS: Final[Mapping[str, str]] = {
     "automation_id": "automation rule",
+    "category_key": "category",
     "field_id": "custom field",
     "hours_id": "business hours",
     "hours_version": "version, counted from 1",
@@ -60,9 +61,18 @@ _NOUNS: Final[Mapping[str, str]] = {
     "response_id": "canned response",
     "route_id": "alert route",
     "rule_id": "escalation rule",
+    "rule_name": "triage rule",
     "schedule_id": "duty schedule",
+    "token": "link",
 }
 """What a path's parameter names, where its own name does not say it."""
+_WORDS: Final[Mapping[str, Any]] = {
+    "category_key": "staking",
+    "hours_version": 1,
+    "rule_name": "theft",
+    "token": "3q2-7wq9Zb1c",
+}
+"""What stands in a path where there is no id."""
 _VERSION: Final = {"type": "string", "pattern": '^"[0-9]{1,18}"$', "example": '"3"'}
 _GIVEN: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "if-match": ("If-Match", _VERSION),
@@ -183,7 +193,7 @@ def _parameter(parameter: dict[str, Any], *, either: bool) -> None:
     if parameter["in"] == "path":
         noun = _NOUNS.get(name) or name.removesuffix("_id").replace("_", " ")
         parameter.setdefault("description", f"Which {noun}")
-        parameter.setdefault("example", 1 if parameter["schema"].get("type") == "integer" else identifier(noun))
+        parameter.setdefault("example", _WORDS.get(name) or identifier(noun))
     elif parameter["in"] == "header" and name in _GIVEN:
         parameter["name"], parameter["schema"] = _GIVEN[name][0], dict(_GIVEN[name][1])
         parameter["required"] = (name == "if-match" and not either) or parameter.get("description", "")[:6] == "Needed"
