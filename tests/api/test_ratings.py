@@ -154,3 +154,13 @@ async def test_the_desk_lists_what_it_may_see_page_by_page(client: httpx.AsyncCl
     assert (await listed(agent_id="me"))[0] == [5, 4, 3]
     assert (await listed(agent_id="none"))[0] == []
     assert (await listed(inbox_id=str(foreign)))[0] == []
+
+
+async def test_an_inbox_asks_once_it_is_told_to(client: httpx.AsyncClient, services: Services) -> None:
+    boss, desk = await factories.agent(services, role="admin"), await factories.inbox(services)
+    url, headers = f"/api/v1/inboxes/{desk}", {**boss.headers, "If-Match": '"1"'}
+    assert (await client.get(url, headers=boss.headers)).json()["rating"] == "off"
+    assert (await client.patch(url, json={"rating": "maybe"}, headers=headers)).status_code == 422
+    assert (await client.patch(url, json={"rating": "on"}, headers=headers)).json()["rating"] == "on"
+    again = await client.patch(url, json={"name": "Desk"}, headers={**headers, "If-Match": '"2"'})
+    assert again.json()["rating"] == "on"
