@@ -18,7 +18,7 @@ from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import categories
 
 router = APIRouter(prefix="/api/v1/triage", tags=["triage"])
-Key = Annotated[str, Path(max_length=60)]
+Key = Annotated[str, Path(max_length=60, pattern=r"^[^\x00]+$")]
 
 
 async def _shown(session: AsyncSession, key: str, *, status: int = 200) -> Response:

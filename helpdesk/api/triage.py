@@ -87,9 +87,7 @@ async def read_triage_rules(actor: Curator, services: House, session: Reading) -
     responses=documented(Forbidden),
     openapi_extra=CORRECTIONS.openapi,
 )
-async def list_triage_corrections(
-    request: Request, actor: Curator, services: House, session: Reading
-) -> Response:
+async def list_triage_corrections(request: Request, actor: Curator, services: House, session: Reading) -> Response:
     """The latest first, with the rules that had spoken: what to mend. A category that is given anywhere counts."""
     asked = page_of(CORRECTIONS.read(request))
     sort = "triage-corrections"
