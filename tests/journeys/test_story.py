@@ -64,7 +64,9 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path, sink: Sink) -> Itera
                 needed(f"Postfix ({reason})")
             relay = opened.enter_context(Postfix(next_hop=f"smtp:[127.0.0.1]:{sink.port}"))
             smtp_url = f"smtp://127.0.0.1:{relay.port}"
-        stack = opened.enter_context(Stack(tmp_path, database_url=database_url, redis_url=redis_url, cold=True))
+        # As users run it, on either database: what a redis or other servers add is nothing to its beginning.
+        cold = not redis_url
+        stack = opened.enter_context(Stack(tmp_path, database_url=database_url, redis_url=redis_url, cold=cold))
         stack.set_up()
         yield Setting(stack, mailbox, sink, smtp_url)
 
