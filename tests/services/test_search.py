@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from helpdesk.db import insert_rows
+from helpdesk.dialects import Prepared
 from helpdesk.domain.events import ConversationAssigned, ConversationCreated, ConversationUpdated, MessageCreated
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind
 from helpdesk.errors import Invalid
@@ -365,3 +367,33 @@ async def test_a_token_that_may_not_read_contacts_finds_none(services: Services,
     assert {item["kind"] for item in answer.json()["items"]} == {"message"}
     refused = await client.get("/api/v1/search?q=withdrawal&kind=contact", headers=bot.headers)
     assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_no_question_reads_the_rows_from_end_to_end(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the tables too dear to be read whole, as large ones are."""
+    agent = Actor(AuthorKind.AGENT, id=uuid4(), inbox_ids=(uuid4(),), team_ids=(uuid4(),))
+    asked: list[tuple[Prepared, list[Any]]] = []
+    fetch = services.database.fetch
+
+    async def noted(statement: Prepared, values: Mapping[str, Any], **how: Any) -> Any:
+        asked.append((statement, statement.arguments(values)))
+        return await fetch(statement, values, **how)
+
+    async with services.database.transaction() as session:
+        await session.execute(insert(search_state).values(name="search", newest=3 * FIRST, oldest=FIRST, rebuild=False))
+    monkeypatch.setattr(services.database, "fetch", noted)
+    for actor in (agent, SYSTEM):
+        await ask(services, "stuck withdrawal", by=actor)
+    plans = []
+    async with services.database.reading() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        for statement, arguments in asked:
+            if "search_rows" in statement.sql:
+                rows = await driver.fetch(f"EXPLAIN {statement.sql}", *arguments)
+                plans.append("\n".join(row[0] for row in rows))
+    assert len(plans) == 4
+    for plan in plans:
+        assert plan.count("Bitmap Index Scan on ix_search_rows_tokens") == 5, plan
+        assert "Seq Scan" not in plan, plan
