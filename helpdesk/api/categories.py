@@ -13,12 +13,12 @@ from helpdesk.api.dependencies import Admin, IfMatch, Reader, Reading, Transacti
 from helpdesk.api.problems import documented
 from helpdesk.api.schemas import categories as shapes
 from helpdesk.api.schemas.categories import CategoryCreate, CategoryPatch, CategoryShown, RuleSwitch
-from helpdesk.api.schemas.shared import Page
+from helpdesk.api.schemas.shared import Line, Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import categories
 
 router = APIRouter(prefix="/api/v1/triage", tags=["triage"])
-Key = Annotated[str, Path(max_length=60, pattern=r"^[^\x00]+$")]
+Key = Annotated[Line, Path(max_length=60)]
 
 
 async def _shown(session: AsyncSession, key: str, *, status: int = 200) -> Response:

@@ -68,9 +68,9 @@ async def test_a_rule_that_is_switched_off_says_nothing(house: House, client: ht
     for _ in range(2):
         off = await client.patch(f"{URL}/rules/anger", headers=admin.headers, json={"enabled": False})
         assert off.status_code == 204, off.text
-    for name, status in (("joy", 404), ("a%00b", 422)):
+    for name in ("joy", "a%00b"):
         answer = await client.patch(f"{URL}/rules/{name}", headers=admin.headers, json={"enabled": False})
-        assert answer.status_code == status
+        assert answer.status_code == 404
     made = await write(house, desk, "This is outrageous")
     assert await state(house, made) == (None, 1, 1)
     shown = (await client.get(f"{URL}/rules", headers=admin.headers)).json()["rules"]
