@@ -180,6 +180,11 @@ def mentions(given: Sequence[Mapping[str, Any]], place: str = "actions") -> Iter
             yield f"{here}.agent_ids.{count}", "agent", UUID(agent_id)
 
 
+def tags(given: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """What checked actions give to a conversation."""
+    return frozenset(name for one in given if one["do"] == Tag.do for name in one["add"])
+
+
 def _alert(given: Mapping[str, Any]) -> Alert:
     return Alert(
         who=tuple(given["who"]),

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows
 from helpdesk.domain import actions as domain
-from helpdesk.domain.actions import OF_BULK, Reply, Tag
+from helpdesk.domain.actions import OF_BULK, Reply
 from helpdesk.domain.filter_tree import Node
 from helpdesk.domain.values import Actor, AuthorKind, Priority, Role
 from helpdesk.errors import Forbidden, HelpdeskError, Invalid
@@ -79,7 +79,7 @@ async def start(
         raise Invalid.field("actions", f"at most {MOST_ANSWERED} are answered at once; these are {len(found)}")
     # Known before the job holds a conversation: a batch holds many, and whoever changes one of those that are still to
     # come would wait for the batch to make the tag known, and the batch for him.
-    await tags.ensure(session, _tags(wanted, given), now=now)
+    await tags.ensure(session, [*domain.tags(given or ()), *((wanted or {}).get("tags") or ())], now=now)
     arguments: dict[str, Any] = {"by": by.kind.value}
     arguments |= {"actions": list(given)} if given is not None else {"set": dict(wanted or {})}
     job_id = await jobs.start(session, KIND, arguments, total=len(found), by=by, now=now)
@@ -92,12 +92,6 @@ async def start(
         session, "conversations.bulk_started", subject="job", subject_id=job_id, by=by, now=now, data=data
     )
     return job_id
-
-
-def _tags(wanted: Mapping[str, Any] | None, given: Sequence[Mapping[str, Any]] | None) -> list[str]:
-    """Those that conversations are to have."""
-    named = {name for one in given or () if isinstance(action := domain.read(one), Tag) for name in action.add}
-    return sorted({*named, *((wanted or {}).get("tags") or ())})
 
 
 _UNDONE: Final = {"changed": False, "error": "", "detail": ""}

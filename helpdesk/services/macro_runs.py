@@ -28,7 +28,7 @@ from helpdesk.domain.actions import (
 from helpdesk.domain.values import Actor, Priority
 from helpdesk.errors import HelpdeskError
 from helpdesk.models.messages import messages
-from helpdesk.services import actions, replies, watchers
+from helpdesk.services import actions, replies, tags, watchers
 from helpdesk.services.actions import Cause
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
@@ -62,6 +62,7 @@ async def run(
     Raises `Conflict` (`conversation_moved`) as an answer does, where messages came in after `seen_seq`.
     """
     await replies.check_seen(session, conversation, seen_seq, by=by)
+    await _make_known(session, macro, now=now)
     done = []
     for number, action in enumerate(map(domain.read, macro["actions"])):
         try:
@@ -82,6 +83,7 @@ async def preview(
     """
     found = []
     async with session.begin_nested() as trial:
+        await _make_known(session, macro, now=now)
         for action in map(domain.read, macro["actions"]):
             try:
                 async with session.begin_nested():
@@ -92,6 +94,13 @@ async def preview(
             found.append(outcome)
         await trial.rollback()
     return found
+
+
+async def _make_known(session: AsyncSession, macro: RowMapping, *, now: datetime) -> None:
+    """All its tags at once, in the one order: made known action by action, they could be so the other way round, and
+    whoever uses the same new tags at this moment would wait for this run, and this run for him.
+    """
+    await tags.ensure(session, list(domain.tags(macro["actions"])), now=now)
 
 
 async def _do(
