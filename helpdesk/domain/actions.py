@@ -182,7 +182,7 @@ def mentions(given: Sequence[Mapping[str, Any]], place: str = "actions") -> Iter
 
 def tags(given: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """What checked actions give to a conversation."""
-    return frozenset(name for one in given if one["do"] == Tag.do for name in one["add"])
+    return frozenset(name for one in given if one["do"] == Tag.do for name in one.get("add", ()))
 
 
 def _alert(given: Mapping[str, Any]) -> Alert:
