@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
+from helpdesk import clock
 from helpdesk.domain import automatic_reply
 from helpdesk.domain.language import SUPPORTED
 from helpdesk.domain.values import SYSTEM
@@ -16,6 +18,7 @@ from helpdesk.errors import Invalid
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
 from helpdesk.models.desk import canned_responses
+from helpdesk.models.events import events
 from helpdesk.models.messages import automatic_replies, messages
 from helpdesk.models.rules import automation_runs
 from helpdesk.models.sla import sla_clocks
@@ -24,6 +27,7 @@ from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.house import Desk, House, mail
 from tests.services.test_automation import settles
+from workers.automate import sweep_rules
 
 HOLIDAY = {"do": "reply", "text": "We are closed today. Your number is {{conversation.number}}."}
 
@@ -80,8 +84,8 @@ async def test_a_reply_by_rule_is_marked_as_automatic_and_answers_no_promise(hou
     assert (kept["author_kind"], kept["auto_submitted"], kept["delivery_status"]) == ("system", "auto-replied", "sent")
     assert row["waiting_since"] is not None
     assert (row["last_agent_seq"], row["last_message_direction"]) == (0, "incoming")
-    (clock,) = await house.rows(sla_clocks)
-    assert clock["ended_at"] is None
+    (promise,) = await house.rows(sla_clocks)
+    assert promise["ended_at"] is None
 
 
 @ON_ONE_DATABASE
@@ -156,6 +160,21 @@ async def test_a_canned_response_is_said_in_the_language_of_the_contact(house: H
     assert await problems(house) == ["", "invalid"]
     async with house.services.database.reading() as session:
         assert len((await session.execute(select(messages.c.id).where(messages.c.text.like("Hi %")))).all()) == 0
+
+
+@ON_ONE_DATABASE
+async def test_a_rule_on_time_reminds_though_the_event_of_the_message_is_gone(house: House, desk: Desk) -> None:
+    still = {"since": "created_at", "minutes": 15, "include_existing": True}
+    await writes(house, desk)
+    async with house.services.database.transaction() as session:
+        await session.execute(delete(events))
+        await session.execute(update(conversations).values(created_at=clock.now() - timedelta(hours=1)))
+    rule_id = await factories.automation_rule(house.services, HOLIDAY, elapsed=still)
+    for _ in range(2):
+        await sweep_rules(house.services)
+    await house.drain()
+    assert (await problems(house), len(said(house, "closed today"))) == ([""], 1)
+    assert [row["rule_id"] for row in await house.rows(automatic_replies)] == [rule_id]
 
 
 @ON_ONE_DATABASE
