@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows, ring
 from helpdesk.domain.search_entries import Entry, of_contact, of_conversation, of_message, scope_of
-from helpdesk.domain.values import SYSTEM
+from helpdesk.domain.values import SYSTEM, MessageType
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.messages import messages
@@ -175,10 +175,15 @@ async def _scopes(session: AsyncSession, conversation_ids: Collection[UUID]) -> 
 
 
 async def _look(session: AsyncSession, subjects: Subjects) -> Seen:
-    """The entries of those that are still there, the latest last."""
+    """The entries of those that are still there, the latest last.
+
+    What the house sends by itself is none of them: each acknowledgement warns of the same dangers, and whoever looks for
+    "recovery phrase" looks for the people who wrote of theirs.
+    """
     m, c = messages.c, conversations.c
+    somebodys = or_(m.type != MessageType.OUTGOING.value, m.auto_submitted.is_(None))
     wanted = (m.id, m.conversation_id, m.subject, m.new_text, m.received_at, m.created_at, c.subject.label("about"))
-    query = select(*wanted).join(conversations, c.id == m.conversation_id).where(m.id.in_(subjects.messages))
+    query = select(*wanted).join(conversations, c.id == m.conversation_id).where(m.id.in_(subjects.messages), somebodys)
     written = (await session.execute(query.order_by(m.id))).mappings().all()
     about = select(c.id, c.subject, c.number, c.created_at).where(c.id.in_(subjects.conversations))
     begun = (await session.execute(about.order_by(c.id))).mappings().all()

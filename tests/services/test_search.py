@@ -227,6 +227,17 @@ async def test_a_new_subject_is_found_and_the_old_one_no_more(services: Services
     assert (await ids(services, "退款"), await ids(services, "withdrawal")) == ({made}, set())
 
 
+async def test_what_the_desk_sends_by_itself_is_not_found(services: Services) -> None:
+    inbox_id = await factories.inbox(services)
+    made = await factories.conversation(services, inbox_id=inbox_id, text="never tell your 助记词", now=NOW)
+    automatic = {"auto_submitted": "auto-replied"}
+    for kind, found in (("outgoing", set[UUID]()), ("incoming", {made})):
+        async with services.database.transaction() as session:
+            await session.execute(update(messages).values(type=kind, **automatic))
+        await walked(services)
+        assert await ids(services, "助记词") == found
+
+
 async def test_a_contact_is_found_by_his_new_name(services: Services) -> None:
     await talk(services, await factories.inbox(services), name="Old Name")
     async with services.database.transaction() as session:
