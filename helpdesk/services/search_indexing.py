@@ -177,8 +177,8 @@ async def _scopes(session: AsyncSession, conversation_ids: Collection[UUID]) -> 
 async def _look(session: AsyncSession, subjects: Subjects) -> Seen:
     """The entries of those that are still there, the latest last.
 
-    What the house sends by itself is none of them: each acknowledgement warns of the same dangers, and whoever looks for
-    "recovery phrase" looks for the people who wrote of theirs.
+    What the house sends by itself is none of them: each acknowledgement warns of the same dangers, and whoever looks
+    for "recovery phrase" looks for the people who wrote of theirs.
     """
     m, c = messages.c, conversations.c
     somebodys = or_(m.type != MessageType.OUTGOING.value, m.auto_submitted.is_(None))
