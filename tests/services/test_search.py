@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,7 +28,7 @@ from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
 from helpdesk.services.paging import Page
 from helpdesk.services.search import Found, Kind, newest_conversations, search, understand
-from helpdesk.services.search_store import FIRST, newest
+from helpdesk.services.search_store import FIRST, _stretches, newest
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.searching import indexed, walked
@@ -408,3 +409,17 @@ async def test_no_question_reads_the_rows_from_end_to_end(services: Services, mo
     for plan in plans:
         assert plan.count("Bitmap Index Scan on ix_search_rows_tokens") == 5, plan
         assert "Seq Scan" not in plan, plan
+
+
+def test_every_row_is_asked_in_one_group_the_newest_first() -> None:
+    for rows in (0, 1, 8_191, 8_192, 50_000, 131_072, 500_000, 1_500_000, 7_000_000):
+        for before in (0, 5, 100_000, 131_071):
+            oldest, newest_one = FIRST - before, FIRST - before + rows
+            groups, below = _stretches(newest_one, oldest)
+            asked = []
+            for word in [word for words in groups for word in words]:
+                size = 1 << (17 if word.startswith("##") else 13)
+                asked.append((int(word.lstrip("#"), 16) * size, size))
+            assert asked[0][0] <= newest_one < sum(asked[0])
+            assert all(sum(later) == start for (start, _), later in pairwise(asked)), "one below the other"
+            assert asked[-1][0] == below if below is not None else asked[-1][0] <= oldest < sum(asked[-1])
