@@ -53,8 +53,11 @@ async def failed(track: Track) -> Scene:
 
 
 async def with_macro(track: Track) -> Scene:
-    identity = await accounts.identify_token(track.services.database, track.left.who.token, now=clock.now())
-    return {**await plain(track), "macro": await factories.macro(track.services, by=identity.actor)}
+    """One macro for all rounds: nobody may have a thousand."""
+    if track.macro is None:
+        identity = await accounts.identify_token(track.services.database, track.left.who.token, now=clock.now())
+        track.macro = await factories.macro(track.services, by=identity.actor, shared="everybody")
+    return {**await plain(track), "macro": track.macro}
 
 
 async def with_job(track: Track) -> Scene:

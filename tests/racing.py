@@ -64,6 +64,7 @@ class Track:
     inbox: UUID
     sink: SmtpSink
     random: Random
+    macro: UUID | None = None
     ends: dict[str, Counter[str]] = field(default_factory=dict)
     """How often each race ended in which way."""
 
