@@ -107,10 +107,11 @@ def _ids(schema: Mapping[str, Any], known: Mapping[str, Any], path: tuple[str, .
             yield (*path, name)
     if "items" in schema:
         yield from _ids(schema["items"], known, (*path, "*"))
-    values = schema.get("additionalProperties", True)
-    if isinstance(values, dict):
-        yield from _ids(values, known, (*path, "*"))
-    formless = schema.get("type") == "object" and "properties" not in schema and values is True
+    values = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
+    for one in (found for found in values if isinstance(found, dict)):
+        yield from _ids(one, known, (*path, "*"))
+    formless = schema.get("type") == "object" and not any(isinstance(one, dict) for one in values)
+    formless = formless and "properties" not in schema
     if schema.get("format") == "uuid" or formless:
         yield path
     if schema.get("contentMediaType") == "application/json":
