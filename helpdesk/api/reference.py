@@ -46,8 +46,8 @@ something then need an `Origin` equal to the base URL.
 
 Times are RFC 3339 in UTC. Lists answer `items` and `next_cursor`. Errors are `application/problem+json` with a stable
 `type`. What you may not see is 404. PATCH, PUT and DELETE need `If-Match` with the quoted version that you read (it is
-the `ETag`): missing is 428, stale is 412; sessions and tokens never change, and need none. Creating a message needs
-`Idempotency-Key`.
+the `ETag`): missing is 428, stale is 412; sessions and tokens never change, built-in rules of triage are only switched,
+and these need none. Creating a message needs `Idempotency-Key`.
 """
 _JSON: Final = "application/json"
 _NOUNS: Final[Mapping[str, str]] = {
@@ -102,6 +102,14 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """Headers of answers that clients act upon."""
+_DONE: Final = {
+    "200": "What was asked for",
+    "201": "What was made",
+    "202": "It is begun",
+    "204": "It is done, and there is nothing to show",
+    "303": "Go on at `Location`",
+}
+"""In place of what FastAPI says of each."""
 _OF_STATUS: Final = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
 _TAGGED: Final = frozenset({"Ran", "HolidaysAdded", "TriageShown"})
 """Answers without `version` of their own that still have the `ETag` of what they are about."""
@@ -166,6 +174,7 @@ def _complete(schema: dict[str, Any], names: Mapping[tuple[str, str], str]) -> d
             _parameter(parameter, either="if-none-match" in names_of)
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
             _body(media, content)
+        operation["responses"] = dict(sorted(operation["responses"].items()))
         for status, answer in operation["responses"].items():
             _answer(path, status, answer, schemas)
     return schema
@@ -214,6 +223,8 @@ def _body(media: str, content: dict[str, Any]) -> None:
 
 
 def _answer(path: str, status: str, answer: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    if answer["description"] == "Successful Response":
+        answer["description"] = _DONE[status]
     names = [_OF_STATUS[status]] if status in _OF_STATUS else []
     if status == "409":
         _moved(answer, schemas)
