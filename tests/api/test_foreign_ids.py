@@ -61,8 +61,8 @@ OPEN: Final = {
     *("actor_id", "subject_id", "after"),  # of the audit and of exports, which are for those who see everything
     *("session_id", "client_id"),  # of the console, which no token gets to; what a provider calls us
 }
-PLAIN: Final = {"custom_fields", "texts", "settings", "config", "address"}
-"""Objects without a form of their own in which no id stands."""
+PLAIN: Final = {"settings"}
+"""Objects without a form, in which no id stands: how a channel is reached."""
 TREES: Final = {"filter", "if"}
 """Filter trees, which name inboxes and contacts."""
 
