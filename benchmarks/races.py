@@ -24,8 +24,8 @@ from helpdesk import migrate
 from helpdesk.config import Settings
 from helpdesk.wiring import open_services
 from tests.conftest import SECRET
-from tests.peers.postgres import Postgres
 from tests.contests import KINDS
+from tests.peers.postgres import Postgres
 from tests.racing import open_track, sent_once
 
 

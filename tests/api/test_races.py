@@ -26,8 +26,8 @@ from helpdesk.services import deliveries, replies
 from helpdesk.services.house import Services
 from helpdesk.services.promises import Promises
 from tests import factories
-from tests.house import House
 from tests.contests import KINDS
+from tests.house import House
 from tests.racing import open_track, sent_once
 
 ROUNDS = 2
