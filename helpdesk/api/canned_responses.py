@@ -23,7 +23,7 @@ from helpdesk.api.schemas.canned_responses import (
 )
 from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Forbidden, Invalid, NotFound, PreconditionRequired, Stale
+from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import canned_responses, paging
 from helpdesk.services.access import get_conversation
 
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api/v1/canned-responses", tags=["canned responses"])
 LIST = Query(queries.word("q", "How the shortcut or the title begins", most=100), *PAGING)
 SORT: Final = "canned_responses"
 RENDER = Query(
-    queries.identifier("conversation_id", "Where it would be sent"),
+    queries.needed(queries.identifier("conversation_id", "Where it would be sent")),
     queries.word("language", "Instead of the contact's", most=20),
 )
 _TAKEN = (409, "You see one of this shortcut already")
@@ -110,13 +110,11 @@ async def read_canned_response(actor: Reader, session: Reading, response_id: UUI
     openapi_extra=RENDER.openapi,
 )
 async def render_canned_response(request: Request, actor: Reader, session: Reading, response_id: UUID) -> Response:
-    """In the contact's language, or the nearest that there is. Needs the query parameter `conversation_id`.
+    """In the contact's language, or the nearest that there is.
 
     A name that reads as a link, or as a list of words such as a recovery phrase, is left out and named in `missing`.
     """
     given = RENDER.read(request)
-    if "conversation_id" not in given:
-        raise Invalid.field("conversation_id", "is needed")
     response = await canned_responses.get(session, actor, response_id)
     conversation = await get_conversation(session, actor, given["conversation_id"])
     language = given.get("language", "")

@@ -262,7 +262,8 @@ async def add_participant(
 
 
 PARTICIPANT = Query(
-    queries.word("handle", "Who", most=320), queries.word("channel", "Where; default: the conversation's", most=40)
+    queries.needed(queries.word("handle", "Who", most=320)),
+    queries.word("channel", "Where; default: the conversation's", most=40),
 )
 
 
@@ -276,13 +277,11 @@ PARTICIPANT = Query(
 async def remove_participant(
     request: Request, actor: Writer, services: House, if_match: IfMatch, session: Transaction, conversation_id: UUID
 ) -> Response:
-    """He sees nothing that follows. Needs the query parameter `handle`."""
+    """He sees nothing that follows."""
     now = clock.now()
     given = PARTICIPANT.read(request)
     conversation = await get_conversation(session, actor, conversation_id, lock=True)
     conversations.check_version(conversation, if_match)
-    if not given.get("handle"):
-        raise Invalid.field("handle", "is needed")
     await conversations.remove_participant(
         session,
         conversation,

@@ -6,7 +6,7 @@ FastAPI's own would do, at a price that the most called route does not pay: one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -32,6 +32,12 @@ class Param:
     schema: Mapping[str, Any]
     description: str
     repeatable: bool = False
+    needed: bool = False
+
+
+def needed(param: Param) -> Param:
+    """The same, and nothing is answered without it."""
+    return replace(param, needed=True)
 
 
 def word(name: str, description: str, *, most: int = 200, repeatable: bool = False) -> Param:
@@ -133,12 +139,13 @@ class Query:
 
     def __init__(self, *params: Param) -> None:
         self._params = {param.name: param for param in params}
+        self._needed = tuple(param.name for param in params if param.needed)
         self.openapi: dict[str, Any] = {
             "parameters": [
                 {
                     "name": p.name,
                     "in": "query",
-                    "required": False,
+                    "required": p.needed,
                     "description": p.description,
                     "schema": {"type": "array", "items": dict(p.schema)} if p.repeatable else dict(p.schema),
                 }
@@ -150,7 +157,7 @@ class Query:
         """What was given, a list for what is repeatable. Raises `Invalid` naming every parameter that is wrong."""
         text: bytes = request.scope["query_string"]
         found: dict[str, Any] = {}
-        if not text:
+        if not text and not self._needed:
             return found
         wrong: list[FieldError] = []
         try:
@@ -173,6 +180,8 @@ class Query:
                 wrong.append(FieldError(name, "give it once"))
             else:
                 found[name] = read
+        tried = {*found, *(error.field for error in wrong)}
+        wrong += [FieldError(name, "is needed") for name in self._needed if name not in tried]
         if wrong:
             raise Invalid("; ".join(f"{w.field}: {w.message}" for w in wrong), errors=wrong)
         return found

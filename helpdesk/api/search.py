@@ -20,7 +20,7 @@ from helpdesk.services.search import MAX_QUERY, Kind
 router = APIRouter(prefix="/api/v1/search", tags=["search"])
 
 SEARCH = Query(
-    queries.word("q", "What to look for; every word of it has to be found", most=MAX_QUERY),
+    queries.needed(queries.word("q", "What to look for; every word of it has to be found", most=MAX_QUERY)),
     queries.choice("kind", Kind, "Only these; default: both, contacts if your token may read them"),
     queries.flag("spam", "Also in conversations that are spam"),
     *PAGING,
@@ -42,7 +42,7 @@ async def search(request: Request, actor: Reader, services: House) -> Response:
     beginnings. `#123` is a conversation's number.
     """
     given = SEARCH.read(request)
-    q = given.get("q", "")
+    q = given["q"]
     if not q.strip():
         raise Invalid.field("q", "is needed")
     reads_contacts = actor.scopes is None or Scope.CONTACTS_READ in actor.scopes
