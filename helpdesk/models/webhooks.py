@@ -12,7 +12,7 @@ from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref,
 
 
 class Webhook(Base, table=True):
-    """An address that is told of `events`, signed with `secret` (sealed); of conversations in `inbox_ids` alone, if any.
+    """An address that is told of `events`, signed with `secret` (sealed); of what is in `inbox_ids` alone, if any.
 
     Ids of inboxes are texts there; null is the whole house.
     """
