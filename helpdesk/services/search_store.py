@@ -46,9 +46,8 @@ MOST: Final = 2_000
 SECONDS: Final = (1.0, 0.5)
 _SHORT, _LONG = 13, 17
 """Powers of two: how many numbers the stretches have. The index makes their words of these (revision 0006)."""
-_GROUPS: Final = (1, 3)
-"""Short stretches that are asked together, the newest first; then at least `_THIRD` of them."""
-_THIRD: Final = 12
+_SHORT_ONES: Final = 4
+"""Short stretches, at least, that are asked together after the newest: each group costs a rare word some look-ups."""
 _LONG_ONES: Final = 8
 """Long stretches that are asked after these."""
 MOST_MARKS: Final = 100
@@ -154,9 +153,9 @@ def _stretches(newest: int, oldest: int) -> tuple[list[list[str]], int | None]:
     """The words of those that are asked together, the newest first, and below which number the rest is, if any."""
     top, least, step = newest >> _SHORT, oldest >> _SHORT, _LONG - _SHORT
     # Down to where a long one begins.
-    down = (top - sum(_GROUPS)) % (1 << step) + 1
+    down = (top - 1) % (1 << step) + 1
     found = []
-    for size in (*_GROUPS, down if down >= _THIRD else down + (1 << step)):
+    for size in (1, down if down >= _SHORT_ONES else down + (1 << step)):
         found.append([f"#{number:x}" for number in range(top, max(top - size, least - 1), -1)])
         top -= size
     top, least = top >> step, oldest >> _LONG

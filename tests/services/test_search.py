@@ -407,7 +407,7 @@ async def test_no_question_reads_the_rows_from_end_to_end(services: Services, mo
                 plans.append("\n".join(row[0] for row in rows))
     assert len(plans) == 4
     for plan in plans:
-        assert plan.count("Bitmap Index Scan on ix_search_rows_tokens") == 5, plan
+        assert plan.count("Bitmap Index Scan on ix_search_rows_tokens") == 4, plan
         assert "Seq Scan" not in plan, plan
 
 
