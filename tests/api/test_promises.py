@@ -105,7 +105,7 @@ async def test_a_policy_is_kept_with_its_first_version(
         "inbox_ids": [str(desk)],
         "channels": ["email", "chat"],
         "priorities": ["high"],
-        "categories": ["theft"],
+        "categories": ["security"],
         "targets": {"first_response": 3600, "resolution": 86400},
         "warnings": [{"fraction": 0.5}, {"before": 600}],
         "pauses": [],
