@@ -23,7 +23,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import escalation_rules, paging, versions
 
-router = APIRouter(prefix="/api/v1/escalation-rules", tags=["sla"])
+router = APIRouter(prefix="/api/v1/escalation-rules", tags=["SLA"])
 LIST = Query(*PAGING)
 VERSIONS = Query(*PAGING)
 

@@ -27,21 +27,34 @@ def page(schema: Mapping[str, Any]) -> str:
         "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;",
         "overflow-wrap:anywhere}code,pre{background:#8882;padding:0 .2em}pre{white-space:pre-wrap;padding:.5em}",
         "td{padding:.1rem .8rem .1rem 0;vertical-align:top}td:first-child{min-width:8rem}",
-        "h2{margin:2.2rem 0 .2rem;font-size:1rem}h2 b{color:#06c}:root{color-scheme:light dark}",
+        "h2{margin:3rem 0 0}h3{margin:2.2rem 0 .2rem;font-size:1rem}h3 b{color:#06c}small{opacity:.75}",
+        "nav{columns:14rem}nav a{display:block;text-transform:capitalize}h2{text-transform:capitalize}",
+        ":root{color-scheme:light dark}",
         f"</style></head><body><h1>{escape(schema['info']['title'])}</h1>",
         f'<p style="white-space:pre-line">{_text(schema["info"]["description"])}</p>',
         "<p>The machine-readable reference is <a href='/openapi.json'>/openapi.json</a>.</p>",
     ]
+    chapters: dict[str, list[str]] = {}
     for path, method, operation in operations(schema):
-        parts += _operation(schema, path, method, operation)
+        chapters.setdefault(operation["tags"][0], []).extend(_operation(schema, path, method, operation))
+    links = (f"<a href='#{_anchor(name)}'>{escape(name)}</a>" for name in chapters)
+    parts.append(f"<nav>{''.join(links)}</nav>")
+    for name, lines in chapters.items():
+        parts += [f"<h2 id='{_anchor(name)}'>{escape(name)}</h2>", *lines]
     return "".join(parts) + "</body></html>"
 
 
+def _anchor(chapter: str) -> str:
+    return "-" + re.sub(r"[^a-z]+", "-", chapter.lower())
+
+
 def _operation(schema: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
-    yield f"<h2 id='{escape(operation['operationId'])}'><b>{method.upper()}</b> <code>{escape(path)}</code></h2>"
+    yield f"<h3 id='{escape(operation['operationId'])}'><b>{method.upper()}</b> <code>{escape(path)}</code></h3>"
     yield f"<p><b>{_text(operation.get('summary', ''))}.</b> {_text(operation.get('description', ''))}</p><table>"
     for one in operation.get("parameters", ()):
-        yield _row(f"{one['in']} <code>{escape(one['name'])}</code>", _text(one.get("description", "")))
+        needed = " <small>needed</small>" if one.get("required") and one["in"] != "path" else ""
+        said = f"{_text(one.get('description', ''))} <small>{_kind(schema, one['schema'])}</small>"
+        yield _row(f"{one['in']} <code>{escape(one['name'])}</code>{needed}", said)
     for content in operation.get("requestBody", {}).get("content", {}).values():
         yield _row("body", _properties(schema, content["schema"]) + _examples(content))
     for status, answer in operation["responses"].items():
@@ -74,9 +87,51 @@ def _examples(content: Mapping[str, Any]) -> str:
 
 
 def _properties(schema: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    references = [body, *body.get("anyOf", ())]
-    names: list[str] = []
-    for one in references:
-        found = schema["components"]["schemas"].get(str(one.get("$ref", "")).rpartition("/")[2], one)
-        names += found.get("properties", {})
-    return " ".join(f"<code>{escape(name)}</code>" for name in names)
+    """A line for each member of a body; of the alternatives of a body, one after the other."""
+    lines: dict[str, None] = {}
+    for one in body.get("anyOf", (body,)):
+        found = _resolved(schema, one)
+        for name, member in found.get("properties", {}).items():
+            needed = ", needed" if name in found.get("required", ()) else ""
+            said = f" {_text(member['description'])}" if "description" in member else ""
+            lines[f"<code>{escape(name)}</code> <small>{_kind(schema, member)}{needed}</small>{said}<br>"] = None
+    return "".join(lines)
+
+
+_FORMATS: Final = {"uuid": "id", "date-time": "time", "binary": "file"}
+_BOUNDS: Final = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "maxLength": "at most {} characters",
+    "maxItems": "at most {}",
+}
+_DEPTH: Final = 2
+
+
+def _kind(schema: Mapping[str, Any], one: Mapping[str, Any], depth: int = 0) -> str:
+    """What a value may be, in a few words: its type or the words to choose from, its bounds, and what stands for it."""
+    found = _resolved(schema, one)
+    bounds = [text.format(found[name]) for name, text in _BOUNDS.items() if name in found]
+    if "default" in found and not depth:
+        bounds.append(f"default {json.dumps(found['default'], ensure_ascii=False)}")
+    return ", ".join([_type(schema, found, depth), *map(escape, bounds)])
+
+
+def _type(schema: Mapping[str, Any], found: Mapping[str, Any], depth: int) -> str:
+    if "enum" in found:
+        return " ".join(f"<code>{escape(str(word))}</code>" for word in found["enum"])
+    if "const" in found:
+        return f"<code>{escape(str(found['const']))}</code>"
+    if alternatives := found.get("anyOf") or found.get("oneOf"):
+        return " or ".join(dict.fromkeys(_kind(schema, each, depth + 1) for each in alternatives))
+    if found.get("type") == "array":
+        return f"list of {_kind(schema, found.get('items', {}), depth + 1)}"
+    if found.get("type") == "object" and found.get("properties") and depth < _DEPTH:
+        members = (f"{escape(name)}: {_kind(schema, m, depth + 1)}" for name, m in found["properties"].items())
+        return f"{{{'; '.join(members)}}}"
+    return _FORMATS.get(found.get("format", ""), str(found.get("type", "anything")))
+
+
+def _resolved(schema: Mapping[str, Any], one: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = schema["components"]["schemas"].get(str(one.get("$ref", "")).rpartition("/")[2], one)
+    return found

@@ -16,7 +16,7 @@ from helpdesk.errors import Forbidden, NotFound
 from helpdesk.services import explaining
 from helpdesk.services.access import get_conversation
 
-router = APIRouter(prefix="/api/v1/conversations", tags=["sla"])
+router = APIRouter(prefix="/api/v1/conversations", tags=["SLA"])
 
 
 @router.get(

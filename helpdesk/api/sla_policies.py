@@ -19,7 +19,7 @@ from helpdesk.api.schemas.sla_policies import SlaPolicyCreate, SlaPolicyPatch, S
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import jobs, paging, policies, replanning, versions
 
-router = APIRouter(prefix="/api/v1/sla-policies", tags=["sla"])
+router = APIRouter(prefix="/api/v1/sla-policies", tags=["SLA"])
 LIST = Query(*PAGING)
 VERSIONS = Query(*PAGING)
 
