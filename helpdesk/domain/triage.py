@@ -108,7 +108,7 @@ def _read(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, tuple[_Words, ...]], ...
 
 
 def _written(words: Sequence[str]) -> _Words:
-    return tuple((word, fold(word)) for word in words)
+    return tuple((word, _folded(word)) for word in words)
 
 
 def _says(folded: str, word: str, *, deniable: bool) -> bool:

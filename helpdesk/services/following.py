@@ -70,10 +70,12 @@ class Ahead(Generic[Found]):
 
 async def look(session: AsyncSession, follower: Follower[Found]) -> Ahead[Found]:
     """The next batch. Only reads."""
-    begun: int | None = await session.scalar(_reached(follower.name))
+    newest = select(func.max(_E.position)).scalar_subquery()
+    # Before anybody is asked: who becomes interested after this misses nothing of what happens from then on.
+    begun, last = (await session.execute(select(_reached(follower.name).scalar_subquery(), newest))).one()
     start = begun or 0
     if (begun is None and follower.from_now) or not await follower.interested(session):
-        return Ahead(begun, await session.scalar(select(func.max(_E.position))) or start, None)
+        return Ahead(begun, last or start, None)
     query = select(events).where(_E.position > start).order_by(_E.position).limit(follower.batch)
     happened = (await session.execute(query)).mappings().all()
     if not happened:

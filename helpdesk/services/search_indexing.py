@@ -132,8 +132,10 @@ async def reindex(services: Services, session: AsyncSession, job: RowMapping, /,
     subjects = Subjects(contacts=found)
     if stage == "messages":
         subjects = Subjects(messages=found, conversations=await _conversations_of(session, found))
-    entries = (await _look(session, subjects)).entries
+    # Locked before it is looked: else events that are taken in meanwhile find no rows to change, and what was read
+    # before them, such as who may see a conversation, would stay.
     state = await _locked(session)
+    entries = (await _look(session, subjects)).entries
     oldest = await _store(session, entries, state["oldest"], step=-1)
     await session.execute(update(search_state).where(_S.name == _NAME).values(oldest=oldest))
     last = len(found) < BATCH

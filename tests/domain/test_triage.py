@@ -7,7 +7,7 @@ import time
 import pytest
 
 from helpdesk.domain import triage
-from helpdesk.domain.triage_rules import ADVERTISING, CATEGORIES, RULES
+from helpdesk.domain.triage_rules import ADVERTISING, CATEGORIES, RULES, Rule
 from helpdesk.domain.values import Priority
 from tests.domain.triage_texts import HELD_OUT, TUNED, Text
 
@@ -162,6 +162,12 @@ def test_both_scripts_and_english_say_the_same(text: str, language: str) -> None
 def test_an_english_word_is_found_whole_and_a_beginning_as_a_beginning() -> None:
     assert triage.suggest("", "The debugger of a hackedness").reasons == ()
     assert triage.suggest("", "withdrawals").reasons[0].words == ("withdraw*",)
+
+
+def test_a_word_is_found_however_its_apostrophes_and_blanks_were_typed() -> None:
+    own = Rule("category card", "card", 5, ("card won\u2019t", "virtual  card"), None, deniable=False)
+    for text in ("my card won't work", "my card won\u2019t work", "a virtual card"):
+        assert triage.suggest("", text, by=[own]).category == "card", text
 
 
 def test_a_denial_ends_with_its_clause() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows
 from helpdesk.dialects import Prepared
@@ -294,6 +297,44 @@ async def test_a_walk_finds_what_was_there_before_and_numbers_it_as_older(servic
     assert (state["rebuild"], state["newest"], state["oldest"]) == (False, max(numbers), min(numbers))
     assert min(numbers) < FIRST < max(numbers)
     assert len(numbers) == 4 + 4 + people, "each message, conversation and contact has one"
+
+
+async def test_a_walk_keeps_nothing_that_changed_while_it_looked(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Actor(AuthorKind.AGENT, id=(await factories.agent(services)).id)
+    made = await factories.conversation(services, inbox_id=await factories.inbox(services), text="My withdrawal")
+    look, meanwhile = search_indexing._scopes, list[asyncio.Task[None]]()
+
+    async def given_to_anna() -> None:
+        async with services.database.transaction() as session:
+            await session.execute(update(conversations).values(assignee_id=anna.id))
+        await tell(services, ConversationAssigned(conversation_id=made, by="agent", team_id=None, assignee_id=anna.id))
+        await indexed(services)
+
+    async def looked(session: AsyncSession, wanted: Collection[UUID]) -> dict[UUID, str]:
+        found = await look(session, wanted)
+        if wanted and not meanwhile:
+            meanwhile.append(asyncio.create_task(given_to_anna()))
+            await asyncio.wait(meanwhile, timeout=0.3)
+        return found
+
+    monkeypatch.setattr(search_indexing, "_scopes", looked)
+    await walked(services)
+    await meanwhile[0]
+    assert await ids(services, "withdrawal", by=anna) == {made}
+
+
+async def test_whoever_becomes_interested_misses_nothing_that_happens_from_then_on(services: Services) -> None:
+    happened = ConversationAssigned(conversation_id=uuid4(), by="agent", team_id=None, assignee_id=None)
+
+    async def nobody_yet(_: AsyncSession) -> bool:
+        await tell(services, happened)
+        return False
+
+    follower = replace(search_indexing.FOLLOWER, name="late", interested=nobody_yet)
+    async with services.database.reading() as session:
+        assert (await following.look(session, follower)).end == 0
 
 
 async def test_pages_follow_each_other_whatever_comes_meanwhile(services: Services, client: httpx.AsyncClient) -> None:
