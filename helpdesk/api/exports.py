@@ -132,8 +132,8 @@ async def _begun(
 
     async def chunks() -> AsyncIterator[bytes]:
         count, whole = 0, False
-        yield first
         try:
+            yield first
             async for some in found:
                 yield lines(some, now)
                 count += sum(not isinstance(one, exporting.Message | End) for one in some)

@@ -226,7 +226,10 @@ async def test_who_takes_what_along_stands_in_the_audit_and_what_he_looked_for_d
 
 
 @ON_ONE_DATABASE
-async def test_whoever_goes_away_stops_it(services: Services, boss: factories.Someone, small: None) -> None:
+@pytest.mark.parametrize("messages_sent", [1, 2], ids=["before the first line", "behind it"])
+async def test_whoever_goes_away_stops_it(
+    services: Services, boss: factories.Someone, small: None, messages_sent: int
+) -> None:
     desk = await factories.inbox(services)
     for _ in range(6):
         await factories.conversation(services, inbox_id=desk, messages=0)
@@ -237,7 +240,7 @@ async def test_whoever_goes_away_stops_it(services: Services, boss: factories.So
         if not read:
             read.append(True)
             return {"type": "http.request", "body": b"", "more_body": False}
-        while len(sent) < 2:
+        while len(sent) < messages_sent:
             await asyncio.sleep(0)
         return {"type": "http.disconnect"}
 
