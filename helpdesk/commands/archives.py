@@ -32,6 +32,7 @@ LEFT_OUT: Final = frozenset(
 
 _LINE: Final = 64 * 1024
 _PEEK: Final = 1024
+"""That are looked at for a From line: looking takes the square of it, and a mail may hold any line."""
 _DAY: Final = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _BEGINS: Final = re.compile(
@@ -75,7 +76,7 @@ class _Mbox:
 
     def __init__(self, file: BinaryIO, most: int) -> None:
         self._file, self._most = file, most
-        self._lines: list[bytes] = []
+        self._text = bytearray()
         self._size = self._start = 0
         self._at: datetime | None = None
         self._in_headers = False
@@ -83,7 +84,7 @@ class _Mbox:
     def mails(self) -> Iterator[Archived]:
         open_mail, empty, fresh = False, True, True
         while line := self._file.readline(_LINE):
-            if fresh and empty and _BEGINS.match(line):
+            if fresh and empty and _BEGINS.match(line, 0, _PEEK):
                 if open_mail:
                     yield self._end(self._file.tell() - len(line))
                 self._begin(line)
@@ -103,19 +104,19 @@ class _Mbox:
             yield self._end(self._file.tell())
 
     def _begin(self, line: bytes) -> None:
-        self._start, self._lines, self._size = self._file.tell() - len(line), [], 0
+        self._start, self._text, self._size = self._file.tell() - len(line), bytearray(), 0
         self._at, self._in_headers = _asctime(line), True
 
     def _add(self, line: bytes) -> None:
         self._size += len(line)
         if self._size <= self._most:
-            self._lines.append(line)
+            self._text += line
         else:
-            self._lines.clear()
+            self._text.clear()
 
     def _take_body(self) -> None:
         """The body, as long as the headers say, if that leads to another mail or to the end."""
-        found = _LENGTH.search(b"".join(self._lines))
+        found = _LENGTH.search(self._text)
         length = int(found[1]) if found else 0
         if not length:
             return
@@ -132,14 +133,14 @@ class _Mbox:
             self._add(self._file.read(length))
         else:
             self._size += length
-            self._lines.clear()
+            self._text.clear()
             self._file.seek(here + length)
 
     def _end(self, done: int) -> Archived:
         place = f"byte {self._start}"
         if self._size > self._most:
             return Archived(place, b"", None, done, "too large")
-        body = b"".join(self._lines)
+        body = bytes(self._text)
         for ending in (b"\r\n", b"\n"):
             # The empty line before the next mail is the file's, and not the mail's.
             if body.endswith(ending * 2):
@@ -171,14 +172,17 @@ def count(path: Path, *, only: Collection[str] = ()) -> int:
 def left_out(path: Path, *, only: Collection[str] = ()) -> Sequence[str]:
     """Folders that are there and are not read."""
     chosen = {name for name, _ in _chosen(path, only)}
-    return [name for name, _ in _folders(path) if name not in chosen]
+    return [_shown(name) for name, _ in _folders(path) if name not in chosen]
 
 
 def _folders(path: Path) -> list[tuple[str, Path]]:
     """`INBOX`, then what Maildir++ keeps beside it as `.Name`, in their order."""
-    if not (path / "cur").is_dir():
-        raise Invalid("this is no Maildir: it has no folder cur")
-    beside = sorted(one for one in path.iterdir() if one.name.startswith(".") and (one / "cur").is_dir())
+    try:
+        if not (path / "cur").is_dir():
+            raise Invalid("this is no Maildir: it has no folder cur")
+        beside = sorted(one for one in path.iterdir() if one.name.startswith(".") and (one / "cur").is_dir())
+    except OSError as error:
+        raise Invalid(f"{_shown(str(path))} cannot be read ({error.strerror})") from None
     return [("INBOX", path), *((one.name[1:], one) for one in beside)]
 
 
@@ -186,20 +190,29 @@ def _chosen(path: Path, only: Collection[str]) -> list[tuple[str, Path]]:
     folders = _folders(path)
     wanted = {name.casefold() for name in only}
     if unknown := wanted - {name.casefold() for name, _ in folders}:
-        raise Invalid(f"there is no folder {min(unknown)}; there are {', '.join(name for name, _ in folders)}")
+        raise Invalid(f"there is no folder {min(unknown)}; there are {', '.join(_shown(name) for name, _ in folders)}")
     if wanted:
         return [one for one in folders if one[0].casefold() in wanted]
     return [one for one in folders if one[0].rpartition(".")[2].casefold() not in LEFT_OUT]
 
 
+def _shown(name: str) -> str:
+    """For a terminal, which takes no bytes that are no text, and would obey control characters."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def _files(folder: Path) -> list[Path]:
     """Names begin with the second of delivery: in their order, answers come behind what they answer."""
-    found = [one for part in ("cur", "new") if (folder / part).is_dir() for one in (folder / part).iterdir()]
+    try:
+        found = [one for part in ("cur", "new") if (folder / part).is_dir() for one in (folder / part).iterdir()]
+    except OSError as error:
+        raise Invalid(f"{_shown(str(folder))} cannot be read ({error.strerror})") from None
     return sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name)
 
 
 def _read(folder: str, file: Path, done: int, most: int) -> Archived:
-    place = f"{folder}/{file.name}"
+    place = _shown(f"{folder}/{file.name}")
     flags = file.name.partition(":2,")[2]
     try:
         found = file.lstat()

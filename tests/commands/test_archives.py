@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -204,3 +207,43 @@ def test_a_maildir_is_read_with_its_folders_but_for_those_that_are_no_inbox(tmp_
             list(archives.maildir(wrong))
     with pytest.raises(Invalid, match="there is no folder work; there are INBOX, Archive"):
         archives.count(path, only=["Work"])
+
+
+def test_a_name_that_is_no_text_is_shown_and_obeyed_by_no_terminal(tmp_path: Path) -> None:
+    path = _maildir(tmp_path / "Maildir", "cur/1.M1.host")
+    (path / "cur" / os.fsdecode(b"2.\xff\x1b[31m\n10 mails")).symlink_to("/etc/hostname")
+    (path / os.fsdecode(b".\x1b\xff.Trash") / "cur").mkdir(parents=True)
+    assert [one.place for one in archives.maildir(path)][1] == "INBOX/2.\\xff\\x1b[31m\\n10 mails"
+    assert list(archives.left_out(path)) == ["\\x1b\\xff.Trash"]
+
+
+def test_a_long_line_that_nearly_begins_a_mail_takes_no_time(box: Path) -> None:
+    line = b"\nFrom " + b"Mon Jan " * 7_000 + b"\n"
+    began = time.process_time()
+    assert len(read(box, FROM + mail(line * 3))) == 1
+    assert time.process_time() - began < 1.0
+
+
+def test_a_mail_of_many_short_lines_takes_no_more_memory_than_a_long_one(box: Path) -> None:
+    box.write_bytes(FROM + mail(b"a\n" * 300_000))
+    tracemalloc.start()
+    try:
+        next(archives.mbox(box))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000
+
+
+def test_a_folder_that_may_not_be_read_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _maildir(tmp_path / "Maildir", "cur/1.M1.host", ".Work/cur/1.M1.host")
+    listed = Path.iterdir
+
+    def refused(folder: Path) -> Iterator[Path]:
+        if folder == path / ".Work" / "cur":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(Invalid, match=r"\.Work cannot be read \(Permission denied\)"):
+        archives.count(path)
