@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -55,6 +57,14 @@ async def _expire(services: Services, inbox_id: UUID) -> None:
     """As time does, when nobody renews."""
     async with services.database.transaction() as session:
         await session.execute(update(leases).where(leases.c.name == f"inbox:{inbox_id}").values(expires_at=0.0))
+
+
+async def test_the_example_of_settings_names_every_loop(quick: Services, house: House) -> None:
+    """Who divides them among workers by that list would lose what it leaves out: nobody woke what was snoozed."""
+    text = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
+    told = text.partition("# The loops that a worker runs")[2].partition("each of:")[2].partition("#HELPDESK_")[0]
+    everything = Crew(quick, house.guard, worker="crew")._loops.keys()
+    assert set(re.findall(r"[a-z_]+", told)) == everything - {"watch", "renew"}
 
 
 async def test_a_crew_works_and_leaves_no_task_behind(quick: Services, house: House) -> None:
