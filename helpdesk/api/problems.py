@@ -99,6 +99,11 @@ def _rule(error: Mapping[str, Any]) -> str:
         return "is needed"
     if kind == "json_invalid":
         return "this is not JSON"
+    context = error.get("ctx", {})
+    if context.get("field_type") == "Value":
+        # A secret is measured as if it were a list, and people would be told of "items" in their password
+        bound = "min_length" if kind == "too_short" else "max_length"
+        return f"needs at {'least' if kind == 'too_short' else 'most'} {context[bound]} characters"
     return str(error.get("msg", "is not valid")).removeprefix("Value error, ")
 
 

@@ -67,7 +67,8 @@ async def test_an_invitation_is_accepted_once_with_a_password_of_ones_own(
     assert token not in str(dict(row))
     assert row["expires_at"] - row["created_at"] == timedelta(hours=72)
     short = await client.post(f"{AUTH}/accept-invitation", json={"token": token, "password": "short"})
-    assert (short.status_code, short.json()["errors"][0]["field"]) == (422, "password")
+    assert short.status_code == 422
+    assert short.json()["errors"] == [{"field": "password", "message": "needs at least 10 characters"}]
     assert (await redeem(client, "reset-password", token)).status_code == 404, "it is no reset"
     assert (await redeem(client, "accept-invitation", token, name="Anna B")).status_code == 204
     assert await login(client, anna.email, NEW) == 200
