@@ -28,6 +28,8 @@ LEAST_WEIGHT, MOST_WEIGHT = 1, 10
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _LONE: Final = re.compile(r"[\x00-\x7f]")
+# Blanks and punctuation, in ASCII and in Chinese. Not emoji, which say something.
+_MARKS: Final = re.compile(r"[\x00-/:-@\[-`{-\x7f\u2000-\u206f\u3000-\u3004\u3008-\u3020]*")
 
 
 def check_key(key: str) -> None:
@@ -51,7 +53,7 @@ def check_words(given: Sequence[str]) -> None:
     """Raise `Wrong` for a word that would be found everywhere, or nowhere. A `*` at its end stands for any ending."""
     for number, word in enumerate(names(given, "words", longest=LONGEST_WORD, most=MOST_WORDS)):
         plain = fold(word).strip().removesuffix("*").strip()
-        if not plain or "*" in plain or (len(plain) == 1 and _LONE.fullmatch(plain)):
+        if _MARKS.fullmatch(plain) or "*" in plain or _LONE.fullmatch(plain):
             raise Wrong(under("words", number), "use two letters at least, and * only at the end")
 
 

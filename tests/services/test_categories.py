@@ -166,6 +166,8 @@ def test_a_key_is_a_word_of_its_own_in_plain_letters(key: str) -> None:
         (["x"], "words.0"),
         (["ａ"], "words.0"),
         (["*"], "words.0"),
+        (["list", "。"], "words.1"),
+        (["--*"], "words.0"),
         (["list", "a*b"], "words.1"),
         (["list", "list"], "words.1"),
         (["w" * 61], "words.0"),
