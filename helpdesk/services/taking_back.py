@@ -49,6 +49,8 @@ async def absences(session: AsyncSession, *, now: datetime) -> Absences:
         return Absences({}, {})
     in_session, by_token = routing.seen()
     there = set(await duty.on_duty(session, now=now))
+    # One team's shifts say nothing of another that has none: whom routing would give it to again is not away.
+    there.update(agent_id for _, agent_id in await duty.on_duty_by_team(session, list(routings), now=now))
     people = (await session.execute(select(agents.c.id, agents.c.active, in_session, by_token))).all()
     why: dict[UUID, dict[UUID, Idle]] = {team_id: {} for team_id in routings}
     for agent_id, active, *times in people:

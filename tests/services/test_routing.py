@@ -265,6 +265,22 @@ async def test_a_team_that_takes_nothing_back_takes_it_from_who_left_alone(servi
     assert await take_back(services) == 0
 
 
+@ON_ONE_DATABASE
+async def test_whom_routing_would_give_it_to_again_is_not_taken_from_for_the_shifts_of_another_team(
+    services: Services,
+) -> None:
+    desk, colleague = await Desk.open(services, people=1, take_back_minutes=30), await factories.agent(services)
+    [anna] = desk.people
+    await desk.was_seen(anna, clock.now())
+    other = await factories.team(services, members=[anna, colleague.id])
+    await factories.duty_schedule(services, agents=[colleague.id], team_id=other)
+    given = await desk.queue()
+    assert await settles(services) == 1
+    kept = await desk.queue(assignee_id=anna, assigned_at=clock.now() - HOUR)
+    assert await take_back(services) == 0
+    assert [await desk.has(one) for one in (given, kept)] == [anna, anna]
+
+
 MANY = text("""
     INSERT INTO conversations SELECT (jsonb_populate_record(c, jsonb_build_object(
         'id', gen_random_uuid(), 'number', n, 'status', CASE WHEN n % 20 = 0 THEN 'open' ELSE 'closed' END,
