@@ -62,7 +62,7 @@ _TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "en": (
         "Hello,",
         "your request #{number} has been resolved. How satisfied are you with our help?",
-        "Rate it here, with one click:",
+        "Rate it here:",
         (
             "The page asks for a score and, if you like, a comment; you need not sign in. We never ask you for your "
             "recovery phrase, your private key, your password, a verification code or a payment. Whoever does is not "
