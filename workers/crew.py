@@ -12,6 +12,7 @@ import structlog
 
 from helpdesk.apart import Apart
 from helpdesk.channels import Channel
+from helpdesk.errors import Invalid
 from helpdesk.logs import fault
 from helpdesk.net import Guard
 from helpdesk.services import deliveries, filing, jobs, leases, notices, webhook_sending
@@ -68,7 +69,8 @@ class Crew:
 
     `worker` identifies this process among all that share the database. `alone` says that no other life of the same
     name can be alive, so that what it had claimed when it died is taken up at once instead of after its lease. The
-    setting `worker_loops` names the loops to run, where a fleet wants workers of their own for some of them.
+    setting `worker_loops` names the loops to run, where a fleet wants workers of their own for some of them. Raises
+    `Invalid` for a name that no loop has: the work of the one that was meant would be left undone in silence.
     """
 
     def __init__(self, services: Services, guard: Guard, *, worker: str, alone: bool = False) -> None:
@@ -128,6 +130,8 @@ class Crew:
             Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),
         ]
         self._loops = {loop.name: loop for loop in loops}
+        if unknown := wanted - {*steps, *(loop.name for loop in unwatched)}:
+            raise Invalid.field("HELPDESK_WORKER_LOOPS", f"there is no loop {', '.join(sorted(unknown))}")
         self._deliverer.on_free = lambda: self.ring(["deliver"])
         self._hooks.on_free = lambda: self.ring(["hooks"])
         self._tasks: list[asyncio.Task[None]] = []

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from sqlalchemy import select, update
 from helpdesk.channels import LeaseLost, RawInbound
 from helpdesk.clock import now
 from helpdesk.domain.values import SYSTEM, InboxStatus
+from helpdesk.errors import Invalid
 from helpdesk.models.inboxes import inbox_states, inboxes, leases, raw_items
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services import leases as lease_service
@@ -65,6 +67,12 @@ async def test_the_example_of_settings_names_every_loop(quick: Services, house: 
     told = text.partition("# The loops that a worker runs")[2].partition("each of:")[2].partition("#HELPDESK_")[0]
     everything = Crew(quick, house.guard, worker="crew")._loops.keys()
     assert set(re.findall(r"[a-z_]+", told)) == everything - {"watch", "renew"}
+
+
+async def test_a_loop_that_is_not_there_is_refused_by_its_name(quick: Services, house: House) -> None:
+    settings = quick.settings.model_copy(update={"worker_loops": "relay,snoze"})
+    with pytest.raises(Invalid, match="HELPDESK_WORKER_LOOPS: there is no loop snoze"):
+        Crew(replace(quick, settings=settings), house.guard, worker="crew")
 
 
 async def test_a_crew_works_and_leaves_no_task_behind(quick: Services, house: House) -> None:
