@@ -81,13 +81,18 @@ async def start(
 
 
 async def handle(services: Services, session: AsyncSession, job: RowMapping, /, *, now: datetime) -> Step:
-    """One batch (`workers.jobs.Handler`). It is over when the webhook is gone."""
+    """One batch (`workers.jobs.Handler`). It is over when the webhook is gone or off.
+
+    What the webhook does not ask for any more is left out: it may have been narrowed since, and must not hear the rest.
+    """
     given, after = job["arguments"], job["cursor"].get("after", 0)
     webhook_id = UUID(given["webhook_id"])
-    mine = select(webhooks.c.id).where(webhooks.c.id == webhook_id)
-    if await session.scalar(mine.with_for_update(read=True, key_share=True)) is None:
+    mine = select(webhooks).where(webhooks.c.id == webhook_id, webhooks.c.enabled)
+    webhook = (await session.execute(mine.with_for_update(read=True))).mappings().one_or_none()
+    if webhook is None:
         return Step({"after": after}, 0, 0, over=True)
-    query = _asked_for(given, select(events)).where(_E.position > after).order_by(_E.position).limit(BATCH)
+    query = _scoped(_asked_for(given, select(events)), webhook["events"], webhook["inbox_ids"])
+    query = query.where(_E.position > after).order_by(_E.position).limit(BATCH)
     happened = (await session.execute(query)).mappings().all()
     queued = await webhook_deliveries.tell_again(session, webhook_id, happened, now=now)
     last = happened[-1]["position"] if happened else after
@@ -98,11 +103,15 @@ def _asked_for(given: Mapping[str, Any], query: Select[Any]) -> Select[Any]:
     since, until = datetime.fromisoformat(given["since"]), datetime.fromisoformat(given["until"])
     query = query.where(_E.position >= given["first"], _E.position < given["behind"])
     query = query.where(_E.occurred_at >= since, _E.occurred_at < until)
-    if EVERYTHING not in given["types"]:
-        query = query.where(among(_E.type, given["types"], "text"))
-    if given["inbox_ids"] is not None:
+    return _scoped(query, given["types"], given["inbox_ids"])
+
+
+def _scoped(query: Select[Any], types: Sequence[str], inbox_ids: Sequence[str] | None) -> Select[Any]:
+    if EVERYTHING not in types:
+        query = query.where(among(_E.type, types, "text"))
+    if inbox_ids is not None:
         t = conversation_inboxes.c
-        there = among(t.inbox_id, [UUID(one) for one in given["inbox_ids"]], "uuid")
+        there = among(t.inbox_id, [UUID(one) for one in inbox_ids], "uuid")
         query = query.where(exists().where(t.conversation_id == _E.conversation_id, there))
     return query
 

@@ -136,6 +136,22 @@ async def test_a_webhook_of_some_inboxes_hears_of_nothing_else(
     assert opened.json()["inbox_ids"] == []
 
 
+async def test_who_asks_for_less_meanwhile_is_not_told_the_rest(
+    client: httpx.AsyncClient, services: Services, boss: factories.Someone
+) -> None:
+    desk, other = await factories.inbox(services), await factories.inbox(services)
+    webhook_id = await factories.webhook(services)
+    talks = [await factories.conversation(services, inbox_id=one) for one in (desk, other)]
+    names = ("message.received", "message.sent")
+    made = await _happen(services, *((name, talk) for name in names for talk in talks))
+    await client.post(f"{URL}/{webhook_id}/replay", headers=boss.headers, json={"since": _hours_ago(1)})
+    less = {"inbox_ids": [str(desk)], "events": ["message.sent"]}
+    narrowed = await client.patch(f"{URL}/{webhook_id}", headers=boss.headers | {"If-Match": '"1"'}, json=less)
+    assert narrowed.status_code == 200
+    await _work(services)
+    assert [row["event_id"] for row in await _queued(services, webhook_id)] == [made[2]]
+
+
 @ON_ONE_DATABASE
 async def test_there_are_bounds_to_what_is_told_again(
     client: httpx.AsyncClient, services: Services, boss: factories.Someone, monkeypatch: pytest.MonkeyPatch
