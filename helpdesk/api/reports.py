@@ -92,9 +92,9 @@ def _asked(given: dict[str, Any], actor: Actor) -> Asked:
     )
 
 
-def _told(name: str, given: dict[str, Any], asked: Asked, figures: Sequence[str], rows: Lines) -> Response:
+def _told(name: str, given: dict[str, Any], asked: Asked, rows: Lines) -> Response:
     about = {"after": asked.after, "before": asked.before, "zone": asked.zone.key, "group_by": asked.group_by}
-    return _formed(name, given, about, figures, rows)
+    return _formed(name, given, about, reports.COLUMNS[name], rows)
 
 
 def _formed(name: str, given: dict[str, Any], about: dict[str, Any], figures: Sequence[str], rows: Lines) -> Response:
@@ -120,7 +120,7 @@ async def report_volume(request: Request, actor: Asker, session: Reading) -> Res
     """Conversations that began, were resolved, came back; messages that came and went."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
-    return _told("volume", given, asked, reports.VOLUME, await reports.volume(session, actor, asked))
+    return _told("volume", given, asked, await reports.volume(session, actor, asked))
 
 
 @router.get(
@@ -134,8 +134,7 @@ async def report_response_times(request: Request, actor: Asker, session: Reading
     """Of what began to wait in the time and has been answered: the first answer, and each one after."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
-    figures = ("kind", *reports.RESPONSES)
-    return _told("response-times", given, asked, figures, await reports.responses(session, actor, asked))
+    return _told("response-times", given, asked, await reports.responses(session, actor, asked))
 
 
 @router.get(
@@ -149,8 +148,7 @@ async def report_sla(request: Request, actor: Asker, session: Reading) -> Respon
     """Of what was promised in the time, by kind of promise and policy."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
-    figures = ("kind", "policy_id", "policy", *reports.SLA, "compliance")
-    return _told("sla", given, asked, figures, await reports.sla(session, actor, asked))
+    return _told("sla", given, asked, await reports.sla(session, actor, asked))
 
 
 @router.get(
@@ -179,4 +177,4 @@ async def rating_report(request: Request, actor: Asker, session: Reading) -> Res
     """Of those who were asked in the time: how many answered, and what."""
     given = ASKED.read(request)
     asked = _asked(given, actor)
-    return _told("ratings", given, asked, reports.RATINGS, await reports.ratings(session, actor, asked))
+    return _told("ratings", given, asked, await reports.ratings(session, actor, asked))

@@ -39,13 +39,12 @@ _EVERYTHING: Final = 10**12
 _DAYS: Final = timedelta(days=28)
 
 _Make = Callable[[AsyncSession, Actor, Asked], Awaitable[Report]]
-REPORTS: Final[Mapping[str, tuple[_Make, Sequence[str]]]] = {
-    "volume": (figures.volume, figures.VOLUME),
-    "response-times": (figures.responses, ("kind", *figures.RESPONSES)),
-    "sla": (figures.sla, ("kind", "policy_id", "policy", *figures.SLA, "compliance")),
-    "ratings": (figures.ratings, figures.RATINGS),
+REPORTS: Final[Mapping[str, _Make]] = {
+    "volume": figures.volume,
+    "response-times": figures.responses,
+    "sla": figures.sla,
+    "ratings": figures.ratings,
 }
-"""What makes each, and its columns behind group and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ async def report(
     settings: Settings, given: Given, *, name: str = "volume", group_by: str | None = None, zone: str = "UTC"
 ) -> list[str]:
     """Of 28 days unless days are given. Raises `Invalid`, `NotFound` for an inbox, `Unavailable`."""
-    make, columns = REPORTS.get(name, (None, ()))
+    make = REPORTS.get(name)
     if make is None:
         raise Invalid.field("report", f"use one of {', '.join(REPORTS)}")
     if group_by is not None and group_by not in list(GroupBy):
@@ -116,7 +115,7 @@ async def report(
         async with services.database.reading() as session:
             rows = await make(session, SYSTEM, asked)
     with _written(given.out) as file:
-        file.write(_lines(given, ("group", "name", *columns), rows))
+        file.write(_lines(given, ("group", "name", *figures.COLUMNS[name]), rows))
     return [f"{len(rows)} lines written to {given.out}"]
 
 

@@ -23,11 +23,11 @@ from helpdesk.domain.chat_answers import PERMANENT
 from helpdesk.domain.chat_tools import Address, ChatTool
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.agents import teams
 from helpdesk.models.alerts import alert_routes
 from helpdesk.net import HTTP_PORTS, AllowList, Guard, SafeHttp, Unreachable, safe_http
-from helpdesk.services import audit
+from helpdesk.services import audit, versions
 from helpdesk.services.house import Services
 
 MOST_ROUTES: Final = 100
@@ -70,16 +70,7 @@ async def list_routes(session: AsyncSession, *, after: UUID | None, limit: int) 
 async def get_route(session: AsyncSession, route_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(alert_routes).where(alert_routes.c.id == route_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such alert route")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such alert route", version=version)
 
 
 async def create(

@@ -17,7 +17,7 @@ from helpdesk.domain import automation
 from helpdesk.domain.actions import OF_RULES
 from helpdesk.domain.automation import Rule
 from helpdesk.domain.values import SYSTEM, Actor
-from helpdesk.errors import Conflict, NotFound, Stale
+from helpdesk.errors import Conflict
 from helpdesk.logs import fault
 from helpdesk.models.rules import automation_rules, automation_sweeps
 from helpdesk.services import actions, audit, automatic_replies, questions, versions
@@ -43,16 +43,7 @@ async def list_rules(
 async def get_rule(session: AsyncSession, rule_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(automation_rules).where(_R.id == rule_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such automation rule")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such automation rule", version=version)
 
 
 async def in_force(session: AsyncSession) -> list[tuple[Rule, datetime]]:

@@ -29,11 +29,11 @@ from helpdesk.domain import custom_fields as domain
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.custom_fields import MOST_VALUES, Subject
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, FieldError, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, FieldError, Invalid
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.desk import custom_fields
-from helpdesk.services import audit
+from helpdesk.services import audit, versions
 
 MOST_FIELDS: Final = 100
 """Of one subject, archived ones included: all of them are read for a change."""
@@ -62,16 +62,7 @@ async def keys_of(session: AsyncSession, subject: str) -> list[str]:
 async def get_field(session: AsyncSession, field_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(custom_fields).where(custom_fields.c.id == field_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such custom field")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such custom field", version=version)
 
 
 async def create(

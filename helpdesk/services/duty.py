@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import duty as domain
 from helpdesk.domain.values import Actor, Duty, Role
-from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.agents import agents, team_members
 from helpdesk.models.alerts import duty_schedules
 from helpdesk.services import audit, versions
@@ -134,16 +134,7 @@ async def list_schedules(session: AsyncSession, *, after: UUID | None, limit: in
 async def get_schedule(session: AsyncSession, schedule_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(duty_schedules).where(_D.id == schedule_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such duty schedule")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such duty schedule", version=version)
 
 
 async def create(

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import ladders
 from helpdesk.domain.values import Actor
-from helpdesk.errors import NotFound, Stale
 from helpdesk.models.sla import escalation_rules
 from helpdesk.services import audit, categories, versions
 
@@ -33,16 +32,7 @@ async def list_rules(session: AsyncSession, *, after: UUID | None, limit: int) -
 async def get_rule(session: AsyncSession, rule_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(escalation_rules).where(escalation_rules.c.id == rule_id, escalation_rules.c.deleted_at.is_(None))
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such escalation rule")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such escalation rule", version=version)
 
 
 async def create(

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import policies as domain
 from helpdesk.domain.values import Actor
-from helpdesk.errors import NotFound, Stale
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import sla_policies
 from helpdesk.services import audit, categories, escalation_rules, versions
@@ -34,16 +33,7 @@ async def list_policies(session: AsyncSession, *, after: tuple[int, UUID] | None
 async def get_policy(session: AsyncSession, policy_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(sla_policies).where(sla_policies.c.id == policy_id, sla_policies.c.deleted_at.is_(None))
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such SLA policy")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such SLA policy", version=version)
 
 
 async def create(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, String, Subquery, and_, case, func, literal_column, not_, or_, select
@@ -34,6 +34,13 @@ VOLUME: Final = ("created", "resolved", "reopened", "received", "sent")
 RESPONSES: Final = ("count", "mean", "median", "p90", "business_mean", "business_median", "business_p90")
 RATINGS: Final = ("sent", "rated", "response_rate", "mean", "satisfied", *(f"score_{score}" for score in SCORES))
 SLA: Final = ("met", "broken", "open_broken", "open")
+COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "volume": VOLUME,
+    "response-times": ("kind", *RESPONSES),
+    "sla": ("kind", "policy_id", "policy", *SLA, "compliance"),
+    "ratings": RATINGS,
+}
+"""Of each report as a table, behind group and name."""
 
 
 async def volume(session: AsyncSession, actor: Actor, asked: Asked) -> Report:

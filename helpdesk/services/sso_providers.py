@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.agents import agents, sso_logins, sso_providers
 from helpdesk.net import HTTP_PORTS, AllowList, Guard, Unreachable, parse_url
-from helpdesk.services import audit, sessions
+from helpdesk.services import audit, sessions, versions
 from helpdesk.services.house import Services
 
 MOST_PROVIDERS: Final = 20
@@ -49,16 +49,7 @@ async def list_choices(session: AsyncSession) -> Sequence[RowMapping]:
 async def get_provider(session: AsyncSession, provider_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(sso_providers).where(_P.id == provider_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such provider")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such provider", version=version)
 
 
 async def create(

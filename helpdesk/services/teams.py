@@ -15,7 +15,7 @@ from helpdesk.db import insert_rows, new_id
 from helpdesk.domain import assignment
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, TeamRole
-from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.agents import agents, team_members, teams
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
@@ -33,16 +33,7 @@ async def list_teams(session: AsyncSession, *, after: UUID | None, limit: int) -
 async def get_team(session: AsyncSession, team_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(teams).where(teams.c.id == team_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such team")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such team", version=version)
 
 
 async def members_of(session: AsyncSession, team_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, str]]:

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Table, func, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, FieldError, Invalid
+from helpdesk.errors import Conflict, FieldError, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import business_hours, setting_versions, sla_policies
@@ -32,6 +32,17 @@ _THERE: Final[Mapping[str, tuple[Table, ColumnElement[bool], str]]] = {
     "webhook": (webhooks, true(), "there is no such webhook"),
 }
 _MOST_NAMED: Final = 10
+
+
+async def get(session: AsyncSession, query: Select[Any], *, missing: str, version: int | None) -> RowMapping:
+    """The one row of `query`; with a `version`, locked and compared. Raises `NotFound` saying `missing`, `Stale`."""
+    locked = query if version is None else query.with_for_update(key_share=True)
+    found: RowMapping | None = (await session.execute(locked)).mappings().one_or_none()
+    if found is None:
+        raise NotFound(missing)
+    if version is not None and found["version"] != version:
+        raise Stale(extra={"version": found["version"]})
+    return found
 
 
 async def refuse_too_many(session: AsyncSession, table: Table, *, most: int) -> None:

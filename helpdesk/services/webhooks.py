@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import insert_rows, new_id, ring
 from helpdesk.domain import events, webhook_signing
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, Invalid, NotFound, Stale
+from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.webhooks import webhooks
 from helpdesk.net import HTTP_PORTS, AllowList, Guard, Target, Unreachable, parse_url
 from helpdesk.services import audit, escalation_rules, versions
@@ -42,16 +42,7 @@ async def list_webhooks(session: AsyncSession, *, after: UUID | None, limit: int
 async def get_webhook(session: AsyncSession, webhook_id: UUID, *, version: int | None = None) -> RowMapping:
     """With `version`, locked and compared. Raises `NotFound`, `Stale`."""
     query = select(webhooks).where(webhooks.c.id == webhook_id)
-    found = (
-        (await session.execute(query if version is None else query.with_for_update(key_share=True)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise NotFound("there is no such webhook")
-    if version is not None and found["version"] != version:
-        raise Stale(extra={"version": found["version"]})
-    return found
+    return await versions.get(session, query, missing="there is no such webhook", version=version)
 
 
 async def create(
