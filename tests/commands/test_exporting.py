@@ -19,6 +19,7 @@ from helpdesk.commands.exporting import Given
 from helpdesk.errors import Invalid, NotFound, Unavailable
 from helpdesk.models.events import audit
 from helpdesk.services import exporting as service
+from helpdesk.services import reports
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -73,7 +74,7 @@ async def test_contacts_and_reports_are_written_as_the_api_answers_them(services
         await exporting.report(services.settings, Given(out), name=name, zone="Asia/Shanghai")
         *rows, end = [orjson.loads(line) for line in out.read_bytes().splitlines()]
         assert end == {"end": True, "count": len(rows)}
-        assert all(["group", "name", *exporting.REPORTS[name][1]] == list(row) for row in rows), name
+        assert all(["group", "name", *reports.COLUMNS[name]] == list(row) for row in rows), name
 
 
 @ON_ONE_DATABASE
