@@ -67,14 +67,16 @@ async def _happen(services: Services, inbox_id: UUID, relays: Sequence[Relaying]
                 written -= EACH
 
     async def relay() -> None:
-        while written < EVENTS or await _unnumbered(services):
+        while not at_work.done() or await _unnumbered(services):
             for relaying in relays:
                 await relaying.step()
             if dice.random() < 0.02:
                 await dice.choice(relays).close()
             await asyncio.sleep(0.002)
 
-    await asyncio.gather(relay(), *(hand() for _ in range(WRITERS)))
+    at_work = asyncio.gather(*(hand() for _ in range(WRITERS)))
+    await relay()
+    await at_work
 
 
 async def _unnumbered(services: Services) -> bool:
