@@ -16,6 +16,7 @@ from helpdesk.models import (
     rules,
     search,
     sla,
+    visitors,
     webhooks,
 )
 from helpdesk.models.columns import metadata
@@ -34,5 +35,6 @@ __all__ = [
     "rules",
     "search",
     "sla",
+    "visitors",
     "webhooks",
 ]

@@ -17,7 +17,8 @@ class Inbox(Base, table=True):
 
     `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is
     the inbox's own address on its channel, in lower case, and unique there among the inboxes that are not deleted.
-    `rating`: whoever wrote is asked for one when his conversation is resolved.
+    `rating`: whoever wrote is asked for one when his conversation is resolved. `continued_by_id` is the inbox by which
+    goes on what a visitor of a live channel did not read in time.
     """
 
     __tablename__ = "inboxes"
@@ -42,6 +43,7 @@ class Inbox(Base, table=True):
     team_id: UUID | None = ref("teams.id", nullable=True)
     business_hours_id: UUID | None = Field(default=None)
     sla_policy_id: UUID | None = Field(default=None)
+    continued_by_id: UUID | None = Field(default=None)
     rating: bool = Field(default=False, sa_type=Boolean)
     version: int = 1
     created_at: datetime = at()
