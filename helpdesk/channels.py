@@ -310,6 +310,8 @@ class Capabilities:
     deferrable: bool = False
     letters: bool = False
     """Whether it can carry a letter to any address: alerts reach agents by it."""
+    live: bool = False
+    """Whether its readers read the conversation itself (`helpdesk.live`): what is written is delivered by that."""
     max_length: int | None = None
     reply_window: timedelta | None = None
 
