@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
     from pydantic import BaseModel
 
+    from helpdesk.live import LiveHost
     from helpdesk.net import Guard
 
 
@@ -449,9 +450,10 @@ class Channel:
     """The descriptor of one folder. The strings are `module:name`, imported on first use.
 
     `config` is a pydantic model; fields of type `SecretStr` are stored encrypted and are write-only.
-    `connector(config, house)` builds a `Connector`; `parse(raw, public_config)` makes an `InboundMessage`;
-    `service(host)` is a context manager that serves the channel as a whole in each worker; `routes(host)` gives an
-    `APIRouter`, mounted under `/channels/{name}`. `address_key` names the config field that is the inbox's own handle.
+    `connector(config, house)` builds a `Connector`; `parse(raw, public_config)` makes an `InboundMessage`, on channels
+    that accept raw items; `service(host)` is a context manager that serves the channel as a whole in each worker;
+    `routes(host)` gives an `APIRouter`, mounted under `/channels/{name}`, and `pages(host)` one at the root.
+    `address_key` names the config field that is the inbox's own handle.
     """
 
     name: str
@@ -459,10 +461,11 @@ class Channel:
     capabilities: Capabilities
     config: str
     connector: str
-    parse: str
+    parse: str = ""
     address_key: str = ""
     service: str = ""
     routes: str = ""
+    pages: str = ""
 
     def load_config(self) -> type[BaseModel]:
         found: type[BaseModel] = load(self.config)
@@ -480,8 +483,12 @@ class Channel:
         found: Callable[[ServiceHost], AbstractAsyncContextManager[object]] = load(self.service)
         return found
 
-    def load_routes(self) -> Callable[[ServiceHost], APIRouter]:
-        found: Callable[[ServiceHost], APIRouter] = load(self.routes)
+    def load_routes(self) -> Callable[[LiveHost], APIRouter]:
+        found: Callable[[LiveHost], APIRouter] = load(self.routes)
+        return found
+
+    def load_pages(self) -> Callable[[LiveHost], APIRouter]:
+        found: Callable[[LiveHost], APIRouter] = load(self.pages)
         return found
 
 

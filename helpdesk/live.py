@@ -218,7 +218,10 @@ class Subscription(Protocol):
     ended: Ended | None
 
     async def take(self) -> Sequence[Heard]:
-        """Waits for the next, and answers all that wait. Empty once it has ended; `ended` then says why."""
+        """Waits for the next, and answers all that wait. Empty once it has ended; `ended` then says why.
+
+        Cancelling it loses nothing: the next call answers what this one would have.
+        """
 
 
 class LiveHost(Protocol):
@@ -229,6 +232,11 @@ class LiveHost(Protocol):
 
     base_url: str
     max_upload_bytes: int
+    demo: bool
+    """Whether a page may show the channel to whoever asks."""
+
+    async def inboxes(self) -> Sequence[LiveInbox]:
+        """The active ones of the channel, the oldest first. Cached for seconds."""
 
     async def inbox(self, inbox_id: UUID) -> LiveInbox:
         """Raises `NotFound`, also for one that is paused or of another channel. Cached for seconds."""
