@@ -22,6 +22,8 @@ def upgrade() -> None:
     _tables()
     op.add_column("inboxes", sa.Column("continued_by_id", sa.Uuid(), nullable=True))
     op.add_column("agents", sa.Column("live_capacity", sa.Integer(), nullable=True))
+    shown = _where("type IN ('conversation.assigned', 'conversation.status_changed')")
+    op.create_index("ix_events_shown", "events", ["conversation_id", "seq"], **shown)
     if op.get_bind().dialect.name == "postgresql":
         for table, columns in CONTENTS.items():
             changes = ", ".join(f'ALTER COLUMN "{column}" SET STATISTICS 0' for column in columns)
@@ -29,6 +31,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_events_shown", "events")
     op.drop_column("agents", "live_capacity")
     op.drop_column("inboxes", "continued_by_id")
     for table in reversed(TABLES):
@@ -113,6 +116,7 @@ def _tables() -> None:
         sa.Column("conversation_id", sa.Uuid(), nullable=False),
         sa.Column("contact_id", sa.Uuid(), nullable=False),
         sa.Column("inbox_id", sa.Uuid(), nullable=False),
+        sa.Column("feedback", sa.Boolean(), nullable=False),
         sa.Column("read_seq", sa.Integer(), nullable=False),
         sa.Column("online_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("typing_until", sa.DateTime(timezone=True), nullable=True),

@@ -24,6 +24,11 @@ class Event(Base, table=True):
             **only_where("position IS NULL"),
         ),
         Index("ix_events_conversation", "conversation_id", "id"),
+        Index(
+            "ix_events_shown",
+            *("conversation_id", "seq"),
+            **only_where("type IN ('conversation.assigned', 'conversation.status_changed')"),
+        ),
         Index("ix_events_status", "occurred_at", **only_where("type = 'conversation.status_changed'")),
     )
 

@@ -88,7 +88,8 @@ class VisitorCode(Base, table=True):
 class Visit(Base, table=True):
     """How a conversation of a live channel goes, beside the conversation itself.
 
-    `read_seq` is how far its contact has read. He is there until `online_until`, and writes until `typing_until`;
+    `feedback` is what a form in the app began: a chat goes on in it only where there is no other. `read_seq` is how
+    far its contact has read. He is there until `online_until`, and writes until `typing_until`;
     both run out by themselves. `mail_due_at` is when what he has not read goes on by e-mail, and `mailed_seq` how far
     it did. `queued_at` is since when he waits in a queue for an agent, `joined_at` when the first one took it,
     `abandoned_at` when he left before that. `waited_seconds` is how long he waited in all, `missed` that nobody came.
@@ -105,6 +106,7 @@ class Visit(Base, table=True):
     conversation_id: UUID = Field(foreign_key="conversations.id", primary_key=True, ondelete="CASCADE")
     contact_id: UUID = ref("contacts.id", index=True)
     inbox_id: UUID = ref("inboxes.id")
+    feedback: bool = Field(default=False, sa_type=Boolean)
     read_seq: int = 0
     online_until: datetime | None = at(nullable=True)
     typing_until: datetime | None = at(nullable=True)
