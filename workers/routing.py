@@ -11,7 +11,7 @@ async def route(services: Services) -> int:
     """Give a batch; answers how many that were. Only where there is something to give is a transaction opened."""
     at = now()
     async with services.database.reading() as session:
-        found = await routing.heads(session, now=at)
+        found = await routing.heads(services, session, now=at)
     if not found:
         return 0
     async with services.database.transaction() as session:
@@ -22,7 +22,7 @@ async def take_back(services: Services) -> int:
     """Take back a batch; answers how many that were."""
     at = now()
     async with services.database.reading() as session:
-        found = await taking_back.absences(session, now=at)
+        found = await taking_back.absences(services, session, now=at)
         if not await taking_back.anything(session, found, now=at):
             return 0
     async with services.database.transaction() as session:

@@ -126,10 +126,11 @@ async def change_agent(
     """A new role or password ends his sessions; `active: false` stops his tokens with the next request.
 
     Role and password are changed with your own password given lately, and every administrator is told. `duty` and
-    quiet hours are as in `PATCH /me`. Supervisors set `capacity` and `skills`; what else there is, administrators.
+    quiet hours are as in `PATCH /me`. Supervisors set `capacity`, `live_capacity` and `skills`; what else there is,
+    administrators.
     """
     wanted, now = body.given(), clock.now()
-    require_admin_for(actor, wanted, but=["capacity", "skills"])
+    require_admin_for(actor, wanted, but=["capacity", "live_capacity", "skills"])
     changes = [change for change in (Change.ROLE, Change.PASSWORD) if wanted.get(change.value) is not None]
     row = await agents.get_agent(session, agent_id, version=if_match)
     password = wanted.pop("password", None)

@@ -85,9 +85,10 @@ async def read_team(actor: Reader, session: Reading, team_id: UUID) -> Response:
     response_model=QueueShown,
     responses=documented(Forbidden, NotFound),
 )
-async def read_team_routing(actor: Reader, session: Reading, team_id: UUID) -> Response:
+async def read_team_routing(actor: Reader, services: House, session: Reading, team_id: UUID) -> Response:
     """What nobody has, and of each member why he is given it or not. Agents see those of their own teams."""
-    return answer(routing_shapes.standing(await queues.standing(session, actor, team_id, now=clock.now())))
+    found = await queues.standing(services, session, actor, team_id, now=clock.now())
+    return answer(routing_shapes.standing(found))
 
 
 @router.patch(

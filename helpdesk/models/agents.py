@@ -19,8 +19,8 @@ class Agent(Base, table=True):
     `{zone, from, to}` in local minutes, only what is critical reaches him. `totp_secret` is sealed; it counts once
     `totp_confirmed_at` is set, and `totp_step` is the last time step whose code was taken, so that none is taken twice.
     `external_subject` is `issuer|subject` of his single sign-on. `capacity` is how many open conversations he is given
-    by routing (empty: as his team says), `live_capacity` how many live ones of these he has at a time (empty: as his
-    team says), and `skills` are `{languages, categories}` that he answers (empty: all).
+    by routing (empty: as his team says), `live_capacity` how many on live channels, beside these (empty: as his team
+    says), and `skills` are `{languages, categories}` that he answers (empty: all).
     """
 
     __tablename__ = "agents"

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_rows, lock_name, new_id
+from helpdesk.db import insert_rows, lock_name, new_id, ring
 from helpdesk.domain import assignment, duty
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
@@ -20,7 +20,7 @@ from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, api_tokens, team_members
 from helpdesk.services import account_links, audit, categories, escalation_rules, passwords, sessions, versions
 
-_NULLABLE: Final = ("duty_until", "quiet_hours", "capacity", "skills")
+_NULLABLE: Final = ("duty_until", "quiet_hours", "capacity", "live_capacity", "skills")
 _EMAIL: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f]{1,64}@[^@\s<>,;\"\\\x00-\x1f]{1,255}")
 
 
@@ -112,7 +112,8 @@ async def edit(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Set `name role locale active duty duty_until quiet_hours capacity skills`, or a password (`password_hash`).
+    """Set `name role locale active duty duty_until quiet_hours capacity live_capacity skills`, or a password
+    (`password_hash`).
 
     A new role or password, and leaving, end the agent's sessions but `keep`, the latter two also the links by which he
     could come to a password. Raises `Conflict` for the last administrator, and
@@ -141,6 +142,8 @@ async def edit(
         await sessions.end_all(session, agent["id"], keep=keep)
     if values.keys() & {"active", "password_hash"}:
         await account_links.void(session, agent["id"])
+    if values.keys() & {"active", "duty", "capacity", "live_capacity", "skills"}:
+        ring(session, "routing")
     fields = sorted("password" if name == "password_hash" else name for name in values)
     await audit.record(
         session, "agent.updated", subject="agent", subject_id=agent["id"], by=by, now=now, data={"fields": fields}

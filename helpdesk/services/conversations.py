@@ -83,9 +83,17 @@ async def change(
         await _write_tags(session, conversation["id"], tags[1], now=now)
     await _record(session, conversation, happened, now=now)
     after = {**conversation, **values}
-    if after["assignee_id"] is None and after["team_id"] is not None and after["status"] == Status.OPEN:
+    if (after["assignee_id"] is None and after["team_id"] is not None and after["status"] == Status.OPEN) or (
+        conversation["channel"] in services.live_channels() and _made_room(conversation, after)
+    ):
         ring(session, "routing")
     return after
+
+
+def _made_room(before: Conversation, after: Conversation) -> bool:
+    """Whether somebody has one less in hand: where people wait and look on, the next is his at once."""
+    had = before["assignee_id"] if before["status"] == Status.OPEN else None
+    return had is not None and (after["status"] != Status.OPEN or after["assignee_id"] != had)
 
 
 def _status(conversation: Conversation, wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from helpdesk.blobstore import BlobStore
@@ -30,3 +30,7 @@ class Services:
         if name not in self.channels:
             raise Invalid.field("channel", f"use one of {', '.join(self.channels)}")
         return self.channels[name]
+
+    def live_channels(self) -> Sequence[str]:
+        """The names of those on which people are there while they wait for an answer."""
+        return [name for name, one in self.channels.items() if one.capabilities.live]

@@ -7,6 +7,7 @@ route at once, and nobody is given more than he can take. Whoever is faster by h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    false,
     func,
     literal_column,
     not_,
@@ -34,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import claimable
 from helpdesk.dialects import among
 from helpdesk.domain import assignment
-from helpdesk.domain.assignment import ROUTED, Idle, Member, Method, Queued, Routing, SkillUse, Team
+from helpdesk.domain.assignment import ROUTED, Idle, Loads, Member, Method, Queued, Routing, SkillUse, Team
 from helpdesk.domain.values import SYSTEM, Role, Status, TokenKind
 from helpdesk.models.agents import agents, api_tokens, sessions, team_members, teams
 from helpdesk.models.conversations import conversations
@@ -47,6 +49,8 @@ BATCH: Final = 25
 
 SETTLING: Final = timedelta(seconds=3)
 """A new conversation is left to rules and triage for so long: they say what it is about and whose it is."""
+LIVE_SETTLING: Final = timedelta(seconds=1)
+"""Of a live channel: its contact looks on, and has said in the form what it is about."""
 
 _C: Final = conversations.c
 _OPEN: Final = _C.status == literal_column(f"'{Status.OPEN.value}'", String())
@@ -60,14 +64,17 @@ class Board:
     """Who is there: teams with their members, and how many open conversations each of these has, over all teams."""
 
     teams: Mapping[UUID, Team]
-    loads: Mapping[UUID, int]
+    loads: Loads
 
-    def takers(self, team_id: UUID, *, now: datetime) -> list[Member]:
+    def takers(self, team_id: UUID, *, live: bool, now: datetime) -> list[Member]:
         team = self.teams[team_id]
-        return [one for one in team.members if self.idle(team, one, now=now) is None]
+        return [one for one in team.members if self.idle(team, one, live=live, now=now) is None]
 
-    def idle(self, team: Team, member: Member, *, now: datetime) -> Idle | None:
-        return assignment.idle(team.routing, member, load=self.loads.get(member.agent_id, 0), now=now)
+    def idle(self, team: Team, member: Member, *, live: bool, now: datetime) -> Idle | None:
+        return assignment.idle(team.routing, member, live=live, load=self.load(member, live=live), now=now)
+
+    def load(self, member: Member, *, live: bool) -> int:
+        return self.loads.get((member.agent_id, live), 0)
 
 
 def queued() -> Select[Any]:
@@ -79,23 +86,27 @@ def queued() -> Select[Any]:
     return select(teams.c.id).where(_routes(), any_.correlate(teams).scalar_subquery().is_not(None))
 
 
-async def heads(session: AsyncSession, *, now: datetime) -> list[UUID]:
+async def heads(services: Services, session: AsyncSession, *, now: datetime) -> list[UUID]:
     """What could be given to somebody now, the most urgent of all teams first; a batch of them at most.
 
     Of each queue only what suits one who has room: what nobody can take keeps nobody behind it waiting.
     """
-    found = await board(session, await routings(session), now=now)
+    channels = services.live_channels()
+    found = await board(services, session, await routings(session), now=now)
     parts = []
     for team_id, team in found.teams.items():
-        takers = found.takers(team_id, now=now)
-        room = sum(one.capacity - found.loads.get(one.agent_id, 0) for one in takers)
-        if takers:
-            suiting = _suiting(team.routing.skills is SkillUse.REQUIRE, takers)
-            parts.append(_head(team_id, suiting, now=now, most=min(room, BATCH)))
+        for live in (False, True) if channels else (False,):
+            takers = found.takers(team_id, live=live, now=now)
+            room = sum(one.most(live=live) - found.load(one, live=live) for one in takers)
+            if takers:
+                suiting = and_(of_kind(channels, live=live), _suiting(team.routing.skills is SkillUse.REQUIRE, takers))
+                before = now - (LIVE_SETTLING if live else SETTLING)
+                parts.append(_head(team_id, suiting, before=before, most=min(room, BATCH)))
     if not parts:
         return []
     rows = (await session.execute(union_all(*parts))).mappings().all()
-    return [one.id for one in sorted(map(_waiting, rows), key=assignment.urgency)[:BATCH]]
+    waiting = (_waiting(row, channels) for row in rows)
+    return [one.id for one in sorted(waiting, key=assignment.urgency)[:BATCH]]
 
 
 async def route(services: Services, session: AsyncSession, ids: Collection[UUID], *, now: datetime) -> int:
@@ -107,8 +118,9 @@ async def route(services: Services, session: AsyncSession, ids: Collection[UUID]
     rows = {row["id"]: row for row in (await session.execute(claimable(query))).mappings()}
     if not rows:
         return 0
-    found = await _locked_board(session, sorted({row["team_id"] for row in rows.values()}), now=now)
-    given = assignment.assign(map(_waiting, rows.values()), found.teams, found.loads, now=now)
+    found = await _locked_board(services, session, sorted({row["team_id"] for row in rows.values()}), now=now)
+    channels = services.live_channels()
+    given = assignment.assign((_waiting(row, channels) for row in rows.values()), found.teams, found.loads, now=now)
     for one, agent_id in given:
         how: dict[str, Any] = {"by": SYSTEM, "now": now, "reason": ROUTED}
         await verbs.change(services, session, rows[one.id], {"assignee_id": agent_id}, **how)
@@ -116,7 +128,7 @@ async def route(services: Services, session: AsyncSession, ids: Collection[UUID]
     return len(given)
 
 
-async def board(session: AsyncSession, routings: Mapping[UUID, Routing], *, now: datetime) -> Board:
+async def board(services: Services, session: AsyncSession, routings: Mapping[UUID, Routing], *, now: datetime) -> Board:
     """Of the teams that have these routings."""
     if not routings:
         return Board({}, {})
@@ -126,9 +138,9 @@ async def board(session: AsyncSession, routings: Mapping[UUID, Routing], *, now:
     for row in rows:
         team_id = row["team_id"]
         on_duty = (team_id, row["agent_id"]) in there
-        members[team_id].append(_member(row, capacity=routings[team_id].capacity, on_duty=on_duty))
+        members[team_id].append(_member(row, routings[team_id], on_duty=on_duty))
     found = {team_id: Team(routing, members[team_id]) for team_id, routing in routings.items()}
-    return Board(found, await loads(session, {row["agent_id"] for row in rows}))
+    return Board(found, await loads(services, session, {row["agent_id"] for row in rows}))
 
 
 async def routings(session: AsyncSession, team_ids: Sequence[UUID] | None = None) -> dict[UUID, Routing]:
@@ -139,9 +151,20 @@ async def routings(session: AsyncSession, team_ids: Sequence[UUID] | None = None
     return {team_id: assignment.read(content) for team_id, content in await session.execute(query)}
 
 
-async def loads(session: AsyncSession, agent_ids: Collection[UUID]) -> dict[UUID, int]:
+async def loads(services: Services, session: AsyncSession, agent_ids: Collection[UUID]) -> Loads:
     """How many open conversations each of them has; who has none is left out."""
-    return {row[0]: row[1] for row in await session.execute(_loads(agent_ids))}
+    live, found = services.live_channels(), Counter[tuple[UUID, bool]]()
+    for agent_id, channel, many in await session.execute(_loads(agent_ids)):
+        found[agent_id, channel in live] += many
+    return found
+
+
+def of_kind(channels: Sequence[str], *, live: bool) -> ColumnElement[bool]:
+    """On `conversations`: those of the live `channels`, or all others."""
+    if not channels:
+        return false() if live else true()
+    mine = among(_C.channel, list(channels), "text")
+    return mine if live else not_(mine)
 
 
 def seen() -> tuple[ColumnElement[datetime], ColumnElement[datetime]]:
@@ -159,7 +182,7 @@ def latest(*times: datetime | None) -> datetime | None:
 
 def _loads(agent_ids: Collection[UUID]) -> Select[Any]:
     mine = among(_C.assignee_id, list(agent_ids), "uuid")
-    return select(_C.assignee_id, func.count()).where(COUNTED, mine).group_by(_C.assignee_id)
+    return select(_C.assignee_id, _C.channel, func.count()).where(COUNTED, mine).group_by(_C.assignee_id, _C.channel)
 
 
 def _routes() -> ColumnElement[bool]:
@@ -168,8 +191,8 @@ def _routes() -> ColumnElement[bool]:
     return method != literal_column(f"'{Method.MANUAL.value}'", String())
 
 
-def _head(team_id: UUID, suiting: ColumnElement[bool], *, now: datetime, most: int) -> Select[Any]:
-    query = select(_C.id, *_WAITING).where(QUEUED, _C.team_id == team_id, _C.created_at <= now - SETTLING, suiting)
+def _head(team_id: UUID, suiting: ColumnElement[bool], *, before: datetime, most: int) -> Select[Any]:
+    query = select(_C.id, *_WAITING).where(QUEUED, _C.team_id == team_id, _C.created_at <= before, suiting)
     query = query.order_by(_C.priority.desc(), _C.waiting_since.asc().nulls_last(), _C.id)
     return select(query.limit(most).subquery())
 
@@ -198,29 +221,31 @@ def _can(skilled: bool, member: Member, *, alone: bool) -> ColumnElement[bool]:
 
 
 _WAITING: Final = tuple(
-    _C[name] for name in ("team_id", "inbox_id", "priority", "waiting_since", "language", "category", "taken_from_id")
+    _C[name]
+    for name in ("team_id", "inbox_id", "channel", "priority", "waiting_since", "language", "category", "taken_from_id")
 )
 
 
-def _waiting(row: RowMapping) -> Queued:
+def _waiting(row: RowMapping, live_channels: Sequence[str]) -> Queued:
     given = {column.name: row[column.name] for column in _WAITING}
-    return Queued(id=row["id"], taken_from=given.pop("taken_from_id"), **given)
+    live = given.pop("channel") in live_channels
+    return Queued(id=row["id"], taken_from=given.pop("taken_from_id"), live=live, **given)
 
 
-async def _locked_board(session: AsyncSession, team_ids: Sequence[UUID], *, now: datetime) -> Board:
+async def _locked_board(services: Services, session: AsyncSession, team_ids: Sequence[UUID], *, now: datetime) -> Board:
     """With its members locked, until the transaction ends, and who is one: others who route wait, or see it done."""
     t, a, m = teams.c, agents.c, team_members.c
     await session.execute(select(t.id).where(t.id.in_(team_ids)).order_by(t.id).with_for_update(read=True))
     of_these = select(m.agent_id).where(m.team_id.in_(team_ids))
     await session.execute(select(a.id).where(a.id.in_(of_these)).order_by(a.id).with_for_update(key_share=True))
-    return await board(session, await routings(session, team_ids), now=now)
+    return await board(services, session, await routings(session, team_ids), now=now)
 
 
 async def _members(session: AsyncSession, team_ids: Sequence[UUID]) -> Sequence[RowMapping]:
     a, m = agents.c, team_members.c
     in_session, by_token = seen()
     query = (
-        select(m.team_id, m.agent_id, m.last_assigned_at, a.role, a.active, a.capacity, a.skills)
+        select(m.team_id, m.agent_id, m.last_assigned_at, a.role, a.active, a.capacity, a.live_capacity, a.skills)
         .add_columns(in_session.label("in_session"), by_token.label("by_token"))
         .add_columns(accounts.sees()[1].label("inbox_ids"))
         .join_from(team_members, agents, m.agent_id == a.id)
@@ -230,13 +255,14 @@ async def _members(session: AsyncSession, team_ids: Sequence[UUID]) -> Sequence[
     return (await session.execute(query)).mappings().all()
 
 
-def _member(row: RowMapping, *, capacity: int, on_duty: bool) -> Member:
+def _member(row: RowMapping, usual: Routing, *, on_duty: bool) -> Member:
     return Member(
         agent_id=row["agent_id"],
         active=row["active"],
         on_duty=on_duty,
         seen_at=latest(row["in_session"], row["by_token"]),
-        capacity=capacity if row["capacity"] is None else row["capacity"],
+        capacity=usual.capacity if row["capacity"] is None else row["capacity"],
+        live_capacity=usual.live_capacity if row["live_capacity"] is None else row["live_capacity"],
         inbox_ids=frozenset(row["inbox_ids"]) if row["role"] == Role.AGENT else None,
         skills=assignment.read_skills(row["skills"]),
         last_assigned_at=row["last_assigned_at"],

@@ -6,7 +6,7 @@ taken that somebody was given within the time after which his team takes him for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,16 +33,17 @@ _C: Final = conversations.c
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """Why who is not there, by team: only those from whom that team takes back."""
+    """Why who is not there, by team, for what is live and what is not: only those from whom that team takes back."""
 
     routings: Mapping[UUID, Routing]
-    why: Mapping[UUID, Mapping[UUID, Idle]]
+    why: Mapping[tuple[UUID, bool], Mapping[UUID, Idle]]
+    live_channels: Sequence[str] = ()
 
     def __bool__(self) -> bool:
         return any(self.why.values())
 
 
-async def absences(session: AsyncSession, *, now: datetime) -> Absences:
+async def absences(services: Services, session: AsyncSession, *, now: datetime) -> Absences:
     """Of all agents, for all teams that route. Off duty is who is on duty in none of his teams."""
     routings = await routing.routings(session)
     if not routings:
@@ -52,14 +53,16 @@ async def absences(session: AsyncSession, *, now: datetime) -> Absences:
     # One team's shifts say nothing of another that has none: whom routing would give it to again is not away.
     there.update(agent_id for _, agent_id in await duty.on_duty_by_team(session, list(routings), now=now))
     people = (await session.execute(select(agents.c.id, agents.c.active, in_session, by_token))).all()
-    why: dict[UUID, dict[UUID, Idle]] = {team_id: {} for team_id in routings}
+    channels = services.live_channels()
+    kinds = [(team_id, live) for team_id in routings for live in ((False, True) if channels else (False,))]
+    why: dict[tuple[UUID, bool], dict[UUID, Idle]] = {kind: {} for kind in kinds}
     for agent_id, active, *times in people:
         here = {"active": active, "on_duty": agent_id in there, "seen_at": routing.latest(*times)}
-        for team_id, one in routings.items():
-            absence = assignment.absence(one, **here, now=now)
-            if absence is not None and assignment.loses(one, absence):
-                why[team_id][agent_id] = absence
-    return Absences(routings, why)
+        for team_id, live in kinds:
+            absence = assignment.absence(routings[team_id], live=live, **here, now=now)
+            if absence is not None and assignment.loses(routings[team_id], absence, live=live):
+                why[team_id, live][agent_id] = absence
+    return Absences(routings, why, channels)
 
 
 async def anything(session: AsyncSession, found: Absences, *, now: datetime) -> bool:
@@ -72,27 +75,27 @@ async def take_back(services: Services, session: AsyncSession, found: Absences, 
     query = _taken(select(conversations), found, now=now).order_by(_C.id).limit(BATCH)
     rows = (await session.execute(claimable(query))).mappings().all()
     for row in rows:
-        reason = found.why[row["team_id"]][row["assignee_id"]]
+        reason = found.why[row["team_id"], row["channel"] in found.live_channels][row["assignee_id"]]
         await verbs.change(services, session, row, {"assignee_id": None}, by=SYSTEM, now=now, reason=reason.value)
     return len(rows)
 
 
 def _taken(query: Select[tuple[UUID]], found: Absences, *, now: datetime) -> Select[tuple[UUID]]:
     absent = sorted({agent_id for people in found.why.values() for agent_id in people})
-    of_teams = [_of_team(team_id, found, now=now) for team_id, people in found.why.items() if people]
+    of_teams = [_of_team(*kind, found, now=now) for kind, people in found.why.items() if people]
     return query.where(routing.COUNTED, among(_C.assignee_id, absent, "uuid"), or_(*of_teams))
 
 
-def _of_team(team_id: UUID, found: Absences, *, now: datetime) -> ColumnElement[bool]:
-    people = found.why[team_id]
+def _of_team(team_id: UUID, live: bool, found: Absences, *, now: datetime) -> ColumnElement[bool]:
+    people = found.why[team_id, live]
     left = sorted(agent_id for agent_id, why in people.items() if why is Idle.LEFT)
     others = sorted(agent_id for agent_id, why in people.items() if why is not Idle.LEFT)
     taken: list[ColumnElement[bool]] = [among(_C.assignee_id, left, "uuid")] if left else []
-    pause = found.routings[team_id].take_back
+    pause = found.routings[team_id].patience(live=live)
     if others and pause is not None:
         p = presence.c
         before_him = exists().where(p.conversation_id == _C.id, p.agent_id == _C.assignee_id, p.expires_at > now)
         long_since = or_(_C.assigned_at.is_(None), _C.assigned_at <= now - pause)
         of_others = among(_C.assignee_id, others, "uuid"), _C.waiting_since.is_not(None), long_since
         taken.append(and_(*of_others, not_(before_him)))
-    return and_(_C.team_id == team_id, or_(*taken))
+    return and_(_C.team_id == team_id, routing.of_kind(found.live_channels, live=live), or_(*taken))

@@ -32,12 +32,15 @@ async def test_a_supervisor_sets_how_a_team_routes_and_reads_why_whom_it_gives_n
     assert (await client.get(url, headers=anna.headers)).json()["routing"]["method"] == "manual"
     body: dict[str, Any] = {"routing": {"method": "round_robin", "capacity": 1, "skills": "require"}}
     shown = (await client.patch(url, headers=matching(lead, 1), json=body)).json()
-    assert shown["routing"] == {**body["routing"], "take_back_minutes": None, "only_on_duty": True}
-    for one, wanted in ((bert, {"capacity": 0}), (dora, {"capacity": 3, "skills": SKILLS})):
+    assert shown["routing"] == {**body["routing"], "take_back_minutes": None, "only_on_duty": True} | {
+        "live_capacity": 3,
+        "live_take_back_minutes": 2,
+    }
+    for one, wanted in ((bert, {"capacity": 0}), (dora, {"capacity": 3, "live_capacity": 2, "skills": SKILLS})):
         changed = await client.patch(f"{V}/agents/{one.id}", headers=matching(lead, 1), json=wanted)
         assert {name: changed.json()[name] for name in wanted} == wanted
     me = (await client.get(f"{V}/me", headers=dora.headers)).json()
-    assert (me["capacity"], me["skills"]) == (3, SKILLS)
+    assert (me["capacity"], me["live_capacity"], me["skills"]) == (3, 2, SKILLS)
     hour_ago = clock.now() - timedelta(hours=1)
     for _ in range(2):
         await factories.conversation(services, inbox_id=desk, team_id=team, messages=0, now=hour_ago)
@@ -68,7 +71,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("teams", {"routing": {"capacity": 0}}, "routing.capacity"),
     ("teams", {"routing": {"take_back_minutes": 4}}, "routing.take_back_minutes"),
     ("teams", {"routing": {"colour": "red"}}, "routing.colour"),
+    ("teams", {"routing": {"live_take_back_minutes": 1}}, "routing.live_take_back_minutes"),
     ("agents", {"capacity": 501}, "capacity"),
+    ("agents", {"live_capacity": 51}, "live_capacity"),
     ("agents", {"skills": {"languages": ["de"]}}, "skills.languages.0"),
     ("agents", {"skills": {"categories": ["x", "x"]}}, "skills.categories.1"),
 ]

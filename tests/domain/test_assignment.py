@@ -23,12 +23,14 @@ AGENTS = [UUID(int=number) for number in range(1, 7)]
 TEAMS = [UUID(int=number) for number in range(11, 13)]
 INBOXES = [UUID(int=number) for number in range(21, 23)]
 STORED = {"method": "least_busy", "capacity": 8, "skills": "prefer", "take_back_minutes": 30, "only_on_duty": True}
+KINDS = st.tuples(st.sampled_from(AGENTS), st.booleans())
 
 
 def member(agent_id: UUID, **given: Any) -> Member:
     """Somebody who is there and can take anything, one conversation after the other."""
-    usual: dict[str, Any] = {"active": True, "on_duty": True, "seen_at": NOW, "capacity": 100, "inbox_ids": None}
-    return Member(agent_id=agent_id, **usual | {"skills": Skills(), "last_assigned_at": None} | given)
+    usual: dict[str, Any] = {"active": True, "on_duty": True, "seen_at": NOW, "capacity": 100, "live_capacity": 5}
+    can = {"inbox_ids": None, "skills": Skills(), "last_assigned_at": None}
+    return Member(agent_id=agent_id, **usual | can | given)
 
 
 def queued(number: int, **given: Any) -> Queued:
@@ -41,10 +43,11 @@ def team(*members: Member, method: Method = Method.ROUND_ROBIN, **given: Any) ->
 
 
 def given_to(
-    queue: Sequence[Queued], teams: Mapping[UUID, Team], loads: Mapping[UUID, int] | None = None
+    queue: Sequence[Queued], teams: Mapping[UUID, Team], loads: Mapping[UUID, int] | None = None, live: bool = False
 ) -> dict[int, int]:
     """By the number of the conversation, that of the agent."""
-    found = assignment.assign(queue, teams, loads or {}, now=NOW)
+    mine = {(agent_id, live): load for agent_id, load in (loads or {}).items()}
+    found = assignment.assign(queue, teams, mine, now=NOW)
     return {one.id.int - 100: agent.int for one, agent in found}
 
 
@@ -54,7 +57,9 @@ skills = st.builds(
 )
 inbox_sets = st.none() | st.frozensets(st.sampled_from(INBOXES))
 members = st.builds(
-    Member, st.sampled_from(AGENTS), st.booleans(), st.booleans(), times, st.integers(0, 4), inbox_sets, skills, times
+    Member,
+    *(st.sampled_from(AGENTS), st.booleans(), st.booleans(), times),
+    *(st.integers(0, 4), st.integers(0, 3), inbox_sets, skills, times),
 )
 routings = st.builds(
     Routing,
@@ -62,6 +67,7 @@ routings = st.builds(
     skills=st.sampled_from(SkillUse),
     take_back=st.none() | st.just(timedelta(minutes=30)),
     only_on_duty=st.booleans(),
+    live_take_back=st.none() | st.just(timedelta(minutes=2)),
 )
 teams_of_all = st.fixed_dictionaries(
     {
@@ -80,47 +86,49 @@ queues = st.lists(
         language=st.sampled_from(["", "en", "zh-CN"]),
         category=st.sampled_from([None, "security", "how-to"]),
         taken_from=st.none() | st.sampled_from(AGENTS),
+        live=st.booleans(),
     ),
     max_size=25,
     unique_by=lambda one: one.id,
 )
-loads_of_all = st.dictionaries(st.sampled_from(AGENTS), st.integers(0, 4))
+loads_of_all = st.dictionaries(KINDS, st.integers(0, 4))
 
 
 def able(routing: Routing, one: Member, wanted: Queued, load: int) -> bool:
     """Written out anew, as the documentation says it."""
     here = one.active and (one.on_duty or not routing.only_on_duty)
-    if routing.take_back is not None:
-        here = here and one.seen_at is not None and NOW - one.seen_at <= routing.take_back
+    patience = routing.live_take_back if wanted.live else routing.take_back
+    if patience is not None:
+        here = here and one.seen_at is not None and NOW - one.seen_at <= patience
     skilled = routing.skills is not SkillUse.REQUIRE or one.skills.cover(wanted.language, wanted.category)
     allowed = one.inbox_ids is None or wanted.inbox_id in one.inbox_ids
     mine = routing.method is not Method.MANUAL and wanted.taken_from != one.agent_id
-    return here and skilled and allowed and mine and load < one.capacity
+    return here and skilled and allowed and mine and load < (one.live_capacity if wanted.live else one.capacity)
 
 
 @settings(max_examples=60, deadline=None)
 @given(queues, teams_of_all, loads_of_all)
 def test_each_goes_to_one_who_can_take_it_and_nothing_waits_that_somebody_could_take(
-    queue: list[Queued], teams: dict[UUID, Team], before: dict[UUID, int]
+    queue: list[Queued], teams: dict[UUID, Team], before: dict[tuple[UUID, bool], int]
 ) -> None:
     found = assignment.assign(queue, teams, before, now=NOW)
     assert len({one.id for one, _ in found}) == len(found)
     load = Counter(before)
     for wanted, agent_id in found:
         (chosen,) = (one for one in teams[wanted.team_id].members if one.agent_id == agent_id)
-        assert able(teams[wanted.team_id].routing, chosen, wanted, load[agent_id])
-        load[agent_id] += 1
+        assert able(teams[wanted.team_id].routing, chosen, wanted, load[agent_id, wanted.live])
+        load[agent_id, wanted.live] += 1
     given_out = {one.id for one, _ in found}
     for wanted in queue:
         routing, people = teams[wanted.team_id].routing, teams[wanted.team_id].members
         if wanted.id not in given_out:
-            assert not any(able(routing, one, wanted, load[one.agent_id]) for one in people)
+            assert not any(able(routing, one, wanted, load[one.agent_id, wanted.live]) for one in people)
 
 
 @settings(max_examples=30, deadline=None)
 @given(queues, teams_of_all, loads_of_all, st.randoms(use_true_random=False))
 def test_the_same_rows_in_another_order_are_the_same_answer(
-    queue: list[Queued], teams: dict[UUID, Team], before: dict[UUID, int], chance: random.Random
+    queue: list[Queued], teams: dict[UUID, Team], before: dict[tuple[UUID, bool], int], chance: random.Random
 ) -> None:
     found = assignment.assign(queue, teams, before, now=NOW)
     shuffled = {
@@ -209,14 +217,32 @@ def test_what_nobody_knows_of_a_conversation_is_no_skill_that_anybody_lacks() ->
 )
 def test_it_is_said_why_somebody_is_given_nothing(given: dict[str, Any], why: Idle | None) -> None:
     routing = Routing(Method.ROUND_ROBIN, take_back=timedelta(minutes=30))
-    assert assignment.idle(routing, member(AGENTS[0], **given), load=5, now=NOW) is why
-    assert assignment.idle(replace(routing, method=Method.MANUAL), member(AGENTS[0]), load=0, now=NOW) is Idle.MANUAL
+    him = member(AGENTS[0], **given)
+    assert assignment.idle(routing, him, live=False, load=5, now=NOW) is why
+    by_hand = replace(routing, method=Method.MANUAL)
+    assert assignment.idle(by_hand, member(AGENTS[0]), live=False, load=0, now=NOW) is Idle.MANUAL
+
+
+def test_what_is_live_has_room_and_patience_of_its_own() -> None:
+    crew = team(member(AGENTS[0], capacity=1, live_capacity=2), live_take_back=timedelta(minutes=2))
+    chats, mails = [queued(number, live=True) for number in range(3)], [queued(number) for number in range(3, 6)]
+    assert given_to([*mails, *chats], crew) == {3: 1, 0: 1, 1: 1}
+    assert given_to([*mails, *chats], crew, {AGENTS[0]: 2}, live=True) == {3: 1}
+    quiet = team(member(AGENTS[0], seen_at=NOW - timedelta(minutes=3)), take_back=timedelta(minutes=30))
+    assert given_to([*mails[:1], *chats[:1]], quiet) == {3: 1}
+    shares = member(AGENTS[0], live_capacity=4), member(AGENTS[1], live_capacity=2, last_assigned_at=NOW)
+    busy = {AGENTS[0]: 1, AGENTS[1]: 1}
+    assert given_to(chats[:1], team(*shares, method=Method.LEAST_BUSY), busy, live=True) == {0: 1}
 
 
 def test_only_a_team_that_says_so_takes_from_who_is_not_there_but_every_one_from_who_left() -> None:
     without, within = Routing(Method.ROUND_ROBIN), Routing(Method.ROUND_ROBIN, take_back=timedelta(minutes=30))
-    assert [assignment.loses(without, why) for why in (Idle.LEFT, Idle.OFF_DUTY, None)] == [True, False, False]
-    assert [assignment.loses(within, why) for why in (*Idle, None)] == [True] * 3 + [False] * 5
+    some, absent = (Idle.LEFT, Idle.OFF_DUTY, None), [True] * 3 + [False] * 5
+    assert [assignment.loses(without, why, live=False) for why in some] == [True, False, False]
+    assert [assignment.loses(within, why, live=False) for why in (*Idle, None)] == absent
+    assert [assignment.loses(without, why, live=True) for why in (*Idle, None)] == absent
+    never = replace(within, live_take_back=None)
+    assert [assignment.loses(never, why, live=True) for why in some] == [True, False, False]
 
 
 def test_it_is_said_when_nothing_in_the_queue_is_for_somebody() -> None:
@@ -235,6 +261,8 @@ def test_a_routing_is_read_as_it_was_checked() -> None:
     assert found == Routing(Method.LEAST_BUSY, 8, SkillUse.PREFER, timedelta(minutes=30), True)
     assert assignment.read(STORED | {"take_back_minutes": None}).take_back is None
     assert assignment.read(None).method is Method.MANUAL
+    live = assignment.read(STORED | {"live_capacity": 5, "live_take_back_minutes": None})
+    assert (live.live_capacity, live.live_take_back) == (5, None)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +277,9 @@ def test_a_routing_is_read_as_it_was_checked() -> None:
         ({"take_back_minutes": 10_081}, "take_back_minutes"),
         ({"only_on_duty": 1}, "only_on_duty"),
         ({"color": "red"}, "color"),
+        ({"live_capacity": 0}, "live_capacity"),
+        ({"live_capacity": 51}, "live_capacity"),
+        ({"live_take_back_minutes": 1}, "live_take_back_minutes"),
     ],
 )
 def test_a_routing_that_makes_no_sense_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:

@@ -148,7 +148,7 @@ async def test_who_takes_it_by_hand_at_the_same_moment_has_it(services: Services
     desk = await Desk.open(services)
     mail = await desk.queue()
     async with services.database.reading() as session:
-        heads = await routing.heads(session, now=clock.now())
+        heads = await routing.heads(services, session, now=clock.now())
 
     async def late() -> int:
         async with services.database.transaction() as session:
@@ -299,11 +299,11 @@ async def test_queues_and_loads_are_read_along_their_indexes(services: Services)
     async with services.database.reading() as session:
         await session.execute(MANY, {"agent": str(desk.people[0])})
         await session.execute(text("ANALYZE conversations"))
-        board = await routing.board(session, await routing.routings(session), now=now)
-        absences = await taking_back.absences(session, now=now)
+        board = await routing.board(services, session, await routing.routings(session), now=now)
+        absences = await taking_back.absences(services, session, now=now)
         suiting = routing._suiting(False, board.teams[desk.team_id].members)
         asked = (
-            (routing._head(desk.team_id, suiting, now=now, most=5), "unassigned"),
+            (routing._head(desk.team_id, suiting, before=now, most=5), "unassigned"),
             (select(routing.queued().exists()), "unassigned"),
             (routing._loads(desk.people), "load"),
             (taking_back._taken(select(conversations.c.id), absences, now=now), "load"),

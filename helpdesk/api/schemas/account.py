@@ -70,6 +70,7 @@ class Me(Shown):
     capacity: int | None = Field(
         description="Open conversations up to which you are given more; null: as the team says"
     )
+    live_capacity: int | None = Field(description="As `capacity`, of conversations on live channels")
     skills: SkillsGiven | None = Field(description="What you are given; null: everything")
     totp: bool = Field(description="Whether signing in takes a second step")
     verified_until: datetime | None = Field(description="As `POST /auth/verify` answers it; null for a token")
@@ -86,7 +87,8 @@ class MePatch(DutyGiven):
 
 def me(actor: Actor, agent: RowMapping, now: datetime) -> dict[str, Any]:
     return {
-        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "capacity", "skills", "version")},
+        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "version")},
+        **{name: agent[name] for name in ("capacity", "live_capacity", "skills")},
         **duty_of(agent, now),
         "kind": actor.kind.value,
         "team_ids": list(actor.team_ids),

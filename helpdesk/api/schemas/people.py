@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 from sqlalchemy import RowMapping
 
-from helpdesk.api.schemas.routing import Capacity, RoutingGiven, RoutingShown, SkillsGiven, routing
+from helpdesk.api.schemas.routing import Capacity, LiveCapacity, RoutingGiven, RoutingShown, SkillsGiven, routing
 from helpdesk.api.schemas.shared import Given, Ids, Language, Line, Name, Shown, Text, When
 from helpdesk.domain.duty import standing
 from helpdesk.domain.values import Actor, TeamRole
@@ -67,6 +67,7 @@ class AgentShown(AgentName):
     duty_until: datetime | None
     quiet_hours: QuietHours | None
     capacity: int | None = Field(description="Open conversations up to which he is given more; null: as his team says")
+    live_capacity: int | None = Field(description="As `capacity`, of conversations on live channels")
     skills: SkillsGiven | None = Field(description="What he answers; null: everything")
     totp: bool = Field(description="Whether signing in takes a second step")
     joined: bool = Field(description="Whether he can sign in: he has a password, or signs on elsewhere")
@@ -90,6 +91,7 @@ class AgentPatch(DutyGiven):
     active: bool | None = None
     password: Password | None = None
     capacity: Capacity | None = Field(None, description="0: he is given nothing; null: as his team says")
+    live_capacity: LiveCapacity | None = Field(None, description="As `capacity`, of conversations on live channels")
     skills: SkillsGiven | None = Field(None, description="null: everything")
 
     def given(self) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def agent(row: RowMapping, team_ids: Sequence[UUID], actor: Actor, now: datetime
     names = ("id", "name", "active")
     if not actor.sees_all:
         return {name: row[name] for name in names}
-    more = ("email", "role", "locale", "capacity", "skills", "version", "created_at", "updated_at")
+    more = ("email", "role", "locale", "capacity", "live_capacity", "skills", "version", "created_at", "updated_at")
     return {
         **{name: row[name] for name in (*names, *more)},
         **duty_of(row, now),

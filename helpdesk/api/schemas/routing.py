@@ -10,9 +10,11 @@ from pydantic import Field
 
 from helpdesk.api.schemas.shared import Given, Line, Reference, Shown
 from helpdesk.domain.assignment import (
+    LEAST_LIVE_MINUTES,
     LEAST_MINUTES,
     LONGEST_CATEGORY,
     MOST_CAPACITY,
+    MOST_LIVE_CAPACITY,
     MOST_MINUTES,
     Method,
     Routing,
@@ -25,6 +27,7 @@ SkillWord = Literal["ignore", "prefer", "require"]
 IdleWord = Literal["left", "off_duty", "away", "full", "no_inbox", "no_skill", "manual"]
 LanguageWord = Literal["en", "zh-CN", "zh-TW"]
 Capacity = Annotated[int, Field(ge=0, le=MOST_CAPACITY)]
+LiveCapacity = Annotated[int, Field(ge=0, le=MOST_LIVE_CAPACITY)]
 _DEFAULT = Routing()
 
 
@@ -54,6 +57,19 @@ class RoutingGiven(Given):
         "who is off duty, goes back to the queue. null: only from who left",
     )
     only_on_duty: bool = Field(True, description="false: whoever is active, on duty or not")
+    live_capacity: int = Field(
+        _DEFAULT.live_capacity,
+        ge=1,
+        le=MOST_LIVE_CAPACITY,
+        description="As `capacity`, of conversations on live channels: the others do not count against it, nor these "
+        "against `capacity`",
+    )
+    live_take_back_minutes: int | None = Field(
+        LEAST_LIVE_MINUTES,
+        ge=LEAST_LIVE_MINUTES,
+        le=MOST_MINUTES,
+        description="As `take_back_minutes`, for conversations on live channels",
+    )
 
 
 class RoutingShown(RoutingGiven):
@@ -71,14 +87,17 @@ class SkillsGiven(Given):
 
 class TeamMemberStanding(Shown):
     agent: Reference
-    open: int = Field(description="Open conversations that he has, over all teams; not pending, not snoozed")
+    open: int = Field(description="Open conversations that he has, over all teams; not pending, not snoozed, not live")
     capacity: int
+    live_open: int = Field(description="Open conversations on live channels that he has, over all teams")
+    live_capacity: int
     on_duty: bool
     last_assigned_at: datetime | None = Field(description="When routing last gave him something of this team")
     idle: IdleWord | None = Field(
         description="Why he is given nothing: `away` did nothing for long, `full` has no room, `no_inbox` and "
         "`no_skill`: nothing that is queued is for him; null: he is given the next"
     )
+    live_idle: IdleWord | None = Field(description="Why he is given nothing on live channels")
 
 
 class QueueShown(Shown):
@@ -94,7 +113,8 @@ def given(routing: RoutingGiven | None) -> dict[str, Any] | None:
 
 
 def routing(content: dict[str, Any] | None) -> dict[str, Any]:
-    return RoutingGiven.model_validate({}).model_dump() if content is None else content
+    """What was stored before there was more to say is as usual."""
+    return RoutingGiven.model_validate(content or {}).model_dump()
 
 
 def standing(found: Standing) -> dict[str, Any]:
@@ -108,9 +128,12 @@ def standing(found: Standing) -> dict[str, Any]:
                 "agent": {"id": one.member.agent_id, "name": one.name},
                 "open": one.load,
                 "capacity": one.member.capacity,
+                "live_open": one.live_load,
+                "live_capacity": one.member.live_capacity,
                 "on_duty": one.member.on_duty,
                 "last_assigned_at": one.member.last_assigned_at,
                 "idle": one.idle,
+                "live_idle": one.live_idle,
             }
             for one in found.members
         ],
