@@ -56,6 +56,19 @@ class HelpdeskError(Exception):
         self.problem = slug or self.slug
         self.code = status or self.status
 
+    def as_problem(self) -> dict[str, Any]:
+        """The members of RFC 9457, those in `extra` beside the standard ones."""
+        body: dict[str, Any] = {
+            "type": f"urn:helpdesk:problem:{self.problem}",
+            "title": self.title,
+            "status": self.code,
+            "detail": self.detail,
+            **self.extra,
+        }
+        if self.errors:
+            body["errors"] = [{"field": e.field, "message": e.message} for e in self.errors]
+        return body
+
 
 class Invalid(HelpdeskError):
     slug, status, title = "invalid", 422, "The request is not valid"

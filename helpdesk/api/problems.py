@@ -36,16 +36,7 @@ class ProblemResponse(Response):
 
 
 def problem(error: HelpdeskError) -> Response:
-    """The answer for an error. `extra` members stand beside the standard ones; `retry_after` is a header as well."""
-    body: dict[str, Any] = {
-        "type": PREFIX + error.problem,
-        "title": error.title,
-        "status": error.code,
-        "detail": error.detail,
-        **error.extra,
-    }
-    if error.errors:
-        body["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
+    """The answer for an error. `retry_after` of its `extra` is a header as well."""
     headers = {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
@@ -53,7 +44,7 @@ def problem(error: HelpdeskError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if error.code == 503:
         headers.setdefault("Retry-After", "2")
-    return ProblemResponse(to_json(body), error.code, headers or None)
+    return ProblemResponse(to_json(error.as_problem()), error.code, headers or None)
 
 
 def of_exception(error: Exception) -> HelpdeskError:
