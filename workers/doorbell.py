@@ -21,7 +21,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 
 from helpdesk.logs import fault
-from workers.ringing import ALOUD, CHANNEL
+from workers.ringing import ALOUD, CHANNEL, aloud
 
 log = structlog.get_logger()
 
@@ -134,7 +134,7 @@ async def hear(connect: Callable[[], Any], here: Callable[[Sequence[str]], None]
                 here(sorted(ALOUD))
                 pause = 0.5
                 async for message in heard.listen():
-                    here([name for name in orjson.loads(message["data"]) if name in ALOUD])
+                    here(sorted(aloud(orjson.loads(message["data"]))))
         except Exception as error:  # any of redis-py's many errors: wait, and listen again
             log.warning("doorbell.lost", **fault(error))
         finally:

@@ -6,7 +6,7 @@ Apart from `workers.doorbell`, which knows Redis and arq and takes a while to im
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -22,7 +22,20 @@ ONLY_ALOUD = frozenset({"stream", "presence"})
 ALOUD = ONLY_ALOUD | {"relay"}
 """What is published, for every process to hear: an arq job would be one worker's, and is late by its polling."""
 
+LIVE = "live:"
+"""Begins the name of one conversation of a live channel (`services.visits`), or of one contact: rung aloud as well."""
+
 _SILENT_AFTER_FAILURE = 5.0
+
+
+def aloud(names: Iterable[str]) -> set[str]:
+    """Those of them that are published, and those alone that are heard when somebody else publishes."""
+    return {name for name in names if name in ALOUD or name.startswith(LIVE)}
+
+
+def jobs(names: Iterable[str]) -> set[str]:
+    """Those of them that are loops, which one worker has to be rung for."""
+    return {name for name in names if name not in ONLY_ALOUD and not name.startswith(LIVE)}
 
 
 class Doorbell:
@@ -46,7 +59,7 @@ class Doorbell:
             self._here(sorted(names))
         if self._connect is None or asyncio.get_running_loop().time() < self._silent_until:
             return
-        if self._alone and names <= ONLY_ALOUD:
+        if self._alone and not jobs(names):
             return
         self._names |= names
         if self._task is None or self._task.done():
@@ -62,15 +75,15 @@ class Doorbell:
         await asyncio.sleep(max(0.0, self._sent_at + _GATHER - loop.time()))
         self._sent_at = loop.time()
         names, self._names = self._names, set()
-        aloud = [] if self._alone else sorted(names & ALOUD)
+        published = [] if self._alone else sorted(aloud(names))
         try:
             async with asyncio.timeout(2.0):
                 if self._pool is None:
                     self._pool = await connect()
-                if aloud:
-                    await self._pool.publish(CHANNEL, orjson.dumps(aloud))
-                if jobs := sorted(names - ONLY_ALOUD):
-                    await self._pool.enqueue_job("wake", jobs)
+                if published:
+                    await self._pool.publish(CHANNEL, orjson.dumps(published))
+                if loops := sorted(jobs(names)):
+                    await self._pool.enqueue_job("wake", loops)
         except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else
             self._silent_until = asyncio.get_running_loop().time() + _SILENT_AFTER_FAILURE
             log.warning("doorbell.unheard", **fault(error))

@@ -83,10 +83,10 @@ async def test_what_is_rung_aloud_is_heard_by_every_process_and_is_nobodys_job(c
         for heard in several:
             await heard.until(1, seconds=10)
             assert heard.rings == [["presence", "relay", "stream"]], "with a new connection all of it is rung"
-        bell.ring(frozenset({"stream", "relay", "deliver"}))
+        bell.ring(frozenset({"stream", "relay", "deliver", "live:1"}))
         for heard in several:
             await heard.until(2, seconds=1.0)
-            assert heard.rings[1] == ["relay", "stream"]
+            assert heard.rings[1] == ["live:1", "relay", "stream"]
         await jobs.until(1, seconds=1.0)
         assert jobs.rings == [["deliver", "relay"]]
     for task in tasks:
@@ -103,7 +103,7 @@ async def test_nobody_is_called_where_nobody_else_is() -> None:
         raise ConnectionError
 
     bell.hang(connect, alone=True)
-    bell.ring(frozenset({"stream", "presence"}))
+    bell.ring(frozenset({"stream", "presence", "live:1"}))
     await bell.close()
     assert asked == []
 
