@@ -21,6 +21,7 @@ from workers.account_letters import AccountLetters
 from workers.automate import run_rules, sweep_rules
 from workers.chaining import chain_audit
 from workers.connections import Connections
+from workers.continuing import go_on_by_mail
 from workers.deliver import Deliverer
 from workers.hooks import Hooks
 from workers.hosts import DoorHost
@@ -109,6 +110,7 @@ class Crew:
             "snooze": partial(wake, services),
             "routing": partial(route, services),
             "ratings": partial(ask_for_ratings, services),
+            "continuing": partial(go_on_by_mail, services),
             "search": self._searching.step,
             "triage": partial(sort_new, services),
             "automate": partial(run_rules, services),

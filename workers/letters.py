@@ -1,4 +1,4 @@
-"""Sends letters to colleagues, by whichever inbox can."""
+"""Sends letters that are no messages of a conversation: to colleagues by whichever inbox can, to visitors by theirs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NotSent(Exception):
 
 
 class Letters:
-    """The road that alerts and account links share."""
+    """The road that alerts, account links and visitors' codes share."""
 
     def __init__(self, services: Services, connections: Connections) -> None:
         self._services, self._connections = services, connections
@@ -61,7 +61,7 @@ class Letters:
         failures: list[NotSent] = []
         for inbox_id in await self._inboxes():
             try:
-                await self._send_by(inbox_id, letter)
+                await self.send_by(inbox_id, letter)
             except Uncertain as error:
                 # In doubt it is sent again: two letters do less harm than none.
                 raise NotSent(error.kind, permanent=False) from None
@@ -71,7 +71,8 @@ class Letters:
                 return
         raise min(failures, key=lambda one: one.permanent, default=NotSent("no_inbox", permanent=False))
 
-    async def _send_by(self, inbox_id: UUID, letter: OutboundMessage) -> None:
+    async def send_by(self, inbox_id: UUID, letter: OutboundMessage) -> None:
+        """Raises a `ChannelError`."""
         connector = await self._connections.get(inbox_id)
         message: OutboundMessage | Composed = letter
         if isinstance(connector, Composer):
@@ -93,4 +94,4 @@ class Letters:
 
 
 async def _nothing_to_commit() -> None:
-    """A letter to a colleague may come twice."""
+    """Such a letter may come twice."""

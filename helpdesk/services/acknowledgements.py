@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Executable, String, bindparam, func, literal_column, select, union_all
+from sqlalchemy import Executable, String, bindparam, delete, func, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import new_id, ring
@@ -52,6 +52,37 @@ async def acknowledge(services: Services, session: AsyncSession, happened: Seque
     silent = {message_id for message_id, data in first.items() if data["silent"]}
     await services.promises.book(session)
     await _write(services, session, _decide(services, found, silent, automatic, now=now), now=now)
+
+
+async def acknowledge_moved(
+    services: Services, session: AsyncSession, conversation: Row, inbox: Row, *, now: datetime
+) -> None:
+    """For a conversation that goes on by another channel than it began by: as if its first message had come there.
+
+    `conversation` is as it is by now, locked; its address there is proved. What was acknowledged already is not again.
+    """
+    a, handle = acknowledgements.c, conversation["contact_handle"]
+    await session.execute(
+        delete(acknowledgements).where(a.conversation_id == conversation["id"], a.message_id.is_(None))
+    )
+    if await session.scalar(select(a.conversation_id).where(a.conversation_id == conversation["id"])) is not None:
+        return
+    marked = await _HANDLES.rows(session, handles=[handle, mailbox(handle)], lately=now - acknowledgement.WINDOW)
+    minute = (a.inbox_id == inbox["id"], a.created_at > now - timedelta(minutes=1), a.outcome == Outcome.QUEUED.value)
+    identity = contact_identities.c
+    held = select(identity.automatic_held_at).where(identity.channel == inbox["channel"], identity.handle == handle)
+    held_since = await session.scalar(held)
+    automatic = Automatic(
+        own={row["handle"] for row in marked if row["own"]},
+        held={handle: held_since} if held_since else {},
+        acknowledged={row["handle"] for row in marked if not row["own"]},
+        sent=Counter({inbox["id"]: await session.scalar(select(func.count()).where(*minute)) or 0}),
+    )
+    facts = {name: conversation[name] for name in _OF_CONVERSATION} | {name: inbox[name] for name in _OF_INBOX}
+    facts |= {"channel": inbox["channel"], "inbox_id": inbox["id"], "message_id": None, "external_id": ""}
+    await services.promises.book(session)
+    outcomes = _decide(services, [facts | {"sender_verified": True}], (), automatic, now=now)
+    await _write(services, session, outcomes, now=now)
 
 
 def acknowledge_filed(

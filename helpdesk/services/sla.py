@@ -8,6 +8,7 @@ clocks are only changed under it, but by the sweep, which holds theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -240,6 +241,26 @@ async def taken_up(services: Services, session: AsyncSession, conversation: Row,
         if terms is not None:
             ledger.add_missing(origin, terms, [Kind.RESOLUTION])
     await _keep(session, conversation, before, ledger, {"waiting_since": waiting and waiting.at}, now=now)
+
+
+async def moved(
+    services: Services, session: AsyncSession, conversation: Row, *, channel: str, inbox_id: UUID, now: datetime
+) -> dict[str, Any]:
+    """The matter goes on by another channel, as if it had come by that: what runs is computed from its start again, on
+    the terms there. Answers what the conversation repeats, for its caller to write."""
+    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    there = {**conversation, "channel": channel, "inbox_id": inbox_id}
+    taken = [
+        replace(one, origin=replace(one.origin, channel=channel, inbox_id=inbox_id)) if one.live else one
+        for one in before
+    ]
+    terms = await _terms(services, session, there, channel=channel)
+    ledger = Ledger(taken, status=conversation["status"], now=now)
+    ledger.retarget(now, lambda _: terms)
+    if terms is not None and ledger.status not in OVER:
+        await _add_missing(session, there, ledger, terms)
+    await _write(session, conversation["id"], before, ledger, now=now)
+    return clock_rows.repeated(ledger.clocks)
 
 
 # -- what all of them do ----------------------------------------------------------------------------------------------
