@@ -5,13 +5,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-CONTENTS: Mapping[str, Sequence[str]] = {"visitor_codes": ("digest", "sealed")}
+JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+CONTENTS: Mapping[str, Sequence[str]] = {"visitor_codes": ("digest", "sealed"), "visitor_sessions": ("fields",)}
 """Columns that nothing is looked up by: see revision 0003."""
 
 TABLES = ("visitor_sessions", "visitor_messages", "visitor_proofs", "visitor_codes", "visits")
@@ -53,6 +56,7 @@ def _tables() -> None:
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
         sa.Column("claimed_email", sa.String(), nullable=False),
+        sa.Column("fields", JSON, nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
@@ -61,11 +65,12 @@ def _tables() -> None:
         sa.ForeignKeyConstraint(["inbox_id"], ["inboxes.id"], name="fk_visitor_sessions_inbox_id"),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name="fk_visitor_sessions_contact_id"),
         sa.PrimaryKeyConstraint("id", name="pk_visitor_sessions"),
-        sa.UniqueConstraint("digest", name="uq_visitor_sessions_digest"),
     )
     op.create_index("ix_visitor_sessions_contact_id", "visitor_sessions", ["contact_id"])
     op.create_index("ix_visitor_sessions_expires", "visitor_sessions", ["expires_at"])
-    op.create_index("ix_visitor_sessions_inbox_id", "visitor_sessions", ["inbox_id"])
+    op.create_index("ix_visitor_sessions_handle", "visitor_sessions", ["inbox_id", "handle"])
+    live = _where("ended_at IS NULL")
+    op.create_index("uq_visitor_sessions_digest", "visitor_sessions", ["digest"], unique=True, **live)
     op.create_table(
         "visitor_messages",
         sa.Column("session_id", sa.Uuid(), nullable=False),
@@ -127,7 +132,9 @@ def _tables() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("abandoned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missed", sa.Boolean(), nullable=False),
-        sa.Column("waited_seconds", sa.Float(), nullable=False),
+        sa.Column("waited_seconds", sa.Integer(), nullable=False),
+        sa.Column("responded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rating_asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(

@@ -5,31 +5,40 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, Float, Index, LargeBinary, String
+from sqlalchemy import Boolean, Index, LargeBinary, String
 from sqlmodel import Field
 
-from helpdesk.models.columns import Base, at, key, only_where, prose, ref, table_of, words
+from helpdesk.models.columns import Base, at, json, key, only_where, prose, ref, table_of, words
 
 
 class VisitorSession(Base, table=True):
     """Someone at the website or in the app, for as long as he comes back: `expires_at` slides.
 
     `digest` is of his token, which nobody has but he. `handle` is the contact's on the channel. `subject` is the host
-    site's own id of him, `email` an address that he proved or that the host site vouches for; `claimed_email` is only
-    what he said. A session that ended keeps its row, with `ended_at`, for as long as its messages' client ids count.
+    site's own id of him, `email` an address that he proved or that the host site vouches for; `claimed_email` and
+    `fields`, the answers to the form before the first message, are only what he said. A session that ended keeps its
+    row, with `ended_at`, for as long as its messages' client ids count.
+
+    The digest is unique where it counts, and only there: with an index of all rows, whoever replaces a token would wait
+    for everybody who refers to the session, and a message that is just being said does.
     """
 
     __tablename__ = "visitor_sessions"
-    __table_args__ = (Index("ix_visitor_sessions_expires", "expires_at"),)
+    __table_args__ = (
+        Index("ix_visitor_sessions_expires", "expires_at"),
+        Index("ix_visitor_sessions_handle", "inbox_id", "handle"),
+        Index("uq_visitor_sessions_digest", "digest", unique=True, **only_where("ended_at IS NULL")),
+    )
 
     id: UUID = key()
-    inbox_id: UUID = ref("inboxes.id", index=True)
+    inbox_id: UUID = ref("inboxes.id")
     contact_id: UUID = ref("contacts.id", index=True)
-    digest: str = Field(unique=True, sa_type=String)
+    digest: str = words()
     handle: str = words()
     subject: str = words()
     email: str = words()
     claimed_email: str = words()
+    fields: dict[str, str] = json(dict)
     language: str = words()
     created_at: datetime = at()
     last_seen_at: datetime = at()
@@ -93,6 +102,7 @@ class Visit(Base, table=True):
     both run out by themselves. `mail_due_at` is when what he has not read goes on by e-mail, and `mailed_seq` how far
     it did. `queued_at` is since when he waits in a queue for an agent, `joined_at` when the first one took it,
     `abandoned_at` when he left before that. `waited_seconds` is how long he waited in all, `missed` that nobody came.
+    `responded_at` is when somebody first wrote to him, `ended_at` when it was last resolved.
     """
 
     __tablename__ = "visits"
@@ -117,7 +127,9 @@ class Visit(Base, table=True):
     joined_at: datetime | None = at(nullable=True)
     abandoned_at: datetime | None = at(nullable=True)
     missed: bool = Field(default=False, sa_type=Boolean)
-    waited_seconds: float = Field(default=0.0, sa_type=Float)
+    waited_seconds: int = 0
+    responded_at: datetime | None = at(nullable=True)
+    ended_at: datetime | None = at(nullable=True)
     rating_asked_at: datetime | None = at(nullable=True)
     created_at: datetime = at()
 
