@@ -17,6 +17,7 @@ from typing import Any, Self
 import orjson
 import uvicorn
 
+from helpdesk.api import sockets
 from helpdesk.app import create_app
 from helpdesk.services.house import Services
 from helpdesk.services.streaming import Hub
@@ -43,7 +44,11 @@ class Served:
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            create_app(services, hub=self.hub), log_config=None, access_log=False, timeout_graceful_shutdown=10
+            create_app(services, hub=self.hub),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            **sockets.SETTINGS,
         )
         self._server = _Quiet(config)
         self._server.hub = self.hub

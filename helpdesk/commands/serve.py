@@ -174,6 +174,7 @@ async def _serve(
     services: Services, hub: Hub, listener: socket.socket, *, ready: str, then: Callable[[], None] = lambda: None
 ) -> None:
     """`then` is called when it is ready."""
+    from helpdesk.api import sockets
     from helpdesk.app import create_app  # takes as long to import as all else, and a worker has no use for it
 
     settings = services.settings
@@ -186,6 +187,7 @@ async def _serve(
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=10,
         lifespan="on",
+        **sockets.SETTINGS,
     )
     server = _Server(config)
     server.ready, server.then, server.hub = ready, then, hub

@@ -142,6 +142,7 @@ class CapabilitiesShown(Shown):
     typing: bool
     deferrable: bool
     letters: bool
+    live: bool = Field(description="Whether its visitors read the conversation itself, as it is written")
     max_length: int | None
     reply_window: float | None = Field(description="Seconds")
 
