@@ -42,7 +42,9 @@ def ring_live(session: AsyncSession, conversation_id: UUID) -> None:
 def joinable(contact_id: Any, inbox_id: Any, *, since: Any) -> ScalarSelect[UUID]:
     """The conversation that the contact's next message in a live inbox joins: his newest there that is not closed.
 
-    One that was merged stands for what it went into. Feedback is gone on with only where there is nothing else.
+    His is what he began by himself, or was proved to have begun (`visitor_identities.unite`): whom an agent takes him
+    for opens nothing to him. One that was merged stands for what it went into. Feedback is gone on with only where
+    there is nothing else.
     `since` is `CONTINUED_WITHIN` before now; each may be a column or a parameter.
     """
     mine, home = conversations.alias("mine"), conversations.alias("home")
@@ -52,7 +54,7 @@ def joinable(contact_id: Any, inbox_id: Any, *, since: Any) -> ScalarSelect[UUID
         .join(visits, _V.conversation_id == mine.c.id)
         .join(home, home.c.id == func.coalesce(mine.c.merged_into_id, mine.c.id))
         .where(
-            mine.c.contact_id == contact_id,
+            _V.contact_id == contact_id,
             _V.inbox_id == inbox_id,
             home.c.status != literal_column(f"'{Status.CLOSED.value}'"),
             home.c.last_activity_at > since,
