@@ -150,12 +150,13 @@ class Drafts:
         """Write the parts, without a transaction where it is the `last` that is done and all depends on one thing.
 
         That is the lease of the inbox from which items arrive, or the claim of a single item: the statement sees it.
+        What visitors of a live channel say is no item.
         """
         if self.arrival:
             stored = Insert(raw_items, self.arrived), intake.advanced(self.inbox["id"], self.arrival.cursor)
             holding = [self.arrival.holding, *self._as_they_were()]
             return await write(self.session, *stored, *parts, holding=holding, last=last)
-        if len(self.settled) > 1:
+        if len(self.settled) != 1:
             return await write(self.session, *parts)
         (item,) = self.settled
         held = {"id": item["id"], "claim": item["claim"], "state": RawState.RECEIVED.value}

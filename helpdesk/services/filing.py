@@ -19,7 +19,7 @@ from helpdesk.dialects import among, epoch
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
-from helpdesk.services import blobs, bounces, filed_clocks, placing, replacing, sla
+from helpdesk.services import blobs, bounces, placing, replacing
 from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
@@ -171,13 +171,7 @@ async def file(
         now=now,
     )
     earliest = min(entry.row["received_at"] for entry in fresh)
-    touched = [
-        one["id"] for one in known.conversations.values() if filed_clocks.matters(one, earliest) or known.shuns(one)
-    ]
-    # Without a lock their clocks cannot be changed, and an arrival that would have to is refused.
-    clocks = {} if known.versions else await sla.clocks_of(services, session, touched)
-    book = await services.promises.book(session)
-    batch = placing.Batch(services, session, keys, inbox, known, book=book, clocks=clocks, arrival=arrival, now=now)
+    batch = await placing.begin(services, session, keys, inbox, known, earliest=earliest, arrival=arrival, now=now)
     for entry in fresh:
         if isinstance(entry.reading, Failure):
             batch.add_unreadable(entry.row, entry.reading)

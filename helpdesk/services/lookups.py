@@ -167,11 +167,13 @@ async def look_up(
     channel: str,
     inbox_id: UUID,
     digests: Sequence[str],
+    joins: Sequence[UUID] = (),
     lock: bool = True,
     now: datetime,
 ) -> Known:
     """Everything about a batch. Conversations that it may join are locked, in the order of their ids.
 
+    `joins` are some that no token names: who writes in a session of a live channel has said who he is.
     Without `lock` their versions are noted instead, for whoever writes them to compare. On SQLite nobody else writes.
     """
     known = Known()
@@ -189,7 +191,7 @@ async def look_up(
     )
     await _floods(session, known, inbox_id, now=now)
     await _owners(session, known, keys)
-    await _conversations(services, session, known, admitted, lock=lock)
+    await _conversations(services, session, known, admitted, joins, lock=lock)
     await _agents(session, known, colleagues)
     return known
 
@@ -411,14 +413,20 @@ _UNLOCKED = Statement(lambda: _conversations_of(literal_column(f"conversations.{
 
 
 async def _conversations(
-    services: Services, session: AsyncSession, known: Known, admitted: Sequence[Admitted], *, lock: bool
+    services: Services,
+    session: AsyncSession,
+    known: Known,
+    admitted: Sequence[Admitted],
+    joins: Sequence[UUID],
+    *,
+    lock: bool,
 ) -> None:
     parsed = {text: tokens.read(text) for message in admitted for _, text in message.tokens}
     numbers = {token.number for token in parsed.values() if token}
     bounced = {original for m in admitted if m.bounce for original in m.bounce.original_ids}
     wanted = {known.outgoing[original]["conversation_id"] for original in bounced if original in known.outgoing}
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
-    wanted |= {one for places in known.answered.values() for one in places}
+    wanted |= {one for places in known.answered.values() for one in places} | set(joins)
     rows: dict[int, dict[str, Any]] = {}
     if numbers or wanted:
         locking = lock or not is_postgresql(session)

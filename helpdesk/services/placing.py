@@ -25,7 +25,7 @@ from helpdesk.domain.events import (
 )
 from helpdesk.domain.matching import Facts, Placement, place
 from helpdesk.domain.values import REOPENED, SYSTEM, LinkKind, RawState, Status
-from helpdesk.services import blobs, former, rows, spam
+from helpdesk.services import blobs, former, rows, sla, spam
 from helpdesk.services.drafts import Drafts
 from helpdesk.services.filed_clocks import FiledClocks, matters
 from helpdesk.services.foreseen import Filed
@@ -45,6 +45,25 @@ class BounceNotice:
 
     bounce: Bounce
     original: Row
+
+
+async def begin(
+    services: Services,
+    session: AsyncSession,
+    keys: Keys,
+    inbox: Row,
+    known: Known,
+    *,
+    earliest: datetime,
+    arrival: Arrival | None = None,
+    now: datetime,
+) -> Batch:
+    """A batch of messages of one inbox, the first of which was received at `earliest`."""
+    touched = [one["id"] for one in known.conversations.values() if matters(one, earliest) or known.shuns(one)]
+    # Without a lock their clocks cannot be changed, and an arrival that would have to is refused.
+    clocks = {} if known.versions else await sla.clocks_of(services, session, touched)
+    book = await services.promises.book(session)
+    return Batch(services, session, keys, inbox, known, book=book, clocks=clocks, arrival=arrival, now=now)
 
 
 class Batch:
@@ -84,7 +103,24 @@ class Batch:
         placement = self._placement(message, original)
         contact = self._contact(message, placement, original)
         conversation = self._conversation(raw, message, placement, contact, original)
-        self._write_message(raw, message, staged, placement, contact, conversation, original)
+        message_id = self._write_message(raw, message, staged, placement, contact, conversation)
+        self._remember(raw, message, message_id, conversation)
+        self._settle(raw, RawState.FILED, message_id=message_id, owner=f"contact:{contact.contact_id}", error="")
+        if original is not None and message.bounce is not None:
+            self.bounces.append(BounceNotice(message.bounce, original))
+
+    def add_said(self, message: Admitted, placement: Placement, *, files: int) -> tuple[Row, Row]:
+        """What a visitor of a live channel says at this moment, for which there is no raw item.
+
+        Its `files` are here already, and are put into it afterwards. Answers the conversation and the message.
+        """
+        said: dict[str, Any] = {"received_at": self._now, "backfilled": False, "hints": {}}
+        contact = self._contact(message, placement, None)
+        conversation = self._conversation(said, message, placement, contact, None)
+        self._write_message(said, message, (), placement, contact, conversation)
+        written = self._drafts.messages[-1]
+        written["attachment_count"] = files
+        return conversation, written
 
     def add_unreadable(self, raw: Row, failure: Failure) -> None:
         """A visible entry for what could not be read. It waits like any other mail: a person may be behind it."""
@@ -248,8 +284,7 @@ class Batch:
         placement: Placement,
         contact: KnownContact,
         conversation: dict[str, Any],
-        original: Row | None,
-    ) -> None:
+    ) -> UUID:
         first = conversation["message_count"] == 0
         if contact.blocked and not placement.private:
             self._shun(conversation, contact)
@@ -285,12 +320,9 @@ class Batch:
         if not first or conversation["id"] in self._drafts.new:
             self._drafts.filed.append(Filed(conversation, self._drafts.messages[-1], first, silent))
         self._touch(conversation, raw, message, contact, silent=silent, private=placement.private)
-        self._remember(raw, message, message_id, conversation)
-        self._known.owners[message_id] = owner = f"contact:{contact.contact_id}"
+        self._known.owners[message_id] = f"contact:{contact.contact_id}"
         self._drafts.audit += [self._security(action, conversation, message_id) for action in placement.security]
-        self._settle(raw, RawState.FILED, message_id=message_id, owner=owner, error="")
-        if original is not None and message.bounce is not None:
-            self.bounces.append(BounceNotice(message.bounce, original))
+        return message_id
 
     def _touch(
         self,
