@@ -1,4 +1,4 @@
-"""`helpdesk up --demo`: an inbox on the built-in door, a login, a token, and a few conversations."""
+"""`helpdesk up --demo`: an inbox on the built-in door, one for the chat, a login, a token, and a few conversations."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
 ADDRESS = "support@demo.example"
+CHAT = "Demo chat"
 AGENT = "agent@demo.example"
 
 _MAILS = (
@@ -86,6 +87,10 @@ async def prepare(services: Services, settings: Settings) -> list[str]:
             inbox_id = await inbox_service.add(
                 services, session, channel="email", name="Demo support", settings=given, by=SYSTEM, now=now()
             )
+        chats = select(inboxes.c.id).where(inboxes.c.channel == "chat", inboxes.c.deleted_at.is_(None)).limit(1)
+        if await session.scalar(chats) is None:
+            asked = {"prechat": "name, email, category"}
+            await inbox_service.add(services, session, channel="chat", name=CHAT, settings=asked, by=SYSTEM, now=now())
         if agent is None:
             agent_id = await agent_service.create(
                 session, email=AGENT, name="Demo Agent", role=Role.ADMIN, password=password, by=SYSTEM, now=now()
@@ -117,6 +122,7 @@ async def prepare(services: Services, settings: Settings) -> list[str]:
             )
     return [
         f"demo: write to {ADDRESS} at smtp://{settings.smtp_bind}",
+        f"demo: chat at {settings.base_url}/demo",
         f"demo: log in as {AGENT} with {password}",
         f"demo: token {token}",
     ]
