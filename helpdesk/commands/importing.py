@@ -25,6 +25,7 @@ from helpdesk.commands.archives import Archived
 from helpdesk.commands.inboxes import find, only_inbox, progress
 from helpdesk.commands.opened import opened
 from helpdesk.config import Settings
+from helpdesk.errors import Invalid
 from helpdesk.models.inboxes import raw_items
 from helpdesk.services import intake
 from helpdesk.services.house import Services
@@ -91,6 +92,8 @@ async def _file(
     count = Count()
     async with opened(settings) as services:
         row = await (only_inbox(services) if inbox is None else find(services, inbox))
+        if not services.channel(row["channel"]).parse:
+            raise Invalid.field("inbox", "name one that takes mail")
         with progress(what) as tell:
             batches = read(mails, count, resolved=resolved)
             await take(services, row["id"], batches, count, tell=lambda done: tell(done // unit, total))

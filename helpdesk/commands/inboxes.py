@@ -192,9 +192,11 @@ async def find(services: Services, inbox: str) -> RowMapping:
 
 
 async def only_inbox(services: Services) -> RowMapping:
-    """The inbox that there is. Raises `Invalid` where there are several, or none."""
+    """The one inbox that takes raw items. Raises `Invalid` where there are several, or none."""
+    channels = [name for name, channel in services.channels.items() if channel.parse]
+    query = select(inboxes).where(inboxes.c.deleted_at.is_(None), inboxes.c.channel.in_(channels)).limit(2)
     async with services.database.reading() as session:
-        found = await session.execute(select(inboxes).where(inboxes.c.deleted_at.is_(None)).limit(2))
+        found = await session.execute(query)
         rows = found.mappings().all()
     if len(rows) != 1:
         raise Invalid.field(
