@@ -7,7 +7,6 @@ route at once, and nobody is given more than he can take. Whoever is faster by h
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +39,7 @@ from helpdesk.domain.assignment import ROUTED, Idle, Loads, Member, Method, Queu
 from helpdesk.domain.values import SYSTEM, Role, Status, TokenKind
 from helpdesk.models.agents import agents, api_tokens, sessions, team_members, teams
 from helpdesk.models.conversations import conversations
+from helpdesk.models.visitors import visits
 from helpdesk.services import accounts, duty
 from helpdesk.services import conversations as verbs
 from helpdesk.services.house import Services
@@ -101,12 +101,11 @@ async def heads(services: Services, session: AsyncSession, *, now: datetime) -> 
             if takers:
                 suiting = and_(of_kind(channels, live=live), _suiting(team.routing.skills is SkillUse.REQUIRE, takers))
                 before = now - (LIVE_SETTLING if live else SETTLING)
-                parts.append(_head(team_id, suiting, before=before, most=min(room, BATCH)))
+                parts.append(_head(team_id, suiting, live=live, before=before, most=min(room, BATCH)))
     if not parts:
         return []
     rows = (await session.execute(union_all(*parts))).mappings().all()
-    waiting = (_waiting(row, channels) for row in rows)
-    return [one.id for one in sorted(waiting, key=assignment.urgency)[:BATCH]]
+    return [one.id for one in sorted(map(_waiting, rows), key=assignment.urgency)[:BATCH]]
 
 
 async def route(services: Services, session: AsyncSession, ids: Collection[UUID], *, now: datetime) -> int:
@@ -114,13 +113,13 @@ async def route(services: Services, session: AsyncSession, ids: Collection[UUID]
 
     Those are left out that somebody has in hand, that are not in a queue any more, or that nobody can take now.
     """
-    query = select(conversations).where(_C.id.in_(ids), QUEUED, _C.team_id.is_not(None)).order_by(_C.id)
+    live = of_kind(services.live_channels(), live=True).label("live")
+    query = select(conversations, live).where(_C.id.in_(ids), QUEUED, _C.team_id.is_not(None)).order_by(_C.id)
     rows = {row["id"]: row for row in (await session.execute(claimable(query))).mappings()}
     if not rows:
         return 0
     found = await _locked_board(services, session, sorted({row["team_id"] for row in rows.values()}), now=now)
-    channels = services.live_channels()
-    given = assignment.assign((_waiting(row, channels) for row in rows.values()), found.teams, found.loads, now=now)
+    given = assignment.assign(map(_waiting, rows.values()), found.teams, found.loads, now=now)
     for one, agent_id in given:
         how: dict[str, Any] = {"by": SYSTEM, "now": now, "reason": ROUTED}
         await verbs.change(services, session, rows[one.id], {"assignee_id": agent_id}, **how)
@@ -153,17 +152,24 @@ async def routings(session: AsyncSession, team_ids: Sequence[UUID] | None = None
 
 async def loads(services: Services, session: AsyncSession, agent_ids: Collection[UUID]) -> Loads:
     """How many open conversations each of them has; who has none is left out."""
-    live, found = services.live_channels(), Counter[tuple[UUID, bool]]()
-    for agent_id, channel, many in await session.execute(_loads(agent_ids)):
-        found[agent_id, channel in live] += many
-    return found
+    rows = await session.execute(_loads(agent_ids, services.live_channels()))
+    return {(agent_id, bool(live)): many for agent_id, live, many in rows}
 
 
 def of_kind(channels: Sequence[str], *, live: bool) -> ColumnElement[bool]:
-    """On `conversations`: those of the live `channels`, or all others."""
+    """On `conversations`: chats on the live `channels`, or all others.
+
+    Feedback is no chat, nor is one for which nobody came any more, until its contact comes back.
+    """
     if not channels:
         return false() if live else true()
-    mine = among(_C.channel, list(channels), "text")
+    v = visits.c
+    chat = select(v.conversation_id).where(
+        v.conversation_id == _C.id, not_(v.feedback), or_(not_(v.missed), v.queued_at.is_not(None))
+    )
+    # A scalar subselect, as in `queued`.
+    is_chat = chat.limit(literal_column("1")).correlate(conversations).scalar_subquery().is_not(None)
+    mine = and_(among(_C.channel, list(channels), "text"), is_chat)
     return mine if live else not_(mine)
 
 
@@ -180,9 +186,11 @@ def latest(*times: datetime | None) -> datetime | None:
     return max((one for one in times if one is not None), default=None)
 
 
-def _loads(agent_ids: Collection[UUID]) -> Select[Any]:
+def _loads(agent_ids: Collection[UUID], channels: Sequence[str] = ()) -> Select[Any]:
     mine = among(_C.assignee_id, list(agent_ids), "uuid")
-    return select(_C.assignee_id, _C.channel, func.count()).where(COUNTED, mine).group_by(_C.assignee_id, _C.channel)
+    live = of_kind(channels, live=True).label("live")
+    had = select(_C.assignee_id, live).where(COUNTED, mine).subquery().c
+    return select(had.assignee_id, had.live, func.count()).group_by(had.assignee_id, had.live)
 
 
 def _routes() -> ColumnElement[bool]:
@@ -191,8 +199,11 @@ def _routes() -> ColumnElement[bool]:
     return method != literal_column(f"'{Method.MANUAL.value}'", String())
 
 
-def _head(team_id: UUID, suiting: ColumnElement[bool], *, before: datetime, most: int) -> Select[Any]:
-    query = select(_C.id, *_WAITING).where(QUEUED, _C.team_id == team_id, _C.created_at <= before, suiting)
+def _head(
+    team_id: UUID, suiting: ColumnElement[bool], *, live: bool = False, before: datetime, most: int
+) -> Select[Any]:
+    kind = (true() if live else false()).label("live")
+    query = select(_C.id, *_WAITING, kind).where(QUEUED, _C.team_id == team_id, _C.created_at <= before, suiting)
     query = query.order_by(_C.priority.desc(), _C.waiting_since.asc().nulls_last(), _C.id)
     return select(query.limit(most).subquery())
 
@@ -221,15 +232,13 @@ def _can(skilled: bool, member: Member, *, alone: bool) -> ColumnElement[bool]:
 
 
 _WAITING: Final = tuple(
-    _C[name]
-    for name in ("team_id", "inbox_id", "channel", "priority", "waiting_since", "language", "category", "taken_from_id")
+    _C[name] for name in ("team_id", "inbox_id", "priority", "waiting_since", "language", "category", "taken_from_id")
 )
 
 
-def _waiting(row: RowMapping, live_channels: Sequence[str]) -> Queued:
+def _waiting(row: RowMapping) -> Queued:
     given = {column.name: row[column.name] for column in _WAITING}
-    live = given.pop("channel") in live_channels
-    return Queued(id=row["id"], taken_from=given.pop("taken_from_id"), live=live, **given)
+    return Queued(id=row["id"], taken_from=given.pop("taken_from_id"), live=bool(row["live"]), **given)
 
 
 async def _locked_board(services: Services, session: AsyncSession, team_ids: Sequence[UUID], *, now: datetime) -> Board:

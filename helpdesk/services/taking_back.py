@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, not_, or_, select
@@ -72,15 +72,16 @@ async def anything(session: AsyncSession, found: Absences, *, now: datetime) -> 
 
 async def take_back(services: Services, session: AsyncSession, found: Absences, *, now: datetime) -> int:
     """A batch of it, and none that somebody has in hand; answers how many that were."""
-    query = _taken(select(conversations), found, now=now).order_by(_C.id).limit(BATCH)
+    live = routing.of_kind(found.live_channels, live=True).label("live")
+    query = _taken(select(conversations, live), found, now=now).order_by(_C.id).limit(BATCH)
     rows = (await session.execute(claimable(query))).mappings().all()
     for row in rows:
-        reason = found.why[row["team_id"], row["channel"] in found.live_channels][row["assignee_id"]]
+        reason = found.why[row["team_id"], bool(row["live"])][row["assignee_id"]]
         await verbs.change(services, session, row, {"assignee_id": None}, by=SYSTEM, now=now, reason=reason.value)
     return len(rows)
 
 
-def _taken(query: Select[tuple[UUID]], found: Absences, *, now: datetime) -> Select[tuple[UUID]]:
+def _taken(query: Select[Any], found: Absences, *, now: datetime) -> Select[Any]:
     absent = sorted({agent_id for people in found.why.values() for agent_id in people})
     of_teams = [_of_team(*kind, found, now=now) for kind, people in found.why.items() if people]
     return query.where(routing.COUNTED, among(_C.assignee_id, absent, "uuid"), or_(*of_teams))
