@@ -91,7 +91,7 @@ async def _mails(
     next is due."""
     if not cases:
         return [], {}
-    reached = await visitor_mail.reached(services, session, [row["contact_id"] for row, _ in cases])
+    reached = await visitor_mail.reached(services, session, [visit["contact_id"] for _, visit in cases])
     by = await visitor_mail.inboxes_for(services, session, [visit["inbox_id"] for _, visit in cases])
     wanted = {
         row["id"]: (row, visit)
@@ -107,7 +107,7 @@ async def _mails(
     mails, until = [], {}
     for conversation_id, several in unread.items():
         row, visit = wanted[conversation_id]
-        inbox, to = by[visit["inbox_id"]], reached[row["contact_id"]]
+        inbox, to = by[visit["inbox_id"]], reached[visit["contact_id"]]
         language = visitor_texts.language_of(to.language, row["language"])
         zone = ZoneInfo(book.at(inbox).timetable.calendar.zone)
         sent, taken = [], list[Row]()
@@ -192,8 +192,9 @@ async def by_mail(services: Services, session: AsyncSession, conversation: Row, 
     """
     if conversation["status"] == Status.CLOSED or conversation["spam"] or conversation["merged_into_id"] is not None:
         return False
-    reached = await visitor_mail.reached(services, session, [conversation["contact_id"]])
-    found = await visitor_mail.inboxes_for(services, session, [conversation["inbox_id"]])
+    visit = (await session.execute(select(visits).where(_V.conversation_id == conversation["id"]))).mappings().one()
+    reached = await visitor_mail.reached(services, session, [visit["contact_id"]])
+    found = await visitor_mail.inboxes_for(services, session, [visit["inbox_id"]])
     blocked = await session.scalar(select(contacts.c.blocked).where(contacts.c.id == conversation["contact_id"]))
     if not reached or not found or blocked:
         return False

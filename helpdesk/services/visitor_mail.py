@@ -86,29 +86,26 @@ async def inboxes_for(services: Services, session: AsyncSession, inbox_ids: Sequ
 
 
 async def reached(services: Services, session: AsyncSession, contact_ids: Sequence[UUID]) -> dict[UUID, Reached]:
-    """Of these contacts those that can be mailed: the address of the newest session, else the one proved last.
+    """Of these contacts (`visits.contact_id`) those that can be mailed: where the last session that proved an address
+    did, else the verified address that they have had for the shortest time.
 
-    What somebody only said of himself is no address of his.
+    What somebody only said of himself is no address of his, nor is that of whom an agent takes him for.
     """
     wanted = list(set(contact_ids))
     letters = [name for name, channel in services.channels.items() if channel.capabilities.letters]
     proved = select(_A.contact_id, _A.handle).where(
         among(_A.contact_id, wanted, "uuid"), _A.channel.in_(letters), _A.verified
     )
-    place = func.row_number().over(partition_by=_S.contact_id, order_by=(_S.last_seen_at.desc(), _S.id.desc()))
-    seen = select(_S.contact_id, _S.email, _S.language, place.label("place"))
-    latest = seen.where(among(_S.contact_id, wanted, "uuid")).subquery("latest")
-    addresses: dict[UUID, list[str]] = {}
+    order = ((_S.email != "").desc(), _S.last_seen_at.desc(), _S.id.desc())
+    place = func.row_number().over(partition_by=_S.contact_id, order_by=order).label("place")
+    seen = select(_S.contact_id, _S.email, _S.language, place).where(among(_S.contact_id, wanted, "uuid"))
+    best = seen.subquery("best")
+    rows_ = (await session.execute(select(best).where(best.c.place == 1))).mappings()
+    last = {row["contact_id"]: Reached(row["email"], row["language"]) for row in rows_}
+    found = {contact_id: one for contact_id, one in last.items() if one.handle}
     for row in await session.execute(proved.order_by(_A.created_at.desc(), _A.id)):
-        addresses.setdefault(row.contact_id, []).append(row.handle)
-    newest = await session.execute(select(latest).where(latest.c.place == 1))
-    last = {row["contact_id"]: row for row in newest.mappings()}
-    found = {}
-    for contact_id, known in addresses.items():
-        session_of = last.get(contact_id)
-        named = session_of["email"] if session_of else ""
-        language = session_of["language"] if session_of else ""
-        found[contact_id] = Reached(named if named in known else known[0], language)
+        language = last[row.contact_id].language if row.contact_id in last else ""
+        found.setdefault(row.contact_id, Reached(row.handle, language))
     return found
 
 
