@@ -102,6 +102,7 @@ class Visitor:
     email: str
     language: str
     conversation_id: UUID | None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,8 @@ class LiveHost(Protocol):
     ) -> AbstractAsyncContextManager[Subscription]:
         """Everything after this seq of that conversation, from the log first and then as it happens.
 
-        Entering raises `TooMany` where he has as many as he may. Being there is what counts as being online.
+        One too many of a visitor's ends his first. Entering raises `Unavailable` where the process has as many as it
+        serves. Being there is what counts as being online.
         """
 
     async def claim_email(self, visitor: Visitor, email: str) -> None:
