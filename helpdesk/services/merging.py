@@ -21,7 +21,7 @@ from helpdesk.domain.events import ConversationMerged, ConversationStatusChanged
 from helpdesk.domain.values import Actor, LinkKind, Status
 from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.conversations import conversation_links, conversations
-from helpdesk.services import audit, former, sla, uniting
+from helpdesk.services import audit, former, sla, uniting, visits
 from helpdesk.services.access import scoped
 from helpdesk.services.conversations import Conversation, check_version, word_for
 from helpdesk.services.events import record
@@ -63,6 +63,7 @@ async def merge(
     await _check(session, source, target, carried, other_contact=other_contact)
     noted = {"into": str(into), **former.state_of(source)}
     target, tags = await uniting.unite(services, session, source, target, by=by, now=now)
+    await visits.follow(session, source_id, into, now=now)
     await _link(session, [source, *carried], into, now=now)
     for one in carried:
         await _point(session, one, into, by=by, now=now)
@@ -106,6 +107,7 @@ async def unmerge(
     opened = await _point(session, source, None, status=status, until=until, by=by, now=now)
     for place, since in places:
         await uniting.take_back(session, source_id, place, since=since, now=now)
+        await visits.part(session, source_id, place, since=since)
     tags = before["tags"] if before["into"] == str(into) else []
     await uniting.part(services, session, source_id, target, tags=tags, by=by, now=now)
     await audit.record(

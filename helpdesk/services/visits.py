@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, case, func, literal_column, select, update
+from sqlalchemy import ScalarSelect, case, delete, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, ring
@@ -65,11 +65,16 @@ def joinable(contact_id: Any, inbox_id: Any, *, since: Any) -> ScalarSelect[UUID
     )
 
 
-async def begin(session: AsyncSession, conversation: Row, *, feedback: bool = False, now: datetime) -> None:
-    """The visit of a conversation that its first message has just opened. He waits in a queue from here on."""
+async def begin(
+    session: AsyncSession, conversation: Row, *, contact_id: UUID, feedback: bool = False, now: datetime
+) -> None:
+    """The visit of a conversation that its first message has just opened. He waits in a queue from here on.
+
+    `contact_id` is who the visitor has shown to be, which is not whom an agent takes him for.
+    """
     row = {
         "conversation_id": conversation["id"],
-        "contact_id": conversation["contact_id"],
+        "contact_id": contact_id,
         "inbox_id": conversation["inbox_id"],
         "feedback": feedback,
         "last_seen_at": now,
@@ -79,15 +84,23 @@ async def begin(session: AsyncSession, conversation: Row, *, feedback: bool = Fa
     await session.execute(insert_ignoring(session, visits, on=["conversation_id"]).values(row))
 
 
-async def follow(session: AsyncSession, source_id: UUID, into: UUID) -> None:
-    """The source goes into another conversation: its visitor reads that one from its beginning, if nobody does yet."""
-    copied = ("contact_id", "inbox_id", "feedback", "online_until", "last_seen_at", "created_at")
+async def follow(session: AsyncSession, source_id: UUID, into: UUID, *, now: datetime) -> None:
+    """The source goes into another conversation: its visitor is there from now on, if no other one is already."""
+    copied = ("contact_id", "inbox_id", "feedback", "online_until", "last_seen_at")
     found = await session.execute(select(*(_V[name] for name in copied)).where(_V.conversation_id == source_id))
     row = found.mappings().one_or_none()
     if row is not None:
         missing = insert_ignoring(session, visits, on=["conversation_id"])
-        await session.execute(missing.values(conversation_id=into, **row))
+        await session.execute(missing.values(conversation_id=into, created_at=now, **row))
         ring_live(session, source_id)
+
+
+async def part(session: AsyncSession, source_id: UUID, place: UUID, *, since: datetime) -> None:
+    """The source comes back out of where it was since then, and its visitor with it."""
+    came = delete(visits).where(_V.conversation_id == place, _V.created_at == since)
+    await session.execute(came)
+    ring_live(session, source_id)
+    ring_live(session, place)
 
 
 async def read(session: AsyncSession, visitor: Visitor, seq: int, *, now: datetime) -> None:

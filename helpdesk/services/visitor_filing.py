@@ -1,0 +1,181 @@
+"""What a visitor says that is not just the next message: filed by the code that files mail, in one transaction.
+
+His session says who he is and which conversation he is in, so that there is nothing to match. All the rest is the same:
+a new conversation, one that is opened again, clocks, participants, blocked contacts, floods, events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.channels import Address
+from helpdesk.db import lock_name
+from helpdesk.domain.admission import Admitted
+from helpdesk.domain.matching import Placement
+from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, InboxStatus, LinkKind, Status
+from helpdesk.errors import Conflict, Invalid
+from helpdesk.live import Feedback, Said, SessionRefused, Visitor
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import messages
+from helpdesk.models.visitors import visitor_messages
+from helpdesk.models.visitors import visits as visit_rows
+from helpdesk.services import attachments, categories, placing, replies, visits
+from helpdesk.services import conversations as conversation_verbs
+from helpdesk.services.filing import INBOX
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+from helpdesk.services.lookups import Known, look_up
+from helpdesk.services.replies import Draft
+from helpdesk.statements import Row
+from helpdesk.writes import Insert, write
+
+FEEDBACK: Final = "feedback"
+"""The tag of what a form in an app has sent."""
+
+_S: Final = visitor_messages.c
+
+
+class SaidMeanwhile(Exception):
+    """The same client id was used at the same moment. Nothing of this may be kept; asked again, that is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the visitor is called, the conversation that he is in by now, and his newest one so far."""
+
+    name: str
+    home: UUID | None
+    former: UUID | None
+
+
+async def file(
+    services: Services,
+    session: AsyncSession,
+    visitor: Visitor,
+    message: Admitted,
+    *,
+    client_id: str,
+    attachment_ids: Sequence[UUID],
+    feedback: Feedback | None,
+    now: datetime,
+) -> Said:
+    """File one message. See `visitor_messages.say` for what it raises."""
+    # Of two first messages at the same moment, the second joins what the first one opens.
+    await lock_name(session, f"saying:{visitor.inbox_id}:{visitor.handle}")
+    inbox = await _inbox(session, visitor.inbox_id)
+    place = await _place(session, visitor, inbox["channel"], now=now)
+    message = replace(message, sender=Address(visitor.handle, place.name))
+    joins = [place.home] if place.home and feedback is None else []
+    keys = Keys(services.keyring)
+    asked: dict[str, Any] = {"channel": inbox["channel"], "inbox_id": inbox["id"], "digests": (), "joins": joins}
+    known = await look_up(services, session, keys, [message], **asked, now=now)
+    if visitor.handle not in known.contacts:
+        raise SessionRefused
+    # Under the conversation's lock: whoever says the same at this moment has written it by now, or waits.
+    before = await _find_said(session, visitor, client_id)
+    if before is not None:
+        return before
+    batch = await placing.begin(services, session, keys, inbox, known, earliest=now, now=now)
+    placement = placement_of(visitor, *_where(known, joins, place.former if feedback is None else None))
+    conversation, written = batch.add_said(message, placement, files=len(set(attachment_ids)))
+    await batch.write()
+    await keep(session, visitor, client_id, written["id"])
+    if attachment_ids:
+        mine = Actor(AuthorKind.CONTACT, id=visitor.session_id)
+        owner = {"message_id": written["id"], "contact_id": written["author_id"], "by": mine}
+        await attachments.take(services, session, attachment_ids, **owner)
+    if conversation["id"] not in known.conversations:
+        whose = {"contact_id": visitor.contact_id, "feedback": feedback is not None}
+        await visits.begin(session, conversation, **whose, now=now)
+    if feedback is not None:
+        await _mark(services, session, conversation, feedback, now=now)
+    visits.ring_live(session, conversation["id"])
+    return Said(written["id"], conversation["id"], written["seq"], now, repeated=False)
+
+
+async def keep(session: AsyncSession, visitor: Visitor, client_id: str, message_id: UUID, *parts: Insert) -> list[int]:
+    """Write the parts, and under which id the message was said; answers their counts. Raises `SaidMeanwhile`."""
+    mine = {"session_id": visitor.session_id, "client_id": client_id, "message_id": message_id}
+    *counts, kept = await write(session, *parts, Insert(visitor_messages, [mine], unless=("session_id", "client_id")))
+    if not kept:
+        raise SaidMeanwhile
+    return counts
+
+
+def placement_of(
+    visitor: Visitor, join: UUID | None = None, links: tuple[tuple[UUID, LinkKind], ...] = ()
+) -> Placement:
+    """He is whom the host site says he is, or whoever has this session."""
+    if visitor.identified:
+        return Placement(join=join, links=links, verified=True)
+    return Placement(join=join, links=links, verified=None, reasons=("not_authenticated",))
+
+
+def _where(
+    known: Known, joins: Sequence[UUID], former: UUID | None
+) -> tuple[UUID | None, tuple[tuple[UUID, LinkKind], ...]]:
+    """What it joins, or what it follows: the lock may have been waited for, and the conversation closed meanwhile."""
+    for one in map(known.home, joins):
+        if known.conversations[one]["status"] != Status.CLOSED:
+            return one, ()
+    return None, ((former, LinkKind.FOLLOWS),) if former else ()
+
+
+async def _inbox(session: AsyncSession, inbox_id: UUID) -> Row:
+    columns = [*(inboxes.c[name] for name in INBOX), inboxes.c.state]
+    query = select(*columns).where(inboxes.c.id == inbox_id, inboxes.c.deleted_at.is_(None))
+    found = (await session.execute(query)).mappings().one_or_none()
+    if found is None or found["state"] != InboxStatus.ACTIVE:
+        raise Conflict("nothing can be said there now", slug="conversation_unavailable")
+    return found
+
+
+async def _place(session: AsyncSession, visitor: Visitor, channel: str, *, now: datetime) -> _Place:
+    """Raises `SessionRefused` for one who was erased."""
+    i, k, v = contact_identities.c, contacts.c, visit_rows.c
+    home = visits.joinable(visitor.contact_id, visitor.inbox_id, since=now - visits.CONTINUED_WITHIN)
+    his = v.contact_id == visitor.contact_id, v.inbox_id == visitor.inbox_id, v.feedback.is_(False)
+    former = select(v.conversation_id).where(*his).order_by(v.conversation_id.desc()).limit(1).scalar_subquery()
+    query = select(k.name, home.label("home"), former.label("former")).join(contacts, k.id == i.contact_id)
+    found = (await session.execute(query.where(i.channel == channel, i.handle == visitor.handle))).one_or_none()
+    if found is None:
+        raise SessionRefused
+    return _Place(*found)
+
+
+async def _find_said(session: AsyncSession, visitor: Visitor, client_id: str) -> Said | None:
+    m = messages.c
+    query = select(m.id, m.conversation_id, m.seq, m.created_at).join(visitor_messages, _S.message_id == m.id)
+    query = query.where(_S.session_id == visitor.session_id, _S.client_id == client_id)
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else Said(*found, repeated=True)
+
+
+async def _mark(
+    services: Services, session: AsyncSession, conversation: Row, feedback: Feedback, *, now: datetime
+) -> None:
+    """Tag it, say what it is about, and note for the agents what it was written with."""
+    wanted: dict[str, Any] = {"tags": [FEEDBACK]}
+    if feedback.category and await _is_category(session, feedback.category):
+        wanted["category"] = feedback.category
+    after: Any = await conversation_verbs.change(services, session, conversation, wanted, by=SYSTEM, now=now)
+    said = {"app_version": feedback.app_version, "device": feedback.device}
+    text = "\n".join(f"{name}: {value}" for name, value in said.items() if value)
+    if text:
+        await replies.reply(services, session, after, Draft(text=text, private=True), by=SYSTEM, now=now)
+
+
+async def _is_category(session: AsyncSession, key: str) -> bool:
+    try:
+        await categories.check(session, [("category", key)], new=True)
+    except Invalid:
+        return False
+    return True
