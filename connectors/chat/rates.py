@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
 from time import monotonic
 from typing import Final
 
@@ -51,7 +52,7 @@ ADDRESS_RATES: Final = {
 """Of one address, where there is no session yet or where a new one costs nothing."""
 
 MOST: Final = 50_000
-"""Buckets. The one that was not touched for longest is forgotten first, which for nearly all of them is a full one."""
+"""Buckets. The one that nobody asked for longest is forgotten first: it is full by then, for nearly all of them."""
 
 
 class Rates:
@@ -69,14 +70,14 @@ class Rates:
         now, key = self._time(), (whose, kind)
         left, then = self._buckets.get(key, (float(rate.many), now))
         left = min(float(rate.many), left + (now - then) * rate.many / rate.seconds)
-        if left < 1:
-            # What is refused costs nothing: a client that waits as told is served, however often it asked before.
-            wait = (1 - left) * rate.seconds / rate.many
-            raise RateLimited(extra={"retry_after": max(1, int(wait + 0.999))})
-        self._buckets[key] = left - 1, now
+        # What is refused costs nothing: a client that waits as told is served, however often it asked before.
+        self._buckets[key] = left - (left >= 1), now
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
+        if left < 1:
+            wait = (1 - left) * rate.seconds / rate.many
+            raise RateLimited(extra={"retry_after": max(1, ceil(wait))})
 
 
 def network(address: str) -> str:
