@@ -88,7 +88,7 @@ class Visitor:
     """A session. `handle` is the contact's handle on the channel; `identified` by the host site or a code by mail.
 
     `email` is an address that he has proved, or that the host site vouches for, else empty. `conversation_id` is the
-    one that his next message would join, None where that would open one.
+    one that his next message would join, None where that would open one. `digest` is of the token by which he came.
 
     `contact_id` is who he has shown himself to be. An agent who merges that contact into another one, which points
     there from then on, gives the visitor nothing to read that he has not shown to be his.

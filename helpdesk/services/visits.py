@@ -23,7 +23,7 @@ from helpdesk.services import presence
 from helpdesk.statements import Row
 
 LIVE: Final = "live:"
-"""Rung with a conversation's id behind it when there is something new in its log."""
+"""Rung with a conversation's id behind it when its log has something new, with a contact's when he begins one."""
 
 CONTINUED_WITHIN: Final = timedelta(days=14)
 """A conversation in which nothing has happened for longer is over: the next message begins another one."""
@@ -82,6 +82,7 @@ async def begin(
         "created_at": now,
     }
     await session.execute(insert_ignoring(session, visits, on=["conversation_id"]).values(row))
+    ring(session, f"{LIVE}{contact_id}")
 
 
 async def follow(session: AsyncSession, source_id: UUID, into: UUID, *, now: datetime) -> None:
