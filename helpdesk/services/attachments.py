@@ -28,11 +28,18 @@ _FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
 async def store(
-    services: Services, *, filename: str, content_type: str, body: bytes, by: Actor, now: datetime
+    services: Services,
+    *,
+    filename: str,
+    content_type: str,
+    body: bytes,
+    most: int = MAX_WAITING,
+    by: Actor,
+    now: datetime,
 ) -> dict[str, Any]:
     """Keep an upload until it is sent. The bytes are written before the transaction that names them.
 
-    Raises `TooMany` while more than `MAX_WAITING` uploads of the last day wait to be sent.
+    Raises `TooMany` while `most` of his uploads of the last day wait to be sent.
     """
     attachment_id = new_id()
     staged = await blobs.stage(services, [body])
@@ -47,7 +54,7 @@ async def store(
                 attachments.c.created_at > now - _FORGOTTEN_AFTER,
             )
         )
-        if (waiting or 0) >= MAX_WAITING:
+        if (waiting or 0) >= most:
             raise TooMany("too many uploads wait to be sent", extra={"retry_after": 3600})
         await keys.load(session, owner)
         (blob_id,) = await blobs.adopt(services, session, keys, [(owner, blob) for blob in staged], now=now)

@@ -36,9 +36,13 @@ _K: Final = contacts.c
 _G: Final = contact_merges.c
 
 
-async def merge(session: AsyncSession, contact_id: UUID, *, into: UUID, version: int, by: Actor, now: datetime) -> None:
-    """Let him go into the other one. Raises `NotFound`, `Stale` where his version is not `version`, and `Conflict`:
-    `contact_merged` and `target_merged` for one who is merged already, `too_many_merged`, `too_many_conversations`.
+async def merge(
+    session: AsyncSession, contact_id: UUID, *, into: UUID, version: int | None, by: Actor, now: datetime
+) -> None:
+    """Let him go into the other one, whatever his version is where `version` is None.
+
+    Raises `NotFound`, `Stale` where his version is not `version`, and `Conflict`: `contact_merged` and `target_merged`
+    for one who is merged already, `too_many_merged`, `too_many_conversations`.
     """
     if into == contact_id:
         raise Invalid.field("into", "a contact cannot go into himself")
@@ -48,7 +52,7 @@ async def merge(session: AsyncSession, contact_id: UUID, *, into: UUID, version:
     found = await _locked(session, [contact_id, into], _K.merged_into_id == contact_id)
     source, target = _both(found, contact_id, into)
     carried = [one for one in found if one not in (contact_id, into)]
-    if source["version"] != version:
+    if version is not None and source["version"] != version:
         raise Stale(extra={"version": source["version"]})
     await _check(session, source, target, carried)
     moved = {

@@ -1,0 +1,188 @@
+"""Who a visitor shows himself to be: a user for whom the host site vouches, or whoever reads mail at an address.
+
+What he said before goes with him then: the contact that he was goes into the one that he turned out to be, as when an
+agent merges the two, and as undoable. His sessions and visits go along, which an agent's merging leaves where they are.
+
+The host site vouches for addresses as well. Who has one is the same person as its user, in whichever of two contacts he
+had been kept: one who only typed it has no address, here as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import insert_ignoring, insert_rows, lock_name, new_id
+from helpdesk.domain.admission import line
+from helpdesk.domain.events import ContactCreated
+from helpdesk.domain.language import SUPPORTED
+from helpdesk.domain.mail_addresses import handle_of
+from helpdesk.domain.values import Actor, AuthorKind
+from helpdesk.errors import Conflict
+from helpdesk.live import Identity, IdentityRefused, Visitor
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import conversations
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.visitors import visitor_proofs, visitor_sessions, visits
+from helpdesk.services import contact_merging, events, rows, visitor_mail
+from helpdesk.services import contacts as contact_verbs
+from helpdesk.services.digests import digest_of
+from helpdesk.services.house import Services
+from helpdesk.services.keys import Keys
+from helpdesk.statements import Row
+
+BY: Final = Actor(AuthorKind.CONTACT)
+"""Nobody of the house: what is merged in this name was shown to be one, and not found to be."""
+_MOST_NAME: Final = 120
+
+_I: Final = contact_identities.c
+_K: Final = contacts.c
+_S: Final = visitor_sessions.c
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whom an identity names. `email` is empty unless it is vouched for and his."""
+
+    contact_id: UUID
+    handle: str
+    email: str
+    language: str
+
+
+async def recognise(
+    services: Services,
+    session: AsyncSession,
+    inbox: Row,
+    identity: Identity,
+    *,
+    contact_id: UUID | None = None,
+    now: datetime,
+) -> Known:
+    """The contact of a user of the host site, and `contact_id` goes into it, who has been anonymous so far.
+
+    A user who was never seen becomes that one, or a new one. Raises `IdentityRefused` for a proof that was used.
+    """
+    await _spend(session, inbox["id"], identity)
+    handle = _handle(inbox["id"], identity.subject)
+    # Two devices at once: the second one finds the contact that the first one made.
+    await lock_name(session, f"visitor:{handle}")
+    name = line(identity.name)[:_MOST_NAME]
+    owner = await _owner(session, inbox, handle)
+    if owner is None:
+        owner = contact_id or await _create(services, session, name, now=now)
+        await _give(session, owner, channel=inbox["channel"], handle=handle, verified=True, now=now)
+    elif contact_id is not None and owner != contact_id:
+        try:
+            await _unite(session, contact_id, owner, now=now)
+        except Conflict:
+            # More contacts than go into one: what he said before stays with whom he was, and he goes on.
+            pass
+    await _call(session, owner, name, now=now)
+    owner, email = await _vouched(services, session, inbox, owner, identity.email, now=now)
+    return Known(owner, handle, email, identity.language if identity.language in SUPPORTED else "")
+
+
+def _handle(inbox_id: UUID, subject: str) -> str:
+    named = f"{inbox_id}:{subject}".encode(errors="surrogatepass")
+    return f"user-{sha256(named).hexdigest()[:32]}"
+
+
+async def unite(services: Services, session: AsyncSession, visitor: Visitor, into: UUID, *, now: datetime) -> None:
+    """The visitor has shown that he is this contact: who he was so far goes into it, with sessions and visits.
+
+    Raises `Conflict` where contacts cannot be merged (`contact_merging.merge`).
+    """
+    await _unite(session, visitor.contact_id, into, now=now)
+
+
+async def _unite(session: AsyncSession, contact_id: UUID, into: UUID, *, now: datetime) -> None:
+    await lock_name(session, "merging contacts")
+    homes = select(_K.id, func.coalesce(_K.merged_into_id, _K.id)).where(_K.id.in_([contact_id, into]))
+    home: dict[UUID, UUID] = {row[0]: row[1] for row in await session.execute(homes)}
+    if home[contact_id] == contact_id and home[into] != contact_id:
+        said = select(conversations.c.id).where(conversations.c.contact_id == contact_id).limit(1)
+        if await session.scalar(said) is not None:
+            await contact_merging.merge(session, contact_id, into=home[into], version=None, by=BY, now=now)
+        else:
+            # Most who log in have said nothing before: there is nothing to be merged, nor to be undone.
+            his = update(contact_identities).where(_I.contact_id == contact_id)
+            await session.execute(his.values(contact_id=home[into]))
+    mine = update(visitor_sessions).where(_S.contact_id == contact_id)
+    await session.execute(mine.values(contact_id=into))
+    await session.execute(update(visits).where(visits.c.contact_id == contact_id).values(contact_id=into))
+
+
+async def _spend(session: AsyncSession, inbox_id: UUID, identity: Identity) -> None:
+    used = {"inbox_id": inbox_id, "digest": digest_of(identity.proof), "expires_at": identity.expires_at}
+    first = insert_ignoring(session, visitor_proofs, on=["inbox_id", "digest"]).values(used)
+    if (await session.execute(first.returning(visitor_proofs.c.digest))).first() is None:
+        raise IdentityRefused("this statement was used before; have the site make a new one")
+
+
+async def _owner(session: AsyncSession, inbox: Row, handle: str) -> UUID | None:
+    """Who the user was when he was here last; an agent may have merged that contact since, and has the identity then
+    moved to the other one."""
+    earlier = select(_S.contact_id).where(_S.inbox_id == inbox["id"], _S.handle == handle)
+    found = await session.scalar(earlier.order_by(_S.last_seen_at.desc(), _S.id.desc()).limit(1))
+    return found or await contact_verbs.find_by_handle(session, inbox["channel"], handle)
+
+
+async def _create(services: Services, session: AsyncSession, name: str, *, now: datetime) -> UUID:
+    contact_id = new_id()
+    sealed = Keys(services.keyring).create(f"contact:{contact_id}")
+    await insert_rows(session, contacts, [rows.contact(contact_id, name=name, sealed=sealed, now=now)])
+    await events.record(session, ContactCreated(contact_id=contact_id), now=now)
+    return contact_id
+
+
+async def _give(
+    session: AsyncSession, contact_id: UUID, *, channel: str, handle: str, verified: bool, now: datetime
+) -> UUID:
+    """Let the contact, or whom he went into, have this handle unless somebody has it; answers who has it then."""
+    home = select(func.coalesce(_K.merged_into_id, _K.id)).where(_K.id == contact_id)
+    holder = await session.scalar(home)
+    assert holder is not None
+    row = rows.identity(holder, channel=channel, handle=handle, display="", now=now) | {"verified": verified}
+    await session.execute(insert_ignoring(session, contact_identities, on=["channel", "handle"]).values(row))
+    mine = update(contact_identities).where(_I.channel == channel, _I.handle == handle).values(verified=verified)
+    found: UUID = (await session.execute(mine.returning(_I.contact_id))).scalar_one()
+    return found
+
+
+async def _call(session: AsyncSession, contact_id: UUID, name: str, *, now: datetime) -> None:
+    """Give him the name that the site knows him by, if we know none."""
+    shown = [column for column in _K if column.name != "key"]
+    nameless = select(*shown).where(_K.id == contact_id, _K.name == "", _K.merged_into_id.is_(None))
+    found = (await session.execute(nameless.with_for_update(key_share=True))).mappings().one_or_none() if name else None
+    if found is not None:
+        await contact_verbs.edit(session, found, {"name": name}, by=BY, now=now)
+
+
+async def _vouched(
+    services: Services, session: AsyncSession, inbox: Row, contact_id: UUID, email: str, *, now: datetime
+) -> tuple[UUID, str]:
+    """Who the contact is once the address is known to be his, and that address; empty where it is not one.
+
+    Our own addresses are nobody's. Two contacts that cannot be merged stay two, and the address with whom has it.
+    """
+    handle = handle_of(email) if email else None
+    by = (await visitor_mail.inboxes_for(services, session, [inbox["id"]])).get(inbox["id"]) if handle else None
+    if handle is None or by is None:
+        return contact_id, ""
+    own = select(inboxes.c.id).where(inboxes.c.handle == handle, inboxes.c.deleted_at.is_(None)).limit(1)
+    if await session.scalar(own) is not None:
+        return contact_id, ""
+    owner = await _give(session, contact_id, channel=by["channel"], handle=handle, verified=True, now=now)
+    if owner != contact_id:
+        try:
+            await _unite(session, contact_id, owner, now=now)
+        except Conflict:
+            return contact_id, ""
+    return owner, handle
