@@ -23,7 +23,7 @@ export const TEXTS = {
   attended: ["We are here", "客服在线", "客服在線"],
   unattended: ["Nobody is free right now", "客服暂时不在", "客服暫時不在"],
   closed: ["Closed now", "现在是非服务时间", "目前非服務時間"],
-  closedUntil: ["Closed. We are back {when}", "现在是非服务时间，{when} 恢复服务", "目前非服務時間，{when} 恢復服務"],
+  closedUntil: ["Closed. We are back {when}", "现在是非服务时间，{when}恢复服务", "目前非服務時間，{when}恢復服務"],
   yourTime: ["{when} (your time)", "{when}（您的当地时间）", "{when}（您的當地時間）"],
   safety: [
     "We never ask for your recovery phrase or private keys. Nobody who does is from us.",
@@ -1593,7 +1593,7 @@ const CSS = `
 button, input, select, textarea { font: inherit; color: inherit; margin: 0; }
 button { border: 0; background: none; padding: 0; cursor: pointer; touch-action: manipulation; }
 [aria-disabled=true] { opacity: .55; cursor: default; }
-h2, h3, p, ul, fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
+h2, h3, p, ul, fieldset { text-wrap: pretty; margin: 0; padding: 0; border: 0; min-width: 0; }
 svg { width: 24px; height: 24px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; flex: none; display: block; }
 :focus { outline: none; }
 :focus-visible { outline: 2px solid var(--text); outline-offset: 2px; box-shadow: 0 0 0 2px var(--back); }
@@ -1666,7 +1666,7 @@ a { color: inherit; text-decoration: underline; text-underline-offset: 2px; }
 .size { font-size: 12px; color: var(--dim); }
 .painted { display: block; width: fit-content; padding: 0; min-height: 0; }
 .painted > :not(canvas) { display: none; }
-.picture { display: block; max-width: min(240px, 100%); max-height: 260px; }
+.picture { display: block; max-width: 240px; max-height: 260px; }
 .writing { display: flex; align-items: center; gap: 8px; margin: 10px 4px 2px; font-size: 13px; color: var(--dim); }
 .dots { display: inline-flex; gap: 3px; padding: 9px 11px; border-radius: 14px; background: var(--soft); }
 .dots i { width: 6px; height: 6px; border-radius: 50%; background: var(--dim); animation: dot 1.2s infinite; }
