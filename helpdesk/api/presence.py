@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
     responses=documented(Forbidden, NotFound),
 )
 async def read_presence(actor: Reader, session: Reading, conversation_id: UUID) -> Response:
-    """Agents who look at it or write in it just now, you among them."""
+    """Agents who look at it or write in it just now, you among them. Of its visitor the conversation itself tells."""
     await get_conversation(session, actor, conversation_id)
     return await _shown(session, conversation_id)
 

@@ -83,8 +83,9 @@ async def stream_events(request: Request) -> Response:
     """Server-sent events. `id` is the position: come back with it in `Last-Event-ID` and nothing is left out.
 
     `resync` says that the position is too old or unknown, or that what you may see has changed: read again what you
-    show; the stream goes on from the position that it names. `presence` comes without `id`. What you may not see is
-    not told; of a conversation that is taken from you, the `conversation.assigned` that does it is the last.
+    show; the stream goes on from the position that it names. `presence` comes without `id`; its `data` is
+    `{presence: [{agent, state, since}], contact: {online, typing, read_seq} | null}`. What you may not see is not told;
+    of a conversation that is taken from you, the `conversation.assigned` that does it is the last.
     """
     given = STREAM.read(request)
     listener = await _listener(request, given)

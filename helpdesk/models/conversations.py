@@ -161,7 +161,7 @@ class Mention(Base, table=True):
 
 
 class Presence(Base, table=True):
-    """Who looks at a conversation, or writes in it, until `expires_at`: `state` is `viewing` or `typing`."""
+    """Who looks at a conversation, or writes in it, until `expires_at`: `state` is `viewing`, `typing` or `noting`."""
 
     __tablename__ = "presence"
     __table_args__ = (Index("ix_presence_expires", "expires_at"),)

@@ -36,6 +36,8 @@ BELL: Final = "presence"
 class State(StrEnum):
     VIEWING = "viewing"
     TYPING = "typing"
+    NOTING = "noting"
+    """Writes a note: the visitor of a live channel, who is told of `typing`, is not to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ class Polled(Shown):
 class PresenceGiven(Given):
     """Say it again within 30 seconds."""
 
-    state: Literal["viewing", "typing", "gone"]
+    state: Literal["viewing", "typing", "noting", "gone"] = Field(
+        description="`typing` is shown to the visitor of a live channel, `noting` (a note) to colleagues alone"
+    )
 
 
 class PresenceShown(Shown):
     agent: Reference
-    state: Literal["viewing", "typing"]
+    state: Literal["viewing", "typing", "noting"]
     since: datetime
 
 
