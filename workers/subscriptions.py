@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from helpdesk.domain.events import (
+    ConversationAssigned,
     ConversationStatusChanged,
     ConversationUpdated,
+    MessageCreated,
     MessageFailed,
     MessageReceived,
     SlaBreached,
@@ -23,11 +25,14 @@ from helpdesk.services.escalations import (
 from helpdesk.services.foreseen import Foreseen
 from helpdesk.services.rating_requests import plan_ratings
 from helpdesk.services.relay import Subscriptions
+from helpdesk.services.visitor_waits import follow_visits
 
 SUBSCRIPTIONS: Subscriptions = {
-    MessageReceived.type: (acknowledge, begin_with_messages),
+    MessageReceived.type: (acknowledge, begin_with_messages, follow_visits),
+    MessageCreated.type: (follow_visits,),
     ConversationUpdated.type: (begin_with_complaints,),
-    ConversationStatusChanged.type: (follow_conversations, plan_ratings),
+    ConversationAssigned.type: (follow_visits,),
+    ConversationStatusChanged.type: (follow_conversations, plan_ratings, follow_visits),
     MessageFailed.type: (follow_conversations,),
     SlaWarning.type: (begin_ladders,),
     SlaBreached.type: (begin_ladders,),
