@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from helpdesk.errors import Conflict, Forbidden, HelpdeskError, Invalid, NotFound, TooMany
-from helpdesk.live import Anew, Item, ItemKind, Log, Passing, Said, Visitor
+from helpdesk.live import Anew, Heard, Item, ItemKind, Said, Visitor
 
 SUBPROTOCOL: Final = "helpdesk.chat.v1"
 MOST_BYTES: Final = 64 * 1024
@@ -193,22 +193,12 @@ def visitor(found: Visitor) -> Out:
     return {"id": found.handle, "identified": found.identified, "email": found.email}
 
 
-def welcome(log: Log, whom: Visitor) -> Out:
-    return {
-        "type": "welcome",
-        "conversation_id": log.conversation_id,
-        "head_seq": log.head_seq,
-        "heartbeat_s": HEARTBEAT_SECONDS,
-        "visitor": visitor(whom),
-    }
-
-
 def item(one: Item, conversation_id: UUID | None) -> Out:
     frame = {"type": one.kind, "conversation_id": conversation_id, "seq": one.seq, "prev_seq": one.prev_seq}
     return {**frame, "message": one.data} if one.kind is ItemKind.MESSAGE else {**frame, **one.data}
 
 
-def heard(one: Item | Passing | Anew, conversation_id: UUID | None) -> Out:
+def heard(one: Heard, conversation_id: UUID | None) -> Out:
     """Anything that a subscription gives."""
     if isinstance(one, Item):
         return item(one, conversation_id)

@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from connectors.chat import frames
 from connectors.chat.calls import Calls, answer
-from connectors.chat.door import Door
+from connectors.chat.door import Door, bearer
+from connectors.chat.following import SLOW_SECONDS, TOKEN, Follower, close_code
 from connectors.chat.frames import MOST_SEQ, BadFrame, Out
-from connectors.chat.ws import SLOW_SECONDS, close_code
-from helpdesk.live import Anew, Item, Log, Passing, Subscription, Visitor
+from helpdesk.live import Log, Passing, SessionRefused, Subscription, Visitor
 
 MOST_ITEMS: Final = 100
 ITEMS: Final = 50
@@ -29,7 +29,7 @@ class Streams:
     """The handlers of what is read, over one door."""
 
     def __init__(self, door: Door, calls: Calls) -> None:
-        self._host, self._calls = door.host, calls
+        self._door, self._host, self._calls = door, door.host, calls
 
     async def messages(self, request: Request) -> Response:
         """A page of the log; with `wait`, once there is something on it."""
@@ -70,18 +70,18 @@ class Streams:
         line = await opened.enter_async_context(
             self._host.subscribe(visitor, after=log.head_seq if after is None else after, conversation_id=known)
         )
-        return _EventStream(opened, line, frames.welcome(log, visitor), log)
+        token = bearer(request.headers["authorization"])
+        return _EventStream(opened, line, Follower(self._door, token, visitor, log))
 
 
 class _EventStream(Response):
     """Frames for as long as he listens. It has joined already, so that a refusal is a problem and no stream."""
 
-    def __init__(self, opened: AsyncExitStack, line: Subscription, welcome: Out, log: Log) -> None:
+    def __init__(self, opened: AsyncExitStack, line: Subscription, follower: Follower) -> None:
         super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self.headers["X-Accel-Buffering"] = "no"
-        self._opened, self._line, self._welcome = opened, line, welcome
-        self._conversation_id, self._head = log.conversation_id, log.head_seq
+        self._opened, self._line, self._follower = opened, line, follower
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         writing = asyncio.create_task(self._write(send))
@@ -96,30 +96,30 @@ class _EventStream(Response):
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await _put(send, b"retry: %d\n\n" % RETRY_MS + _event(self._welcome))
+        await _put(send, b"retry: %d\n\n" % RETRY_MS + _event(self._follower.welcome))
+        try:
+            code = await self._follow(send)
+        except SessionRefused:
+            code = TOKEN
+        await _put(send, _event({"type": "closed", "code": code}), more=False)
+
+    async def _follow(self, send: Send) -> int:
+        """Until the subscription ends; answers the close code of a WebSocket."""
         while True:
             try:
                 async with asyncio.timeout(frames.HEARTBEAT_SECONDS):
                     heard = await self._line.take()
             except TimeoutError:
-                await _put(send, _event({"type": "ping", "head_seq": self._head}))
+                await _put(send, _event(self._follower.sign_of_life("ping")))
                 continue
             if not heard:
-                await _put(send, _event({"type": "closed", "code": close_code(self._line)}), more=False)
-                return
-            await _put(send, b"".join(self._lines(one) for one in heard))
-
-    def _lines(self, one: Item | Passing | Anew) -> bytes:
-        if isinstance(one, Anew):
-            self._conversation_id, self._head = one.conversation_id, one.head_seq
-        elif isinstance(one, Item):
-            self._head = max(self._head, one.seq)
-        return _event(frames.heard(one, self._conversation_id), one.seq if isinstance(one, Item) else None)
+                return close_code(self._line)
+            await _put(send, b"".join(map(_event, await self._follower.told(heard))))
 
 
-def _event(frame: Out, seq: int | None = None) -> bytes:
-    """JSON has no line ends of its own."""
-    begin = b"" if seq is None else b"id: %d\n" % seq
+def _event(frame: Out) -> bytes:
+    """JSON has no line ends of its own. What has a seq can be gone on from there."""
+    begin = b"id: %d\n" % frame["seq"] if "seq" in frame else b""
     return begin + b"data: " + frames.encode(frame).encode() + b"\n\n"
 
 

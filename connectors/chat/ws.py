@@ -9,43 +9,40 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Final
-from uuid import UUID
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from connectors.chat import frames
 from connectors.chat.door import Door, OriginRefused, TokenInUrl, origin_of
+from connectors.chat.following import (
+    FAST,
+    FAULT,
+    GOING,
+    LATER,
+    NOT_OURS,
+    NOT_TEXT,
+    ORIGIN,
+    SLOW,
+    SLOW_SECONDS,
+    TOKEN,
+    Follower,
+    close_code,
+)
 from connectors.chat.frames import BadFrame, Frame, Hello, MessageSend, Out, Ping, Read, Typing
 from connectors.chat.problem import problem
 from connectors.chat.rates import RateLimited, network
-from helpdesk.errors import HelpdeskError, TooMany
-from helpdesk.live import Anew, Ended, Item, SessionRefused, Subscription, Visitor
+from helpdesk.errors import HelpdeskError
+from helpdesk.live import SessionRefused, Subscription, Visitor
 from helpdesk.logs import fault
 
 log = structlog.get_logger()
 
 HELLO_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 60.0
-SLOW_SECONDS: Final = 10.0
-"""So long one frame may wait for a client to read."""
-
 _GOODBYE_SECONDS: Final = 5.0
 _MOST_WRONG: Final = 5
 _MOST_TOLD: Final = 3
-
-GOING, NOT_TEXT, FAULT, NOT_OURS, TOKEN, ORIGIN, SLOW, REPLACED, FAST = (
-    1001,
-    1003,
-    1011,
-    4000,
-    4001,
-    4003,
-    4008,
-    4009,
-    4029,
-)
-_OF_END: Final = {Ended.TOKEN: TOKEN, Ended.SLOW: SLOW, Ended.REPLACED: REPLACED, Ended.CLOSING: GOING}
 
 
 class _Over(Exception):
@@ -99,14 +96,15 @@ def _refusal(ws: WebSocket) -> HelpdeskError | None:
 
 
 class Connection:
-    """What is known of one: how far it was told, how often it was wrong."""
+    """One of them: who it is, and how often it was wrong."""
 
-    __slots__ = ("_busy", "_conversation_id", "_door", "_head", "_host", "_over", "_told", "_wrong", "_ws")
+    __slots__ = ("_busy", "_door", "_follower", "_host", "_over", "_told", "_wrong", "_ws")
+
+    _follower: Follower
 
     def __init__(self, door: Door, ws: WebSocket) -> None:
         self._door, self._host, self._ws = door, door.host, ws
-        self._conversation_id: UUID | None = None
-        self._head = self._wrong = self._told = 0
+        self._wrong = self._told = 0
         self._busy = self._over = False
 
     async def meet(self) -> tuple[Visitor, Hello]:
@@ -133,22 +131,22 @@ class Connection:
     async def attend(self, visitor: Visitor, hello: Hello) -> int | None:
         """Both directions until one ends; answers the code to close with, None where the client is gone."""
         resume = hello.resume
-        log = await self._host.log_after(visitor, resume.last_seq if resume else 0, limit=1)
-        self._conversation_id, self._head = log.conversation_id, log.head_seq
-        after = resume.last_seq if resume else log.head_seq
-        known = resume.conversation_id if resume else log.conversation_id
         try:
+            log = await self._host.log_after(visitor, resume.last_seq if resume else 0, limit=1)
+            follower = self._follower = Follower(self._door, hello.token, visitor, log)
+            after = resume.last_seq if resume else log.head_seq
+            known = resume.conversation_id if resume else log.conversation_id
             async with self._host.subscribe(visitor, after=after, conversation_id=known) as line:
-                await self._send(frames.welcome(log, visitor))
-                return await self._both(visitor, line)
+                await self._send(follower.welcome)
+                return await self._both(line)
         except SessionRefused as refused:
             await self._send(frames.error(refused))
             return TOKEN
-        except TooMany:
-            return FAST
+        except HelpdeskError:
+            return LATER
 
-    async def _both(self, visitor: Visitor, line: Subscription) -> int | None:
-        reading = asyncio.create_task(self._read(visitor))
+    async def _both(self, line: Subscription) -> int | None:
+        reading = asyncio.create_task(self._read())
         writing = asyncio.create_task(self._write(line))
         try:
             await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
@@ -172,18 +170,16 @@ class Connection:
                     async with asyncio.timeout(frames.HEARTBEAT_SECONDS):
                         heard = await line.take()
                 except TimeoutError:
-                    await self._send({"type": "ping", "head_seq": self._head})
+                    await self._send(self._follower.sign_of_life("ping"))
                     continue
                 if not heard:
                     return close_code(line)
-                for one in heard:
-                    if isinstance(one, Anew):
-                        self._conversation_id, self._head = one.conversation_id, one.head_seq
-                    elif isinstance(one, Item):
-                        self._head = max(self._head, one.seq)
-                    await self._send(frames.heard(one, self._conversation_id))
+                for frame in await self._follower.told(heard):
+                    await self._send(frame)
         except _Over as over:
             return over.code
+        except SessionRefused:
+            return TOKEN
 
     async def _send(self, frame: Out) -> None:
         """Raises `_Over` where the client does not read, or is gone."""
@@ -197,13 +193,13 @@ class Connection:
 
     # -- what he writes --
 
-    async def _read(self, visitor: Visitor) -> int | None:
+    async def _read(self) -> int | None:
         try:
             while not self._over:
                 async with asyncio.timeout(IDLE_SECONDS):
                     text = await self._text()
                 self._busy = True
-                await self._take(visitor, text)
+                await self._take(text)
                 self._busy = False
         except _Over as over:
             return over.code
@@ -221,13 +217,13 @@ class Connection:
             raise _Over(NOT_TEXT)
         return text
 
-    async def _take(self, visitor: Visitor, text: str) -> None:
+    async def _take(self, text: str) -> None:
         """One frame, answered. Raises `_Over` for one too many that is wrong, or too fast."""
         try:
             frame = frames.parse(text)
             if isinstance(frame, Hello):
                 raise BadFrame("type")
-            self._door.take(visitor, frame.type)
+            self._door.take(self._follower.visitor, frame.type)
         except BadFrame as bad:
             self._wrong += 1
             await self._send(frames.error(bad))
@@ -242,7 +238,7 @@ class Connection:
             return
         self._wrong = self._told = 0
         try:
-            await self._do(visitor, frame)
+            await self._do(frame)
         except SessionRefused as refused:
             await self._send(frames.error(refused))
             raise _Over(TOKEN) from None
@@ -254,24 +250,22 @@ class Connection:
             log.error("chat_frame_failed", kind=frame.type, **fault(error))
             await self._send(frames.error(HelpdeskError(), client_id=_client_id(frame)))
 
-    async def _do(self, visitor: Visitor, frame: Frame) -> None:
+    async def _do(self, frame: Frame) -> None:
+        visitor = self._follower.visitor
         if isinstance(frame, MessageSend):
             frames.judge_text(frame.text, frame.attachment_ids)
             said = await self._host.say(
                 visitor, client_id=frame.client_id, text=frame.text, attachment_ids=frame.attachment_ids
             )
+            if visitor.conversation_id is None:
+                self._follower.is_in(said.conversation_id)
             await self._send(frames.ack(frame.client_id, said))
         elif isinstance(frame, Read):
             await self._host.read(visitor, frame.seq)
         elif isinstance(frame, Typing):
             await self._host.typing(visitor, ttl=frame.ttl)
         elif isinstance(frame, Ping):
-            await self._send({"type": "pong", "head_seq": self._head})
-
-
-def close_code(line: Subscription) -> int:
-    """Of a subscription that has ended."""
-    return _OF_END[line.ended or Ended.CLOSING]
+            await self._send(self._follower.sign_of_life("pong"))
 
 
 def _client_id(frame: Frame) -> str | None:
