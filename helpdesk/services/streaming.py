@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,9 +24,10 @@ from helpdesk import clock
 from helpdesk.domain.values import Actor
 from helpdesk.errors import TooMany, Unavailable
 from helpdesk.logs import fault
-from helpdesk.services import feed, identities, presence
+from helpdesk.services import feed, identities, presence, visitor_news
 from helpdesk.services.feed import Audience, Sight, Told
 from helpdesk.services.house import Services
+from helpdesk.services.visitor_news import ContactThere
 from helpdesk.stream import Line
 
 log = structlog.get_logger()
@@ -42,6 +43,9 @@ MISSED: Final = 10_000
 BELL: Final = "stream"
 _TICK, _QUIET_TICK = 0.25, 1.0
 _PRESENCE, _IDENTIFY, _HEARTBEAT = 2.0, 3.0, 15.0
+_LEAST: Final = 0.1
+"""Between two looks at who is where, however often visitors say that they write, and have read."""
+
 _TO_THE_END: Final = 2**62
 _AT_ONCE: Final = 4000
 
@@ -101,6 +105,7 @@ class Hub:
         self._counts: Counter[UUID | None] = Counter()
         self._position = 0
         self._places: presence.Places = {}
+        self._contacts: Mapping[UUID, ContactThere] = {}
         self._bell, self._joining = asyncio.Event(), asyncio.Lock()
         self._reading = asyncio.Semaphore(4)
         self._task: asyncio.Task[None] | None = None
@@ -194,14 +199,15 @@ class Hub:
             try:
                 await self._look()
                 for duty, at in due.items():
-                    if loop.time() >= at or (duty == self._look_around and self._presence_rung):
+                    rung = duty == self._look_around and self._presence_rung
+                    if loop.time() >= (at - _PRESENCE + _LEAST if rung else at):
                         due[duty] = loop.time() + every[duty]
                         await duty()
             except Exception as error:  # the database may be away: nobody misses anything by that
                 log.warning("stream.failed", **fault(error))
                 await asyncio.sleep(self._tick)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._tick):
+                async with asyncio.timeout(_LEAST if self._presence_rung else self._tick):
                     await self._bell.wait()
 
     async def _look(self) -> None:
@@ -220,17 +226,30 @@ class Hub:
                 return
 
     async def _look_around(self) -> None:
-        """Tell those who look at the same conversation who has come, has gone, or has begun to write."""
+        """Tell those who look at the same conversation who has come, has gone, or has begun to write.
+
+        Of its visitor, where it has one, whoever has the conversation is told as well.
+        """
         self._presence_rung = False
         before, self._places = self._places, await presence.everywhere(self._database, now=clock.now())
         moved = presence.moved(before, self._places)
-        audiences = await feed.audiences_of(self._database, moved)
-        for conversation_id, who in moved.items():
-            there = self._places.get(conversation_id, ())
-            told = _presence(conversation_id, there, audiences.get(conversation_id, feed.NOBODY_ELSE))
+        known, self._contacts = self._contacts, await self._contacts_there()
+        about = {one for one, contact in self._contacts.items() if known.get(one) != contact}
+        audiences = await feed.audiences_of(self._database, moved.keys() | about)
+        for conversation_id in moved.keys() | about:
+            there, who = self._places.get(conversation_id, ()), moved.get(conversation_id)
+            audience = audiences.get(conversation_id, feed.NOBODY_ELSE)
+            told = _presence(conversation_id, there, self._contacts.get(conversation_id), audience)
             for listener in tuple(self._listeners):
-                if listener.is_at(conversation_id, there) and who != {listener.actor.id}:
+                near, his = listener.is_at(conversation_id, there), listener.actor.id in audience.agents
+                if (near and who and who != {listener.actor.id}) or (conversation_id in about and (near or his)):
                     listener.offer(told)
+
+    async def _contacts_there(self) -> Mapping[UUID, ContactThere]:
+        """The visitors of the conversations that somebody looks at, or that one who listens has."""
+        looked_at = {one.conversation_id for one in self._listeners if one.conversation_id} | self._places.keys()
+        agents = {one.actor.id for one in self._listeners if one.actor.id}
+        return await visitor_news.contacts_there(self._database, looked_at, agents, now=clock.now())
 
     async def _identify(self) -> None:
         """Let those go who are no longer what they were when they came, and see for the others what they may see now.
@@ -256,11 +275,13 @@ class Hub:
             listener.tell(moving if self._position > listener.reached else plain)
 
 
-def _presence(conversation_id: UUID, there: Sequence[presence.There], audience: Audience) -> Told:
+def _presence(
+    conversation_id: UUID, there: Sequence[presence.There], contact: ContactThere | None, audience: Audience
+) -> Told:
     data = {
         "type": feed.PRESENCE,
         "occurred_at": clock.now(),
         "conversation_id": conversation_id,
-        "data": {"presence": [one.shown() for one in there]},
+        "data": {"presence": [one.shown() for one in there], "contact": contact and contact.shown()},
     }
     return feed.told(feed.PRESENCE, data, conversation_id=conversation_id, audience=audience)
