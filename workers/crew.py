@@ -38,6 +38,7 @@ from workers.search import Searching
 from workers.sla import keep_promises
 from workers.snooze import wake
 from workers.triage import sort_new
+from workers.visitor_letters import VisitorLetters
 from workers.visits import give_up
 from workers.watch import Watch
 
@@ -116,6 +117,7 @@ class Crew:
             "triage": partial(sort_new, services),
             "automate": partial(run_rules, services),
             "letters": AccountLetters(services, self._connections).step,
+            "visitor_letters": VisitorLetters(services, self._connections).step,
         }
         watched = [name for name in steps if not wanted or name in wanted]
         watch = Watch(services, watched, ring=self.ring, runs=self._receiver.runs)

@@ -18,6 +18,7 @@ from helpdesk.models.agents import sso_logins, sso_providers
 from helpdesk.models.alerts import alert_routes
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.visitors import visitor_codes
 from helpdesk.models.webhooks import webhooks
 from helpdesk.services import agents, passwords, tokens
 from helpdesk.services.house import Services
@@ -75,6 +76,7 @@ SEALED: Mapping[Table, Mapping[str, str]] = {
     agent_rows: {"totp_secret": "agent:{}:totp"},
     sso_providers: {"secret": "sso_provider:{}:secret"},
     sso_logins: {"verifier": "sso_login:{}:verifier"},
+    visitor_codes: {"sealed": "visitor_code:{}"},
 }
 """What the master key seals: by column, what each is bound to, with the row's id in its place."""
 

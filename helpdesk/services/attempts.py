@@ -36,6 +36,11 @@ def of_agent(services: Services, agent_id: object, what: str) -> str:
     return _subject(services, f"{what}:{agent_id}")
 
 
+def of_inbox(services: Services, inbox_id: object, what: str) -> str:
+    """Of all who come by an inbox together."""
+    return _subject(services, f"{what}:{inbox_id}")
+
+
 def of_letters(services: Services, email: str) -> str:
     """The letters that are asked for with an address."""
     return _subject(services, f"letters:{email.strip().lower()}")
