@@ -1,7 +1,8 @@
 """Inboxes: settings checked by their channel's own model, secrets sealed apart, and a saved password that never
 follows to a changed host.
 
-`team_id`, `business_hours_id`, `sla_policy_id` and `rating` are settings of every inbox; all others are the channel's.
+`team_id`, `business_hours_id`, `sla_policy_id`, `rating` and `continued_by_id` are settings of every inbox; all others
+are the channel's. By the last one goes on what a visitor of a live channel does not read in time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from helpdesk.services.access import may_use
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
-COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id", "rating")
+COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id", "rating", "continued_by_id")
 
 
 async def add(
@@ -74,7 +75,7 @@ async def add(
         "updated_at": now,
         "deleted_at": None,
     }
-    await _check_common(session, common)
+    await _check_common(services, session, descriptor, common)
     try:
         async with session.begin_nested():
             await insert_rows(session, inboxes, [row])
@@ -128,7 +129,7 @@ async def _changed_settings(
 ) -> dict[str, Any]:
     descriptor = services.channel(inbox["channel"])
     common, own = _split(settings)
-    await _check_common(session, common)
+    await _check_common(services, session, descriptor, common)
     if not own:
         return common
     before = {**inbox["config"], **open_secrets(services, inbox)}
@@ -326,13 +327,29 @@ def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
     return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 
-async def _check_common(session: AsyncSession, common: Mapping[str, UUID | bool | None]) -> None:
+async def _check_common(
+    services: Services, session: AsyncSession, channel: Channel, common: Mapping[str, UUID | bool | None]
+) -> None:
     """Raises `NotFound` for what is not there, and keeps what is from being removed until the transaction ends."""
+    if common.get("continued_by_id") is not None:
+        await _check_continued(services, session, channel, common["continued_by_id"])
     for name, (table, alive, what) in _COMMON.items():
         wanted = common.get(name)
         query = select(table.c.id).where(table.c.id == wanted, alive).with_for_update(read=True)
         if wanted is not None and await session.scalar(query) is None:
             raise NotFound(f"there {what}")
+
+
+async def _check_continued(services: Services, session: AsyncSession, channel: Channel, wanted: object) -> None:
+    if not channel.capabilities.live:
+        raise Invalid.field("continued_by_id", f"{channel.title} goes on by itself; this is for live channels")
+    query = select(inboxes.c.channel).where(inboxes.c.id == wanted, inboxes.c.deleted_at.is_(None))
+    query = query.where(inboxes.c.state == InboxStatus.ACTIVE.value)
+    found = await session.scalar(query.with_for_update(read=True))
+    if found is None:
+        raise NotFound("there is no such inbox, or it is paused")
+    if not services.channel(found).capabilities.letters:
+        raise Invalid.field("continued_by_id", "name an inbox of a channel that carries letters")
 
 
 _COMMON: Final[Mapping[str, tuple[Table, ColumnElement[bool], str]]] = {

@@ -56,6 +56,10 @@ class InboxShown(InboxName):
     business_hours_id: UUID | None
     sla_policy_id: UUID | None
     rating: Literal["on", "off"] = Field(description="Whether contacts are asked how it went, once it is resolved")
+    continued_by_id: UUID | None = Field(
+        description="By which inbox goes on what a visitor of a live channel does not read in time; "
+        "null: by the oldest active one that carries letters"
+    )
     member_ids: list[UUID]
     last_success_at: datetime | None
     failing_since: datetime | None
@@ -75,6 +79,7 @@ class InboxCreate(Given):
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
     rating: Literal["on", "off"] = "off"
+    continued_by_id: UUID | None = None
     member_ids: Ids = Field(default_factory=list)
 
 
@@ -88,6 +93,7 @@ class InboxPatch(Given):
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
     rating: Literal["on", "off"] | None = None
+    continued_by_id: UUID | None = None
     member_ids: Ids | None = None
 
 
@@ -118,7 +124,7 @@ def inbox(row: RowMapping, secrets: Sequence[str], member_ids: Sequence[UUID], a
     names = ("id", "channel", "name", "handle", "state", "team_id")
     if not actor.sees_all:
         return {name: row[name] for name in names}
-    more = ("business_hours_id", "sla_policy_id", "last_success_at", "failing_since", "version")
+    more = ("business_hours_id", "sla_policy_id", "continued_by_id", "last_success_at", "failing_since", "version")
     return {
         **{name: row[name] for name in (*names, *more, "created_at", "updated_at")},
         "rating": "on" if row["rating"] else "off",

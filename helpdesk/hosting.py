@@ -1,0 +1,156 @@
+"""What the house hands to the routes of a live channel: `live.LiveHost`, over the services.
+
+Each call is one transaction and reads the clock once. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from helpdesk.channels import Channel
+from helpdesk.clock import now
+from helpdesk.errors import NotFound
+from helpdesk.live import Feedback, Identity, LiveInbox, Log, Opened, Said, Subscription, Upload, Visitor
+from helpdesk.services import (
+    live_inboxes,
+    visitor_log,
+    visitor_messages,
+    visitor_sessions,
+    visitor_uploads,
+    visits,
+)
+from helpdesk.services.house import Services
+from helpdesk.services.visiting import VisitorHub
+from helpdesk.services.visitor_filing import SaidMeanwhile
+
+_FRESH: Final = 2.0
+"""Seconds for which what is known of the inboxes is taken to be so."""
+
+
+class VisitorHost:
+    """One live channel of this process."""
+
+    def __init__(self, services: Services, visitors: VisitorHub, channel: Channel) -> None:
+        settings = services.settings
+        self.base_url = settings.base_url
+        self.max_upload_bytes = settings.max_upload_mb * 1024 * 1024
+        self.demo = settings.demo_page or settings.env != "production"
+        self._services, self._database, self._visitors = services, services.database, visitors
+        self._channel, self._reading = channel, asyncio.Lock()
+        self._inboxes: Mapping[UUID, LiveInbox] = {}
+        self._fresh_until = 0.0
+
+    # -- inboxes ------------------------------------------------------------------------------------------------------
+
+    async def inboxes(self) -> Sequence[LiveInbox]:
+        return list((await self._known()).values())
+
+    async def inbox(self, inbox_id: UUID) -> LiveInbox:
+        known = await self._known()
+        if inbox_id not in known:
+            raise NotFound("there is no such inbox")
+        return known[inbox_id]
+
+    async def _known(self) -> Mapping[UUID, LiveInbox]:
+        async with self._reading:
+            if time.monotonic() >= self._fresh_until:
+                found = await live_inboxes.read(self._services, self._channel, now=now())
+                self._inboxes = {one.inbox_id: one for one in found}
+                self._fresh_until = time.monotonic() + _FRESH
+        return self._inboxes
+
+    # -- who is there -------------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        inbox_id: UUID,
+        *,
+        identity: Identity | None,
+        name: str,
+        email: str,
+        language: str,
+        fields: Mapping[str, str],
+    ) -> Opened:
+        await self.inbox(inbox_id)
+        said = {"name": name, "email": email, "language": language}
+        async with self._database.transaction() as session:
+            opened = await visitor_sessions.begin(
+                self._services, session, inbox_id, identity=identity, **said, fields=fields, now=now()
+            )
+        return await self._told(opened)
+
+    async def visitor(self, token: str) -> Visitor:
+        return await visitor_sessions.find(self._database, token, now=now())
+
+    async def identify(self, visitor: Visitor, identity: Identity) -> Opened:
+        async with self._database.transaction() as session:
+            opened = await visitor_sessions.identify(self._services, session, visitor, identity, now=now())
+        return await self._told(opened)
+
+    async def log_out(self, visitor: Visitor) -> None:
+        async with self._database.transaction() as session:
+            await visitor_sessions.log_out(session, visitor, now=now())
+
+    async def _told(self, opened: Opened) -> Opened:
+        """With the head of what he may see, which can be read now that it is committed who he is."""
+        if opened.visitor.conversation_id is None:
+            return opened
+        log = await self.log_before(opened.visitor, None, limit=1)
+        return replace(opened, head_seq=log.head_seq)
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    async def say(
+        self,
+        visitor: Visitor,
+        *,
+        client_id: str,
+        text: str,
+        attachment_ids: Sequence[UUID],
+        feedback: Feedback | None = None,
+    ) -> Said:
+        what = {"client_id": client_id, "text": text, "attachment_ids": attachment_ids, "feedback": feedback}
+        try:
+            return await self._say(visitor, **what)
+        except SaidMeanwhile:
+            return await self._say(visitor, **what)
+
+    async def _say(self, visitor: Visitor, **what: Any) -> Said:
+        async with self._database.transaction() as session:
+            return await visitor_messages.say(self._services, session, visitor, **what, now=now())
+
+    async def log_after(self, visitor: Visitor, seq: int, *, limit: int) -> Log:
+        return await visitor_log.after(self._database, visitor, visitor.conversation_id, seq, limit=limit)
+
+    async def log_before(self, visitor: Visitor, seq: int | None, *, limit: int) -> Log:
+        return await visitor_log.before(self._database, visitor, visitor.conversation_id, seq, limit=limit)
+
+    async def read(self, visitor: Visitor, seq: int) -> None:
+        async with self._database.transaction() as session:
+            await visits.read(session, visitor, seq, now=now())
+
+    async def typing(self, visitor: Visitor, *, ttl: float) -> None:
+        at = now()
+        async with self._database.transaction() as session:
+            await visits.typing(session, visitor, until=at + timedelta(seconds=ttl) if ttl > 0 else None, now=at)
+
+    def subscribe(
+        self, visitor: Visitor, *, after: int, conversation_id: UUID | None
+    ) -> AbstractAsyncContextManager[Subscription]:
+        return self._visitors.subscribe(visitor, after=after, conversation_id=conversation_id)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    async def upload(self, visitor: Visitor, *, filename: str, content_type: str, body: bytes) -> Upload:
+        given = {"filename": filename, "content_type": content_type}
+        return await visitor_uploads.store(self._services, visitor, **given, body=body, now=now())
+
+    async def file(self, visitor: Visitor, attachment_id: UUID) -> tuple[Upload, bytes]:
+        return await visitor_uploads.read(self._services, visitor, attachment_id)
