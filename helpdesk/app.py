@@ -52,6 +52,7 @@ from helpdesk.api import (
     tags,
     teams,
     tokens,
+    transfers,
     triage,
     views,
     watchers,
@@ -59,9 +60,10 @@ from helpdesk.api import (
 )
 from helpdesk.api.dependencies import Touches
 from helpdesk.api.edge import JSON_LIMIT, Edge
-from helpdesk.channels import Channel, ServiceHost
+from helpdesk.hosting import VisitorHost
 from helpdesk.services.house import Services
 from helpdesk.services.streaming import Hub
+from helpdesk.services.visiting import VisitorHub
 
 # In the order in which they are tried: the list of conversations is what is asked for most. Their routes are handed
 # over as one flat list, since walking included routers costs FastAPI a tenth of that request.
@@ -75,6 +77,7 @@ _ROUTERS = (
     watchers.router,
     sla.router,
     merging.router,
+    transfers.router,
     spam.router,
     triage.router,
     categories.router,
@@ -124,14 +127,14 @@ def create_app(
     services: Services,
     *,
     hub: Hub | None = None,
+    visitors: VisitorHub | None = None,
     beside: Callable[[FastAPI], AbstractAsyncContextManager[object]] | None = None,
-    host_for: Callable[[Channel], ServiceHost] | None = None,
 ) -> FastAPI:
     """The ASGI application over made `services`; whoever made them closes them.
 
-    `hub` serves the streams; whoever runs the server closes it first, since streams do not end by themselves.
-    `beside` runs for as long as the application does (`helpdesk up`: the workers). `host_for` gives each channel with
-    `routes` its host; without it no channel's routes are mounted.
+    `hub` serves the agents' streams and `visitors` those who read along; whoever runs the server closes both first,
+    since streams do not end by themselves. `beside` runs for as long as the application does (`helpdesk up`: the
+    workers).
     """
 
     @asynccontextmanager
@@ -139,6 +142,7 @@ def create_app(
         async with beside(app) if beside else nullcontext():
             yield
         await app.state.hub.close()
+        await app.state.visitors.close()
         await app.state.touches.settle()
 
     app = FastAPI(
@@ -152,16 +156,18 @@ def create_app(
     )
     app.state.services = services
     app.state.hub = hub or Hub(services)
+    app.state.visitors = visitors or VisitorHub(services)
     app.state.touches = Touches(services.database)
     app.state.metrics = health.Metrics(lambda: app.state.hub.listeners)
     upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM
     limits = {"/api/v1/attachments": upload, "/channels/": upload, "/rate/": ratings.BODY_LIMIT, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)
     problems.install(app)
-    if host_for is not None:
-        for channel in services.channels.values():
-            if channel.routes:
-                routes = channel.load_routes()(host_for(channel))
-                app.include_router(routes, prefix=f"/channels/{channel.name}")
+    for channel in services.channels.values():
+        if channel.capabilities.live:
+            host = VisitorHost(services, app.state.visitors, channel)
+            app.include_router(channel.load_routes()(host), prefix=f"/channels/{channel.name}")
+            if channel.pages:
+                app.include_router(channel.load_pages()(host))
     reference.install(app)
     return app

@@ -197,4 +197,5 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     ) as opened:
         yield opened
         await app.state.hub.close()
+        await app.state.visitors.close()
         await app.state.touches.settle()

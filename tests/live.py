@@ -21,6 +21,7 @@ from helpdesk.api import sockets
 from helpdesk.app import create_app
 from helpdesk.services.house import Services
 from helpdesk.services.streaming import Hub
+from helpdesk.services.visiting import VisitorHub
 
 
 class _Quiet(uvicorn.Server):
@@ -30,9 +31,11 @@ class _Quiet(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.hub.close()
+        await self.visitors.close()
         await super().shutdown(sockets)
 
     hub: Hub
+    visitors: VisitorHub
 
 
 class Served:
@@ -40,18 +43,19 @@ class Served:
 
     def __init__(self, services: Services) -> None:
         self.services, self.hub = services, Hub(services, rung=True)
+        self.visitors = VisitorHub(services, rung=True)
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            create_app(services, hub=self.hub),
+            create_app(services, hub=self.hub, visitors=self.visitors),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=10,
             **sockets.SETTINGS,
         )
         self._server = _Quiet(config)
-        self._server.hub = self.hub
+        self._server.hub, self._server.visitors = self.hub, self.visitors
 
     async def __aenter__(self) -> Self:
         self.services.database.on_commit = self.rung
@@ -63,6 +67,7 @@ class Served:
 
     def rung(self, names: frozenset[str]) -> None:
         self.hub.ring(sorted(names))
+        self.visitors.ring(sorted(names))
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

@@ -25,6 +25,7 @@ from helpdesk.config import Settings
 from helpdesk.errors import Unavailable
 from helpdesk.services.house import Services
 from helpdesk.services.streaming import Hub
+from helpdesk.services.visiting import VisitorHub
 from helpdesk.wiring import open_guard, open_services
 from workers.crew import Crew
 from workers.ringing import Doorbell
@@ -65,11 +66,12 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
     guard = open_guard(settings)
     services = open_services(settings)
     crew = Crew(services, guard, worker="up" if settings.embedded else _name(), alone=settings.embedded)
-    hub = Hub(services, rung=True)
+    hub, visitors = Hub(services, rung=True), VisitorHub(services, rung=True)
 
     def here(names: Sequence[str]) -> None:
         crew.ring(names)
         hub.ring(names)
+        visitors.ring(names)
 
     bell = Doorbell(here=here)
     services.database.on_commit = bell.ring
@@ -84,9 +86,9 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
                 _say(line)
 
         def then() -> None:
-            listening.append(asyncio.create_task(_hang(bell, settings, crew, hub)))
+            listening.append(asyncio.create_task(_hang(bell, settings, crew, hub, visitors)))
 
-        await _serve(services, hub, listener, ready=ready, then=then)
+        await _serve(services, hub, visitors, listener, ready=ready, then=then)
     finally:
         await crew.stop()
         await _end(*listening)
@@ -94,7 +96,7 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
         await services.database.close()
 
 
-async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub) -> None:
+async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub, visitors: VisitorHub) -> None:
     """Hang the doorbell up, for other processes and later ones. Nobody waits for it: imported beside the work."""
     doorbell = await asyncio.to_thread(import_module, "workers.doorbell")
     if not settings.redis_url:
@@ -108,6 +110,7 @@ async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub) -> Non
     def aloud(names: Sequence[str]) -> None:
         crew.hear(names)
         hub.ring(names)
+        visitors.ring(names)
 
     await asyncio.gather(doorbell.listen(connect, crew.ring), doorbell.hear(connect, aloud))
 
@@ -120,15 +123,21 @@ async def api(settings: Settings, *, host: str, port: int) -> None:
     with _listen(host, port) as listener:
         services = open_services(settings)
         connect = doorbell.connector(settings.redis_url) if settings.redis_url else None
-        hub = Hub(services, rung=connect is not None)
-        bell = Doorbell(connect, here=hub.ring)
+        rung = connect is not None
+        hub, visitors = Hub(services, rung=rung), VisitorHub(services, rung=rung)
+
+        def here(names: Sequence[str]) -> None:
+            hub.ring(names)
+            visitors.ring(names)
+
+        bell = Doorbell(connect, here=here)
         services.database.on_commit = bell.ring
         hearing: list[asyncio.Task[None]] = []
         try:
             await migrate.check(services.database)
             if connect is not None:
-                hearing.append(asyncio.create_task(doorbell.hear(connect, hub.ring)))
-            await _serve(services, hub, listener, ready=f"ready http://{host}:{port}")
+                hearing.append(asyncio.create_task(doorbell.hear(connect, here)))
+            await _serve(services, hub, visitors, listener, ready=f"ready http://{host}:{port}")
         finally:
             await _end(*hearing)
             await bell.close()
@@ -171,7 +180,13 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
 
 
 async def _serve(
-    services: Services, hub: Hub, listener: socket.socket, *, ready: str, then: Callable[[], None] = lambda: None
+    services: Services,
+    hub: Hub,
+    visitors: VisitorHub,
+    listener: socket.socket,
+    *,
+    ready: str,
+    then: Callable[[], None] = lambda: None,
 ) -> None:
     """`then` is called when it is ready."""
     from helpdesk.api import sockets
@@ -179,7 +194,7 @@ async def _serve(
 
     settings = services.settings
     config = uvicorn.Config(
-        create_app(services, hub=hub),
+        create_app(services, hub=hub, visitors=visitors),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -190,7 +205,7 @@ async def _serve(
         **sockets.SETTINGS,
     )
     server = _Server(config)
-    server.ready, server.then, server.hub = ready, then, hub
+    server.ready, server.then, server.hub, server.visitors = ready, then, hub, visitors
     await server.serve(sockets=[listener])
 
 
@@ -200,6 +215,7 @@ class _Server(uvicorn.Server):
     ready: str
     then: Callable[[], None]
     hub: Hub
+    visitors: VisitorHub
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -221,6 +237,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn waits for answers to end, and streams have none."""
         await self.hub.close()
+        await self.visitors.close()
         await super().shutdown(sockets)
 
 
