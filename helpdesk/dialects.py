@@ -91,7 +91,7 @@ class _Kept(FunctionElement[Any]):
     def __init__(self, column: ColumnElement[Any], key: str, kept: type) -> None:
         super().__init__(column, bindparam(None, key, type_=String(), unique=True))
         self.kept = kept
-        types: dict[type, TypeEngine[Any]] = {str: String(), float: Float(), bool: Boolean()}
+        types: dict[type, TypeEngine[Any]] = {str: String(), float: Float(), bool: Boolean(), UUID: Uuid()}
         self.type = types[kept]
 
     _traverse_internals = [*FunctionElement._traverse_internals, ("kept", InternalTraversal.dp_plain_obj)]  # noqa: RUF012
@@ -134,6 +134,7 @@ def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -
 def kept(column: ColumnElement[Any], key: str, kind: type) -> ColumnElement[Any]:
     """What a JSON object in `column` has under `key`, NULL unless that is a `str`, a `float` or a `bool`.
 
+    As a `UUID`, a text is read as what identifies a row, and compares with that on either database.
     The key has no quotes and no backslashes.
     """
     return _Kept(column, key, kind)
@@ -195,6 +196,7 @@ def _kept_postgresql(element: _Kept, compiler: Any, **options: Any) -> str:
         str: ("string", f"{column} ->> {key}"),
         float: ("number", f"({column} ->> {key})::double precision"),
         bool: ("boolean", f"({column} ->> {key})::boolean"),
+        UUID: ("string", f"({column} ->> {key})::uuid"),
     }[element.kept]
     return f"CASE WHEN jsonb_typeof({column} -> {key}) = '{kind}' THEN {value} END"
 
@@ -205,8 +207,33 @@ def _kept_sqlite(element: _Kept, compiler: Any, **options: Any) -> str:
         column, key = (compiler.process(one, **options) for one in element.clauses)
         return f"{call}({column}, '$.\"' || {key} || '\"')"
 
-    kinds = {str: "'text'", float: "'integer', 'real'", bool: "'true', 'false'"}[element.kept]
-    return f"CASE WHEN {say('json_type')} IN ({kinds}) THEN {say('json_extract')} END"
+    kinds = {str: "'text'", float: "'integer', 'real'", bool: "'true', 'false'", UUID: "'text'"}[element.kept]
+    value = f"replace({say('json_extract')}, '-', '')" if element.kept is UUID else say("json_extract")
+    return f"CASE WHEN {say('json_type')} IN ({kinds}) THEN {value} END"
+
+
+class _Addressed(FunctionElement[bool]):
+    name = "addressed"
+    type = Boolean()
+    inherit_cache = True
+
+
+def addressed(column: ColumnElement[Any], handle: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a JSON list of people in `column` names this handle."""
+    return _Addressed(column, handle)
+
+
+@compiles(_Addressed, "postgresql")
+def _addressed_postgresql(element: _Addressed, compiler: Any, **options: Any) -> str:
+    column, handle = (compiler.process(one, **options) for one in element.clauses)
+    return f"({column} @> jsonb_build_array(jsonb_build_object('handle', {handle}::text)))"
+
+
+@compiles(_Addressed, "sqlite")
+def _addressed_sqlite(element: _Addressed, compiler: Any, **options: Any) -> str:
+    column, handle = (compiler.process(one, **options) for one in element.clauses)
+    named = f"SELECT 1 FROM json_each({column}) WHERE json_extract(value, '$.handle') = {handle}"  # noqa: S608
+    return f"EXISTS ({named})"
 
 
 class Prepared:
