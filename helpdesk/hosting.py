@@ -17,9 +17,11 @@ from uuid import UUID
 from helpdesk.channels import Channel
 from helpdesk.clock import now
 from helpdesk.errors import NotFound
-from helpdesk.live import Feedback, Identity, LiveInbox, Log, Opened, Said, Subscription, Upload, Visitor
+from helpdesk.live import Feedback, Identity, LiveInbox, Log, Opened, ProofRefused, Said, Subscription, Upload, Visitor
 from helpdesk.services import (
     live_inboxes,
+    transcripts,
+    visitor_emails,
     visitor_log,
     visitor_messages,
     visitor_sessions,
@@ -145,6 +147,22 @@ class VisitorHost:
         self, visitor: Visitor, *, after: int, conversation_id: UUID | None
     ) -> AbstractAsyncContextManager[Subscription]:
         return self._visitors.subscribe(visitor, after=after, conversation_id=conversation_id)
+
+    # -- by e-mail ----------------------------------------------------------------------------------------------------
+
+    async def claim_email(self, visitor: Visitor, email: str) -> None:
+        async with self._database.transaction() as session:
+            await visitor_emails.claim(self._services, session, visitor, email, now=now())
+
+    async def prove_email(self, visitor: Visitor, code: str) -> Opened:
+        async with self._database.transaction() as session:
+            opened = await visitor_emails.prove(self._services, session, visitor, code, now=now())
+        if opened is None:  # only now: the attempt is counted
+            raise ProofRefused
+        return await self._told(opened)
+
+    async def send_transcript(self, visitor: Visitor) -> None:
+        await transcripts.ask(self._services, visitor, now=now())
 
     # -- files --------------------------------------------------------------------------------------------------------
 

@@ -14,18 +14,18 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import claimable, insert_ignoring, ring
-from helpdesk.dialects import among
+from helpdesk.dialects import addressed, among
 from helpdesk.domain import visitor_texts
 from helpdesk.domain.values import SYSTEM, MessageType, Status, Visibility
 from helpdesk.domain.visitor_texts import Said
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_inboxes, conversations, participants
 from helpdesk.models.messages import attachments, messages
-from helpdesk.models.visitors import visits
+from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import acknowledgements, sla, visitor_mail
 from helpdesk.services import conversations as verbs
 from helpdesk.services.house import Services
@@ -44,6 +44,7 @@ MAX_FILES: Final = 7 * 1024 * 1024
 
 _C: Final = conversations.c
 _M: Final = messages.c
+_S: Final = visitor_sessions.c
 _V: Final = visits.c
 
 
@@ -147,8 +148,9 @@ def _fitting(files: Sequence[Row], room: int) -> tuple[list[Row], list[Row]]:
 async def _unread(services: Services, session: AsyncSession, conversation_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     """Of each conversation what its visitor has neither read nor been mailed, the oldest first, and one more than fit.
 
-    What was sent to him by mail in the first place is none of it.
+    What was sent to him by mail in the first place is none of it, nor what went to the handle of somebody else.
     """
+    his = exists().where(_S.contact_id == _V.contact_id, _S.inbox_id == _V.inbox_id, addressed(_M.to, _S.handle))
     place = func.row_number().over(partition_by=_M.conversation_id, order_by=_M.seq).label("place")
     columns = [_M[name] for name in ("id", "conversation_id", "seq", "author_name", "text", "created_at")]
     unread = (
@@ -163,6 +165,7 @@ async def _unread(services: Services, session: AsyncSession, conversation_ids: S
             _M.visibility == Visibility.DIRECT.value,
             _M.auto_submitted.is_(None),
             _M.channel.in_(services.live_channels()),
+            his,
         )
         .subquery("unread")
     )
