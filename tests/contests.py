@@ -141,6 +141,14 @@ async def _tagged(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
         assert scene["tag"] in {row["tag"] for row in found}
 
 
+async def _one_note(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    """Whoever was too late has written nothing either."""
+    rows = await track.rows(messages, messages.c.conversation_id == scene["id"], messages.c.private)
+    assert [row["author_id"] for row in rows] == [
+        row["assignee_id"] for row in await track.rows(conversations, conversations.c.id == scene["id"])
+    ]
+
+
 async def _nobody_waits(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
     """He has his answer, wherever the matter is by now, and no clock runs for him any more."""
     places = [scene["id"], scene["other"]]
@@ -199,6 +207,14 @@ KINDS: Final[Mapping[str, Race]] = {
         right=_patch(assignee_id=_me),
         alike=True,
         ends={("200", _STALE): 2},
+    ),
+    "transfer/transfer": Race(
+        scene=scenes.plain,
+        left=_setting("POST", "conversations/{id}/transfer", assignee_id=_me, note="Mine."),
+        right=_setting("POST", "conversations/{id}/transfer", assignee_id=_me, note="Mine."),
+        alike=True,
+        ends={("200", _STALE): 2},
+        after=_one_note,
     ),
     "reply/reply": Race(
         scene=scenes.plain, left=_reply(seen_seq=1), right=_reply(seen_seq=1), alike=True, ends={("201", _MOVED): 1}

@@ -42,6 +42,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "MergeGiven": {"into": identifier("other conversation")},
     "ContactCreate": {"name": "Mina", "identities": [{"channel": "email", "handle": "mina@example.com"}]},
     "SplitGiven": {"message_ids": [identifier("message")]},
+    "TransferGiven": {"team_id": identifier("team"), "note": "He has sent the hash; the network fee is the question."},
     "SpamGiven": {"block_contact": True},
     "TriageGiven": {"category": "transaction", "priority": "high"},
     "CategoryCreate": {

@@ -114,6 +114,9 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/conversations/{conversation_id}/split": Row(
         "201/404", "201/201", "201/201", body={"message_ids": ["{message_id}"]}, version=True
     ),
+    "POST /api/v1/conversations/{conversation_id}/transfer": Row(
+        "200/404", "200/200", "200/200", body={"team_id": "{team_id}", "note": "Yours"}, version=True
+    ),
     "POST /api/v1/conversations/{conversation_id}/spam": Row("200/404", "200/200", "200/200", version=True),
     "DELETE /api/v1/conversations/{conversation_id}/spam": Row("200/404", "200/200", "200/200", version=True),
     "GET /api/v1/conversations/{conversation_id}/triage": READ,

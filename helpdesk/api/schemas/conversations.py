@@ -142,6 +142,16 @@ class SplitGiven(Given):
     message_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)]
 
 
+class TransferGiven(Given):
+    """To a team, an agent, or both. A team alone: nobody has it any more, and it waits in the team's queue."""
+
+    team_id: UUID | None = Field(None, description="Default: the conversation's team stays")
+    assignee_id: UUID | None = Field(None, description="Somebody who may answer in the conversation's inbox")
+    note: Annotated[Text, Field(max_length=10_000)] = Field(
+        "", description="For colleagues: what has to be known. Never shown to the contact"
+    )
+
+
 class SpamGiven(Given):
     block_contact: bool = Field(False, description="That whatever the contact writes from now on is spam, too")
 
