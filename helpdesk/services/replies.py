@@ -1,5 +1,7 @@
 """Answering: a message and its delivery, written together and sent later by a worker.
 
+On a live channel there is nothing to send: who reads the conversation itself has the message with its commit.
+
 What a channel can do is asked of its capabilities, never of its name. The agent's text is stored as he wrote it.
 """
 
@@ -16,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Capabilities
 from helpdesk.db import insert_ignoring, insert_rows, new_id, ring
-from helpdesk.domain.events import MessageCreated
+from helpdesk.domain.events import MessageCreated, MessageSent
 from helpdesk.domain.html import sanitise
 from helpdesk.domain.plain import preview_of, text_of
 from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageType, Status, Visibility
@@ -26,7 +28,7 @@ from helpdesk.models.conversations import conversation_inboxes, conversations, p
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
-from helpdesk.services import attachments, deliveries, mentions, reads, rows, unsent
+from helpdesk.services import attachments, deliveries, mentions, reads, rows, sla, unsent, visits
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.access import may_use
 from helpdesk.services.events import record
@@ -172,6 +174,9 @@ async def _send(
     if draft.to or draft.cc:
         people = [(inbox["channel"], one["handle"], one["name"]) for one in (*to, *cc)]
         await conversation_verbs.add_participants(session, conversation, people, by=by, now=now)
+    if capabilities.live:
+        await _told(services, session, conversation, message_id, inbox, draft, now=now)
+        return message_id
     token = ""
     if capabilities.tokens:
         token = deliveries.token_for(services, number=conversation["number"], recipient=to[0]["handle"])
@@ -187,6 +192,25 @@ async def _send(
     )
     await deliveries.queue(session, [delivery])
     return message_id
+
+
+async def _told(
+    services: Services,
+    session: AsyncSession,
+    conversation: RowMapping,
+    message_id: UUID,
+    inbox: RowMapping,
+    draft: Draft,
+    *,
+    now: datetime,
+) -> None:
+    """It is where the visitor reads, and with that delivered: what follows is what `deliveries.sent` does."""
+    sent = MessageSent(conversation_id=conversation["id"], message_id=message_id, inbox_id=inbox["id"])
+    await record(session, sent, now=now)
+    visits.ring_live(session, conversation["id"])
+    if draft.automatic_subject is None:
+        await sla.replied(services, session, message_id, now=now)
+        await visits.answered(session, conversation["id"], now=now)
 
 
 async def usable_inbox(session: AsyncSession, wanted: UUID | None, default: UUID, *, by: Actor) -> RowMapping:
@@ -303,9 +327,10 @@ async def _write(
     """The message row, its files, the conversation's counters and the event. Without an inbox it is a note."""
     message_id, seq = new_id(), conversation["seq"] + 1
     channel = inbox["channel"] if inbox else conversation["channel"]
+    can = services.channel(channel).capabilities if inbox else Capabilities()
     automatic = draft.automatic_subject is not None
     subject = conversation["subject"] if draft.automatic_subject is None else draft.automatic_subject
-    subject = subject if inbox and services.channel(channel).capabilities.subject else ""
+    status = (DeliveryStatus.SENT if can.live else DeliveryStatus.QUEUED) if inbox else None
     row = rows.message(
         message_id,
         conversation_id=conversation["id"],
@@ -318,11 +343,12 @@ async def _write(
         author_kind=by.kind.value,
         author_id=by.id,
         author_name=by.name,
-        subject=subject,
+        subject=subject if can.subject else "",
         to=list(to),
         cc=list(cc),
         attachment_count=len(set(draft.attachment_ids)),
-        delivery_status=DeliveryStatus.QUEUED.value if inbox else None,
+        delivery_status=status and status.value,
+        sent_at=now if can.live else None,
         in_reply_to=await _answered(session, conversation["id"], channel) if inbox else "",
         auto_submitted="auto-replied" if automatic else None,
         created_at=now,

@@ -37,6 +37,8 @@ async def start(
     """The new conversation's id. Raises `NotFound` for an inbox that the actor may not use."""
     inbox = await replies.usable_inbox(session, inbox_id, inbox_id, by=by)
     capabilities = services.channel(inbox["channel"]).capabilities
+    if capabilities.live:
+        raise Invalid.field("inbox_id", "on this channel visitors begin the conversations")
     if capabilities.subject and not subject:
         raise Invalid.field("subject", "is needed on this channel")
     if status in (Status.SNOOZED, Status.CLOSED):
