@@ -124,7 +124,7 @@ async def shown(
     services: Services, session: AsyncSession, actor: Actor, conversation_id: UUID, *, now: datetime, changed: bool
 ) -> tuple[dict[str, Any], int]:
     """The single conversation and its version; `changed` as in `describing.describe`."""
-    found = await describing.describe(services, session, actor, conversation_id, changed=changed)
+    found = await describing.describe(services, session, actor, conversation_id, changed=changed, now=now)
     body = shapes.detail(
         found.row,
         participants=found.participants,
@@ -135,6 +135,7 @@ async def shown(
         related=found.related,
         reply_channels=found.reply_channels,
         rating=found.rating,
+        contact_presence=found.contact_presence,
         now=now,
     )
     return body, found.version

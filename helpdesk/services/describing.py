@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, ratings, replies, watchers
+from helpdesk.services import attachments, listing, ratings, replies, visits, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 
@@ -38,10 +39,17 @@ class Description:
     merged_into_id: UUID | None
     spam: bool
     rating: RowMapping | None
+    contact_presence: Mapping[str, Any] | None
 
 
 async def describe(
-    services: Services, session: AsyncSession, actor: Actor, conversation_id: UUID, *, changed: bool = False
+    services: Services,
+    session: AsyncSession,
+    actor: Actor,
+    conversation_id: UUID,
+    *,
+    changed: bool = False,
+    now: datetime,
 ) -> Description:
     """Raises `NotFound`. `changed`: the actor has just changed it, and is shown it even if he gave it away by that."""
     query: Select[Any] = listing.SELECT.add_columns(
@@ -67,6 +75,7 @@ async def describe(
         row[-2],
         row[-1],
         await ratings.latest_of(session, conversation_id),
+        await visits.contact_presence(session, conversation_id, now=now),
     )
 
 

@@ -83,6 +83,15 @@ class ReplyChannel(Shown):
     reply_until: datetime | None
 
 
+class ContactPresence(Shown):
+    """The visitor of a live channel, at this moment."""
+
+    online: bool = Field(description="He has the chat open, or left it less than a minute ago")
+    typing: bool
+    read_seq: int = Field(description="He has read every message with a `seq` up to this one, yours among them")
+    last_seen_at: datetime | None
+
+
 class ConversationDetail(ConversationItem):
     participants: list[ParticipantShown]
     watchers: list[Reference]
@@ -92,6 +101,9 @@ class ConversationDetail(ConversationItem):
     related: list[Related]
     reply_channels: list[ReplyChannel]
     rating: RatingSummary | None = Field(description="Null where the contact was not asked for one")
+    contact_presence: ContactPresence | None = Field(
+        description="Null where the contact reads nothing here: his messages came by other channels"
+    )
 
 
 class ContactGiven(Given):
@@ -254,6 +266,7 @@ def detail(
     related: Sequence[RowMapping],
     reply_channels: Sequence[Mapping[str, Any]],
     rating: RowMapping | None,
+    contact_presence: Mapping[str, Any] | None,
     now: datetime,
 ) -> dict[str, Any]:
     """The single conversation."""
@@ -270,6 +283,7 @@ def detail(
         "related": [dict(r) for r in related],
         "reply_channels": [dict(r) for r in reply_channels],
         "rating": ratings.summary(rating),
+        "contact_presence": contact_presence and dict(contact_presence),
     }
 
 
