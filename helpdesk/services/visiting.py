@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -240,6 +240,7 @@ class VisitorHub:
         if read.conversation_id == room.id:
             seat.hear(read)
         else:
+            seat.barred = room.id
             self._move(seat, read.conversation_id)
             seat.begin_anew(read)
         if seat.ended is not None:
@@ -264,13 +265,28 @@ class VisitorHub:
         if self._position is None:
             self._position = await feed.newest(self._database)
         while rows := await visitor_news.happened(self._database, after=self._position):
-            for position, conversation_id, seq in rows:
+            sent = []
+            for position, conversation_id, seq, message_id in rows:
                 room = self._rooms.get(conversation_id)
-                if room is not None and (seq is None or seq > max(room.looked, room.wanted)):
-                    self._tell(room, seq or 0)
+                if room is not None and message_id is not None:
+                    sent.append(UUID(message_id))
+                elif room is not None and seq is not None and seq > max(room.looked, room.wanted):
+                    self._tell(room, seq)
                 self._position = position
+            await self._catch_up(sent)
             if len(rows) < visitor_news.BATCH:
                 return
+
+    async def _catch_up(self, message_ids: Sequence[UUID]) -> None:
+        """What leaves by another inbox is there to be seen once it has left, and more may have been said by then."""
+        for conversation_id, inbox_id, seq in await visitor_news.sent(self._database, message_ids):
+            room = self._rooms.get(conversation_id)
+            if room is None or all(seq == seat.at or seat.visitor.inbox_id == inbox_id for seat in room.seats):
+                continue
+            for seat in room.seats:
+                if seat.at is not None and seat.at > seq:
+                    seat.at = None
+            self._tell(room)
 
     async def _inspect(self) -> None:
         """Look at every room: whether it has come further than it was read, and who is taken for gone soon."""
@@ -313,7 +329,9 @@ class VisitorHub:
                 self._leave(seat)
                 seat.visitor = replace(seat.visitor, contact_id=home.contact_id)
                 self._seats[home.contact_id][seat] = None
-            if home.conversation_id is not None and (seat.room is None or seat.room.id != home.conversation_id):
+            # Where the log says that it is not his, asking again would say the same.
+            there = (seat.room and seat.room.id, seat.barred)
+            if home.conversation_id is not None and home.conversation_id not in there:
                 self._move(seat, home.conversation_id)
 
     async def _seek_all(self) -> None:

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, bindparam, literal_column, select, union_all
+from sqlalchemy import BigInteger, CompoundSelect, Select, bindparam, case, literal_column, select, union_all
 
 from helpdesk.db import Database
-from helpdesk.dialects import among
+from helpdesk.dialects import among, kept
+from helpdesk.domain.events import MessageSent
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
+from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import visits as visit_verbs
 from helpdesk.services.identities import SOME
@@ -22,6 +24,7 @@ BATCH: Final = 1000
 
 _C: Final = conversations.c
 _E: Final = events.c
+_M: Final = messages.c
 _S: Final = visitor_sessions.c
 _V: Final = visits.c
 
@@ -75,8 +78,16 @@ async def homes(database: Database, session_ids: Collection[UUID], *, now: datet
 
 
 async def happened(database: Database, *, after: int) -> Sequence[Sequence[Any]]:
-    """Position, conversation and seq of the events after a position, in their order, at most `BATCH`."""
+    """Of the events after a position, in their order and at most `BATCH`: position, conversation, seq, and the id of
+    the message that was sent, as text, if it is that."""
     return await database.fetch(database.prepared("visitors.happened", _happened), {"after": after})
+
+
+async def sent(database: Database, message_ids: Collection[UUID]) -> Sequence[Sequence[Any]]:
+    """Of these messages the conversation, the inbox that they left by, and their seq."""
+    if not message_ids:
+        return ()
+    return await database.fetch(database.prepared("visitors.sent", _sent), {"ids": list(message_ids)})
 
 
 async def contacts_there(
@@ -113,15 +124,20 @@ def _homes() -> Select[Any]:
 
 
 def _happened() -> Select[Any]:
+    message_id = case((_E.type == literal_column(f"'{MessageSent.type}'"), kept(_E.data, "message_id", str)))
     return (
-        select(_E.position, _E.conversation_id, _E.seq)
+        select(_E.position, _E.conversation_id, _E.seq, message_id)
         .where(_E.position > bindparam("after", type_=BigInteger()))
         .order_by(_E.position)
         .limit(literal_column(str(BATCH)))
     )
 
 
-def _contacts() -> Any:
+def _sent() -> Select[Any]:
+    return select(_M.conversation_id, _M.inbox_id, _M.seq).where(among(_M.id, "ids", "uuid"))
+
+
+def _contacts() -> CompoundSelect[Any]:
     """Two lists, each by its own index: an OR over both would read every visit."""
     shown = (_V.conversation_id, _V.online_until, _V.typing_until, _V.read_seq)
     looked_at = select(*shown).where(among(_V.conversation_id, "ids", "uuid"))

@@ -21,7 +21,7 @@ _AT_ONCE: Final = 200
 class Seat:
     """A `live.Subscription`: one client. He has everything up to `at`; None: he has yet to be told where to begin.
 
-    `attended` and `place` are what he was told of these last.
+    `attended` and `place` are what he was told of these last, `barred` is the last room that turned out not to be his.
     """
 
     visitor: Visitor
@@ -29,6 +29,7 @@ class Seat:
     room: Room | None = None
     ended: Ended | None = None
     line: Line[Heard] = field(default_factory=lambda: Line[Heard](WAITING))
+    barred: UUID | None = None
     attended: bool | None = None
     place: Place | None = None
 
