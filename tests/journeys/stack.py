@@ -126,6 +126,7 @@ class Stack:
         self.data = folder / "data"
         self.fleet, self._cold = bool(database_url), cold
         self.port, self.door = free_port(), free_port()
+        self._ports: dict[str, int] = {}
         self.processes: dict[str, Process] = {}
         self.token = self.agent_id = ""
         self.environment = _surroundings() | SHORT | {"HELPDESK_DATA": str(self.data)} | environment
@@ -149,6 +150,10 @@ class Stack:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def port_of(self, name: str) -> int:
+        """Where a process answers HTTP: the first one where users do, any other at a port of its own."""
+        return self._ports.setdefault(name, free_port()) if "-" in name else self.port
 
     @property
     def outgoing(self) -> Path:
@@ -214,11 +219,11 @@ class Stack:
             self.ready(name)
 
     def launch(self, name: str, **environment: str) -> Process:
-        """Start one process, without waiting. `worker-2` is another `worker`, without doors."""
+        """Start one process, without waiting. `worker-2` is another `worker`, without doors, `api-2` another `api`."""
         kind = name.partition("-")[0]
         arguments = {
             "up": ("up", "--port", str(self.port), "--smtp-port", str(self.door)),
-            "api": ("api", "--port", str(self.port)),
+            "api": ("api", "--port", str(self.port_of(name))),
             "worker": ("worker",),
         }[kind]
         bare = {"HELPDESK_SMTP_BIND": ""} if name != kind else {}
