@@ -52,6 +52,7 @@ from helpdesk.api import (
     tags,
     teams,
     tokens,
+    transcripts,
     transfers,
     triage,
     views,
@@ -78,6 +79,7 @@ _ROUTERS = (
     sla.router,
     merging.router,
     transfers.router,
+    transcripts.router,
     spam.router,
     triage.router,
     categories.router,
@@ -158,7 +160,10 @@ def create_app(
     app.state.hub = hub or Hub(services)
     app.state.visitors = visitors or VisitorHub(services)
     app.state.touches = Touches(services.database)
-    app.state.metrics = health.Metrics(lambda: app.state.hub.listeners)
+    app.state.metrics = health.Metrics(
+        lambda: app.state.hub.listeners,
+        lambda: (app.state.visitors.visitors, app.state.visitors.listeners),
+    )
     upload = services.settings.max_upload_mb * 1024 * 1024 + _MULTIPART_ROOM
     limits = {"/api/v1/attachments": upload, "/channels/": upload, "/rate/": ratings.BODY_LIMIT, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)

@@ -114,6 +114,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/conversations/{conversation_id}/split": Row(
         "201/404", "201/201", "201/201", body={"message_ids": ["{message_id}"]}, version=True
     ),
+    "POST /api/v1/conversations/{conversation_id}/transcript": Row("409/404", "409/409", "409/409"),
     "POST /api/v1/conversations/{conversation_id}/transfer": Row(
         "200/404", "200/200", "200/200", body={"team_id": "{team_id}", "note": "Yours"}, version=True
     ),
