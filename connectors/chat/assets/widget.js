@@ -961,7 +961,7 @@ function dress(row, message, entry, first, last) {
   const sign = `${state} ${entry?.note} ${last}`;
   if (foot.dataset.sign === sign) return;
   foot.dataset.sign = sign;
-  row.classList.toggle("failed", state === "failed");
+  row.dataset.state = state;
   const time = h("time", { datetime: message.created_at }, clock(message.created_at));
   if (state === "failed") {
     put(foot, h("span", { class: "wrong" }, t(entry.note ?? "failed", { n: config.limits.text })),
@@ -1134,7 +1134,7 @@ function ask({ title, text, yes, no, grave = false }) {
     ui.main.inert = true;
     // The harmless answer comes first, and a secret is sent by none of the keys that one presses without reading.
     put(ui.sheet, h("div", { class: "ask", role: "alertdialog", "aria-modal": "true", "aria-labelledby": "ask-t", "aria-describedby": "ask-d" },
-      grave ? icon("shield") : null, h("h3", { id: "ask-t" }, title), h("p", { id: "ask-d" }, text),
+      grave ? icon("shield") : null, h("h2", { id: "ask-t" }, title), h("p", { id: "ask-d" }, text),
       h("div", { class: "buttons" }, button("primary", no, () => answer(false)), button("link", yes, () => answer(true)))));
     ui.sheet.querySelector("button").focus();
   });
@@ -1654,7 +1654,7 @@ header .icon[aria-controls] svg { stroke-width: 3.2; }
 .theirs.last .bubble { border-end-start-radius: 5px; }
 .mine .bubble { background: var(--accent); color: var(--on-accent); box-shadow: inset 0 0 0 1px #8888882e; }
 .mine.last .bubble { border-end-end-radius: 5px; }
-.failed .bubble { background: none; color: var(--text); box-shadow: inset 0 0 0 1.5px var(--wrong); }
+[data-state=failed] .bubble { background: none; color: var(--text); box-shadow: inset 0 0 0 1.5px var(--wrong); }
 a { color: inherit; text-decoration: underline; text-underline-offset: 2px; }
 .foot { display: flex; align-items: center; gap: 4px; min-height: 0; padding: 0 4px; font-size: 12px; color: var(--dim); }
 .foot svg { width: 14px; height: 14px; }
@@ -1724,7 +1724,7 @@ textarea::placeholder { color: var(--dim); opacity: 1; }
 .over .dropping { display: grid; }
 .sheet { position: absolute; z-index: 5; inset: 0; display: grid; align-items: end; background: #0b0f18b3; }
 .ask { display: grid; gap: 10px; max-height: 100%; overflow-y: auto; padding: 22px 20px; padding-bottom: max(20px, env(safe-area-inset-bottom)); border-radius: 18px 18px 0 0; background: var(--back); animation: rise .2s; }
-.ask h3 { font-size: 18px; }
+.ask h2 { font-size: 18px; white-space: normal; }
 .ask > svg { width: 32px; height: 32px; color: var(--wrong); }
 .ask .buttons { margin-top: 6px; }
 
