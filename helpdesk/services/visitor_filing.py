@@ -20,14 +20,14 @@ from helpdesk.db import lock_name
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Placement
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, InboxStatus, LinkKind, Status
-from helpdesk.errors import Conflict, Invalid
+from helpdesk.errors import Conflict
 from helpdesk.live import Feedback, Said, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_messages
 from helpdesk.models.visitors import visits as visit_rows
-from helpdesk.services import attachments, categories, placing, replies, visits
+from helpdesk.services import attachments, placing, replies, visitor_forms, visits
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.filing import INBOX
 from helpdesk.services.house import Services
@@ -93,8 +93,10 @@ async def file(
         owner = {"message_id": written["id"], "contact_id": written["author_id"], "by": mine}
         await attachments.take(services, session, attachment_ids, **owner)
     if conversation["id"] not in known.conversations:
-        whose = {"contact_id": visitor.contact_id, "feedback": feedback is not None}
+        whose: dict[str, Any] = {"contact_id": visitor.contact_id, "feedback": feedback is not None}
         await visits.begin(session, conversation, **whose, now=now)
+        if feedback is None:
+            await visitor_forms.introduce(services, session, conversation, visitor, now=now)
     if feedback is not None:
         await _mark(services, session, conversation, feedback, now=now)
     visits.ring_live(session, conversation["id"])
@@ -164,18 +166,10 @@ async def _mark(
 ) -> None:
     """Tag it, say what it is about, and note for the agents what it was written with."""
     wanted: dict[str, Any] = {"tags": [FEEDBACK]}
-    if feedback.category and await _is_category(session, feedback.category):
+    if feedback.category and await visitor_forms.is_category(session, feedback.category):
         wanted["category"] = feedback.category
     after: Any = await conversation_verbs.change(services, session, conversation, wanted, by=SYSTEM, now=now)
     said = {"app_version": feedback.app_version, "device": feedback.device}
     text = "\n".join(f"{name}: {value}" for name, value in said.items() if value)
     if text:
         await replies.reply(services, session, after, Draft(text=text, private=True), by=SYSTEM, now=now)
-
-
-async def _is_category(session: AsyncSession, key: str) -> bool:
-    try:
-        await categories.check(session, [("category", key)], new=True)
-    except Invalid:
-        return False
-    return True

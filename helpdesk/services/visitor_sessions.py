@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -29,7 +30,7 @@ from helpdesk.live import Identity, Opened, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_sessions
-from helpdesk.services import events, rows, visitor_identities, visits
+from helpdesk.services import events, rows, visitor_forms, visitor_identities, visits
 from helpdesk.services.digests import digest_of
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -67,9 +68,10 @@ async def begin(
     inbox = await _inbox(services, session, inbox_id)
     name, token = line(name)[:_MOST_NAME], secrets.token_urlsafe(32)
     row = _row(inbox_id, token, now=now) | {"language": language if language in SUPPORTED else ""}
-    row |= {"claimed_email": line(email), "fields": _kept(fields)}
+    row |= {"claimed_email": line(email), "fields": _kept({**fields, visitor_forms.CLAIMED: email})}
     if identity is not None:
-        known = await visitor_identities.recognise(services, session, inbox, identity, now=now)
+        named = identity if identity.name else replace(identity, name=name)
+        known = await visitor_identities.recognise(services, session, inbox, named, now=now)
         row |= {"contact_id": known.contact_id, "handle": known.handle, "subject": identity.subject}
         row |= {"email": known.email, "language": row["language"] or known.language}
         await write(session, Insert(visitor_sessions, [row]))

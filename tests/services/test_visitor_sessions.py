@@ -17,6 +17,7 @@ from helpdesk.live import Identity, IdentityRefused, Opened, SessionRefused, Vis
 from helpdesk.models.contacts import contact_identities, contact_merges, contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_sessions
 from helpdesk.services import contact_merging, visitor_identities, visitor_messages, visitor_sessions as sessions
 from helpdesk.services.digests import digest_of
@@ -68,7 +69,7 @@ async def test_a_stranger_is_a_contact_of_his_own_and_what_he_claims_stays_a_cla
     assert opened.visitor == await sessions.find(services.database, opened.token, now=NOW)
     assert (opened.visitor.identified, opened.visitor.email, opened.visitor.conversation_id) == (False, "", None)
     assert (row["digest"], row["claimed_email"], row["email"]) == (digest_of(opened.token), given["email"], "")
-    assert row["fields"] == {"account": "mina7", "wallet_address": "0xabc"}
+    assert row["fields"] == {"account": "mina7", "wallet_address": "0xabc", "claimed_email": given["email"]}
     assert (contact["name"], contact["language"], contact["id"]) == ("Mina", "zh-TW", opened.visitor.contact_id)
     assert (identity["channel"], identity["handle"], identity["verified"]) == ("chat", opened.visitor.handle, False)
     assert opened.visitor.handle.startswith("visitor-")
@@ -84,3 +85,18 @@ async def test_a_conversation_that_he_began_is_the_one_that_his_next_message_joi
     assert (await sessions.find(services.database, stranger.token, now=NOW)).conversation_id is None
     later = NOW + timedelta(days=15)
     assert (await sessions.find(services.database, opened.token, now=later)).conversation_id is None
+
+
+async def test_what_the_form_asked_is_noted_for_the_agents_once_and_its_category_given(services: Services) -> None:
+    desk = await factories.inbox(services, channel="chat")
+    fields = {"category": "account", "wallet_address": "0xabc"}
+    opened = await begin(services, desk, email="mina@customer.test", fields=fields)
+    begun = await say(services, opened)
+    await say(services, opened, "Hello?", at=NOW + timedelta(minutes=1))
+    said = await rows(services, messages, messages.c.conversation_id == begun)
+    assert [one["text"] for one in said if one["private"]] == [
+        "claimed_email: mina@customer.test\nwallet_address: 0xabc"
+    ]
+    (conversation,) = await rows(services, conversations)
+    assert conversation["category"] == "account"
+    assert [one["new_text"] for one in said if not one["private"]] == ["Where is my withdrawal?", "Hello?"]
