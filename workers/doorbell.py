@@ -122,8 +122,11 @@ async def listen(connect: Callable[[], Any], here: Callable[[Sequence[str]], Non
         pause = min(pause * 2, 5.0)
 
 
-async def hear(connect: Callable[[], Any], here: Callable[[Sequence[str]], None]) -> None:
-    """Hear what is rung aloud, for as long as this task lives. All of it is rung here with each new connection."""
+async def hear(connect: Callable[[], Any], here: Callable[[Sequence[str]], None], *, own: str = "") -> None:
+    """Hear what is rung aloud, for as long as this task lives. All of it is rung here with each new connection.
+
+    What the doorbell of the name `own` has published was rung here when it was.
+    """
     pause = 0.5
     while True:
         pool: ArqRedis | None = None
@@ -134,7 +137,9 @@ async def hear(connect: Callable[[], Any], here: Callable[[Sequence[str]], None]
                 here(sorted(ALOUD))
                 pause = 0.5
                 async for message in heard.listen():
-                    here(sorted(aloud(orjson.loads(message["data"]))))
+                    names = orjson.loads(message["data"])
+                    if own not in names:
+                        here(sorted(aloud(names)))
         except Exception as error:  # any of redis-py's many errors: wait, and listen again
             log.warning("doorbell.lost", **fault(error))
         finally:

@@ -6,6 +6,7 @@ Apart from `workers.doorbell`, which knows Redis and arq and takes a while to im
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ class Doorbell:
         self, redis: Callable[[], Any] | None = None, *, here: Callable[[Sequence[str]], None] | None = None
     ) -> None:
         self._connect, self._here, self._alone = redis, here, False
+        self.name = f"by:{secrets.token_hex(8)}"
+        """Among the names that are published, so that who rang here already does not do it again."""
         self._sent_at = 0.0
         self._pool: Any = None
         self._names: set[str] = set()
@@ -81,7 +84,7 @@ class Doorbell:
                 if self._pool is None:
                     self._pool = await connect()
                 if published:
-                    await self._pool.publish(CHANNEL, orjson.dumps(published))
+                    await self._pool.publish(CHANNEL, orjson.dumps([self.name, *published]))
                 if loops := sorted(jobs(names)):
                     await self._pool.enqueue_job("wake", loops)
         except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else

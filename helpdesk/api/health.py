@@ -46,10 +46,13 @@ async def check_ready(services: House) -> Response:
 
 
 class Metrics(Collector):
-    """Counts, read at most every ten seconds however often they are asked for. `listeners` are this process's own."""
+    """Counts, read at most every ten seconds however often they are asked for.
 
-    def __init__(self, listeners: Callable[[], int]) -> None:
-        self._listeners = listeners
+    `listeners` are this process's own, as are `visitors`: how many people, and by how many connections.
+    """
+
+    def __init__(self, listeners: Callable[[], int], visitors: Callable[[], tuple[int, int]]) -> None:
+        self._listeners, self._visitors = listeners, visitors
         self._registry = CollectorRegistry()
         self._counts: Counts | None = None
         self._read_at = 0.0
@@ -83,6 +86,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily("helpdesk_work_given_up", "Work that waits for a person", found.given_up)
         yield _labelled("helpdesk_events_behind", "Events that somebody has not come to", "follower", found.behind)
         yield GaugeMetricFamily("helpdesk_stream_clients", "Who listens to this process", self._listeners())
+        people, connections = self._visitors()
+        yield GaugeMetricFamily("helpdesk_visitors", "Visitors who read along by this process", people)
+        yield GaugeMetricFamily("helpdesk_visitor_connections", "By how many connections", connections)
         yield _labelled("helpdesk_ratings", "Ratings of the last seven days", "score", found.ratings)
         yield GaugeMetricFamily("helpdesk_ratings_unasked", "Contacts who are to be asked for one", found.unasked)
 

@@ -112,7 +112,7 @@ async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub, visito
         hub.ring(names)
         visitors.ring(names)
 
-    await asyncio.gather(doorbell.listen(connect, crew.ring), doorbell.hear(connect, aloud))
+    await asyncio.gather(doorbell.listen(connect, crew.ring), doorbell.hear(connect, aloud, own=bell.name))
 
 
 async def api(settings: Settings, *, host: str, port: int) -> None:
@@ -136,7 +136,7 @@ async def api(settings: Settings, *, host: str, port: int) -> None:
         try:
             await migrate.check(services.database)
             if connect is not None:
-                hearing.append(asyncio.create_task(doorbell.hear(connect, here)))
+                hearing.append(asyncio.create_task(doorbell.hear(connect, here, own=bell.name)))
             await _serve(services, hub, visitors, listener, ready=f"ready http://{host}:{port}")
         finally:
             await _end(*hearing)
@@ -163,7 +163,7 @@ async def worker(settings: Settings) -> None:
         await crew.start()
         if connect is not None:
             listening.append(asyncio.create_task(doorbell.listen(connect, crew.ring)))
-            listening.append(asyncio.create_task(doorbell.hear(connect, crew.hear)))
+            listening.append(asyncio.create_task(doorbell.hear(connect, crew.hear, own=bell.name)))
         _ready("ready worker")
         await stop.wait()
     finally:
@@ -244,7 +244,8 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     """Bound before anything else, so that a port in use is one clear line and not a traceback after the work."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio sends at once only on what says that it is TCP: half an answer would wait for the other half.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

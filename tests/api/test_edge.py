@@ -168,7 +168,8 @@ async def test_metrics_count_and_name_nobody(client: httpx.AsyncClient, services
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'helpdesk_conversations{status="open"} 1.0' in answer.text
     assert "customer.test" not in answer.text
-    for line in ('deliveries{status="queued"} 0.0', "stream_clients 0.0", "sla_breaches_total 0", 'ratings{score="5"}'):
+    here = "stream_clients 0.0", "visitors 0.0", "visitor_connections 0.0"
+    for line in ('deliveries{status="queued"} 0.0', *here, "sla_breaches_total 0", 'ratings{score="5"}'):
         assert f"helpdesk_{line}" in answer.text
     await factories.conversation(services, inbox_id=desk)
     assert 'helpdesk_conversations{status="open"} 1.0' in (await client.get("/metrics")).text

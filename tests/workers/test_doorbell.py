@@ -89,6 +89,16 @@ async def test_what_is_rung_aloud_is_heard_by_every_process_and_is_nobodys_job(c
             assert heard.rings[1] == ["live:1", "relay", "stream"]
         await jobs.until(1, seconds=1.0)
         assert jobs.rings == [["deliver", "relay"]]
+        own = Heard()
+        tasks.append(asyncio.create_task(hear(connect, own, own=bell.name)))
+        await own.until(1, seconds=10)
+        bell.ring(frozenset({"live:2"}))
+        await several[0].until(3, seconds=1.0)
+        elsewhere = Doorbell(connect)
+        elsewhere.ring(frozenset({"live:3"}))
+        await own.until(2, seconds=1.0)
+        assert own.rings[1:] == [["live:3"]], "what was rung here itself is not rung here again"
+        await elsewhere.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
