@@ -44,7 +44,7 @@ class Served:
     def __init__(self, services: Services) -> None:
         self.services, self.hub = services, Hub(services, rung=True)
         self.visitors = VisitorHub(services, rung=True)
-        self._socket = socket.socket()
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio looks there whether to send at once
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(

@@ -28,7 +28,6 @@ LOADED_BY_NAME = {
     "httptools": "uvicorn, when it is installed",
     "python-multipart": "FastAPI, at the first form",
     "tnefparse": "connectors.email.tnef, at the first winmail.dat",
-    "websockets": "uvicorn, by the protocol that helpdesk.api.sockets builds on",
 }
 
 
