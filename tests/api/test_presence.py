@@ -12,9 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from helpdesk import clock
+from helpdesk.models.conversations import conversations
 from helpdesk.models.conversations import presence as rows
 from helpdesk.models.events import events
-from helpdesk.services import presence
+from helpdesk.services import presence, visitor_messages, visitor_sessions, visits
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -110,6 +112,40 @@ async def test_those_at_the_same_conversation_are_told_of_changes_and_nobody_els
     async with services.database.reading() as session:
         kinds = set((await session.execute(select(events.c.type))).scalars())
     assert "presence" not in kinds, "it is told in passing, and kept nowhere"
+
+
+async def test_whoever_has_a_chat_is_told_whether_its_visitor_is_there_writes_and_has_read(services: Services) -> None:
+    anna, ben, cleo = [await factories.agent(services, name=name) for name in ("Anna", "Ben", "Cleo")]
+    desk = await factories.inbox(services, channel="chat")
+    async with services.database.transaction() as session:
+        words = {"name": "Mina", "email": "", "language": "en", "fields": {}}
+        opened = await visitor_sessions.begin(services, session, desk, identity=None, **words, now=clock.now())
+    async with services.database.transaction() as session:
+        given = {"client_id": "1", "text": "Hello?", "now": clock.now()}
+        chat = (await visitor_messages.say(services, session, opened.visitor, **given)).conversation_id
+        await session.execute(update(conversations).where(conversations.c.id == chat).values(assignee_id=anna.id))
+    visitor = await visitor_sessions.find(services.database, opened.token, now=clock.now())
+    async with Served(services) as served, AsyncExitStack() as stack:
+        queries = ("", f"&conversation_id={chat}", "")
+        hers, his, elsewhere = [
+            await stack.enter_async_context(Listening(served.port, one.token, query=f"?types=presence{query}"))
+            for one, query in zip((anna, ben, cleo), queries, strict=True)
+        ]
+        async with served.visitors.subscribe(visitor, after=0, conversation_id=chat):
+            for listener in (hers, his):
+                await listener.until(lambda found: found and found[-1]["data"]["contact"]["online"])
+            async with services.database.transaction() as session:
+                await visits.typing(session, visitor, until=clock.now() + timedelta(seconds=30), now=clock.now())
+            await hers.until(lambda found: found[-1]["data"]["contact"]["typing"])
+            async with services.database.transaction() as session:
+                await visits.typing(session, visitor, until=None, now=clock.now())
+                await visits.read(session, visitor, 1, now=clock.now())
+            expected = {"online": True, "typing": False, "read_seq": 1}
+            for listener in (hers, his):
+                await listener.until(lambda found: found[-1]["data"]["contact"] == expected)
+        assert set(hers.events[-1]["data"]) == {"presence", "contact"}
+        assert "Hello?" not in str(hers.events), "what is said is not told in passing"
+        assert not elsewhere.events
 
 
 def _states(found: Any) -> list[dict[str, str]]:
