@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 
 from helpdesk import clock
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
-from helpdesk.live import ItemKind
+from helpdesk.live import Item, ItemKind
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
@@ -26,6 +26,7 @@ from helpdesk.services import conversations as verbs
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.replies import Draft
+from helpdesk.services.visiting import VisitorHub
 from tests import factories
 from tests.continued import MINA, Chat, words
 from tests.house import Desk, House, mail
@@ -116,6 +117,25 @@ async def test_the_next_letter_continues_the_thread_of_the_last_one(house: House
     assert "Second." in words(second)
     assert "First." not in words(second)
     assert desk.address == second["From"].addresses[0].addr_spec
+
+
+async def test_what_he_answers_by_mail_is_told_at_once_to_whoever_reads_along(house: House, desk: Desk) -> None:
+    chat = await Chat.begin(house)
+    await chat.answer()
+    (letter,) = await mailed(house)
+    head = (await chat.log()).head_seq
+    hub = VisitorHub(house.services, rung=True)
+    house.services.database.on_commit = lambda names: hub.ring(sorted(names))
+    async with hub.subscribe(chat.visitor, after=head, conversation_id=chat.id) as seat:
+        reply_to = letter["Reply-To"].addresses[0].addr_spec
+        await house.receive(desk, mail(MINA, "Thank you!", dmarc="pass", to=reply_to), recipients=[reply_to])
+        heard: list[Item] = []
+        async with asyncio.timeout(5):
+            while not heard:
+                heard += [one for one in await seat.take() if isinstance(one, Item)]
+    await hub.close()
+    (item,) = heard
+    assert (item.data["text"].strip(), item.data["channel"], item.prev_seq) == ("Thank you!", "email", head)
 
 
 @pytest.mark.parametrize("why", ["claimed", "read", "online", "spam", "taken out", "no inbox"])
