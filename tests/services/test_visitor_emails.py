@@ -16,12 +16,12 @@ from structlog.testing import capture_logs
 
 from helpdesk import clock
 from helpdesk.errors import Conflict, Invalid, TooMany
-from helpdesk.live import Opened, SessionRefused, Visitor
+from helpdesk.live import ItemKind, Opened, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
-from helpdesk.services import visitor_emails
+from helpdesk.services import visitor_emails, visitor_log, visitor_messages
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard
@@ -139,6 +139,37 @@ async def test_whoever_proves_an_address_becomes_the_contact_who_has_it(lobby: L
     assert again.visitor.contact_id == known["contact_id"]
     identity = await lobby.house.row(contact_identities, contact_identities.c.handle == MINA)
     assert (identity["contact_id"], identity["verified"]) == (known["contact_id"], True)
+
+
+async def test_his_history_shows_on_another_device_after_the_code_and_not_before(lobby: Lobby) -> None:
+    async def log(visitor: Visitor) -> list[str]:
+        found = await visitor_log.after(lobby.services.database, visitor, history, 0, limit=10)
+        return [item.data["text"] for item in found.items if item.kind is ItemKind.MESSAGE]
+
+    at_home = await lobby.enter()
+    known = await lobby.prove(at_home, await lobby.code(at_home))
+    assert known is not None
+    async with lobby.services.database.transaction() as session:
+        said = await visitor_messages.say(
+            lobby.services, session, known.visitor, client_id="1", text="My recovery phrase is safe.", now=clock.now()
+        )
+    history = said.conversation_id
+    # An impostor names the address, guesses, and says something of his own.
+    impostor = await lobby.enter()
+    code = await lobby.code(impostor)
+    assert await lobby.prove(impostor, other_than(code)) is None
+    async with lobby.services.database.transaction() as session:
+        own = await visitor_messages.say(
+            lobby.services, session, impostor, client_id="1", text="It is me.", now=clock.now()
+        )
+    assert own.conversation_id != history
+    assert await log(impostor) == []
+    assert (impostor.email, impostor.conversation_id, impostor.identified) == ("", None, False)
+    away = await lobby.enter()
+    opened = await lobby.prove(away, await lobby.code(away))
+    assert opened is not None
+    assert opened.visitor.conversation_id == history
+    assert await log(opened.visitor) == ["My recovery phrase is safe."]
 
 
 async def test_two_who_prove_one_address_at_once_are_one(lobby: Lobby) -> None:
