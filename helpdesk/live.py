@@ -231,7 +231,8 @@ class Subscription(Protocol):
 class LiveHost(Protocol):
     """What the house hands to the routes of a live channel. Each call is one transaction of its own.
 
-    Every method that takes a `Visitor` raises `SessionRefused` when his session has ended meanwhile.
+    A `Visitor` is good for the request that looked his token up. Whoever keeps one (a connection) hears within seconds
+    that the session has ended, or has another token by now: `Ended.TOKEN`.
     """
 
     base_url: str

@@ -25,7 +25,7 @@ from helpdesk.live import Feedback, Said, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
-from helpdesk.models.visitors import visitor_messages
+from helpdesk.models.visitors import visitor_messages, visitor_sessions
 from helpdesk.models.visitors import visits as visit_rows
 from helpdesk.services import attachments, placing, replies, visitor_forms, visits
 from helpdesk.services import conversations as conversation_verbs
@@ -49,11 +49,12 @@ class SaidMeanwhile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What the visitor is called, the conversation that he is in by now, and his newest one so far."""
+    """What the visitor is called and who he is by now, the conversation that he is in, and his newest one so far."""
 
     name: str
     home: UUID | None
     former: UUID | None
+    contact_id: UUID
 
 
 async def file(
@@ -93,7 +94,7 @@ async def file(
         owner = {"message_id": written["id"], "contact_id": written["author_id"], "by": mine}
         await attachments.take(services, session, attachment_ids, **owner)
     if conversation["id"] not in known.conversations:
-        whose: dict[str, Any] = {"contact_id": visitor.contact_id, "feedback": feedback is not None}
+        whose: dict[str, Any] = {"contact_id": place.contact_id, "feedback": feedback is not None}
         await visits.begin(session, conversation, **whose, now=now)
         if feedback is None:
             await visitor_forms.introduce(services, session, conversation, visitor, now=now)
@@ -141,13 +142,21 @@ async def _inbox(session: AsyncSession, inbox_id: UUID) -> Row:
 
 
 async def _place(session: AsyncSession, visitor: Visitor, channel: str, *, now: datetime) -> _Place:
-    """Raises `SessionRefused` for one who was erased."""
-    i, k, v = contact_identities.c, contacts.c, visit_rows.c
-    home = visits.joinable(visitor.contact_id, visitor.inbox_id, since=now - visits.CONTINUED_WITHIN)
-    his = v.contact_id == visitor.contact_id, v.inbox_id == visitor.inbox_id, v.feedback.is_(False)
-    former = select(v.conversation_id).where(*his).order_by(v.conversation_id.desc()).limit(1).scalar_subquery()
-    query = select(k.name, home.label("home"), former.label("former")).join(contacts, k.id == i.contact_id)
-    found = (await session.execute(query.where(i.channel == channel, i.handle == visitor.handle))).one_or_none()
+    """Asked of the session: he may have shown who he is since he was looked up.
+
+    Raises `SessionRefused` where it has ended, and for one who was erased.
+    """
+    i, k, v, of = contact_identities.c, contacts.c, visit_rows.c, visitor_sessions.c
+    home = visits.joinable(of.contact_id, of.inbox_id, since=now - visits.CONTINUED_WITHIN)
+    his = v.contact_id == of.contact_id, v.inbox_id == of.inbox_id, v.feedback.is_(False)
+    former = select(v.conversation_id).where(*his).order_by(v.conversation_id.desc()).limit(1)
+    query = (
+        select(k.name, home.label("home"), former.scalar_subquery().label("former"), of.contact_id)
+        .join(contact_identities, (i.channel == channel) & (i.handle == of.handle))
+        .join(contacts, k.id == i.contact_id)
+        .where(of.id == visitor.session_id, of.ended_at.is_(None))
+    )
+    found = (await session.execute(query)).one_or_none()
     if found is None:
         raise SessionRefused
     return _Place(*found)
