@@ -22,6 +22,7 @@ from helpdesk.services import (
     live_inboxes,
     transcripts,
     visitor_emails,
+    visitor_endings,
     visitor_log,
     visitor_messages,
     visitor_sessions,
@@ -163,6 +164,16 @@ class VisitorHost:
 
     async def send_transcript(self, visitor: Visitor) -> None:
         await transcripts.ask(self._services, visitor, now=now())
+
+    # -- how it ends --------------------------------------------------------------------------------------------------
+
+    async def rate(self, visitor: Visitor, *, score: int, comment: str) -> None:
+        async with self._database.transaction() as session:
+            await visitor_endings.rate(self._services, session, visitor, score=score, comment=comment, now=now())
+
+    async def leave(self, visitor: Visitor) -> None:
+        async with self._database.transaction() as session:
+            await visitor_endings.leave(self._services, session, visitor, now=now())
 
     # -- files --------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from helpdesk.domain.values import Actor, Status
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.conversations import conversation_tags, conversations, participants
-from helpdesk.services import categories, custom_fields, sla
+from helpdesk.services import asking_visitors, categories, custom_fields, sla
 from helpdesk.services import tags as tag_names
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
@@ -83,8 +83,11 @@ async def change(
         await _write_tags(session, conversation["id"], tags[1], now=now)
     await _record(session, conversation, happened, now=now)
     after = {**conversation, **values}
+    live = conversation["channel"] in services.live_channels()
+    if live and values.get("status") == Status.RESOLVED and not conversation["spam"]:
+        await asking_visitors.ask(session, conversation["id"], now=now)
     if (after["assignee_id"] is None and after["team_id"] is not None and after["status"] == Status.OPEN) or (
-        conversation["channel"] in services.live_channels() and _made_room(conversation, after)
+        live and _made_room(conversation, after)
     ):
         ring(session, "routing")
     return after

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, not_, or_, select
+from sqlalchemy import and_, case, func, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
@@ -19,7 +19,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.rules import ratings
-from helpdesk.services import waits
+from helpdesk.services import visitor_mail, waits
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
 
@@ -32,7 +32,7 @@ async def decide_all(
     services: Services, session: AsyncSession, rating_ids: Sequence[UUID], *, now: datetime
 ) -> list[tuple[Row, Outcome]]:
     """Each with the facts about its conversation. Who is asked by one of them is not asked by the next."""
-    facts = await _facts(session, rating_ids)
+    facts = await _by_letter(services, session, await _facts(session, rating_ids))
     said = await _said(session, [row["conversation_id"] for row in facts])
     since = now - timedelta(days=services.settings.rating_every_days)
     lately = await _asked_since(session, [row["contact_id"] for row in facts], since)
@@ -49,7 +49,7 @@ async def decide_all(
                 merged=row["merged_into_id"] is not None,
                 spam=row["spam"],
                 blocked=row["blocked"],
-                doubtful=row["quarantined"] or bool(messages_of.get("unverified")),
+                doubtful=row["quarantined"] or (bool(messages_of.get("unverified")) and not row["proved"]),
                 handle=row["contact_handle"],
                 own_handles=own,
                 held_since=row["automatic_held_at"],
@@ -82,6 +82,7 @@ async def _facts(session: AsyncSession, rating_ids: Sequence[UUID]) -> Sequence[
             contacts.c.blocked,
             and_(i.rating, i.deleted_at.is_(None), i.state == InboxStatus.ACTIVE.value).label("switched_on"),
             identity.automatic_held_at,
+            literal(False).label("proved"),
         )
         .join(conversations, c.id == _R.conversation_id)
         .join(inboxes, i.id == c.inbox_id)
@@ -91,6 +92,30 @@ async def _facts(session: AsyncSession, rating_ids: Sequence[UUID]) -> Sequence[
         .order_by(_R.due_at, _R.id)
     )
     return (await session.execute(query)).mappings().all() if rating_ids else []
+
+
+async def _by_letter(services: Services, session: AsyncSession, facts: Sequence[Row]) -> Sequence[Row]:
+    """Who has left a chat is asked by a letter, where one can reach him: at an address that he has proved."""
+    live = services.live_channels()
+    chats = [row for row in facts if row["channel"] in live]
+    if not chats:
+        return facts
+    reached = await visitor_mail.reached(services, session, [row["contact_id"] for row in chats])
+    through = await visitor_mail.inboxes_for(services, session, [row["inbox_id"] for row in chats])
+    k = contact_identities.c
+    held = select(k.handle, k.automatic_held_at).where(
+        among(k.handle, [one.handle for one in reached.values()], "text")
+    )
+    held_since = {row.handle: row.automatic_held_at for row in await session.execute(held) if row.automatic_held_at}
+    found: list[Row] = []
+    for row in facts:
+        to, inbox = reached.get(row["contact_id"]), through.get(row["inbox_id"])
+        if row not in chats or to is None or inbox is None:
+            found.append(row)
+            continue
+        place = {"channel": inbox["channel"], "inbox_id": inbox["id"], "contact_handle": to.handle, "proved": True}
+        found.append({**row, **place, "automatic_held_at": held_since.get(to.handle)})
+    return found
 
 
 _UNDER_WAY: Final = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)

@@ -18,23 +18,24 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import claimable, insert_rows, lock_name, new_id, ring
+from helpdesk.db import claimable, insert_ignoring, insert_rows, lock_name, new_id, ring
 from helpdesk.dialects import among
 from helpdesk.domain import rating_texts
 from helpdesk.domain.events import MessageCreated
 from helpdesk.domain.html import sanitise
 from helpdesk.domain.ratings import AGAIN, LIFE, OVER, Outcome, State
 from helpdesk.domain.values import AuthorKind, DeliveryStatus, MessageType
-from helpdesk.models.conversations import conversations
+from helpdesk.models.conversations import conversation_inboxes, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.rules import ratings
-from helpdesk.services import deliveries, events, rows
+from helpdesk.models.visitors import visits
+from helpdesk.services import deliveries, events, rows, visitor_mail
 from helpdesk.services.digests import digest_of
 from helpdesk.services.house import Services
 from helpdesk.services.rating_cases import decide_all
 from helpdesk.statements import Row
-from helpdesk.writes import Update, write
+from helpdesk.writes import Insert, Update, write
 
 BATCH: Final = 50
 
@@ -63,15 +64,35 @@ async def plan_ratings(services: Services, session: AsyncSession, happened: Sequ
             .where(among(_R.conversation_id, list(opened), "uuid"), _PLANNED)
             .values(state=State.DROPPED.value, outcome=Outcome.REOPENED.value)
         )
-    if not over or not services.settings.base_url:
+    if not over:
         return
     columns = [_C[name] for name in ("id", "contact_id", "inbox_id", "channel", "assignee_id", "team_id")]
-    asking = select(*columns).join(inboxes, inboxes.c.id == _C.inbox_id).where(inboxes.c.rating)
+    asking = select(*columns, visits.c.rating_asked_at).join(inboxes, inboxes.c.id == _C.inbox_id)
+    asking = asking.outerjoin(visits, visits.c.conversation_id == _C.id).where(inboxes.c.rating)
     found = (await session.execute(asking.where(among(_C.id, list(over), "uuid")))).mappings().all()
     known = select(_R.event_id).where(among(_R.event_id, [event["id"] for event in over.values()], "uuid"))
     planned = set((await session.execute(known)).scalars()) if found else set()
     fresh = [(row, over[row["id"]]) for row in found if over[row["id"]]["id"] not in planned]
-    await insert_rows(session, ratings, [_plan(services, row, event) for row, event in fresh])
+    there = [(row, event) for row, event in fresh if _was_asked(row, event)]
+    later = [one for one in fresh if one not in there] if services.settings.base_url else []
+    await insert_rows(session, ratings, [_plan(services, *one) for one in later])
+    for row, event in there:
+        await asked_there(services, session, row, event, row["rating_asked_at"])
+
+
+def _was_asked(conversation: Row, event: Row) -> bool:
+    """Whether its visitor was there when it was resolved, and was asked where he was (`asking_visitors`)."""
+    asked_at = conversation["rating_asked_at"]
+    return asked_at is not None and asked_at >= event["occurred_at"]
+
+
+async def asked_there(
+    services: Services, session: AsyncSession, conversation: Row, event: Row, asked_at: datetime
+) -> None:
+    """Note that somebody was asked who was there, unless that has been noted."""
+    how = {"state": State.ASKED.value, "outcome": Outcome.ASKED.value, "due_at": asked_at}
+    row = _plan(services, conversation, event) | how | {"asked_at": asked_at, "expires_at": asked_at + LIFE}
+    await session.execute(insert_ignoring(session, ratings, on=["event_id"]).values(row))
 
 
 def _plan(services: Services, conversation: Row, event: Row) -> dict[str, Any]:
@@ -146,7 +167,22 @@ async def _write(
         return
     await insert_rows(session, messages, [_message(services, row, message_id, now=now) for row, message_id in asked])
     await deliveries.queue(session, [_delivery(services, row, message_id, now=now) for row, message_id in asked])
+    await _let_answer(session, [row for row, _ in asked if row["proved"]], now=now)
     await events.record(session, *(_created(row, message_id) for row, message_id in asked), now=now)
+
+
+async def _let_answer(session: AsyncSession, chats: Sequence[Row], *, now: datetime) -> None:
+    """Whoever wrote in a chat and answers the letter by mail takes part there by that address as well."""
+    people = [
+        visitor_mail.participant({**row, "id": row["conversation_id"]}, row, row["contact_handle"], now=now)
+        for row in chats
+    ]
+    places = [{"conversation_id": row["conversation_id"], "inbox_id": row["inbox_id"]} for row in chats]
+    await write(
+        session,
+        Insert(participants, people, unless=("conversation_id", "channel", "handle")),
+        Insert(conversation_inboxes, places, unless=("conversation_id", "inbox_id")),
+    )
 
 
 def _decided(row: Row, outcome: Outcome, message_id: UUID | None, *, now: datetime) -> dict[str, Any]:

@@ -103,17 +103,24 @@ async def rate(session: AsyncSession, token: str, *, score: int | None, comment:
     asked = await find(session, token, now=now)
     if not asked.open:
         raise Conflict("it is too late to rate this", slug="rating_over", status=410)
+    comment = await note(session, asked.id, score=score, comment=comment, now=now)
+    return replace(asked, score=score, comment=comment)
+
+
+async def note(session: AsyncSession, rating_id: UUID, *, score: int | None, comment: str, now: datetime) -> str:
+    """Take or change what is said of one resolution; answers the comment as it is kept. Raises `Invalid`."""
     comment = comment.replace("\r\n", "\n").strip()
     _check(score, comment)
-    conversation = await _noted_in(session, asked.conversation_id)
-    mine = select(_R.score, _R.comment, _R.contact_id).where(_R.id == asked.id).with_for_update(key_share=True)
+    about = (await session.execute(select(_R.conversation_id).where(_R.id == rating_id))).scalar_one()
+    conversation = await _noted_in(session, about)
+    mine = select(_R.score, _R.comment, _R.contact_id).where(_R.id == rating_id).with_for_update(key_share=True)
     before = (await session.execute(mine)).one()
     if (before.score, before.comment) != (score, comment):
         values = {"score": score, "comment": comment, "rated_at": now}
-        await session.execute(update(ratings).where(_R.id == asked.id).values(values))
+        await session.execute(update(ratings).where(_R.id == rating_id).values(values))
         by, changes = Actor(AuthorKind.CONTACT, id=before.contact_id), {"rating": [before.score, score]}
         await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)
-    return replace(asked, score=score, comment=comment)
+    return comment
 
 
 def _check(score: int | None, comment: str) -> None:
