@@ -97,7 +97,7 @@ async def _read(
         head = None if more else (later or earlier)[-1][_SEQ] if found else 0
     if head is None:
         head = (await _read(database, visitor, conversation_id, _END, limit=1, back=True)).head_seq
-    items = await _items(database, visitor, chosen, previous)
+    items = await _items(database, chosen, previous)
     return Log(home, head, items, more=more)
 
 
@@ -105,6 +105,7 @@ def _about(visitor: Visitor) -> dict[str, Any]:
     return {
         "contact": visitor.contact_id,
         "inbox": visitor.inbox_id,
+        "session": visitor.session_id,
         "own_handle": visitor.handle,
         "own_address": visitor.email.lower(),
     }
@@ -123,10 +124,9 @@ _COLUMNS: Final[Mapping[str, Any]] = {
     "files": Integer(),
     "at": UtcDateTime(),
     "client_id": String(),
-    "session_id": Uuid(),
     "flag": Boolean(),
 }
-_KIND, _SEQ, _ID, _WORD, _NAME, _TEXT, _CHANNEL, _FILES, _AT, _CLIENT, _SESSION, _FLAG = range(len(_COLUMNS))
+_KIND, _SEQ, _ID, _WORD, _NAME, _TEXT, _CHANNEL, _FILES, _AT, _CLIENT, _FLAG = range(len(_COLUMNS))
 
 
 def _columns(**known: ColumnElement[Any]) -> list[Label[Any]]:
@@ -189,8 +189,16 @@ def _home() -> Select[Any]:
     )
 
 
+def _of(home: CTE, name: str) -> ColumnElement[Any]:
+    """As one value, and no join: then the entries are read in the order of their index, and no more than wanted."""
+    return select(home.c[name]).scalar_subquery()
+
+
 def _said(home: CTE) -> Select[Any]:
-    s = visitor_sessions.c
+    said, s = visitor_messages.c, visitor_sessions.c
+    here, own = (said.message_id == _M.id,), said.session_id == bindparam("session", type_=Uuid())
+    theirs = select(s.contact_id).join(visitor_messages, said.session_id == s.id).where(*here).limit(_literal(1))
+    said_by = theirs.correlate(messages).scalar_subquery()
     return (
         select(
             *_columns(
@@ -203,22 +211,18 @@ def _said(home: CTE) -> Select[Any]:
                 channel=_M.channel,
                 files=_M.attachment_count,
                 at=_M.created_at,
-                client_id=visitor_messages.c.client_id,
-                session_id=visitor_messages.c.session_id,
+                client_id=select(said.client_id).where(*here, own).limit(_literal(1)).scalar_subquery(),
             )
         )
-        .select_from(home)
-        .join(messages, _M.conversation_id == home.c.id)
-        .outerjoin(visitor_messages, visitor_messages.c.message_id == _M.id)
-        .outerjoin(visitor_sessions, s.id == visitor_messages.c.session_id)
-        .where(_M.private.is_(False), or_(_from_him(s.contact_id), _to_him()))
+        .select_from(messages)
+        .where(_M.conversation_id == _of(home, "id"), _M.private.is_(False), or_(_from_him(said_by), _to_him()))
     )
 
 
 def _from_him(said_by: ColumnElement[Any]) -> ColumnElement[bool]:
     """Said in a session of his, or written by him in another way."""
     incoming = _M.type == _word(MessageType.INCOMING.value)
-    return and_(incoming, or_(said_by == _contact(), and_(said_by.is_(None), _M.author_id == _contact())))
+    return and_(incoming, func.coalesce(said_by, _M.author_id) == _contact())
 
 
 def _to_him() -> ColumnElement[bool]:
@@ -256,7 +260,7 @@ def _happened(home: CTE) -> Select[Any]:
         and_(assigned, agent.is_distinct_from(had)),
         and_(_E.type == _word(ConversationStatusChanged.type), or_(now.in_(over), was.in_(over))),
     )
-    rated = home.c.rating_asked_at >= _E.occurred_at
+    rated = _of(home, "rating_asked_at") >= _E.occurred_at
     return (
         select(
             *_columns(
@@ -267,33 +271,35 @@ def _happened(home: CTE) -> Select[Any]:
                 at=_E.occurred_at,
                 flag=case(
                     (now.in_(over), func.coalesce(rated, literal_column("false"))),
-                    else_=home.c.assignee_id.is_not(None),
+                    else_=_of(home, "assignee_id").is_not(None),
                 ),
             )
         )
-        .select_from(home)
-        .join(events, _E.conversation_id == home.c.id)
+        .select_from(events)
         .outerjoin(agents, agents.c.id == agent)
-        .where(_E.type.in_([_word(ConversationAssigned.type), _word(ConversationStatusChanged.type)]))
-        .where(_E.occurred_at >= home.c.since, shown)
+        .where(
+            _E.conversation_id == _of(home, "id"),
+            _E.type.in_([_word(ConversationAssigned.type), _word(ConversationStatusChanged.type)]),
+        )
+        .where(_E.occurred_at >= _of(home, "since"), shown)
     )
 
 
 # -- the entries ------------------------------------------------------------------------------------------------------
 
 
-async def _items(database: Database, visitor: Visitor, rows: Sequence[Sequence[Any]], previous: int) -> list[Item]:
+async def _items(database: Database, rows: Sequence[Sequence[Any]], previous: int) -> list[Item]:
     files = await _files(database, [row[_ID] for row in rows if row[_FILES]])
     items = []
     for row in rows:
         make = _MAKE[ItemKind(row[_KIND])]
-        items.append(Item(ItemKind(row[_KIND]), row[_SEQ], previous, make(row, visitor, files)))
+        items.append(Item(ItemKind(row[_KIND]), row[_SEQ], previous, make(row, files)))
         previous = row[_SEQ]
     return items
 
 
-def _message(row: Sequence[Any], visitor: Visitor, files: Mapping[UUID, list[dict[str, Any]]]) -> dict[str, Any]:
-    mine = {"client_id": row[_CLIENT]} if row[_SESSION] == visitor.session_id else {}
+def _message(row: Sequence[Any], files: Mapping[UUID, list[dict[str, Any]]]) -> dict[str, Any]:
+    mine = {"client_id": row[_CLIENT]} if row[_CLIENT] is not None else {}
     return {
         "id": str(row[_ID]),
         **mine,
