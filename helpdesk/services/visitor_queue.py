@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.db import Database
 from helpdesk.dialects import among
 from helpdesk.domain import queueing
-from helpdesk.domain.values import InboxStatus
+from helpdesk.domain.values import InboxStatus, Role
 from helpdesk.models.agents import agents
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
@@ -104,7 +104,7 @@ async def _present(session: AsyncSession, *, now: datetime) -> list[_Person]:
     team_ids, inbox_ids = accounts.sees()
     since = now - PRESENT
     query = (
-        select(agents.c.id, team_ids.label("team_ids"), inbox_ids.label("inbox_ids"))
+        select(agents.c.id, agents.c.role, team_ids.label("team_ids"), inbox_ids.label("inbox_ids"))
         .where(agents.c.active, or_(in_session >= since, by_token >= since))
         .order_by(agents.c.id)
     )
@@ -114,8 +114,9 @@ async def _present(session: AsyncSession, *, now: datetime) -> list[_Person]:
 
 
 def _person(row: RowMapping) -> _Person:
-    inbox_ids = row["inbox_ids"]
-    return _Person(frozenset(row["team_ids"] or ()), None if inbox_ids is None else frozenset(inbox_ids))
+    # The list does not tell who has none from who needs none: the databases differ in what an empty one is.
+    inbox_ids = frozenset(row["inbox_ids"] or ()) if row["role"] == Role.AGENT else None
+    return _Person(frozenset(row["team_ids"] or ()), inbox_ids)
 
 
 def _queue() -> ColumnElement[UUID]:

@@ -15,13 +15,18 @@ from sqlalchemy import select, update
 
 from helpdesk import clock
 from helpdesk.db import Database, new_id
+from helpdesk.domain.events import MessageSent
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Unavailable
 from helpdesk.live import Anew, Ended, Heard, Item, ItemKind, Passing, Visitor
+from helpdesk.models.agents import api_tokens
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import messages
+from helpdesk.models.visitors import visitor_sessions as visitor_session_rows
 from helpdesk.models.visitors import visits
 from helpdesk.services import (
     conversations,
+    events,
     merging,
     presence,
     replies,
@@ -480,6 +485,57 @@ async def test_an_agent_who_writes_is_seen_to_and_one_who_writes_a_note_is_not(d
                 await here.until(lambda one: one("typing"), seconds=1)
         await here.until(lambda one: len(one("typing")) == 2, seconds=1)
         assert here("typing") == [{"name": "Anna", "ttl": 15}, {"name": "Anna", "ttl": 0}]
+
+
+@ON_ONE_DATABASE
+async def test_whoever_waits_is_told_his_place_and_everybody_whether_somebody_is_there(desk: Desk) -> None:
+    (first, _), (second, _) = await desk.chat(), await desk.chat()
+    newcomer, _ = await desk.arrive()
+    conversation_id = first.conversation_id
+    assert conversation_id is not None
+    async with desk.database.transaction() as session:
+        await session.execute(update(api_tokens).values(last_used_at=clock.now()))
+    async with Readers(desk) as readers:
+        ahead, behind, new = [await readers.come(one) for one in (first, second, newcomer)]
+        for reader, position in ((ahead, 1), (behind, 2)):
+            await reader.until(lambda one: one("queue") and one("presence"), seconds=1)
+            assert reader("queue") == [{"position": position, "eta": None}]
+        await new.until(lambda one: one("presence"))
+        assert (new("presence"), new("queue")) == ([{"attended": True}], [])
+        await desk.change(conversation_id, assignee_id=desk.anna.id)
+        async with desk.database.transaction() as session:
+            await session.execute(update(visits).where(visits.c.contact_id == first.contact_id).values(queued_at=None))
+            await session.execute(update(api_tokens).values(last_used_at=None))
+        await behind.until(lambda one: len(one("presence")) == 2)
+        assert behind("presence")[-1] == {"attended": False}
+        assert behind("queue") == [{"position": 2, "eta": None}], "nobody is there who would come to it"
+
+
+async def test_an_answer_that_leaves_by_mail_after_more_was_said_is_not_overlooked(desk: Desk) -> None:
+    visitor, token = await desk.chat()
+    conversation_id = visitor.conversation_id
+    assert conversation_id is not None
+    mail = await factories.inbox(desk.services)
+    async with desk.database.transaction() as session:
+        mine = update(visitor_session_rows).where(visitor_session_rows.c.id == visitor.session_id)
+        await session.execute(mine.values(email="mina@customer.test"))
+    visitor = await desk.again(token)
+    async with Readers(desk) as readers:
+        here = await readers.come(visitor)
+        await desk.write(conversation_id, "By mail", inbox_id=mail, to=[{"handle": "mina@customer.test", "name": ""}])
+        await desk.say(visitor, "Meanwhile")
+        await here.until(lambda one: one.said == ["Hello?", "Meanwhile"])
+        async with desk.database.transaction() as session:
+            row = (await session.execute(select(messages).where(messages.c.inbox_id == mail))).mappings().one()
+            await session.execute(update(messages).where(messages.c.id == row["id"]).values(delivery_status="sent"))
+            sent = MessageSent(conversation_id=conversation_id, message_id=row["id"], inbox_id=mail)
+            await events.record(session, sent, now=clock.now())
+        while await desk.relaying.step():
+            pass
+        await here.until(lambda one: one.said == ["Hello?", "By mail", "Meanwhile"], seconds=1)
+        await desk.say(visitor, "Thanks")
+        await here.until(lambda one: one.said[-1:] == ["Thanks"])
+        assert len(here.anew) == 1
 
 
 async def test_a_visitor_is_online_for_as_long_as_he_is_connected_and_a_moment_longer(desk: Desk) -> None:
