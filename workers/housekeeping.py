@@ -18,6 +18,7 @@ from helpdesk.services import (
     sessions,
     sign_on,
     tidying,
+    visitor_identities,
 )
 from helpdesk.services.contact_merging import gather
 from helpdesk.services.house import Services
@@ -48,6 +49,7 @@ async def tidy(services: Services) -> int:
         await account_links.forget_old(session, now=now())
         await presence.forget_old(session, now=now())
         await sign_on.forget_old(session, now=now())
+        await visitor_identities.forget_old(session, now=now())
         await gather(session, now=now())
     await _forget(services)
     count = await blobs.sweep_orphans(services, older_than=_ORPHAN_AFTER)

@@ -67,7 +67,6 @@ def _tables() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_visitor_sessions"),
     )
     op.create_index("ix_visitor_sessions_contact_id", "visitor_sessions", ["contact_id"])
-    op.create_index("ix_visitor_sessions_expires", "visitor_sessions", ["expires_at"])
     op.create_index("ix_visitor_sessions_handle", "visitor_sessions", ["inbox_id", "handle"])
     live = _where("ended_at IS NULL")
     op.create_index("uq_visitor_sessions_digest", "visitor_sessions", ["digest"], unique=True, **live)

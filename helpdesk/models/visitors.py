@@ -25,7 +25,6 @@ class VisitorSession(Base, table=True):
 
     __tablename__ = "visitor_sessions"
     __table_args__ = (
-        Index("ix_visitor_sessions_expires", "expires_at"),
         Index("ix_visitor_sessions_handle", "inbox_id", "handle"),
         Index("uq_visitor_sessions_digest", "digest", unique=True, **only_where("ended_at IS NULL")),
     )

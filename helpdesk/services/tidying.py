@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, literal_column, select
+from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select
 
 from helpdesk.db import Database
 from helpdesk.dialects import among
@@ -21,6 +21,7 @@ from helpdesk.domain.alerting import AlertStatus
 from helpdesk.models.alerts import alert_notices, alerts
 from helpdesk.models.jobs import jobs
 from helpdesk.models.rules import automation_runs
+from helpdesk.models.visitors import visitor_codes, visitor_sessions
 from helpdesk.models.webhooks import webhook_deliveries
 from helpdesk.services import notices
 from helpdesk.services.webhook_deliveries import GIVE_UP_AFTER
@@ -46,6 +47,7 @@ class Kind:
 _MONTH: Final = timedelta(days=30)
 _A: Final = alerts.c
 _D: Final = webhook_deliveries.c
+_session_end: Final[ColumnElement[datetime]] = func.coalesce(visitor_sessions.c.ended_at, visitor_sessions.c.expires_at)
 
 KINDS: Final = (
     # Each takes its results along, up to ten thousand of them.
@@ -55,6 +57,9 @@ KINDS: Final = (
     # What a rule on elapsed time has answered is what keeps it from answering again: that stays.
     Kind("automation_runs", automation_runs, timedelta(days=90), lambda _: automation_runs.c.event_id.is_not(None)),
     Kind("alert_notices", alert_notices, timedelta(days=90), lambda _: alert_notices.c.status != notices.QUEUED),
+    Kind("visitor_codes", visitor_codes, timedelta(days=1), lambda now: visitor_codes.c.expires_at <= now),
+    # What was said in them is told from others' by them: they stay for longer than conversations are gone on with.
+    Kind("visitor_sessions", visitor_sessions, _MONTH, lambda now: _session_end <= now - _MONTH),
     # More than a year: some are raised once for a calendar's year, and must not be raised twice.
     Kind(
         "alerts",

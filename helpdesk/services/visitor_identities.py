@@ -10,12 +10,12 @@ had been kept: one who only typed it has no address, here as everywhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows, lock_name, new_id
@@ -40,6 +40,8 @@ from helpdesk.statements import Row
 BY: Final = Actor(AuthorKind.CONTACT)
 """Nobody of the house: what is merged in this name was shown to be one, and not found to be."""
 _MOST_NAME: Final = 120
+_DOUBT: Final = timedelta(hours=1)
+"""For which clocks may disagree on when a statement ends."""
 
 _I: Final = contact_identities.c
 _K: Final = contacts.c
@@ -92,6 +94,11 @@ async def recognise(
 def _handle(inbox_id: UUID, subject: str) -> str:
     named = f"{inbox_id}:{subject}".encode(errors="surrogatepass")
     return f"user-{sha256(named).hexdigest()[:32]}"
+
+
+async def forget_old(session: AsyncSession, *, now: datetime) -> None:
+    """Proofs that nobody would believe any more, used or not."""
+    await session.execute(delete(visitor_proofs).where(visitor_proofs.c.expires_at <= now - _DOUBT))
 
 
 async def unite(services: Services, session: AsyncSession, visitor: Visitor, into: UUID, *, now: datetime) -> None:

@@ -21,8 +21,10 @@ from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.jobs import job_results, jobs
 from helpdesk.models.rules import automation_runs
+from helpdesk.models.visitors import visitor_proofs
+from helpdesk.models.visitors import visitor_sessions as session_rows
 from helpdesk.models.webhooks import webhook_deliveries
-from helpdesk.services import blobs, health, tidying
+from helpdesk.services import blobs, health, tidying, visitor_sessions
 from helpdesk.services import inboxes as inbox_service
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -169,3 +171,28 @@ async def test_of_what_rules_did_only_what_keeps_them_from_doing_it_again_is_kep
             await session.execute(automation_runs.insert().values(**row, actions=[], created_at=at))
     await tidy(quick)
     assert await _left(quick, automation_runs) == {ids["young"], ids["elapsed"]}
+
+
+async def test_what_visitors_left_behind_goes_a_month_after_it_is_of_use(quick: Services) -> None:
+    desk, left = await factories.inbox(quick, channel="chat"), {}
+    for name, days, ended in (("old", 61, None), ("ended", 31, 31), ("used", 31, None), ("lately", 99, 2)):
+        at = now() - timedelta(days=days)
+        given = {"identity": None, "name": "", "email": "", "language": "en", "fields": {}}
+        async with quick.database.transaction() as session:
+            opened = await visitor_sessions.begin(quick, session, desk, **given, now=at)
+            left[name] = opened.visitor.session_id
+            values = {"ended_at": ended and now() - timedelta(days=ended), "created_at": at}
+            mine = update(session_rows).where(session_rows.c.id == left[name])
+            await session.execute(mine.values({key: value for key, value in values.items() if value}))
+            for minutes in (-61, 59):
+                proof = {
+                    "inbox_id": desk,
+                    "digest": f"{name} {minutes}",
+                    "expires_at": now() + timedelta(minutes=minutes),
+                }
+                await session.execute(visitor_proofs.insert().values(proof))
+    await tidy(quick)
+    assert await _left(quick, session_rows) == {left["used"], left["lately"]}
+    async with quick.database.reading() as session:
+        digests = (await session.execute(select(visitor_proofs.c.digest))).scalars()
+        assert {one.rpartition(" ")[2] for one in digests} == {"59"}
