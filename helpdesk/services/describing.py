@@ -18,7 +18,7 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, ratings, replies, visits, watchers
+from helpdesk.services import attachments, listing, ratings, replies, visitor_mail, visits, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 
@@ -75,8 +75,15 @@ async def describe(
         row[-2],
         row[-1],
         await ratings.latest_of(session, conversation_id),
-        await visits.contact_presence(session, conversation_id, now=now),
+        await _contact_presence(services, session, conversation_id, now=now),
     )
+
+
+async def _contact_presence(
+    services: Services, session: AsyncSession, conversation_id: UUID, *, now: datetime
+) -> Mapping[str, Any] | None:
+    found = await visits.contact_presence(session, conversation_id, now=now)
+    return found and {**found, "mailed": await visitor_mail.reaches(services, session, conversation_id)}
 
 
 async def _related(session: AsyncSession, actor: Actor, conversation_id: UUID) -> list[RowMapping]:

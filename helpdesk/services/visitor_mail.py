@@ -28,7 +28,7 @@ from helpdesk.models.conversations import conversation_inboxes, conversations, p
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import attachments, messages
 from helpdesk.models.messages import deliveries as delivery_rows
-from helpdesk.models.visitors import visitor_sessions
+from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import deliveries, events, rows
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
@@ -107,6 +107,15 @@ async def reached(services: Services, session: AsyncSession, contact_ids: Sequen
         language = last[row.contact_id].language if row.contact_id in last else ""
         found.setdefault(row.contact_id, Reached(row.handle, language))
     return found
+
+
+async def reaches(services: Services, session: AsyncSession, conversation_id: UUID) -> bool:
+    """Whether what the visitor of this conversation does not read goes to him by mail."""
+    its = select(visits.c.contact_id, visits.c.inbox_id).where(visits.c.conversation_id == conversation_id)
+    visit = (await session.execute(its)).one_or_none()
+    if visit is None or not await reached(services, session, [visit.contact_id]):
+        return False
+    return bool(await inboxes_for(services, session, [visit.inbox_id]))
 
 
 async def send(

@@ -77,6 +77,11 @@ async def test_an_address_that_was_only_claimed_gets_none(house: House, desk: De
     boss = await factories.agent(house.services, role="supervisor")
     answered = await client.post(f"/api/v1/conversations/{chat.id}/transcript", headers=boss.headers)
     assert (answered.status_code, answered.json()["type"]) == (409, "urn:helpdesk:problem:no_address")
+    # Who answers him can see that before he does.
+    proved = await Chat.begin(house)
+    for one, mailed in ((chat, False), (proved, True)):
+        shown = await client.get(f"/api/v1/conversations/{one.id}", headers=boss.headers)
+        assert shown.json()["contact_presence"]["mailed"] is mailed
     assert desk.address
 
 

@@ -90,6 +90,10 @@ class ContactPresence(Shown):
     typing: bool
     read_seq: int = Field(description="He has read every message with a `seq` up to this one, yours among them")
     last_seen_at: datetime | None
+    mailed: bool = Field(
+        description="What he does not read goes to him by mail. Otherwise he has proved no address, and can only be "
+        "answered when he comes back"
+    )
 
 
 class ConversationDetail(ConversationItem):
