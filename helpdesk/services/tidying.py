@@ -47,7 +47,13 @@ class Kind:
 _MONTH: Final = timedelta(days=30)
 _A: Final = alerts.c
 _D: Final = webhook_deliveries.c
-_session_end: Final[ColumnElement[datetime]] = func.coalesce(visitor_sessions.c.ended_at, visitor_sessions.c.expires_at)
+
+
+def _left(now: datetime) -> ColumnElement[bool]:
+    """Sessions that ended, or that nobody could go on with, a month ago."""
+    s = visitor_sessions.c
+    return func.coalesce(s.ended_at, s.expires_at) <= now - _MONTH
+
 
 KINDS: Final = (
     # Each takes its results along, up to ten thousand of them.
@@ -59,7 +65,7 @@ KINDS: Final = (
     Kind("alert_notices", alert_notices, timedelta(days=90), lambda _: alert_notices.c.status != notices.QUEUED),
     Kind("visitor_codes", visitor_codes, timedelta(days=1), lambda now: visitor_codes.c.expires_at <= now),
     # What was said in them is told from others' by them: they stay for longer than conversations are gone on with.
-    Kind("visitor_sessions", visitor_sessions, _MONTH, lambda now: _session_end <= now - _MONTH),
+    Kind("visitor_sessions", visitor_sessions, _MONTH, _left),
     # More than a year: some are raised once for a calendar's year, and must not be raised twice.
     Kind(
         "alerts",
