@@ -39,8 +39,12 @@ def routes(host: LiveHost) -> APIRouter:
     streams, static = Streams(door, calls), Static()
     router = APIRouter()
 
+    paths = dict[str, None]()
+
     def add(method: str, path: str, handler: Handler, *queries: str) -> None:
-        router.add_route(path, _answered(door, handler, frozenset(queries)), [method], include_in_schema=False)
+        paths[path] = None
+        endpoint = _answered(door, path, handler, frozenset(queries))
+        router.add_route(path, endpoint, [method], include_in_schema=False)
 
     add("GET", "/{inbox_id:uuid}/config", calls.config)
     add("POST", "/{inbox_id:uuid}/sessions", calls.begin)
@@ -60,17 +64,19 @@ def routes(host: LiveHost) -> APIRouter:
     add("POST", "/leave", calls.leave)
     add("POST", "/feedback", calls.feedback)
 
+    for path in paths:
+        router.add_route(path, _preflight(door), ["OPTIONS"], include_in_schema=False)
+
     async def socket(one: WebSocket) -> None:
         await ws.serve(door, one)
 
     router.add_websocket_route("/ws", socket)
     for name in static.names:
         router.add_route(f"/{name}", static.serve, ["GET"], include_in_schema=False)
-    router.add_route("/{path:path}", _preflight(door), ["OPTIONS"], include_in_schema=False)
     return router
 
 
-def _answered(door: Door, handler: Handler, queries: frozenset[str]) -> Handler:
+def _answered(door: Door, path: str, handler: Handler, queries: frozenset[str]) -> Handler:
     """A handler whose errors are problems, and whose answers a page may read if its origin is on the list.
 
     The list is looked at twice: first whether the origin is on any of ours, then, by the handler, whether it is on
@@ -92,7 +98,7 @@ def _answered(door: Door, handler: Handler, queries: frozenset[str]) -> Handler:
         except HelpdeskError as error:
             response = problem(error)
         except Exception as error:
-            log.error("chat_request_failed", route=_route(request), **fault(error))
+            log.error("chat_request_failed", method=request.method, route=path, **fault(error))
             response = problem(HelpdeskError())
         response.headers["Vary"] = "Origin"
         if origin is not None:
@@ -118,8 +124,3 @@ def _preflight(door: Door) -> Handler:
         return Response(status_code=204, headers=headers)
 
     return endpoint
-
-
-def _route(request: Request) -> str:
-    """Without what somebody wrote into it."""
-    return str(getattr(request.scope.get("route"), "path", ""))
