@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import RowMapping, Table, func, select
 
 from helpdesk import migrate
 from helpdesk.clock import now
@@ -18,7 +18,8 @@ from helpdesk.models.events import audit, events, pending_work
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
 from helpdesk.models.sla import escalations, sla_clocks
-from helpdesk.services import notices
+from helpdesk.services import inboxes as inbox_service
+from helpdesk.services import notices, visitor_mail
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard, open_services
 from workers import doorbell
@@ -37,6 +38,10 @@ class Report:
 
     def ok(self, name: str, detail: str) -> None:
         self.lines.append(f"ok   {name}: {detail}")
+
+    def warn(self, name: str, detail: str) -> None:
+        """It works, and not as somebody may think that it does."""
+        self.lines.append(f"warn {name}: {detail}")
 
     def bad(self, name: str, detail: str) -> None:
         self.lines.append(f"FAIL {name}: {detail}")
@@ -173,3 +178,17 @@ async def _inboxes(services: Services, report: Report) -> None:
             report.bad(name, f"{row['error_kind']}: {row['error_detail']}")
         else:
             report.ok(name, "works")
+            if services.channel(row["channel"]).capabilities.live:
+                await _live(services, row, report)
+
+
+async def _live(services: Services, row: RowMapping, report: Report) -> None:
+    """What visitors find is up to the settings alone: there is no other side that could be asked."""
+    for one in await inbox_service.check(services, row, send=False):
+        (report.ok if one.ok else report.warn)(f"inbox {row['name']}, {one.name}", one.detail)
+    async with services.database.reading() as session:
+        continued = await visitor_mail.inboxes_for(services, session, [row["id"]])
+    if not continued:
+        report.warn(
+            f"inbox {row['name']}", "what a visitor does not read in time stays there: no inbox carries letters"
+        )
