@@ -73,10 +73,10 @@ async def serve(door: Door, ws: WebSocket) -> None:
         code = await connection.attend(visitor, hello)
     except _Over as over:
         code = over.code
-    except (WebSocketDisconnect, OSError):
-        code = None
     except TimeoutError:
         code = NOT_OURS
+    except (WebSocketDisconnect, OSError):
+        code = None
     except Exception as error:
         log.error("chat_socket_failed", **fault(error))
         code = FAULT
