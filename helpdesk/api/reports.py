@@ -18,6 +18,7 @@ from helpdesk.api.queries import Param, Query, choice, identifier, time, word
 from helpdesk.api.schemas.reports import (
     Backlog,
     BacklogLine,
+    ChatLine,
     RatingLine,
     Report,
     ResponseLine,
@@ -28,7 +29,7 @@ from helpdesk.domain import csv_cells
 from helpdesk.domain.calendars import WrongCalendar, check_zone
 from helpdesk.domain.values import Actor, Scope
 from helpdesk.errors import Forbidden
-from helpdesk.services import backlog, reports
+from helpdesk.services import backlog, chat_reports, reports
 from helpdesk.services.backlog import Standing
 from helpdesk.services.reporting import AT_PRESENT, Asked, GroupBy
 from helpdesk.services.reporting import Report as Lines
@@ -178,3 +179,17 @@ async def rating_report(request: Request, actor: Asker, session: Reading) -> Res
     given = ASKED.read(request)
     asked = _asked(given, actor)
     return _told("ratings", given, asked, await reports.ratings(session, actor, asked))
+
+
+@router.get(
+    "/chats",
+    summary="What became of those who came to chat",
+    response_model=Report[ChatLine],
+    responses={**documented(Forbidden), **_ALSO_CSV},
+    openapi_extra=ASKED.openapi,
+)
+async def chat_report(request: Request, actor: Asker, session: Reading) -> Response:
+    """Of the chats that began in the time: who was answered, missed or left, after what waits, and how long it took."""
+    given = ASKED.read(request)
+    asked = _asked(given, actor)
+    return _told("chats", given, asked, await chat_reports.chats(session, actor, asked))

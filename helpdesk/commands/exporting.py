@@ -29,7 +29,7 @@ from helpdesk.domain.filters import ConversationFilter
 from helpdesk.domain.values import SYSTEM, Actor
 from helpdesk.errors import Invalid, Unavailable
 from helpdesk.folders import sync_folder
-from helpdesk.services import custom_fields, exporting, listing
+from helpdesk.services import chat_reports, custom_fields, exporting, listing
 from helpdesk.services import reports as figures
 from helpdesk.services.exporting import End, Found, Message, Part, Source
 from helpdesk.services.house import Services
@@ -44,6 +44,7 @@ REPORTS: Final[Mapping[str, _Make]] = {
     "response-times": figures.responses,
     "sla": figures.sla,
     "ratings": figures.ratings,
+    "chats": chat_reports.chats,
 }
 
 

@@ -40,9 +40,10 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What becomes of asking. All but the first two are reasons why nobody is asked."""
+    """What becomes of asking, by a letter or where he is. All but the first three are reasons why nobody is asked."""
 
     ASKED = "asked"
+    ASKED_THERE = "asked_there"
     LATER = "later"
     SWITCHED_OFF = "switched_off"
     NOT_OFFERED = "not_offered"

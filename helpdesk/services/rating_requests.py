@@ -90,7 +90,7 @@ async def asked_there(
     services: Services, session: AsyncSession, conversation: Row, event: Row, asked_at: datetime
 ) -> None:
     """Note that somebody was asked who was there, unless that has been noted."""
-    how = {"state": State.ASKED.value, "outcome": Outcome.ASKED.value, "due_at": asked_at}
+    how = {"state": State.ASKED.value, "outcome": Outcome.ASKED_THERE.value, "due_at": asked_at}
     row = _plan(services, conversation, event) | how | {"asked_at": asked_at, "expires_at": asked_at + LIFE}
     await session.execute(insert_ignoring(session, ratings, on=["event_id"]).values(row))
 

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.dialects import kept, seconds_since_1970
 from helpdesk.domain.clocks import Kind, State
 from helpdesk.domain.events import ConversationStatusChanged
-from helpdesk.domain.ratings import GOOD, SCORES
+from helpdesk.domain.ratings import GOOD, SCORES, Outcome
 from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageType, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
 from helpdesk.models.rules import ratings as rating_rows
 from helpdesk.models.sla import sla_clocks, sla_policies
+from helpdesk.services.chat_reports import CHATS
 from helpdesk.services.reporting import Asked, Ground, Report, counted, fetch, lines, ordered
 from helpdesk.services.reporting_hours import with_business_time
 
@@ -39,6 +40,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "response-times": ("kind", *RESPONSES),
     "sla": ("kind", "policy_id", "policy", *SLA, "compliance"),
     "ratings": RATINGS,
+    "chats": CHATS,
 }
 """Of each report as a table, behind group and name."""
 
@@ -200,8 +202,9 @@ async def ratings(session: AsyncSession, actor: Actor, asked: Asked) -> Report:
 
 
 def _ratings(actor: Actor, asked: Asked) -> Select[Any]:
-    """Letters that arrived, and ratings: whoever rated has his."""
-    arrived = or_(_M.delivery_status == DeliveryStatus.SENT.value, _R.rated_at.is_not(None))
+    """Letters that arrived, whoever was asked where he was, and ratings: whoever rated was asked."""
+    there = _R.outcome == Outcome.ASKED_THERE.value
+    arrived = or_(_M.delivery_status == DeliveryStatus.SENT.value, there, _R.rated_at.is_not(None))
     tables = rating_rows.join(conversations, _C.id == _R.conversation_id).outerjoin(messages, _M.id == _R.message_id)
     ground = Ground(_R.asked_at, channel=_R.channel, inbox=_R.inbox_id, agent=_R.agent_id, team=_R.team_id)
     # The words of ix_ratings_asked.

@@ -61,6 +61,21 @@ class RatingLine(Line):
     score_5: int
 
 
+class ChatLine(Line):
+    chats: int = Field(description="Those that began")
+    joined: int = Field(description="Those that somebody took, or answered")
+    answered: int = Field(description="Of these, those in which he wrote")
+    missed: int = Field(description="Those for which nobody came, while the contact was there and the desk open")
+    abandoned: int = Field(description="Those whose contact went before somebody came: most of these were missed")
+    waiting: int = Field(description="Those that wait now")
+    wait_median: int | None = Field(description="Seconds until somebody came, as all of these are seconds")
+    wait_p90: int | None = Field(description="Nine of ten waited no longer")
+    first_response_median: int | None = Field(description="From the beginning until somebody wrote")
+    first_response_p90: int | None
+    duration_median: int | None = Field(description="Of those that were answered, until they were resolved")
+    duration_p90: int | None
+
+
 class BacklogLine(Line):
     open: int
     pending: int
