@@ -71,10 +71,8 @@ async def recognise(
 
     A user who was never seen becomes that one, or a new one. Raises `IdentityRefused` for a proof that was used.
     """
+    handle = await wait_for(session, inbox["id"], identity)
     await _spend(session, inbox["id"], identity)
-    handle = _handle(inbox["id"], identity.subject)
-    # Two devices at once: the second one finds the contact that the first one made.
-    await lock_name(session, f"visitor:{handle}")
     name = line(identity.name)[:_MOST_NAME]
     owner = await _owner(session, inbox, handle)
     if owner is None:
@@ -91,9 +89,23 @@ async def recognise(
     return Known(owner, handle, email, identity.language if identity.language in SUPPORTED else "")
 
 
-def _handle(inbox_id: UUID, subject: str) -> str:
-    named = f"{inbox_id}:{subject}".encode(errors="surrogatepass")
-    return f"user-{sha256(named).hexdigest()[:32]}"
+async def wait_for(session: AsyncSession, inbox_id: UUID, identity: Identity) -> str:
+    """Be the only one who looks at this user, until the transaction ends; answers his handle on the channel.
+
+    Of two devices at once, the second one finds the contact that the first one made.
+    """
+    named = f"{inbox_id}:{identity.subject}".encode(errors="surrogatepass")
+    handle = f"user-{sha256(named).hexdigest()[:32]}"
+    await lock_name(session, f"visitor:{handle}")
+    return handle
+
+
+async def alone(session: AsyncSession) -> None:
+    """Be the only one who merges, until the transaction ends.
+
+    Taken before anything that others would wait for who merge: the rows of sessions and identities that were there.
+    """
+    await lock_name(session, "merging contacts")
 
 
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:
@@ -110,7 +122,7 @@ async def unite(services: Services, session: AsyncSession, visitor: Visitor, int
 
 
 async def _unite(session: AsyncSession, contact_id: UUID, into: UUID, *, now: datetime) -> None:
-    await lock_name(session, "merging contacts")
+    await alone(session)
     homes = select(_K.id, func.coalesce(_K.merged_into_id, _K.id)).where(_K.id.in_([contact_id, into]))
     home: dict[UUID, UUID] = {row[0]: row[1] for row in await session.execute(homes)}
     if home[contact_id] == contact_id and home[into] != contact_id:
@@ -186,6 +198,10 @@ async def _vouched(
     own = select(inboxes.c.id).where(inboxes.c.handle == handle, inboxes.c.deleted_at.is_(None)).limit(1)
     if await session.scalar(own) is not None:
         return contact_id, ""
+    his = _I.contact_id == contact_id, _I.channel == by["channel"], _I.handle == handle, _I.verified
+    if await session.scalar(select(_I.id).where(*his)) is not None:
+        return contact_id, handle
+    await alone(session)
     owner = await _give(session, contact_id, channel=by["channel"], handle=handle, verified=True, now=now)
     if owner != contact_id:
         try:

@@ -90,6 +90,8 @@ async def identify(
     has proved an address that the site does not vouch for: they may be two who share a computer. Raises
     `IdentityRefused`, `SessionRefused`.
     """
+    await visitor_identities.wait_for(session, visitor.inbox_id, identity)
+    await visitor_identities.alone(session)
     row, inbox = await hold(session, visitor, now=now), await _inbox(services, session, visitor.inbox_id)
     if _is_somebody_else(row, identity):
         await log_out(session, visitor, now=now)
