@@ -126,6 +126,27 @@ async def test_two_inboxes_do_not_share_an_address_until_one_is_gone(
     assert (await client.post(INBOXES, headers=boss.headers, json=body)).status_code == 201
 
 
+async def test_a_live_inbox_names_by_which_its_conversations_go_on(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    boss = await factories.agent(services, role="admin")
+    mail, desk = await factories.inbox(services), await factories.inbox(services, channel="chat")
+    paused = await factories.inbox(services)
+    async with services.database.transaction() as session:
+        await session.execute(inbox_rows.update().where(inbox_rows.c.id == paused).values(state="paused"))
+
+    async def name(inbox_id: UUID, by: UUID | None, version: int = 1) -> httpx.Response:
+        headers = {**boss.headers, "If-Match": f'"{version}"'}
+        body = {"continued_by_id": by and str(by)}
+        return await client.patch(f"{INBOXES}/{inbox_id}", headers=headers, json=body)
+
+    answers = [await name(desk, mail), await name(desk, None, 2), await name(desk, desk, 3), await name(mail, paused)]
+    answers += [await name(desk, paused, 3), await name(desk, uuid4(), 3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 422, 422, 404, 404]
+    assert [answer.json()["continued_by_id"] for answer in answers[:2]] == [str(mail), None]
+    assert [answer.json()["errors"][0]["field"] for answer in answers[2:4]] == ["continued_by_id"] * 2
+
+
 async def test_an_inbox_that_gets_members_closes_to_the_others_at_once(
     client: httpx.AsyncClient, services: Services
 ) -> None:
