@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from helpdesk import clock
-from helpdesk.live import Log, Opened, Visitor
+from helpdesk.live import Log, Visitor
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visits
@@ -25,13 +25,13 @@ from tests.house import Desk, House
 MINA = "mina@customer.test"
 
 
-async def prove(services: Services, opened: Opened) -> str:
+async def prove(services: Services, visitor: Visitor) -> str:
     """With the code that no letter has told yet; answers the new token."""
     async with services.database.transaction() as session:
-        mine = select(visitor_codes).where(visitor_codes.c.session_id == opened.visitor.session_id)
+        mine = select(visitor_codes).where(visitor_codes.c.session_id == visitor.session_id)
         row = (await session.execute(mine)).mappings().one()
         code = services.keyring.open(row["sealed"], row=f"visitor_code:{row['id']}").decode()
-        proved = await visitor_emails.prove(services, session, opened.visitor, code, now=row["created_at"])
+        proved = await visitor_emails.prove(services, session, visitor, code, now=row["created_at"])
     assert proved is not None
     return proved.token
 
@@ -64,7 +64,7 @@ class Chat:
                 await session.execute(mine.values(continued_by_id=continued_by.id))
             opened = await visitor_sessions.begin(services, session, inbox_id, **form, now=at)
             await visitor_emails.claim(services, session, opened.visitor, address, now=at)
-        token = await prove(services, opened) if proved else opened.token
+        token = await prove(services, opened.visitor) if proved else opened.token
         async with services.database.transaction() as session:
             visitor = await visitor_sessions.find(services.database, token, now=at)
             await visitor_messages.say(
@@ -72,6 +72,12 @@ class Chat:
             )
         await house.relay()
         return cls(house, await visitor_sessions.find(services.database, token, now=clock.now()))
+
+    async def prove(self) -> None:
+        """The address that he has named so far is his."""
+        self.visitor = await visitor_sessions.find(
+            self.house.services.database, await prove(self.house.services, self.visitor), now=clock.now()
+        )
 
     async def answer(self, text: str = "We have found it.", **draft: Any) -> None:
         await self.house.reply(self.id, text, **draft)

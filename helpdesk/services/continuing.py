@@ -56,6 +56,7 @@ def due() -> Select[Any]:
 async def go_on(services: Services, session: AsyncSession, *, now: datetime) -> int:
     """Mail what has not been read in time, of a batch of conversations; answers how many were due.
 
+    A chat that was missed is due as well, once its visitor has proved an address after all (`can_be_reached`).
     Conversations that somebody has in hand are left for the next time.
     """
     query = select(_V.conversation_id).where(_V.mail_due_at <= now).order_by(_V.mail_due_at).limit(BATCH)
@@ -68,17 +69,26 @@ async def go_on(services: Services, session: AsyncSession, *, now: datetime) -> 
     still = select(visits).where(among(_V.conversation_id, list(held), "uuid"), _V.mail_due_at <= now)
     mine = claimable(still.order_by(_V.conversation_id))
     found = list((await session.execute(mine)).mappings())
+    missed = [row for row in found if row["missed"] and _waits(services, held[row["conversation_id"]])]
+    for row in missed:
+        await by_mail(services, session, held[row["conversation_id"]], now=now)
     there = [row for row in found if row["online_until"] is not None and row["online_until"] > now]
-    gone = [row for row in found if row not in there]
+    gone = [row for row in found if row not in there and row not in missed]
     mails, until = await _mails(services, session, [(held[row["conversation_id"]], row) for row in gone], now=now)
     settled = [
         *(_settled(row, until.get(row["conversation_id"], (row["mailed_seq"], None))) for row in gone),
-        *(_settled(row, (row["mailed_seq"], row["online_until"] + AWAY)) for row in there),
+        *(_settled(row, (row["mailed_seq"], row["online_until"] + AWAY)) for row in there if row not in missed),
+        *(_settled(row, (row["mailed_seq"], None)) for row in missed),
     ]
     await visitor_mail.send(services, session, mails, Update(visits, settled, by=("conversation_id",)), now=now)
     if len(waiting) == BATCH:
         ring(session, "continuing")
     return len(found)
+
+
+def _waits(services: Services, conversation: Row) -> bool:
+    """Whether he waits for an answer in the chat still, and not by mail."""
+    return conversation["waiting_since"] is not None and conversation["channel"] in services.live_channels()
 
 
 def _settled(visit: Row, after: tuple[int, datetime | None]) -> dict[str, Any]:
@@ -182,6 +192,13 @@ async def _files(session: AsyncSession, message_ids: Sequence[UUID]) -> Mapping[
     for row in (await session.execute(query.order_by(attachments.c.id))).mappings():
         found.setdefault(row["message_id"], []).append(row)
     return found
+
+
+async def can_be_reached(session: AsyncSession, contact_id: UUID, *, now: datetime) -> None:
+    """He has proved an address. What nobody came for until now goes on by mail."""
+    missed = update(visits).where(_V.contact_id == contact_id, _V.missed, _V.mail_due_at.is_(None))
+    await session.execute(missed.values(mail_due_at=now))
+    ring(session, "continuing")
 
 
 # -- missed chats -----------------------------------------------------------------------------------------------------

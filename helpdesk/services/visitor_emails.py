@@ -25,7 +25,7 @@ from helpdesk.live import Opened, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
-from helpdesk.services import attempts, audit, visitor_identities, visitor_mail
+from helpdesk.services import attempts, audit, continuing, visitor_identities, visitor_mail
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.house import Services
 
@@ -125,11 +125,13 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
     found = await visitor_mail.inboxes_for(services, session, [visitor.inbox_id])
     if visitor.inbox_id not in found:
         raise Conflict("nothing goes on by e-mail here", slug="not_continued")
+    await visitor_identities.alone(session)
     owner = await _own(session, visitor, found[visitor.inbox_id]["channel"], email, now=now)
     if owner != visitor.contact_id:
         await visitor_identities.unite(services, session, visitor, owner, now=now)
     mine = update(visitor_sessions).where(_S.id == visitor.session_id)
     await session.execute(mine.values(email=email, claimed_email="", contact_id=owner))
+    await continuing.can_be_reached(session, owner, now=now)
     about: dict[str, Any] = {"session_id": str(visitor.session_id), "inbox_id": str(visitor.inbox_id)}
     by = Actor(AuthorKind.CONTACT, owner)
     await audit.record(session, "visitor.email_proved", subject="contact", subject_id=owner, by=by, now=now, data=about)

@@ -288,3 +288,14 @@ async def test_a_missed_chat_stays_where_it_is_without_a_proved_address(house: H
     async with house.services.database.reading() as session:
         assert (await session.execute(select(messages.c.id).where(messages.c.type == "outgoing"))).first() is None
     assert desk.address
+
+
+async def test_whoever_proves_an_address_after_his_chat_was_missed_is_answered_there(house: House, desk: Desk) -> None:
+    chat = await Chat.begin(house, proved=False)
+    assert not await by_mail(house, chat)
+    await chat.set(missed=True)
+    await chat.prove()
+    assert await go_on(house, after=timedelta(0)) == 1
+    row = await chat.row()
+    assert (row["channel"], row["inbox_id"], row["contact_handle"]) == ("email", desk.id, MINA)
+    assert await go_on(house, after=LATER) == 0
