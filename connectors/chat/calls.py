@@ -214,11 +214,12 @@ def begun(opened: Opened) -> dict[str, Any]:
 
 def shown(inbox: LiveInbox, config: ChatConfig, *, max_upload_bytes: int) -> dict[str, Any]:
     """What a client has to know before anybody says a word."""
+    categories = [{"value": key, "name": dict(names)} for key, names in inbox.categories.items()]
     prechat: list[dict[str, Any]] = []
     for name, required in config.fields.items():
         field: dict[str, Any] = {"name": name, "required": required}
         if name == "category":
-            field["options"] = [{"value": key, "name": dict(names)} for key, names in inbox.categories.items()]
+            field["options"] = categories
         prechat.append(field)
     return {
         "inbox_id": inbox.inbox_id,
@@ -228,6 +229,7 @@ def shown(inbox: LiveInbox, config: ChatConfig, *, max_upload_bytes: int) -> dic
         "languages": LANGUAGES,
         "default_language": config.default_language,
         "prechat": prechat,
+        "categories": categories,
         "hours": {
             "open": inbox.hours.open,
             "next_open_at": _utc(inbox.hours.next_open_at),

