@@ -12,8 +12,10 @@ desk's module and connections, and Trusted Types, so that markup out of a string
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,10 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from tests.house import read
 from tests.journeys.stack import Stack
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
 DESKTOP: Mapping[str, Any] = {"viewport": {"width": 1100, "height": 760}}
 PHONE: Mapping[str, Any] = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobile": True}
@@ -55,6 +61,9 @@ class Visit:
     def bubbles(self) -> Sequence[str]:
         return self.page.locator(".log .bubble").all_inner_texts()
 
+    def complain(self, told: ConsoleMessage) -> None:
+        self.troubles.append(f"{told.text} {told.location['url']}")
+
     def open(self) -> Visit:
         self.page.locator(".launcher").click()
         self.panel.wait_for()
@@ -70,9 +79,10 @@ class Visit:
 
     def say(self, text: str, *, kept: bool = True) -> None:
         """Write and press Enter; `kept`: wait until the desk has it."""
+        before = self.page.locator(".log .mine").count()
         self.writing.fill(text)
         self.writing.press("Enter")
-        self.page.locator(".log .mine .bubble", has_text=text).last.wait_for()
+        self.page.locator(".log .mine").nth(before).wait_for()
         if kept:
             self.page.locator(".mine[data-state=waiting]").first.wait_for(state="detached")
 
@@ -151,23 +161,27 @@ class Scene:
         *,
         context: BrowserContext | None = None,
         language: str = "en",
-        dark: bool = False,
         device: Mapping[str, Any] = DESKTOP,
         body: str = "<main><h1>Harbor Wallet</h1></main>",
         before: str = "",
+        before_load: Callable[[Page], None] = lambda page: None,
     ) -> Visit:
-        """Come to the website. `before` runs in the page before anything else."""
+        """Come to the website. `before` runs in the page before anything else, `before_load` here."""
         made = context or browser.new_context(
-            **device, color_scheme="dark" if dark else "light", locale=language, timezone_id="Asia/Taipei"
+            **device,
+            reduced_motion="reduce",
+            locale="en",
+            timezone_id="Asia/Taipei",
         )
         page = made.new_page()
         page.set_default_timeout(15_000)
         visit = Visit(page)
         page.on("pageerror", lambda error: visit.troubles.append(str(error)))
-        page.on("console", lambda told: visit.troubles.append(told.text) if told.type == "error" else None)
+        page.on("console", lambda told: visit.complain(told) if told.type == "error" else None)
         page.on("request", lambda request: visit.asked.append(request.url))
         if before:
             page.add_init_script(before)
+        before_load(page)
         self.website.body, self.website.language = body, language
         page.goto(f"{self.website.origin}/")
         page.locator(".launcher").wait_for()
@@ -182,9 +196,9 @@ class Scene:
             found = [one["id"] for one in self.stack.conversations(inbox_id=self.inbox_id)]
             return [one for one in found if one not in self.talked]
 
-        (found,) = self.stack.until("a new conversation", look)
-        self.talked.add(found)
-        return found
+        new = self.stack.until("a new conversation", look)
+        self.talked.update(new)
+        return max(new)
 
     def answer(self, conversation_id: str, text: str, **more: Any) -> None:
         self.stack.reply(conversation_id, text, key=str(uuid4()), **more)
@@ -198,19 +212,41 @@ class Scene:
 
         return self.stack.until(f"{count} messages of the visitor", look)
 
-    def patch(self, conversation_id: str, **changes: Any) -> None:
-        done = self.stack.http.patch(f"/conversations/{conversation_id}", json=changes)
-        assert done.status_code == 200, done.text
+    def said(self, conversation_id: str) -> list[str]:
+        """What both have said there, as the desk has it."""
+        found = [one for one in self.stack.messages(conversation_id) if one["type"] != "activity"]
+        return [one["text"] for one in found if not one["private"]]
+
+    def vouched(self, subject: str) -> str:
+        """What the website's own server would sign for its user."""
+        claims = {"aud": self.inbox_id, "sub": subject, "jti": uuid4().hex, "exp": int(time.time()) + 600}
+        return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(self.secret), algorithms=["HS256"])
+
+    def code(self, address: str) -> str:
+        """The code in the newest letter to this address."""
+
+        def look() -> str | None:
+            for path in sorted(self.stack.outgoing.glob("*.eml"), key=lambda one: one.stat().st_mtime, reverse=True):
+                letter = read(path.read_bytes())
+                if address in str(letter["To"]):
+                    body = letter.get_body(("plain",))
+                    found = re.search(r"\b\d{6}\b", body.get_content() if body else "")
+                    return found[0] if found else None
+            return None
+
+        return self.stack.until("a letter with a code", look)
 
 
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
     secret = "a secret of the website, long enough"
-    with Stack(folder) as stack, Website() as website:
+    with Stack(folder, HELPDESK_DEMO_PAGE="true") as stack, Website() as website:
         stack.set_up()
         stack.start()
+        stack.post_inbox("Mail", address="help@wallet.example", receive="smtp")
         settings = {"origins": website.origin, "identity_secret": secret, "prechat": "name, email*, category"}
-        made = stack.http.post("/inboxes", json={"channel": "chat", "name": "Website", "settings": settings})
+        inbox = {"channel": "chat", "name": "Website", "settings": settings, "rating": "on"}
+        made = stack.http.post("/inboxes", json=inbox)
         assert made.status_code == 201, made.text
         website.desk, website.inbox_id = stack.url, made.json()["id"]
         yield Scene(stack, website, website.inbox_id, secret)

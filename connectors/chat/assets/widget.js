@@ -321,6 +321,7 @@ function forget() {
   log = emptyLog();
   outbox = [];
   uploads = [];
+  own.clear();
   mail = { step: "address", email: "" };
   for (const name of storedNames("")) if (name !== "sound") store(name, null);
   rows.clear();
@@ -372,8 +373,8 @@ async function reload() {
   log = { ...emptyLog(), conversation: page.conversation_id, more: page.more };
   for (const item of page.items) add(item);
   const kept = stored("read");
-  const own = log.items.findLast((item) => item.message?.author.kind === "visitor");
-  log.read = Math.max(kept?.conversation === log.conversation ? kept.seq : 0, own?.seq ?? 0);
+  const said = log.items.findLast((item) => item.message?.author.kind === "visitor");
+  log.read = Math.max(kept?.conversation === log.conversation ? kept.seq : 0, said?.seq ?? 0);
   rows.clear();
   ui.log?.replaceChildren();
   draw({ toEnd: true });
@@ -728,6 +729,8 @@ function awake() {
 // ---------------------------------------------------------------------------------------------------------------- files
 
 let uploads = [];
+// What this page has uploaded itself, it need not fetch.
+const own = new Map();
 
 function attach(files) {
   for (const file of files) {
@@ -746,6 +749,7 @@ async function upload(entry) {
   try {
     await begun();
     Object.assign(entry, await transfer(entry), { share: 1 });
+    own.set(entry.id, entry.file);
   } catch (error) {
     uploads = uploads.filter((other) => other !== entry);
     if (!entry.removed) flash(isTooMany(error) ? "slower" : "uploadFailed", { name: entry.filename });
@@ -781,7 +785,7 @@ function detach(entry) {
   ui.text.focus();
 }
 
-const fetchFile = async (file) => (await call("GET", `attachments/${file.id}`)).blob();
+const fetchFile = async (file) => own.get(file.id) ?? (await call("GET", `attachments/${file.id}`)).blob();
 
 /** The token is in a header, so a link could not fetch it: it is fetched here and handed to the browser. */
 async function download(file) {
@@ -1113,7 +1117,7 @@ function ratingCard(seq) {
     if (!score) return form.querySelector("input").focus();
     return busy(form, () => callJson("POST", "rating", { score, comment: form.elements.comment.value.trim() })
       .then(() => { rated = seq; store("rated", seq); draw(); flash("thanks"); ui.text.focus(); })
-      .catch((error) => { if (error.code === "conflict") rated = seq; flash("trouble"); draw(); }));
+      .catch((error) => { if (error.code === "rating_unavailable") rated = seq; flash("trouble"); draw(); }));
   }, h("fieldset", {}, h("legend", {}, t("rateTitle")), h("div", { class: "stars" }, ...[1, 2, 3, 4, 5].map(star))),
   h("label", { for: "f-comment", class: "soft" }, t("comment")), h("textarea", { id: "f-comment", name: "comment", rows: 2, maxlength: 2000 }),
   primary(t("rateSend")));
@@ -1479,10 +1483,7 @@ async function refreshConfig() {
 const events = new EventTarget();
 
 /** What the host page can do: `window.helpdesk.chat`. Events: open, close, unread {count}, expired. */
-const api = Object.assign(events, {
-  open, close, identify, logout,
-  get unread() { return unread(); },
-});
+const api = Object.defineProperty(Object.assign(events, { open, close, identify, logout }), "unread", { get: unread });
 
 const tell = (name, detail = {}) => events.dispatchEvent(new CustomEvent(name, { detail }));
 
