@@ -30,7 +30,7 @@ from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_proofs, visitor_sessions, visits
-from helpdesk.services import contact_merging, events, rows, visitor_mail
+from helpdesk.services import contact_merging, continuing, events, rows, visitor_mail
 from helpdesk.services import contacts as contact_verbs
 from helpdesk.services.digests import digest_of
 from helpdesk.services.house import Services
@@ -86,6 +86,8 @@ async def recognise(
             pass
     await _call(session, owner, name, now=now)
     owner, email = await _vouched(services, session, inbox, owner, identity.email, now=now)
+    if email:
+        await continuing.can_be_reached(session, owner, now=now)
     return Known(owner, handle, email, identity.language if identity.language in SUPPORTED else "")
 
 

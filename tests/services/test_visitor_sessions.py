@@ -21,7 +21,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
-from helpdesk.models.visitors import visitor_sessions
+from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import contact_merging, visitor_log, visitor_messages
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.digests import digest_of
@@ -357,3 +357,14 @@ async def is_good(services: Services, token: str) -> bool:
     except SessionRefused:
         return False
     return True
+
+
+async def test_a_missed_chat_of_whoever_logs_in_with_an_address_is_due_by_mail(services: Services) -> None:
+    await factories.inbox(services)
+    desk = await factories.inbox(services, channel="chat")
+    stranger = await begin(services, desk)
+    begun = await say(services, stranger)
+    async with services.database.transaction() as session:
+        await session.execute(update(visits).where(visits.c.conversation_id == begun).values(missed=True))
+    await identify(services, stranger.visitor, mina(email="mina@customer.test"))
+    assert [one["mail_due_at"] for one in await rows(services, visits)] == [NOW]
