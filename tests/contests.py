@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from helpdesk import clock
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_tags, conversations, drafts, tags
 from helpdesk.models.jobs import job_results
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
+from helpdesk.services import visitor_log, visitor_messages, visitor_sessions
+from helpdesk.services.visitor_filing import SaidMeanwhile
 from tests import race_scenes as scenes
 from tests.racing import Race, Runner, Scene, Side, Track
 from workers.jobs import Jobs
@@ -102,6 +105,21 @@ async def _receive(track: Track, side: Side, scene: Scene) -> str:
     return {scene["id"]: "here", scene["other"]: "over there"}.get(message["conversation_id"], "anew")
 
 
+async def _say(track: Track, side: Side, scene: Scene) -> str:
+    """His client says it; where it is then."""
+    services, at = side.house.services, clock.now()
+    visitor = await visitor_sessions.find(services.database, scene["token"], now=at)
+    what: dict[str, Any] = {"client_id": scene["client_id"], "text": "Are you there?", "now": at}
+    try:
+        async with services.database.transaction() as session:
+            said = await visitor_messages.say(services, session, visitor, **what)
+    except SaidMeanwhile:
+        async with services.database.transaction() as session:
+            said = await visitor_messages.say(services, session, visitor, **what)
+    where = {scene["id"]: "here", scene["other"]: "over there"}.get(said.conversation_id, "anew")
+    return f"{where} again" if said.repeated else where
+
+
 def _draft(**version: str) -> Runner:
     """Of the same agent, in another window."""
 
@@ -133,6 +151,17 @@ async def _one_answer(track: Track, scene: Scene, _end: tuple[str, str]) -> None
     assert (
         len(await track.rows(messages, messages.c.conversation_id == scene["id"], messages.c.type == "outgoing")) == 1
     )
+
+
+async def _said_once(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
+    """In a log without a break, wherever it is."""
+    visitor = await visitor_sessions.find(track.services.database, scene["token"], now=clock.now())
+    (said,) = await track.rows(
+        messages, messages.c.text == "Are you there?", messages.c.author_id == visitor.contact_id
+    )
+    log = await visitor_log.after(track.services.database, visitor, said["conversation_id"], 0, limit=100)
+    assert str(said["id"]) in {item.data.get("id") for item in log.items}
+    assert [item.prev_seq for item in log.items] == [0, *(item.seq for item in log.items[:-1])]
 
 
 async def _tagged(track: Track, scene: Scene, _end: tuple[str, str]) -> None:
@@ -258,6 +287,30 @@ KINDS: Final[Mapping[str, Race]] = {
         left=_receive,
         right=_merge("id", "other"),
         ends={("here", "200"): 2, ("over there", "200"): 2},
+    ),
+    "say/say": Race(
+        scene=scenes.chatting, left=_say, right=_say, alike=True, ends={("here", "here again"): 1}, after=_said_once
+    ),
+    "say/close": Race(
+        scene=scenes.chatting,
+        left=_say,
+        right=_patch(status="closed"),
+        # What he says too late he says in the other one, which he began as well.
+        ends={("here", "200"): 2, ("over there", "200"): 2},
+        after=_said_once,
+    ),
+    "say/merge": Race(
+        scene=scenes.chatting,
+        left=_say,
+        right=_merge("id", "other"),
+        ends={("here", "200"): 2, ("over there", "200"): 2},
+    ),
+    "say/reply": Race(
+        scene=scenes.chatting,
+        left=_say,
+        right=_reply(seen_seq=1),
+        ends={("here", "201"): 1, ("here", _MOVED): 1},
+        after=_said_once,
     ),
     "split/merge": Race(
         scene=scenes.two, left=_split, right=_merge("id", "other"), ends={("201", _STALE): 2, (_STALE, "200"): 2}

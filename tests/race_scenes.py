@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import update
 
 from helpdesk import clock
 from helpdesk.domain.values import SYSTEM
+from helpdesk.live import Feedback
 from helpdesk.models.conversations import conversations, drafts
 from helpdesk.models.messages import deliveries
-from helpdesk.services import accounts
+from helpdesk.services import accounts, visitor_messages, visitor_sessions
 from helpdesk.services import tags as tag_verbs
 from tests import factories
 from tests.house import Desk, mail
@@ -50,6 +52,24 @@ async def almost_due(track: Track) -> Scene:
 
 async def failed(track: Track) -> Scene:
     return await answered(track, status="failed", due=timedelta())
+
+
+async def chatting(track: Track) -> Scene:
+    """A chat, and something else that the same visitor began; in the first he has just asked something."""
+    services, at = track.services, clock.now()
+    if track.chat is None:
+        track.chat = await factories.inbox(services, channel="chat")
+    given: dict[str, Any] = {"identity": None, "name": "Mina", "email": "", "language": "en", "fields": {}}
+    async with services.database.transaction() as session:
+        opened = await visitor_sessions.begin(services, session, track.chat, **given, now=at)
+    said = []
+    for client_id, feedback in (("first", None), ("other", Feedback())):
+        how: dict[str, Any] = {"client_id": client_id, "text": "Hello?", "feedback": feedback, "now": at}
+        async with services.database.transaction() as session:
+            said.append(await visitor_messages.say(services, session, opened.visitor, **how))
+    made, other = said
+    about = {"token": opened.token, "client_id": uuid4().hex, "message_id": made.message_id}
+    return {"id": made.conversation_id, "other": other.conversation_id, **about}
 
 
 async def with_macro(track: Track) -> Scene:

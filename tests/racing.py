@@ -65,6 +65,7 @@ class Track:
     sink: SmtpSink
     random: Random
     macro: UUID | None = None
+    chat: UUID | None = None
     ends: dict[str, Counter[str]] = field(default_factory=dict)
     """How often each race ended in which way."""
 
@@ -144,6 +145,7 @@ async def _later(seconds: float, run: Runner, track: Track, side: Side, scene: S
 async def _one_story(track: Track, row: RowMapping, *, free: Set[int]) -> None:
     """Places without gaps and none twice, a row that is what its events say, and one delivery for each answer.
 
+    What is answered in a chat is read there, and needs none.
     `free` are places whose messages may have gone elsewhere.
     """
     told = await track.rows(events, events.c.conversation_id == row["id"], events.c.seq > 0)
@@ -154,7 +156,9 @@ async def _one_story(track: Track, row: RowMapping, *, free: Set[int]) -> None:
     assert taken | free >= set(range(1, row["seq"] + 1)) >= taken, "a place is missing, or one too many"
     assert row["message_count"] == len(said)
     _as_told(row, sorted(told, key=lambda one: one["seq"]))
-    answers = {one["id"] for one in said if one["type"] == MessageType.OUTGOING and not one["private"]}
+    public = [one for one in said if one["type"] == MessageType.OUTGOING and not one["private"]]
+    assert {one["delivery_status"] for one in public if one["channel"] == "chat"} <= {DeliveryStatus.SENT}
+    answers = {one["id"] for one in public if one["channel"] != "chat"}
     queued = await track.rows(deliveries, deliveries.c.message_id.in_(answers))
     assert {one["message_id"] for one in queued} == answers
     ended = [one["seq"] for one in told if one["data"].get("after") == "closed"]

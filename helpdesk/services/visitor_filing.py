@@ -88,7 +88,7 @@ async def file(
     placement = placement_of(visitor, *_where(known, joins, place.former if feedback is None else None))
     conversation, written = batch.add_said(message, placement, files=len(set(attachment_ids)))
     await batch.write()
-    await keep(session, visitor, client_id, written["id"])
+    await _keep(session, visitor, client_id, written["id"])
     if attachment_ids:
         mine = Actor(AuthorKind.CONTACT, id=visitor.session_id)
         owner = {"message_id": written["id"], "contact_id": written["author_id"], "by": mine}
@@ -104,13 +104,12 @@ async def file(
     return Said(written["id"], conversation["id"], written["seq"], now, repeated=False)
 
 
-async def keep(session: AsyncSession, visitor: Visitor, client_id: str, message_id: UUID, *parts: Insert) -> list[int]:
-    """Write the parts, and under which id the message was said; answers their counts. Raises `SaidMeanwhile`."""
+async def _keep(session: AsyncSession, visitor: Visitor, client_id: str, message_id: UUID) -> None:
+    """Under which id the message was said."""
     mine = {"session_id": visitor.session_id, "client_id": client_id, "message_id": message_id}
-    *counts, kept = await write(session, *parts, Insert(visitor_messages, [mine], unless=("session_id", "client_id")))
+    (kept,) = await write(session, Insert(visitor_messages, [mine], unless=("session_id", "client_id")))
     if not kept:
         raise SaidMeanwhile
-    return counts
 
 
 def placement_of(

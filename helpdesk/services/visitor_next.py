@@ -39,7 +39,7 @@ from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
-from helpdesk.models.visitors import visitor_messages
+from helpdesk.models.visitors import visitor_messages, visitor_sessions
 from helpdesk.services import events as outbox
 from helpdesk.services import rows, visits
 from helpdesk.services.visitor_filing import SaidMeanwhile, placement_of
@@ -126,11 +126,12 @@ async def _in_turn(
 def _next() -> Update:
     """Advance the conversation, if nothing about this message is special."""
     time, handle = bindparam("c_at", type_=_C.updated_at.type), bindparam("c_handle", type_=String())
-    i, k = contact_identities.c, contacts.c
+    i, k, of = contact_identities.c, contacts.c, visitor_sessions.c
     # Whose the handle is by now: an agent may have merged the contact since the session began.
     who = select(i.contact_id).where(i.channel == _C.channel, i.handle == handle).scalar_subquery()
     said = exists().where(_S.session_id == _given("v", _S.session_id), _S.client_id == _given("v", _S.client_id))
     shunned = exists().where(k.id == _C.contact_id, k.blocked)
+    lasts = exists().where(of.id == _given("v", _S.session_id), of.ended_at.is_(None), of.handle == handle)
     seq = _C.seq + literal_column("1")
     spoken = _given("m", messages.c.language)
     name = select(k.name).where(k.id == _C.contact_id).scalar_subquery()
@@ -144,6 +145,7 @@ def _next() -> Update:
             _C.spam.is_(False),
             _C.merged_into_id.is_(None),
             _C.waiting_since <= time,
+            lasts,
             ~shunned,
             ~said,
         )
