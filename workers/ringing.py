@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from helpdesk.logs import fault
+from helpdesk.services.visits import LIVE
 
 log = structlog.get_logger()
 
@@ -23,14 +24,14 @@ ONLY_ALOUD = frozenset({"stream", "presence"})
 ALOUD = ONLY_ALOUD | {"relay"}
 """What is published, for every process to hear: an arq job would be one worker's, and is late by its polling."""
 
-LIVE = "live:"
-"""Begins the name of one conversation of a live channel (`services.visits`), or of one contact: rung aloud as well."""
-
 _SILENT_AFTER_FAILURE = 5.0
 
 
 def aloud(names: Iterable[str]) -> set[str]:
-    """Those of them that are published, and those alone that are heard when somebody else publishes."""
+    """Those of them that are published, and those alone that are heard when somebody else publishes.
+
+    The name of one conversation is no loop's, and concerns the process that its visitor is at.
+    """
     return {name for name in names if name in ALOUD or name.startswith(LIVE)}
 
 

@@ -15,8 +15,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +28,7 @@ from helpdesk.services import feed, presence, streaming, visitor_log, visitor_ne
 from helpdesk.services.house import Services
 from helpdesk.services.rounds import Rounds
 from helpdesk.services.visitor_asides import Asides
+from helpdesk.services.visitor_attendance import Attendance
 from helpdesk.services.visitor_rooms import Room, Seat
 
 log = structlog.get_logger()
@@ -38,11 +37,6 @@ PER_VISITOR: Final = 10
 PER_PROCESS: Final = 5000
 MISSED: Final = 500
 """Whoever is further behind reads the conversation anew."""
-
-ONLINE: Final = timedelta(seconds=45)
-_RENEWED: Final = timedelta(seconds=25)
-_GRACE: Final = timedelta(seconds=5)
-"""Whoever turns a page is back within this, and whoever is there by another process is found by that one."""
 
 READERS: Final = 4
 _PAUSE: Final = 0.5
@@ -63,17 +57,16 @@ class VisitorHub:
         self._stale: dict[Room, None] = {}
         self._readers: set[asyncio.Task[None]] = set()
         self._position: int | None = None
-        self._arrived: set[UUID] = set()
-        self._left: set[UUID] = set()
         self._astray: set[UUID] = set()
-        self._asides = Asides(services)
+        self._asides, self._attendance = Asides(services), Attendance(services)
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        tick = 2.0 if rung else 0.5
         rounds = self._rounds = Rounds("visitors")
         rounds.add(self._follow, every=2.0, name=streaming.BELL)
-        rounds.add(self._inspect, every=2.0 if rung else 0.5)
+        rounds.add(self._inspect, every=tick)
         rounds.add(self._note, every=2.0, name=_NOTE)
-        rounds.add(self._find_homes, every=2.0, name=_HOMES)
+        rounds.add(self._find_homes, every=tick, name=_HOMES)
         rounds.add(self._seek_all, every=10.0)
         rounds.add(self._identify, every=3.0)
         rounds.add(self._tell_typing, every=2.0, name=presence.BELL)
@@ -172,7 +165,7 @@ class VisitorHub:
         if not room.seats:
             del self._rooms[room.id]
             self._stale.pop(room, None)
-            self._left.add(room.id)
+            self._attendance.leave(room)
             self._rounds.ring(_NOTE)
 
     def _enter(self, seat: Seat, conversation_id: UUID) -> None:
@@ -180,12 +173,15 @@ class VisitorHub:
         room = self._rooms.get(conversation_id)
         if room is None:
             room = self._rooms[conversation_id] = Room(conversation_id)
-            self._arrived.add(conversation_id)
-            self._rounds.ring(_NOTE)
-        seat.room = room
-        seat.place = None
+        seat.room, seat.place = room, None
         room.seats.add(seat)
+        if not room.online:
+            self._come(room)
         self._tell(room)
+
+    def _come(self, room: Room) -> None:
+        self._attendance.come(room)
+        self._rounds.ring(_NOTE)
 
     def _seek(self, seats: Iterable[Seat]) -> None:
         """Look up which conversation they are in by now."""
@@ -257,7 +253,7 @@ class VisitorHub:
     async def _run(self) -> None:
         """For as long as somebody is there, and then until it is noted that nobody is."""
         self._position = None
-        while not self._closed and (self._seats or self._arrived or self._left):
+        while not self._closed and (self._seats or self._attendance.waits):
             await self._rounds.step()
 
     async def _follow(self) -> None:
@@ -290,29 +286,15 @@ class VisitorHub:
 
     async def _inspect(self) -> None:
         """Look at every room: whether it has come further than it was read, and who is taken for gone soon."""
-        soon = clock.now() + _RENEWED
         for one in await visitor_news.standing(self._database, self._rooms.keys()):
             room = self._rooms.get(one.conversation_id)
-            if room is None:
-                continue
-            if one.seq > room.looked:
+            if room is not None and one.seq > room.looked:
                 self._tell(room, one.seq)
-            if one.online_until is None or one.online_until < soon:
-                self._arrived.add(room.id)
-                self._rounds.ring(_NOTE)
+            if room is not None and self._attendance.is_due(one):
+                self._come(room)
 
     async def _note(self) -> None:
-        """Write down who is there and who has left. One who has turned a page was not away."""
-        arrived, left = self._arrived & self._rooms.keys(), self._left - self._rooms.keys()
-        self._arrived, self._left = set(), set()
-        if not arrived and not left:
-            return
-        now = clock.now()
-        # One after the other: each locks its rows in the order of their ids.
-        async with self._database.transaction() as session:
-            await visits.online(session, arrived, until=now + ONLINE, now=now)
-        async with self._database.transaction() as session:
-            await visits.online(session, left, until=now + _GRACE, now=now)
+        await self._attendance.note(self._rooms)
 
     async def _find_homes(self) -> None:
         """Who has no conversation may have begun one elsewhere, and whose was closed another one."""
@@ -320,22 +302,15 @@ class VisitorHub:
         self._astray = set()
         if not wanted:
             return
-        homes = {home.session_id: home for home in await visitor_news.homes(self._database, wanted, now=clock.now())}
+        homes = await visitor_news.homes(self._database, wanted, now=clock.now())
         for seat in self._everybody():
             home = homes.get(seat.visitor.session_id)
-            if home is None:
-                continue
-            if home.contact_id != seat.visitor.contact_id:
-                self._leave(seat)
-                seat.visitor = replace(seat.visitor, contact_id=home.contact_id)
-                self._seats[home.contact_id][seat] = None
             # Where the log says that it is not his, asking again would say the same.
-            there = (seat.room and seat.room.id, seat.barred)
-            if home.conversation_id is not None and home.conversation_id not in there:
-                self._move(seat, home.conversation_id)
+            if home is not None and home not in (seat.room and seat.room.id, seat.barred):
+                self._move(seat, home)
 
     async def _seek_all(self) -> None:
-        """Contacts are merged now and then, and rings lost."""
+        """A ring may have been lost that told of another conversation."""
         self._seek(self._everybody())
 
     async def _identify(self) -> None:

@@ -31,20 +31,12 @@ _V: Final = visits.c
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a conversation has come, and until when its visitor is taken to be there."""
+    """How far a conversation has come, who its visitor is, and until when he is taken to be there."""
 
     conversation_id: UUID
     seq: int
+    contact_id: UUID | None
     online_until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Whose a session is by now, and which conversation he is in, None for none."""
-
-    session_id: UUID
-    contact_id: UUID
-    conversation_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +60,13 @@ async def standing(database: Database, conversation_ids: Collection[UUID]) -> li
     return found
 
 
-async def homes(database: Database, session_ids: Collection[UUID], *, now: datetime) -> list[Home]:
-    """One that is gone is not among them."""
-    found = []
+async def homes(database: Database, session_ids: Collection[UUID], *, now: datetime) -> dict[UUID, UUID | None]:
+    """By session the conversation that its visitor is in, None for none."""
+    found: dict[UUID, UUID | None] = {}
     for some in _some(session_ids):
         given = {"ids": some, "since": now - visit_verbs.CONTINUED_WITHIN}
-        found += [Home(*row) for row in await database.fetch(database.prepared("visitors.homes", _homes), given)]
+        rows = await database.fetch(database.prepared("visitors.homes", _homes), given)
+        found.update((session_id, home) for session_id, home in rows)
     return found
 
 
@@ -114,13 +107,13 @@ def _some(ids: Collection[UUID]) -> Iterator[list[UUID]]:
 
 def _standing() -> Select[Any]:
     joined = conversations.outerjoin(visits, _V.conversation_id == _C.id)
-    return select(_C.id, _C.seq, _V.online_until).select_from(joined).where(among(_C.id, "ids", "uuid"))
+    return select(_C.id, _C.seq, _V.contact_id, _V.online_until).select_from(joined).where(among(_C.id, "ids", "uuid"))
 
 
 def _homes() -> Select[Any]:
     since = bindparam("since", type_=_C.last_activity_at.type)
     home = visit_verbs.joinable(_S.contact_id, _S.inbox_id, since=since)
-    return select(_S.id, _S.contact_id, home).where(among(_S.id, "ids", "uuid"))
+    return select(_S.id, home).where(among(_S.id, "ids", "uuid"))
 
 
 def _happened() -> Select[Any]:

@@ -61,11 +61,15 @@ class Seat:
 
 @dataclass(eq=False, slots=True)
 class Room:
-    """A conversation, and the clients that are in it. It was read up to `looked`, and will be up to `wanted`."""
+    """A conversation, and the clients that are in it. It was read up to `looked`, and will be up to `wanted`.
+
+    `online`: that its visitor is there was written down by this process.
+    """
 
     id: UUID
     seats: set[Seat] = field(default_factory=set)
     looked: int = 0
     wanted: int = 0
+    online: bool = False
     busy: bool = False
     again: bool = False

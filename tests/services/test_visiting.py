@@ -257,6 +257,7 @@ async def test_a_ring_that_is_lost_is_made_good_soon(desk: Desk) -> None:
     conversation_id = visitor.conversation_id
     assert conversation_id is not None
     newcomer, _ = await desk.arrive()
+    desk.hub = VisitorHub(desk.services)
     async with Readers(desk) as readers:
         here, new = await readers.come(visitor), await readers.come(newcomer)
         await here.until(lambda one: one.said == ["Hello?"])
@@ -299,10 +300,10 @@ async def test_a_ring_reaches_the_visitors_of_another_process_through_redis(desk
                 await reader.until(lambda one: len(one.said) == 21, seconds=1.0)
             assert asyncio.get_running_loop().time() - begun < 1.0
             elsewhere.ring(["live:", "live:nobody", "live:../../etc", "deliver"])
+        await asyncio.gather(desk.hub.close(), elsewhere.close())
         hearing.cancel()
         await asyncio.gather(hearing, return_exceptions=True)
         await bell.close()
-        await elsewhere.close()
 
 
 async def test_what_is_no_saying_is_heard_of_by_its_event(desk: Desk) -> None:
@@ -540,6 +541,7 @@ async def test_an_answer_that_leaves_by_mail_after_more_was_said_is_not_overlook
 
 async def test_a_visitor_is_online_for_as_long_as_he_is_connected_and_a_moment_longer(desk: Desk) -> None:
     visitor, _ = await desk.chat()
+    desk.hub = VisitorHub(desk.services)
 
     async def online() -> timedelta:
         async with desk.database.reading() as session:
