@@ -124,6 +124,35 @@ async def gather(session: AsyncSession, *, now: datetime) -> int:
     return len(rows)
 
 
+async def whose(session: AsyncSession, identity_id: UUID, holder: UUID) -> UUID:
+    """Who has shown that this identity is his: the one who has it, or whom an agent merged into him with it.
+
+    That both are one is what the agent thinks. Where a visitor's own proof merged them (`merged_by` is nobody), it was
+    shown.
+    """
+    while True:
+        into = _G.into_id == holder, _G.undone_at.is_(None), _G.merged_by.is_not(None)
+        merges = (await session.execute(select(_G.contact_id, _G.moved).where(*into).limit(MAX_INSIDE))).all()
+        found = next((row.contact_id for row in merges if str(identity_id) in row.moved["identities"]), None)
+        if found is None:
+            return holder
+        holder = found
+
+
+async def bring(session: AsyncSession, contact_id: UUID, identity_id: UUID) -> None:
+    """An identity of somebody who was merged goes to whom he is in, and comes back out with him."""
+    while True:
+        query = select(contact_merges).where(_G.contact_id == contact_id, _G.undone_at.is_(None)).limit(1)
+        merged = (await session.execute(query.with_for_update())).mappings().one_or_none()
+        if merged is None:
+            break
+        moved = {**merged["moved"], "identities": [*merged["moved"]["identities"], str(identity_id)]}
+        await session.execute(update(contact_merges).where(_G.id == merged["id"]).values(moved=moved))
+        contact_id = merged["into_id"]
+    mine = update(contact_identities).where(contact_identities.c.id == identity_id)
+    await session.execute(mine.values(contact_id=contact_id))
+
+
 _MOVED: Final = ("identities", "conversations")
 
 

@@ -22,10 +22,10 @@ from helpdesk.domain.mail_addresses import handle_of
 from helpdesk.domain.values import Actor, AuthorKind
 from helpdesk.errors import Conflict, Invalid, TooMany
 from helpdesk.live import Opened, Visitor
-from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.contacts import contact_identities
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
-from helpdesk.services import attempts, audit, continuing, visitor_identities, visitor_mail
+from helpdesk.services import attempts, audit, contact_merging, continuing, visitor_identities, visitor_mail
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.house import Services
 
@@ -44,7 +44,6 @@ _IN_HAND: Final = timedelta(minutes=1)
 _K: Final = visitor_codes.c
 _S: Final = visitor_sessions.c
 _I: Final = contact_identities.c
-_P: Final = contacts.c
 
 
 async def claim(services: Services, session: AsyncSession, visitor: Visitor, email: str, *, now: datetime) -> None:
@@ -140,19 +139,19 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
 
 
 async def _own(session: AsyncSession, visitor: Visitor, channel: str, email: str, *, now: datetime) -> UUID:
-    """Who the visitor turns out to be: whoever has the address already, else himself, and then it is his.
+    """Who the visitor turns out to be: whoever has shown that he has the address, else himself, and then it is his.
 
-    Whom an agent took him for has it then, as all that is his, and he is still none but himself.
+    Whom an agent takes one of them for has it then, as all that is theirs, and is nobody's proof.
     """
-    home = select(func.coalesce(_P.merged_into_id, _P.id, type_=_P.id.type)).where(_P.id == visitor.contact_id)
-    row = {"id": new_id(), "contact_id": await session.scalar(home), "channel": channel, "handle": email}
+    row: dict[str, Any] = {"id": new_id(), "contact_id": visitor.contact_id, "channel": channel, "handle": email}
     row |= {"display": "", "verified": True, "automatic_held_at": None, "created_at": now}
     new = insert_ignoring(session, contact_identities, on=["channel", "handle"]).values(row)
     if (await session.execute(new.returning(_I.id))).first() is not None:
+        await contact_merging.bring(session, visitor.contact_id, row["id"])
         return visitor.contact_id
     mine = update(contact_identities).where(_I.channel == channel, _I.handle == email).values(verified=True)
-    owner: UUID = (await session.execute(mine.returning(_I.contact_id))).scalar_one()
-    return owner
+    known = (await session.execute(mine.returning(_I.id, _I.contact_id))).one()
+    return await contact_merging.whose(session, known.id, known.contact_id)
 
 
 # -- their letters ----------------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from sqlalchemy import event, update
 from structlog.testing import capture_logs
 
 from helpdesk import clock
+from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Conflict, Invalid, TooMany
 from helpdesk.live import ItemKind, Opened, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
-from helpdesk.services import visitor_emails, visitor_log, visitor_messages
+from helpdesk.services import contact_merging, visitor_emails, visitor_log, visitor_messages
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard
@@ -181,16 +182,33 @@ async def test_two_who_prove_one_address_at_once_are_one(lobby: Lobby) -> None:
 
 
 async def test_whom_an_agent_takes_him_for_opens_nothing_to_him(lobby: Lobby) -> None:
-    visitor = await lobby.enter()
+    """Whether the address was his before the agent merged him or is his since then, on each of his devices."""
+    first, second = await lobby.enter(), await lobby.enter()
+    opened = await lobby.prove(first, await lobby.code(first))
     other = await factories.contact(lobby.services)
+    boss = await factories.agent(lobby.services, role="admin")
+    by = Actor(AuthorKind.AGENT, boss.id, "Anna", Role.ADMIN)
     async with lobby.services.database.transaction() as session:
-        mine = update(contacts).where(contacts.c.id == visitor.contact_id)
-        await session.execute(mine.values(merged_into_id=other))
-    opened = await lobby.prove(visitor, await lobby.code(visitor))
+        for one in (first, second):
+            await contact_merging.merge(session, one.contact_id, into=other, version=None, by=by, now=clock.now())
+    again, late = await lobby.enter(), await lobby.prove(second, await lobby.code(second, "late@customer.test"))
+    proved = await lobby.prove(again, await lobby.code(again))
+    third = await lobby.enter()
+    later = await lobby.prove(third, await lobby.code(third, "late@customer.test"))
     assert opened is not None
-    assert opened.visitor.contact_id == visitor.contact_id
-    identity = await lobby.house.row(contact_identities, contact_identities.c.handle == MINA)
-    assert identity["contact_id"] == other
+    assert proved is not None
+    assert late is not None
+    assert later is not None
+    assert (opened.visitor.contact_id, proved.visitor.contact_id) == (first.contact_id, first.contact_id)
+    assert (late.visitor.contact_id, later.visitor.contact_id) == (second.contact_id, second.contact_id)
+    # To the desk both are the other one's, until an agent takes that back.
+    held = await lobby.house.rows(contact_identities, contact_identities.c.channel == "email")
+    assert {row["contact_id"] for row in held} == {other}
+    async with lobby.services.database.transaction() as session:
+        row = await lobby.house.row(contacts, contacts.c.id == second.contact_id)
+        await contact_merging.unmerge(session, second.contact_id, version=row["version"], by=by, now=clock.now())
+    identity = await lobby.house.row(contact_identities, contact_identities.c.handle == "late@customer.test")
+    assert identity["contact_id"] == second.contact_id
 
 
 async def test_five_attempts_are_all_that_a_code_has(lobby: Lobby) -> None:
