@@ -69,7 +69,7 @@ def estimate(
     `taken` are those who were joined last, when each began to wait and when he was joined; `first_since` is since when
     whoever is first now waits. What counts is how long the first place was held: from the one before him, or from his
     own coming, until he was joined. It holds however many agents there are. Where the first has held his place for
-    longer than any of these did, something has changed, and they say nothing any more.
+    longer than any of these did, something has changed, and they say nothing any more. It is rounded up.
     """
     lately = sorted((one for one in taken if one[1] > now - WITHIN), key=lambda one: one[::-1])[-LATEST - 1 :]
     held = [(joined - max(since, before)).total_seconds() for (_, before), (since, joined) in pairwise(lately)]
@@ -82,4 +82,10 @@ def estimate(
     if so_far > max(held):
         return None
     usual = median(held)
-    return ceil(max(0.0, position * usual - min(so_far, usual)))
+    return _rounded(position * usual - min(so_far, usual))
+
+
+def _rounded(seconds: float) -> int:
+    """Up, to what such a guess is worth: ten seconds, and minutes from two on."""
+    step = 10 if seconds <= 120 else 60
+    return ceil(max(0.0, seconds) / step) * step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from sqlalchemy import func, select
@@ -62,3 +63,23 @@ async def test_what_is_refused_leaves_neither_note_nor_change(client: httpx.Asyn
         assert (shown["version"], shown["assignee"]) == (1, None)
     async with services.database.reading() as session:
         assert await session.scalar(select(func.count()).where(messages.c.private)) == 0
+
+
+async def test_of_two_who_answer_a_visitor_at_once_one_is_told_and_nobodys_chat_changes_hands(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, ben = await factories.agent(services), await factories.agent(services)
+    site = await factories.inbox(services, channel="chat", members=[anna.id, ben.id])
+    chat = await factories.conversation(services, inbox_id=site, assignee_id=anna.id)
+    url = f"{V}/conversations/{chat}"
+    answers = []
+    for who in (ben, anna):
+        keyed = {**who.headers, "Idempotency-Key": uuid4().hex}
+        answers.append(await client.post(f"{url}/messages", headers=keyed, json={"text": "Hello!", "seen_seq": 1}))
+    assert [one.status_code for one in answers] == [201, 409]
+    assert answers[1].json()["type"].endswith(":conversation_moved")
+    assert [one["id"] for one in answers[1].json()["messages"]] == [answers[0].json()["id"]]
+    assert (await client.get(url, headers=anna.headers)).json()["assignee"]["id"] == str(anna.id)
+    over = await client.patch(url, headers=matching(ben, 1), json={"assignee_id": str(ben.id)})
+    late = await client.patch(url, headers=matching(anna, 1), json={"assignee_id": str(anna.id)})
+    assert (over.status_code, late.status_code) == (200, 412)

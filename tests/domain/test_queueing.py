@@ -56,8 +56,9 @@ def test_where_all_wait_it_is_the_time_between_two_turns_by_the_place() -> None:
     taken = busy(10)
     assert estimate(taken, position=1, first_since=ago(500), now=NOW) == 60
     assert estimate(taken, position=3, first_since=ago(500), now=NOW) == 180
-    later = NOW + timedelta(seconds=20)
-    assert estimate(taken, position=3, first_since=ago(500), now=later) == 160
+    later = NOW + timedelta(seconds=25)
+    assert estimate(taken, position=2, first_since=ago(500), now=later) == 100, "95, rounded up"
+    assert estimate(taken, position=3, first_since=ago(500), now=later) == 180, "155, rounded up"
 
 
 def test_where_nobody_waited_for_others_it_is_how_long_each_one_waited() -> None:

@@ -22,7 +22,14 @@ from helpdesk.models.messages import deliveries
 from helpdesk.models.rules import ratings
 from helpdesk.models.visitors import visits
 from helpdesk.services import conversations as verbs
-from helpdesk.services import rating_requests, visitor_endings, visitor_log, visitor_messages, visitor_sessions
+from helpdesk.services import (
+    rating_requests,
+    transferring,
+    visitor_endings,
+    visitor_log,
+    visitor_messages,
+    visitor_sessions,
+)
 from helpdesk.services import visits as visit_verbs
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
@@ -212,6 +219,25 @@ async def test_nobody_ends_or_rates_what_is_anothers_by_merging(house: House) ->
         )
     with pytest.raises(Conflict):
         await chat.rates(1)
+
+
+@ON_ONE_DATABASE
+async def test_who_is_handed_on_is_shown_who_is_there_and_never_why(house: House) -> None:
+    chat = await Chat.open(house)
+    ben = await factories.agent(house.services, name="Ben")
+    payments = await factories.team(house.services, members=[ben.id])
+    for to in ({"assignee_id": ben.id, "team_id": payments}, {"assignee_id": None, "team_id": payments}):
+        async with house.services.database.transaction() as session:
+            given: dict[str, Any] = {"note": "He is angry.", "version": (await chat.row())["version"], "by": ANNA}
+            await transferring.transfer(house.services, session, await chat.id(), **to, **given, now=clock.now())
+        await house.relay()
+    log = await visitor_log.after(house.services.database, await chat.who(), await chat.id(), 0, limit=100)
+    assert [(item.kind, item.data.get("name") or item.data.get("state")) for item in log.items[2:]] == [
+        (ItemKind.JOINED, "Ben"),
+        (ItemKind.STATE, "queued"),
+    ]
+    visit = await house.row(visits, visits.c.conversation_id == await chat.id())
+    assert (visit["queued_at"] is None, visit["joined_at"] is None) == (False, False)
 
 
 async def row_of(house: House, conversation_id: UUID) -> Any:

@@ -193,8 +193,7 @@ async def test_how_long_it_takes_is_told_from_those_who_were_taken_lately(house:
     assert one is not None
     assert two is not None
     assert (one.position, two.position) == (1, 2)
-    assert one.eta in range(15, 21)
-    assert two.eta in range(35, 41)
+    assert (one.eta, two.eta) == (20, 40)
 
 
 async def test_an_inbox_is_attended_while_it_is_open_and_somebody_who_may_answer_is_there(house: House) -> None:
