@@ -202,7 +202,11 @@ async def test_what_is_said_is_told_once_to_each_of_his_tabs_and_notes_never(des
     assert (desk.hub.listeners, desk.hub.visitors) == (0, 0)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("database_url", "seed"),
+    [("sqlite", 0), *(("postgresql", seed) for seed in range(1, 4))],
+    indirect=["database_url"],
+)
 async def test_nothing_is_missing_and_nothing_comes_twice_whatever_happens_meanwhile(desk: Desk, seed: int) -> None:
     dice = random.Random(seed)
     desk.database.on_commit = lambda names: desk.rung(names) if dice.random() < 0.6 else None
@@ -356,6 +360,17 @@ async def test_whose_conversation_is_merged_begins_anew_in_the_other_one(desk: D
         await asyncio.sleep(0.1)
         assert his.said == ["Hello?"], "what is another's is not shown to him"
         assert len(mine.anew) == 1
+    await desk.hub.close()
+    async with desk.database.transaction() as session:
+        await session.execute(update(visits).values(online_until=None))
+    desk.hub = VisitorHub(desk.services)
+    async with Readers(desk) as readers:
+        await readers.come(await desk.again(token))
+        await asyncio.sleep(0.6)
+        async with desk.database.reading() as session:
+            there = select(visits.c.online_until).where(visits.c.conversation_id == home)
+            assert await session.scalar(there) is None, "who was led into it is not its visitor"
+    await desk.hub.close()
 
 
 @ON_ONE_DATABASE
@@ -398,6 +413,7 @@ async def test_who_has_logged_out_or_has_another_token_or_a_paused_inbox_is_sent
     async with Readers(desk) as readers:
         gone = [await readers.come(one) for one in (leaves, renews, paused)]
         here = await readers.come(stays)
+        await here.until(lambda one: one.items and one("presence"))
         async with desk.database.transaction() as session:
             await visitor_sessions.log_out(session, leaves, now=clock.now())
             await visitor_sessions.rotate(session, renews.session_id, now=clock.now())
