@@ -17,15 +17,14 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import claimable, insert_ignoring, insert_rows, lock_name, new_id, ring
+from helpdesk.db import claimable, insert_rows, lock_name, new_id, ring
 from helpdesk.domain.mail_addresses import handle_of
 from helpdesk.domain.values import Actor, AuthorKind
 from helpdesk.errors import Conflict, Invalid, TooMany
 from helpdesk.live import Opened, Visitor
-from helpdesk.models.contacts import contact_identities
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
-from helpdesk.services import attempts, audit, contact_merging, continuing, visitor_identities, visitor_mail
+from helpdesk.services import attempts, audit, continuing, visitor_identities, visitor_mail
 from helpdesk.services import visitor_sessions as sessions
 from helpdesk.services.house import Services
 
@@ -43,7 +42,6 @@ _IN_HAND: Final = timedelta(minutes=1)
 
 _K: Final = visitor_codes.c
 _S: Final = visitor_sessions.c
-_I: Final = contact_identities.c
 
 
 async def claim(services: Services, session: AsyncSession, visitor: Visitor, email: str, *, now: datetime) -> None:
@@ -125,7 +123,8 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
     if visitor.inbox_id not in found:
         raise Conflict("nothing goes on by e-mail here", slug="not_continued")
     await visitor_identities.alone(session)
-    owner = await _own(session, visitor, found[visitor.inbox_id]["channel"], email, now=now)
+    channel = found[visitor.inbox_id]["channel"]
+    owner = await visitor_identities.give(session, visitor.contact_id, channel=channel, handle=email, now=now)
     if owner != visitor.contact_id:
         await visitor_identities.unite(services, session, visitor, owner, now=now)
     mine = update(visitor_sessions).where(_S.id == visitor.session_id)
@@ -136,22 +135,6 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
     await audit.record(session, "visitor.email_proved", subject="contact", subject_id=owner, by=by, now=now, data=about)
     token = await sessions.rotate(session, visitor.session_id, now=now)
     return await sessions.opened(services, session, token, now=now)
-
-
-async def _own(session: AsyncSession, visitor: Visitor, channel: str, email: str, *, now: datetime) -> UUID:
-    """Who the visitor turns out to be: whoever has shown that he has the address, else himself, and then it is his.
-
-    Whom an agent takes one of them for has it then, as all that is theirs, and is nobody's proof.
-    """
-    row: dict[str, Any] = {"id": new_id(), "contact_id": visitor.contact_id, "channel": channel, "handle": email}
-    row |= {"display": "", "verified": True, "automatic_held_at": None, "created_at": now}
-    new = insert_ignoring(session, contact_identities, on=["channel", "handle"]).values(row)
-    if (await session.execute(new.returning(_I.id))).first() is not None:
-        await contact_merging.bring(session, visitor.contact_id, row["id"])
-        return visitor.contact_id
-    mine = update(contact_identities).where(_I.channel == channel, _I.handle == email).values(verified=True)
-    known = (await session.execute(mine.returning(_I.id, _I.contact_id))).one()
-    return await contact_merging.whose(session, known.id, known.contact_id)
 
 
 # -- their letters ----------------------------------------------------------------------------------------------------

@@ -75,16 +75,17 @@ async def recognise(
     await _spend(session, inbox["id"], identity)
     name = line(identity.name)[:_MOST_NAME]
     owner = await _owner(session, inbox, handle)
+    first = owner is None
     if owner is None:
         owner = contact_id or await _create(services, session, name, now=now)
-        await _give(session, owner, channel=inbox["channel"], handle=handle, verified=True, now=now)
+        await give(session, owner, channel=inbox["channel"], handle=handle, now=now)
     elif contact_id is not None and owner != contact_id:
         try:
             await _unite(session, contact_id, owner, now=now)
         except Conflict:
             # More contacts than go into one: what he said before stays with whom he was, and he goes on.
             pass
-    await _call(session, owner, name, now=now)
+    await _call(session, owner, name, instead=first, now=now)
     owner, email = await _vouched(services, session, inbox, owner, identity.email, now=now)
     if email:
         await continuing.can_be_reached(session, owner, now=now)
@@ -113,6 +114,22 @@ async def alone(session: AsyncSession) -> None:
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:
     """Proofs that nobody would believe any more, used or not."""
     await session.execute(delete(visitor_proofs).where(visitor_proofs.c.expires_at <= now - _DOUBT))
+
+
+async def give(session: AsyncSession, contact_id: UUID, *, channel: str, handle: str, now: datetime) -> UUID:
+    """The contact has shown that this handle is his: who has shown the same before him, or himself, and then it is his.
+
+    Whom an agent takes one of them for has it then, as all that is theirs, and is nobody's proof. `alone` comes first,
+    unless nobody else can ask for this handle.
+    """
+    row = rows.identity(contact_id, channel=channel, handle=handle, display="", now=now) | {"verified": True}
+    new = insert_ignoring(session, contact_identities, on=["channel", "handle"]).values(row)
+    if (await session.execute(new.returning(_I.id))).first() is not None:
+        await contact_merging.bring(session, contact_id, row["id"])
+        return contact_id
+    mine = update(contact_identities).where(_I.channel == channel, _I.handle == handle).values(verified=True)
+    known = (await session.execute(mine.returning(_I.id, _I.contact_id))).one()
+    return await contact_merging.whose(session, known.id, known.contact_id)
 
 
 async def unite(services: Services, session: AsyncSession, visitor: Visitor, into: UUID, *, now: datetime) -> None:
@@ -148,11 +165,9 @@ async def _spend(session: AsyncSession, inbox_id: UUID, identity: Identity) -> N
 
 
 async def _owner(session: AsyncSession, inbox: Row, handle: str) -> UUID | None:
-    """Who the user was when he was here last; an agent may have merged that contact since, and has the identity then
-    moved to the other one."""
-    earlier = select(_S.contact_id).where(_S.inbox_id == inbox["id"], _S.handle == handle)
-    found = await session.scalar(earlier.order_by(_S.last_seen_at.desc(), _S.id.desc()).limit(1))
-    return found or await contact_verbs.find_by_handle(session, inbox["channel"], handle)
+    query = select(_I.id, _I.contact_id).where(_I.channel == inbox["channel"], _I.handle == handle)
+    known = (await session.execute(query)).one_or_none()
+    return None if known is None else await contact_merging.whose(session, known.id, known.contact_id)
 
 
 async def _create(services: Services, session: AsyncSession, name: str, *, now: datetime) -> UUID:
@@ -163,25 +178,12 @@ async def _create(services: Services, session: AsyncSession, name: str, *, now: 
     return contact_id
 
 
-async def _give(
-    session: AsyncSession, contact_id: UUID, *, channel: str, handle: str, verified: bool, now: datetime
-) -> UUID:
-    """Let the contact, or whom he went into, have this handle unless somebody has it; answers who has it then."""
-    home = select(func.coalesce(_K.merged_into_id, _K.id)).where(_K.id == contact_id)
-    holder = await session.scalar(home)
-    assert holder is not None
-    row = rows.identity(holder, channel=channel, handle=handle, display="", now=now) | {"verified": verified}
-    await session.execute(insert_ignoring(session, contact_identities, on=["channel", "handle"]).values(row))
-    mine = update(contact_identities).where(_I.channel == channel, _I.handle == handle).values(verified=verified)
-    found: UUID = (await session.execute(mine.returning(_I.contact_id))).scalar_one()
-    return found
-
-
-async def _call(session: AsyncSession, contact_id: UUID, name: str, *, now: datetime) -> None:
-    """Give him the name that the site knows him by, if we know none."""
+async def _call(session: AsyncSession, contact_id: UUID, name: str, *, instead: bool, now: datetime) -> None:
+    """Give him the name that the site knows him by, if we know none; with `instead`, or one that he gave himself."""
     shown = [column for column in _K if column.name != "key"]
-    nameless = select(*shown).where(_K.id == contact_id, _K.name == "", _K.merged_into_id.is_(None))
-    found = (await session.execute(nameless.with_for_update(key_share=True))).mappings().one_or_none() if name else None
+    mine = select(*shown).where(_K.id == contact_id, _K.merged_into_id.is_(None), _K.name != name)
+    mine = mine if instead else mine.where(_K.name == "")
+    found = (await session.execute(mine.with_for_update(key_share=True))).mappings().one_or_none() if name else None
     if found is not None:
         await contact_verbs.edit(session, found, {"name": name}, by=BY, now=now)
 
@@ -204,7 +206,7 @@ async def _vouched(
     if await session.scalar(select(_I.id).where(*his)) is not None:
         return contact_id, handle
     await alone(session)
-    owner = await _give(session, contact_id, channel=by["channel"], handle=handle, verified=True, now=now)
+    owner = await give(session, contact_id, channel=by["channel"], handle=handle, now=now)
     if owner != contact_id:
         try:
             await _unite(session, contact_id, owner, now=now)
