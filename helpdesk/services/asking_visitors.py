@@ -25,3 +25,9 @@ async def ask(session: AsyncSession, conversation_id: UUID, *, now: datetime) ->
     answered = exists().where(messages.c.conversation_id == v.conversation_id, *ANSWERING)
     there = v.conversation_id == conversation_id, v.online_until > now, not_(v.feedback)
     await session.execute(update(visits).where(*there, asking, answered).values(rating_asked_at=now))
+
+
+async def spare(session: AsyncSession, conversation_id: UUID) -> None:
+    """What was resolved for being spam is asked nothing."""
+    asked = update(visits).where(visits.c.conversation_id == conversation_id, visits.c.rating_asked_at.is_not(None))
+    await session.execute(asked.values(rating_asked_at=None))

@@ -16,7 +16,7 @@ from helpdesk.domain.clocks import OVER
 from helpdesk.domain.values import Actor, Status
 from helpdesk.errors import Conflict
 from helpdesk.models.conversations import conversations
-from helpdesk.services import audit, former, sla
+from helpdesk.services import asking_visitors, audit, former, sla
 from helpdesk.services.conversations import Conversation, change, note
 from helpdesk.services.house import Services
 
@@ -36,6 +36,7 @@ async def mark(
     noted, version = former.state_of(conversation), conversation["version"]
     if conversation["status"] not in OVER:
         conversation = await change(services, session, conversation, {"status": Status.RESOLVED}, by=by, now=now)
+        await asking_visitors.spare(session, conversation["id"])
     conversation = await _set(session, conversation, True, version=version, by=by, now=now)
     await _audit(session, MARKED, conversation, by=by, now=now, data=noted)
     return conversation

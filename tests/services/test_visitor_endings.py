@@ -24,6 +24,7 @@ from helpdesk.models.visitors import visits
 from helpdesk.services import conversations as verbs
 from helpdesk.services import (
     rating_requests,
+    spam,
     transferring,
     visitor_endings,
     visitor_log,
@@ -153,7 +154,9 @@ async def test_nobody_is_asked_who_was_not_served_is_not_there_or_is_not_to_be_a
         await chat.there(None)
     if how == "spam":
         async with house.services.database.transaction() as session:
-            await session.execute(update(conversations).values(spam=True, status="resolved"))
+            row = await get_conversation(session, ANNA, await chat.id(), lock=True)
+            await spam.mark(house.services, session, row, by=ANNA, now=clock.now())
+        assert (await chat.states())[-1] == {"state": "resolved", "rating": False}
     else:
         await chat.changes(status="closed" if how == "closed" else "resolved")
         assert (await chat.states())[-1]["rating"] is False if how != "closed" else True
