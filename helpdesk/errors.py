@@ -56,10 +56,10 @@ class HelpdeskError(Exception):
         self.problem = slug or self.slug
         self.code = status or self.status
 
-    def as_problem(self) -> dict[str, Any]:
-        """The members of RFC 9457, those in `extra` beside the standard ones."""
+    def as_problem(self, *, slug: str = "") -> dict[str, Any]:
+        """The members of RFC 9457, those in `extra` beside the standard ones. `slug`: where it has another name."""
         body: dict[str, Any] = {
-            "type": f"urn:helpdesk:problem:{self.problem}",
+            "type": f"urn:helpdesk:problem:{slug or self.problem}",
             "title": self.title,
             "status": self.code,
             "detail": self.detail,

@@ -12,8 +12,10 @@ from connectors.chat.frames import ClientId, Files, Seq, Shape, Ttl
 from helpdesk.errors import FieldError, Invalid
 from helpdesk.live import LiveInbox
 
-_ADDRESS: Final = re.compile(r"[^@\s<>,;\"\\]{1,64}@[^@\s<>,;\"\\]{1,255}")
-_Short = Annotated[str, Field(max_length=200)]
+_ADDRESS: Final = re.compile(r"[^@\s<>,;\"\\\x00-\x1f\x7f]{1,64}@[^@\s<>,;\"\\\x00-\x1f\x7f]{1,255}")
+_Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line."""
+
 _Jwt = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -45,7 +47,7 @@ class Say(Shape):
 
 
 class SayFeedback(Say):
-    category: Annotated[str, Field(min_length=1, max_length=40)]
+    category: Annotated[_Short, Field(min_length=1)]
     app_version: _Short = ""
     device: _Short = ""
 

@@ -20,7 +20,7 @@ SUBPROTOCOL: Final = "helpdesk.chat.v1"
 MOST_BYTES: Final = 64 * 1024
 MOST_TEXT: Final = 8000
 MOST_FILES: Final = 10
-MOST_SEQ: Final = 2**53
+MOST_SEQ: Final = 2**31 - 1
 HEARTBEAT_SECONDS: Final = 25
 
 

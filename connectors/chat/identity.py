@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from connectors.chat.config import ChatConfig
+from connectors.chat.forms import is_address
 from helpdesk.live import Identity, IdentityRefused
 
 LEEWAY_SECONDS: Final = 60
@@ -23,7 +24,6 @@ LEEWAY_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 3600
 MOST_CHARACTERS: Final = 4096
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_ADDRESS: Final = re.compile(r"[^@\s<>,;\"\\]{1,64}@[^@\s<>,;\"\\]{1,255}")
 _LONGEST_TIME: Final = 2**40
 
 
@@ -47,7 +47,7 @@ def read(token: str, config: ChatConfig, inbox_id: UUID, *, now: datetime) -> Id
         if begins is not None and begins > at + LEEWAY_SECONDS:
             raise IdentityRefused(f"{name} is in the future")
     email = _text(claims, "email", most=254)
-    if email and not _ADDRESS.fullmatch(email):
+    if email and not is_address(email):
         raise IdentityRefused("email is not an address")
     return Identity(
         subject=_text(claims, "sub", most=255, needed=True),

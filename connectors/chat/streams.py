@@ -155,7 +155,7 @@ def number(given: Mapping[str, str], name: str, *, most: int = MOST_SEQ, least: 
     text = given.get(name)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not least <= int(text) <= most:
         raise BadFrame(name)
     return int(text)
 

@@ -24,7 +24,7 @@ _SENT: Final = {
     "text": [None, 7, True, [], {}, ["a"], {"a": "b"}, 1e5],
     "attachment_ids": [None, 7, "x", {}, ["x"], [7], [None], [[]], [UPLOAD] * 11, UPLOAD, [UPLOAD[:-1]], [{}], [True]],
 }
-_NUMBERS: Final = [None, "3", "", [], {}, [3], True, False, -1, 1.5, 1e300, 2**53 + 1, 2**63, 2**64, 10**400, -(2**70)]
+_NUMBERS: Final = [None, "3", "", [], {}, [3], True, False, -1, 1.5, 1e300, 2**31, 2**63, 2**64, 10**400, -(2**70)]
 
 
 def _with(frame: dict[str, Any], **given: Any) -> str:

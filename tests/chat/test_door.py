@@ -316,6 +316,37 @@ async def test_a_fault_of_ours_says_nothing_of_itself_and_a_page_may_read_that(
     )
 
 
+async def test_what_a_database_cannot_store_is_refused_or_cleaned_and_never_a_fault_of_ours(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    inbox_id = await inbox(services, prechat="name,email,account")
+    token = await _visitor(client, inbox_id)
+    told = []
+    for number, odd in enumerate(
+        ("a\u0000b", "\u0000", "a\r\nBcc: b", "\x1b[31m", "\u202egpj.exe", "\uffff", "😀" * 50)
+    ):
+        form = {"name": odd, "account": odd, "email": f"{odd}@customer.test"}
+        about = {"client_id": f"f{number}", "category": "feedback", "text": odd, "device": odd, "app_version": odd}
+        files = {"file": (odd, PNG, "image/png")}
+        told += [
+            await client.post(f"/channels/chat/{inbox_id}/sessions", json={"prechat": form}),
+            await client.post(
+                "/channels/chat/messages", json={"client_id": f"m{number}", "text": odd}, headers=_bearer(token)
+            ),
+            await client.post("/channels/chat/feedback", json=about, headers=_bearer(token)),
+            await client.post("/channels/chat/attachments", files=files, headers=_bearer(token)),
+            await client.post("/channels/chat/rating", json={"score": 5, "comment": odd}, headers=_bearer(token)),
+            await client.post("/channels/chat/email", json={"email": f"{odd}@customer.test"}, headers=_bearer(token)),
+        ]
+    last = 2**31 - 1
+    told += [
+        await client.post("/channels/chat/read", json={"seq": last}, headers=_bearer(token)),
+        await client.get(f"/channels/chat/messages?after_seq={last}", headers=_bearer(token)),
+        await client.get(f"/channels/chat/messages?after_seq={last + 1}", headers=_bearer(token)),
+    ]
+    assert {answer.status_code for answer in told} <= {200, 201, 204, 400, 409, 422}
+
+
 @ON_ONE_DATABASE
 async def test_a_file_is_taken_as_it_is_served_and_one_that_is_too_large_is_not_taken(
     client: httpx.AsyncClient, services: Services
