@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from helpdesk import clock
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Conflict, Invalid, TooMany
-from helpdesk.live import ItemKind, Opened, SessionRefused, Visitor
+from helpdesk.live import Identity, ItemKind, Opened, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes
@@ -209,6 +209,24 @@ async def test_whom_an_agent_takes_him_for_opens_nothing_to_him(lobby: Lobby) ->
         await contact_merging.unmerge(session, second.contact_id, version=row["version"], by=by, now=clock.now())
     identity = await lobby.house.row(contact_identities, contact_identities.c.handle == "late@customer.test")
     assert identity["contact_id"] == second.contact_id
+
+
+async def test_nor_does_an_address_for_which_the_host_site_vouches(lobby: Lobby) -> None:
+    async def log_in(number: int, email: str) -> Visitor:
+        who = Identity("user 7", f"proof {number}", clock.now() + MINUTE, email=email)
+        how: dict[str, Any] = {"identity": who, "name": "", "email": "", "language": "en", "fields": {}}
+        async with lobby.services.database.transaction() as session:
+            opened = await sessions.begin(lobby.services, session, lobby.inbox_id, **how, now=clock.now())
+        return opened.visitor
+
+    visitor, other = await log_in(1, MINA), await factories.contact(lobby.services)
+    boss = await factories.agent(lobby.services, role="admin")
+    by = Actor(AuthorKind.AGENT, boss.id, "Anna", Role.ADMIN)
+    async with lobby.services.database.transaction() as session:
+        await contact_merging.merge(session, visitor.contact_id, into=other, version=None, by=by, now=clock.now())
+    for number, email in ((2, MINA), (3, "another@customer.test"), (4, "another@customer.test")):
+        again = await log_in(number, email)
+        assert (again.contact_id, again.email) == (visitor.contact_id, email)
 
 
 async def test_five_attempts_are_all_that_a_code_has(lobby: Lobby) -> None:
