@@ -158,10 +158,11 @@ async def test_whoever_logs_in_takes_what_he_said_along_and_gets_another_token(s
 
 async def test_whoever_logs_in_for_the_first_time_stays_the_contact_that_he_was(services: Services) -> None:
     desk = await factories.inbox(services, channel="chat")
-    stranger = await begin(services, desk)
+    stranger = await begin(services, desk, name="The captain")
     begun = await say(services, stranger)
     after = await identify(services, stranger.visitor, mina(name="Mina"))
     assert (after.visitor.contact_id, after.visitor.conversation_id) == (stranger.visitor.contact_id, begun)
+    assert [one["name"] for one in await rows(services, contacts)] == ["Mina"]
     assert await rows(services, contact_merges) == []
     again = await identify(services, after.visitor, mina())
     assert again.visitor == replace(after.visitor, digest=digest_of(again.token))
@@ -236,16 +237,7 @@ async def test_whom_an_agent_takes_a_visitor_for_opens_nothing_to_him(services: 
     desk = await factories.inbox(services, channel="chat")
     known, stranger = await begin(services, desk, identity=mina()), await begin(services, desk)
     hers, his = await say(services, known, "My seed is gone."), await say(services, stranger, "I am Mina.")
-    source = (await rows(services, contacts, contacts.c.id == stranger.visitor.contact_id))[0]
-    async with services.database.transaction() as session:
-        await contact_merging.merge(
-            session,
-            source["id"],
-            into=known.visitor.contact_id,
-            version=source["version"],
-            by=Actor(AuthorKind.AGENT, id=new_id()),
-            now=NOW,
-        )
+    await merge(services, stranger.visitor.contact_id, into=known.visitor.contact_id)
     visitor = await sessions.find(services.database, stranger.token, now=NOW)
     assert visitor.conversation_id == his
     assert await say(services, stranger, "Where is it?", at=NOW + timedelta(minutes=1)) == his
@@ -257,6 +249,26 @@ async def test_whom_an_agent_takes_a_visitor_for_opens_nothing_to_him(services: 
     # Once he is shown to be her, what he said is hers.
     after = await identify(services, visitor, mina())
     assert after.visitor.contact_id == known.visitor.contact_id
+
+
+async def test_a_user_is_himself_whomever_an_agent_takes_him_for(services: Services) -> None:
+    desk = await factories.inbox(services, channel="chat")
+    victim, opened = (
+        await begin(services, desk, identity=mina(subject="jonas-3")),
+        await begin(services, desk, identity=mina()),
+    )
+    secret, begun = await say(services, victim, "My seed is gone."), await say(services, opened)
+    await merge(services, opened.visitor.contact_id, into=victim.visitor.contact_id)
+    laptop = await begin(services, desk, identity=mina())
+    assert (laptop.visitor.contact_id, laptop.visitor.conversation_id) == (opened.visitor.contact_id, begun)
+    assert (await begin(services, desk, identity=mina(subject="jonas-3"))).visitor.conversation_id == secret
+
+
+async def merge(services: Services, contact_id: UUID, *, into: UUID) -> None:
+    """As an agent does it."""
+    by = Actor(AuthorKind.AGENT, id=new_id())
+    async with services.database.transaction() as session:
+        await contact_merging.merge(session, contact_id, into=into, version=None, by=by, now=NOW)
 
 
 async def test_a_token_is_good_for_its_inbox_until_it_is_not_used_any_more_or_spent(services: Services) -> None:
