@@ -19,7 +19,6 @@ from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, deliveries, messages
 from helpdesk.models.sla import sla_clocks
-from helpdesk.models.visitors import visitor_sessions as session_rows
 from helpdesk.models.visitors import visits
 from helpdesk.services import attachments, continuing, replies
 from helpdesk.services import conversations as verbs
@@ -30,6 +29,7 @@ from helpdesk.services.visiting import VisitorHub
 from tests import factories
 from tests.continued import MINA, Chat, words
 from tests.house import Desk, House, mail
+from tests.peers.smtp_sink import SmtpSink
 
 LATER = timedelta(minutes=10)
 
@@ -220,14 +220,17 @@ async def test_it_is_written_in_his_language_and_by_the_inbox_that_is_named(hous
     assert letter["Subject"].startswith("您的線上諮詢有新回覆")
 
 
-async def test_what_cannot_be_mailed_brings_the_conversation_up_again(house: House, desk: Desk) -> None:
-    chat = await Chat.begin(house, address="nobody@customer.test")
-    await chat.answer()
-    async with house.services.database.transaction() as session:
-        row = await get_conversation(session, SYSTEM, chat.id, lock=True)
-        await verbs.change(house.services, session, row, {"status": "resolved"}, by=SYSTEM, now=clock.now())
-        await session.execute(update(session_rows).values(email="no body@customer.test"))
-    assert await mailed(house) == []
+async def test_what_cannot_be_mailed_brings_the_conversation_up_again(house: House) -> None:
+    async with SmtpSink() as sink:
+        await house.inbox(smtp_url=sink.url())
+        chat = await Chat.begin(house)
+        await chat.answer()
+        async with house.services.database.transaction() as session:
+            row = await get_conversation(session, SYSTEM, chat.id, lock=True)
+            await verbs.change(house.services, session, row, {"status": "resolved"}, by=SYSTEM, now=clock.now())
+        sink.reply("rcpt", "550 5.1.1 nobody here")
+        await mailed(house)
+        assert sink.messages == []
     assert (await chat.row())["status"] == "open"
     assert [row["type"] for row in await house.rows(events, events.c.type == "message.failed")] == ["message.failed"]
 
