@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -61,15 +61,27 @@ class Waiting:
         return over if over.joined_at is not None else replace(over, missed=True)
 
 
-def estimate(
-    taken: Sequence[tuple[datetime, datetime]], *, position: int, first_since: datetime, now: datetime
-) -> int | None:
-    """In how many seconds it may be the turn of whoever is at this place, from 1 on; None where nobody can tell.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a queue goes: for how many seconds its first place is `held` as a rule, and has been by now."""
+
+    held: float
+    so_far: float
+
+    def until(self, position: int) -> int:
+        """In how many seconds it may be the turn of whoever is at this place, from 1 on. It is rounded up."""
+        seconds = max(0.0, position * self.held - min(self.so_far, self.held))
+        step = 10 if seconds <= 120 else 60
+        return ceil(seconds / step) * step
+
+
+def pace(taken: Iterable[tuple[datetime, datetime]], *, first_since: datetime, now: datetime) -> Pace | None:
+    """How fast a queue goes; None where nobody can tell.
 
     `taken` are those who were joined last, when each began to wait and when he was joined; `first_since` is since when
     whoever is first now waits. What counts is how long the first place was held: from the one before him, or from his
     own coming, until he was joined. It holds however many agents there are. Where the first has held his place for
-    longer than any of these did, something has changed, and they say nothing any more. It is rounded up.
+    longer than any of these did, something has changed, and they say nothing any more.
     """
     lately = sorted((one for one in taken if one[1] > now - WITHIN), key=lambda one: one[::-1])[-LATEST - 1 :]
     held = [(joined - max(since, before)).total_seconds() for (_, before), (since, joined) in pairwise(lately)]
@@ -79,13 +91,4 @@ def estimate(
     if len(held) < FEWEST:
         return None
     so_far = max(0.0, (now - max(first_since, lately[-1][1])).total_seconds())
-    if so_far > max(held):
-        return None
-    usual = median(held)
-    return _rounded(position * usual - min(so_far, usual))
-
-
-def _rounded(seconds: float) -> int:
-    """Up, to what such a guess is worth: ten seconds, and minutes from two on."""
-    step = 10 if seconds <= 120 else 60
-    return ceil(max(0.0, seconds) / step) * step
+    return Pace(median(held), so_far) if so_far <= max(held) else None

@@ -72,11 +72,12 @@ async def places(database: Database, conversation_ids: Collection[UUID], *, now:
         people = await _present(session, now=now) if waiting else []
         served = [row for row in waiting if any(one.serves(row["inbox_id"], row["team_id"]) for one in people)]
         taken = await _taken(session, {row["queue"] for row in served}, now=now)
+    first = {row["queue"]: row["first_since"] for row in served}
+    paces = {one: queueing.pace(taken.get(one, ()), first_since=since, now=now) for one, since in first.items()}
     found = {}
     for row in served:
-        lately, first = taken.get(row["queue"], ()), row["first_since"]
-        eta = queueing.estimate(lately, position=row["position"], first_since=first, now=now)
-        found[row["id"]] = Place(row["position"], eta)
+        pace = paces[row["queue"]]
+        found[row["id"]] = Place(row["position"], pace.until(row["position"]) if pace else None)
     return found
 
 

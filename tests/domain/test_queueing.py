@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpdesk.domain.queueing import FEWEST, LATEST, Waiting, estimate
+from helpdesk.domain.queueing import FEWEST, LATEST, Waiting, pace
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
 def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
+
+
+def estimate(
+    taken: Sequence[tuple[datetime, datetime]], *, position: int, first_since: datetime, now: datetime
+) -> int | None:
+    found = pace(taken, first_since=first_since, now=now)
+    return found and found.until(position)
 
 
 def test_who_is_joined_has_waited_from_when_he_came_and_again_when_he_was_given_back() -> None:
