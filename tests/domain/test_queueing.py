@@ -23,7 +23,7 @@ def estimate(
     taken: Sequence[tuple[datetime, datetime]], *, position: int, first_since: datetime, now: datetime
 ) -> int | None:
     found = pace(taken, first_since=first_since, now=now)
-    return found and found.until(position)
+    return None if found is None else found.until(position)
 
 
 def test_who_is_joined_has_waited_from_when_he_came_and_again_when_he_was_given_back() -> None:
