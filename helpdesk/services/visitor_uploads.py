@@ -15,7 +15,7 @@ from sqlalchemy import RowMapping, select
 from helpdesk.domain.values import Actor, AuthorKind
 from helpdesk.errors import Invalid, NotFound, TooLarge
 from helpdesk.live import SessionRefused, Upload, Visitor
-from helpdesk.models.messages import attachments, messages
+from helpdesk.models.messages import attachments
 from helpdesk.services import attachments as files
 from helpdesk.services import blobs, visitor_log, visitor_sessions
 from helpdesk.services.house import Services
@@ -49,15 +49,16 @@ async def read(services: Services, visitor: Visitor, attachment_id: UUID) -> tup
 
 
 async def _find(services: Services, visitor: Visitor, attachment_id: UUID) -> RowMapping:
-    """What the visitor may see, the log knows: it names the files of each message that it shows."""
-    query = select(attachments, messages.c.seq).outerjoin(messages, messages.c.id == attachments.c.message_id)
+    """What the visitor may see, the log knows."""
     async with services.database.reading() as session:
-        row = (await session.execute(query.where(attachments.c.id == attachment_id))).mappings().one_or_none()
-    if row is not None and row["message_id"] is None and row["uploaded_by"] == visitor.session_id:
-        return row
-    if row is not None and row["message_id"] is not None and visitor.conversation_id is not None:
-        place = visitor.conversation_id, row["seq"] - 1
-        log = await visitor_log.after(services.database, visitor, *place, limit=1)
-        if any(str(file["id"]) == str(row["id"]) for item in log.items for file in item.data.get("attachments", ())):
-            return row
-    raise NotFound("there is no such file")
+        found = await session.execute(select(attachments).where(attachments.c.id == attachment_id))
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("there is no such file")
+    if row["message_id"] is None:
+        his = row["uploaded_by"] == visitor.session_id
+    else:
+        his = await visitor_log.shows(services.database, visitor, row["message_id"])
+    if not his:
+        raise NotFound("there is no such file")
+    return row
