@@ -154,6 +154,8 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # An address is right or it is not: a redirect would repeat what stands in the wrong one, tokens included.
+        redirect_slashes=False,
         routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.services = services

@@ -161,6 +161,9 @@ async def test_a_token_in_an_address_is_refused_by_every_route_whether_it_is_goo
                 answer = await _ask(client, route, inbox_id, headers, f"?{name}={token}")
                 assert (answer.status_code, _slug(answer)) == (400, "query_refused"), route
                 assert token not in answer.text
+    for path in (f"/channels/chat/messages/?token={token}", f"/api/v1/conversations/?token={token}"):
+        astray = await client.get(path, headers=_bearer(token))
+        assert (astray.status_code, token in str(astray.headers) + astray.text) == (404, False)
     twice = await client.get("/channels/chat/messages?limit=1&limit=2", headers=_bearer(token))
     assert _slug(twice) == "query_refused"
 
