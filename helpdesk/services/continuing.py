@@ -104,13 +104,11 @@ async def _mails(
         return [], {}
     reached = await visitor_mail.reached(services, session, [visit["contact_id"] for _, visit in cases])
     by = await visitor_mail.inboxes_for(services, session, [visit["inbox_id"] for _, visit in cases])
+    # Also where it went into another one meanwhile: what was said to him here is nowhere else.
     wanted = {
         row["id"]: (row, visit)
         for row, visit in cases
-        if row["contact_id"] in reached
-        and visit["inbox_id"] in by
-        and not row["spam"]
-        and row["merged_into_id"] is None
+        if visit["contact_id"] in reached and visit["inbox_id"] in by and not row["spam"]
     }
     unread = await _unread(services, session, list(wanted))
     files = await _files(session, [one["id"] for several in unread.values() for one in several])

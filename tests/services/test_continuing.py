@@ -20,7 +20,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, deliveries, messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits
-from helpdesk.services import attachments, continuing, replies
+from helpdesk.services import attachments, contact_merging, continuing, merging, replies
 from helpdesk.services import conversations as verbs
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
@@ -218,6 +218,25 @@ async def test_it_is_written_in_his_language_and_by_the_inbox_that_is_named(hous
     (letter,) = await mailed(house)
     assert letter["From"].addresses[0].addr_spec == other.address
     assert letter["Subject"].startswith("您的線上諮詢有新回覆")
+
+
+async def test_whatever_agents_merge_meanwhile_he_gets_what_he_was_told(house: House, desk: Desk) -> None:
+    """His contact into another one, and his conversation into another one."""
+    chat = await Chat.begin(house)
+    await chat.answer()
+    await house.receive(desk, mail("other@customer.test", dmarc="pass"))
+    (other,) = [row for row in await house.conversations() if row["id"] != chat.id]
+    boss = await factories.agent(house.services, role="admin")
+    by = Actor(AuthorKind.AGENT, boss.id, "Anna", Role.ADMIN)
+    async with house.services.database.transaction() as session:
+        into = {"into": other["contact_id"], "version": None}
+        await contact_merging.merge(session, chat.contact_id, **into, by=by, now=clock.now())
+        version = (await get_conversation(session, by, chat.id))["version"]
+        await merging.merge(house.services, session, chat.id, into=other["id"], version=version, by=by, now=clock.now())
+    house.outgoing()
+    (letter,) = [one for one in await mailed(house) if "New answers" in one["Subject"]]
+    assert str(letter["To"]) == MINA
+    assert "We have found it." in words(letter)
 
 
 async def test_what_cannot_be_mailed_brings_the_conversation_up_again(house: House) -> None:
