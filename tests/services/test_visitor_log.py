@@ -47,15 +47,15 @@ async def reply(
 
 async def merge(services: Services, source: UUID, into: UUID) -> None:
     async with services.database.transaction() as session:
-        version = await session.scalar(select(conversations.c.version).where(conversations.c.id == source))
-        how: dict[str, Any] = {"version": version, "other_contact": True, "by": SYSTEM, "now": LATER}
+        found = await get_conversation(session, SYSTEM, source)
+        how: dict[str, Any] = {"version": found["version"], "other_contact": True, "by": SYSTEM, "now": LATER}
         await merging.merge(services, session, source, into=into, **how)
 
 
 async def unmerge(services: Services, source: UUID) -> None:
     async with services.database.transaction() as session:
-        version = await session.scalar(select(conversations.c.version).where(conversations.c.id == source))
-        await merging.unmerge(services, session, source, version=version, by=SYSTEM, now=LATER)
+        found = await get_conversation(session, SYSTEM, source)
+        await merging.unmerge(services, session, source, version=found["version"], by=SYSTEM, now=LATER)
 
 
 async def mailed(services: Services, conversation_id: UUID, text: str, to: str, *, status: str = "sent") -> None:
@@ -201,7 +201,8 @@ async def test_a_merge_shows_nobody_what_the_other_wrote_or_was_written(services
     assert whole.items[1].seq < 0
     assert (whole.items[1].prev_seq, whole.items[2].prev_seq) == (whole.items[0].seq, 0)
     assert await visitor_log.before(services.database, first, mine, None, limit=100) == whole
-    back, more = [], True
+    back: list[Item] = []
+    more = True
     while more:
         page = await visitor_log.before(services.database, first, theirs, back[0].seq if back else None, limit=2)
         back, more = [*page.items, *back], page.more
