@@ -408,7 +408,8 @@ function catchUp() {
 
 function add(item) {
   log.items.push(item);
-  log.last = item.seq;
+  // What was said before a merge has numbers below zero.
+  log.last = Math.max(log.last, item.seq);
   if (item.message?.client_id) settled(item.message.client_id);
 }
 
