@@ -526,3 +526,44 @@ def test_the_demo_page_speaks_three_languages_and_has_no_fault(desk: Scene, brow
         assert faults_of(page, language) == []
     assert troubles == []
     context.close()
+
+
+def test_a_new_token_reaches_the_other_tab_and_a_spent_one_begins_anew(desk: Scene, browser: Browser) -> None:
+    one = desk.visit(browser).open().begin()
+    one.say("Before I logged in")
+    found = desk.conversation()
+    other = desk.visit(browser, context=one.context).open()
+    other.sees("Before I logged in")
+    one.page.evaluate("jwt => window.helpdesk.chat.identify(jwt)", desk.vouched("user-9"))
+    desk.answer(found, "After you logged in")
+    one.sees("After you logged in")
+    other.sees("After you logged in")
+    other.say("From the other tab")
+    one.sees("From the other tab")
+    session = f"helpdesk.chat.{desk.inbox_id}.session"
+    spoil = (
+        'key => localStorage.setItem(key, localStorage.getItem(key).replace(/"token":"[^"]+"/, \'"token":"spent"\'))'
+    )
+    other.page.close()
+    one.page.evaluate(spoil, session)
+    one.reload()
+    one.open().page.locator(".notice", has_text="has ended").wait_for()
+    one.page.locator(".prechat").wait_for()
+    assert one.bubbles == []
+    one.context.close()
+
+
+def test_earlier_messages_are_read_when_they_are_asked_for(desk: Scene, browser: Browser) -> None:
+    visit = desk.visit(browser).open().begin()
+    visit.say("Number 0")
+    found = desk.conversation()
+    for number in range(1, 42):
+        desk.answer(found, f"Number {number}")
+    visit.sees("Number 41")
+    visit.reload()
+    visit.open().sees("Number 41")
+    assert len(visit.bubbles) < 42
+    visit.page.get_by_role("button", name="Earlier messages").click()
+    visit.page.locator(".bubble", has_text=re.compile(r"^Number 0$")).wait_for()
+    assert visit.bubbles == [f"Number {number}" for number in range(42)]
+    visit.context.close()

@@ -4,13 +4,13 @@
  *
  *   <script type="module" src="https://desk.example/channels/chat/widget.js?inbox=INBOX_ID"></script>
  *
- * It keeps to what a strict policy of the host page allows: no inline style, no eval, no markup out of strings; it needs
- * only `script-src` and `connect-src` of the desk. All outside text becomes text nodes. The shadow root is open: a closed
- * one keeps no script of the page out, which could replace `attachShadow` before us, but does hide the chat from the tools
- * that test pages for accessibility. Protocol: docs/chat.md.
+ * It keeps to what a strict policy of the host page allows: no inline style, no eval, no markup out of strings; it
+ * needs only `script-src` and `connect-src` of the desk. All outside text becomes text nodes. The shadow root is open:
+ * a closed one keeps no script of the page out, which could replace `attachShadow` before us, but does hide the chat
+ * from the tools that test pages for accessibility. Protocol: docs/chat.md.
  */
 
-// ---------------------------------------------------------------------------------------------------------------- texts
+// --------------------------------------------------------------------------------------------------------------- texts
 
 const LANGUAGES = ["en", "zh-CN", "zh-TW"];
 
@@ -85,7 +85,11 @@ export const TEXTS = {
   reconnecting: ["No connection. Trying again…", "连接已断开，正在重新连接…", "連線已中斷，正在重新連線…"],
   replaced: ["The chat is open in too many places.", "聊天已在太多地方打开。", "聊天已在太多地方開啟。"],
   here: ["Continue here", "在此继续", "在此繼續"],
-  expired: ["Your chat session has ended. Please start again.", "会话已过期，请重新开始。", "工作階段已過期，請重新開始。"],
+  expired: [
+    "Your chat session has ended. Please start again.",
+    "会话已过期，请重新开始。",
+    "工作階段已過期，請重新開始。",
+  ],
   trouble: ["That did not work. Please try again.", "操作失败，请重试。", "操作失敗，請重試。"],
   slower: ["Too many attempts. Please try again later.", "尝试次数过多，请稍后再试。", "嘗試次數過多，請稍後再試。"],
   mailTitle: ["Get the answer by e-mail too", "同时通过邮件接收回复", "同時透過郵件接收回覆"],
@@ -156,7 +160,7 @@ function spoken(tag = "") {
   return /^en\b/.test(lower) ? "en" : undefined;
 }
 
-// ------------------------------------------------------------------------------------------------------------- settings
+// ------------------------------------------------------------------------------------------------------------ settings
 
 const HERE = new URL(import.meta.url);
 const INBOX = HERE.searchParams.get("inbox") ?? "";
@@ -169,27 +173,43 @@ const HIDDEN_FOR = 10 * 60_000;
 /** By language, as the desk gives titles: the visitor's, else English, else any. */
 const named = (texts) => texts?.[language] || texts?.en || "";
 
-// -------------------------------------------------------------------------------------------------------------- secrets
+// ------------------------------------------------------------------------------------------------------------- secrets
 
 // Words that no recovery phrase has (they are not on the list of 2,048) and hardly a sentence lacks.
 const PROSE = new Set(
-  ("the and for are but was not with from had has his her him its our were been did does got any who how yet your " +
+  (
+    "the and for are but was not with from had has his her him its our were been did does got any who how yet your " +
     "hello please thanks thank sent send since when why can cannot did does didnt dont doesnt wont isnt its ive " +
-    "tried trying sorry sir madam was wasnt then now but than while being into out off via per hey dear help").split(" "),
+    "tried trying sorry sir madam was wasnt then now but than while being into out off via per hey dear help"
+  ).split(" "),
 );
 const ALIKE = { а: "a", е: "e", о: "o", р: "p", с: "c", х: "x", у: "y", і: "i" };
 
+const BASE58 = "[1-9A-HJ-NP-Za-km-z]";
+const KEYS = [
+  new RegExp(`\\b[xyzt]prv${BASE58}{90,}`), // extended keys
+  new RegExp(`\\b[5KL]${BASE58}{50,51}\\b`), // wallet import format
+  new RegExp(`\\b6P${BASE58}{56}\\b`), // encrypted by a password
+  /PRIVATE KEY-----/,
+  /\[\s*(?:\d{1,3}\s*,\s*){31,}\d{1,3}\s*\]/, // bytes
+  /"ciphertext"[^]*"kdf|"kdf[^]*"ciphertext"/, // a keystore file
+];
+// 32 bytes in hex, 64 in base 58: keys, and hashes as well. After a slash they belong to an address.
+const KEY_OR_HASH = new RegExp(`(?:^|[^0-9A-Za-z/])(?:(?:0x)?[0-9a-fA-F]{64}|${BASE58}{86,88})(?![0-9A-Za-z])`);
+
 /**
- * Whether a text looks like what nobody must ever send: "phrase", "key", or "maybe" for what may as well be the hash of a
- * transaction. A guess made in the browser, so that a secret is asked about before it leaves; it stops nobody who insists.
+ * Whether a text looks like what nobody must ever send: "phrase", "key", or "maybe" for what may as well be the hash of
+ * a transaction. A guess made in the browser, so that a secret is asked about before it leaves; it stops nobody who
+ * insists.
  */
 export function secretIn(text) {
-  const plain = text.normalize("NFKC").replace(/[\u200b-\u200f\u2060\ufeff]/g, "").replace(/<[^>]{0,40}>/g, " ");
-  if (/\b[xyzt]prv[1-9A-HJ-NP-Za-km-z]{90,}|PRIVATE KEY-----|\b[5KL][1-9A-HJ-NP-Za-km-z]{50,51}\b|\b6P[1-9A-HJ-NP-Za-km-z]{56}\b/.test(plain)) return "key";
-  if (/\[\s*(?:\d{1,3}\s*,\s*){31,}\d{1,3}\s*\]/.test(plain) || /"ciphertext"[\s\S]*"kdf|"kdf[\s\S]*"ciphertext"/.test(plain)) return "key";
+  const plain = text
+    .normalize("NFKC")
+    .replace(/[\u200b-\u200f\u2060\ufeff]/g, "")
+    .replace(/<[^>]{0,40}>/g, " ");
+  if (KEYS.some((kind) => kind.test(plain))) return "key";
   if (phraseIn(plain.toLowerCase().replace(/[аеорсхуі]/g, (letter) => ALIKE[letter]))) return "phrase";
-  const long = /(?:^|[^0-9a-zA-Z/])(?:0x)?[0-9a-fA-F]{64}(?![0-9a-zA-Z])|(?:^|[^0-9A-Za-z/])[1-9A-HJ-NP-Za-km-z]{86,88}(?![0-9A-Za-z])/.test(plain);
-  if (!long) return null;
+  if (!KEY_OR_HASH.test(plain)) return null;
   if (/private|secret|\bkey\b|私钥|私鑰|密钥|密鑰|秘钥/i.test(plain)) return "key";
   return /\btx|hash|transaction|transfer|交易|哈希|雜湊|转账|轉帳/i.test(plain) ? null : "maybe";
 }
@@ -206,11 +226,11 @@ function phraseIn(lower) {
   return false;
 }
 
-// --------------------------------------------------------------------------------------------------------------- memory
+// -------------------------------------------------------------------------------------------------------------- memory
 
 // The token lies in the host page's localStorage: a cookie of ours would be a third party's, which browsers throw away,
 // and a session that ends with the tab would lose the conversation in every second visit. Scripts of that page can read
-// it, and what they could do with it they could do through the widget as well. Where storage is refused, memory has to do.
+// it; what they could do with it they could do through the widget as well. Where storage is refused, memory has to do.
 const memory = new Map();
 
 function stored(name) {
@@ -236,14 +256,16 @@ function storedNames(prefix) {
   const whole = `helpdesk.chat.${INBOX}.`;
   let kept = [];
   try {
-    kept = Object.keys(localStorage).filter((key) => key.startsWith(whole)).map((key) => key.slice(whole.length));
+    kept = Object.keys(localStorage)
+      .filter((key) => key.startsWith(whole))
+      .map((key) => key.slice(whole.length));
   } catch {
     // Memory only.
   }
   return [...new Set([...kept, ...memory.keys()])].filter((name) => name.startsWith(prefix));
 }
 
-// ----------------------------------------------------------------------------------------------------------------- HTTP
+// ---------------------------------------------------------------------------------------------------------------- HTTP
 
 /** What the desk refused: `code` is the slug of its problem, or "network" where nothing came back. */
 class Refused extends Error {
@@ -261,8 +283,12 @@ async function call(method, path, body, { token = session?.token, signal } = {})
   let answer;
   try {
     answer = await fetch(API + path, {
-      method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: "omit", cache: "no-store",
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "omit",
+      cache: "no-store",
     });
   } catch (error) {
     throw error.name === "AbortError" ? error : new Refused("network");
@@ -278,12 +304,15 @@ const callJson = async (...how) => {
 
 async function refuse(answer, token) {
   const problem = await answer.json().catch(() => ({}));
-  const code = String(problem.type ?? "").split(/[:/#]/).pop() || `http-${answer.status}`;
+  const code =
+    String(problem.type ?? "")
+      .split(/[:/#]/)
+      .pop() || `http-${answer.status}`;
   if (answer.status === 401 && token && token === session?.token) sessionEnded();
   throw new Refused(code, Number(answer.headers.get("Retry-After") ?? problem.retry_after) || 0);
 }
 
-// -------------------------------------------------------------------------------------------------------------- session
+// ------------------------------------------------------------------------------------------------------------- session
 
 let config = null;
 let session = null;
@@ -294,7 +323,9 @@ function begun(form = {}) {
   if (session) return Promise.resolve(session);
   beginning ??= callJson("POST", `${INBOX}/sessions`, { language, ...form }, { token: null })
     .then((opened) => adopt(opened))
-    .finally(() => { beginning = null; });
+    .finally(() => {
+      beginning = null;
+    });
   return beginning;
 }
 
@@ -302,16 +333,49 @@ function begun(form = {}) {
 async function adopt(opened, subject = "") {
   session = { token: opened.token, visitor: opened.visitor, expires_at: opened.expires_at, subject };
   store("session", session);
-  await reload();
+  if (opened.conversation_id) await anew();
+  else log = emptyLog();
   connect();
   return session;
 }
 
-function sessionEnded() {
+/** The session goes on under a new token. The old one is spent by that, so what is open under it is closed before. */
+async function renewed(path, body, subject) {
+  disconnect();
+  try {
+    return await adopt(await callJson("POST", path, body), subject);
+  } finally {
+    connect();
+  }
+}
+
+/** The desk no longer knows the token. Another tab may be just about to write down the one that came after it. */
+async function sessionEnded() {
+  const ended = session;
+  disconnect();
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1500);
+  });
+  if (session !== ended || follow()) return;
   forget();
   notice = "expired";
   draw();
   tell("expired");
+}
+
+/** Take over what another tab has made of the session. Answers whether there was anything. */
+function follow() {
+  memory.delete("session");
+  const other = stored("session");
+  if (!other || other.token === session?.token) return false;
+  disconnect();
+  session = other;
+  log = emptyLog();
+  rows.clear();
+  ui.log.replaceChildren();
+  draw();
+  resume();
+  return true;
 }
 
 /** Nothing of this visitor stays in the browser. */
@@ -328,7 +392,7 @@ function forget() {
   ui.log?.replaceChildren();
 }
 
-/** The host page says who is logged in there. The same user again costs nothing; another one ends this session first. */
+/** The host page says who is logged in there. The same user again costs nothing; another one ends this session. */
 async function identify(identity) {
   let subject;
   try {
@@ -340,10 +404,8 @@ async function identify(identity) {
   await ready;
   if (session?.subject === subject) return;
   if (session?.subject) await logout();
-  const opened = session
-    ? await callJson("POST", "session/identify", { identity })
-    : await callJson("POST", `${INBOX}/sessions`, { identity, language }, { token: null });
-  await adopt(opened, subject);
+  if (session) await renewed("session/identify", { identity }, subject);
+  else await adopt(await callJson("POST", `${INBOX}/sessions`, { identity, language }, { token: null }), subject);
   draw();
 }
 
@@ -354,7 +416,7 @@ async function logout() {
   if (token) await call("DELETE", "session", undefined, { token }).catch(() => {});
 }
 
-// ------------------------------------------------------------------------------------------------------------------ log
+// ----------------------------------------------------------------------------------------------------------------- log
 
 const emptyLog = () => ({ conversation: null, items: [], last: 0, more: false, read: 0 });
 
@@ -380,9 +442,11 @@ async function reload() {
   draw({ toEnd: true });
 }
 
+const anew = () => reload().catch(() => reconnect());
+
 async function loadEarlier() {
   const page = await callJson("GET", `messages?before_seq=${log.items[0]?.seq ?? 1}&limit=${PAGE}`);
-  if (page.conversation_id !== log.conversation) return reload();
+  if (page.conversation_id !== log.conversation) return anew();
   log.items.unshift(...page.items);
   log.more = page.more;
   const below = ui.scroll.scrollHeight - ui.scroll.scrollTop;
@@ -397,12 +461,16 @@ function catchUp() {
     while (catchAgain && session) {
       catchAgain = false;
       const page = await callJson("GET", `messages?after_seq=${log.last}&limit=100`);
-      if (page.conversation_id !== log.conversation && log.conversation) return reload();
+      if (page.conversation_id !== log.conversation && log.conversation) return anew();
       log.conversation = page.conversation_id;
       for (const item of page.items) heard(item, true);
       catchAgain ||= page.more;
     }
-  })().catch(() => reconnect()).finally(() => { catching = null; });
+  })()
+    .catch(() => reconnect())
+    .finally(() => {
+      catching = null;
+    });
   return catching;
 }
 
@@ -413,10 +481,10 @@ function add(item) {
   if (item.message?.client_id) settled(item.message.client_id);
 }
 
-/** An entry of the log, by whichever way it came. `sure`: it was read from the log itself, so nothing can be missing. */
+/** An entry of the log, by whichever way it came. `sure`: it was read from the log itself, where nothing is missing. */
 function heard(item, sure = false) {
   if (item.conversation_id && item.conversation_id !== log.conversation) {
-    if (log.conversation !== null || item.prev_seq !== 0) return reload();
+    if (log.conversation !== null || item.prev_seq !== 0) return anew();
     log.conversation = item.conversation_id;
   }
   if (item.seq <= log.last) return undefined;
@@ -431,7 +499,8 @@ function heard(item, sure = false) {
   return draw();
 }
 
-const unread = () => log.items.filter((i) => i.seq > log.read && i.message && i.message.author.kind !== "visitor").length;
+const unread = () =>
+  log.items.filter((i) => i.seq > log.read && i.message && i.message.author.kind !== "visitor").length;
 
 const atEnd = () => ui.scroll && ui.scroll.scrollHeight - ui.scroll.scrollTop - ui.scroll.clientHeight < 60;
 
@@ -446,7 +515,7 @@ function markRead() {
   if (theirs) say({ type: "read", seq: log.last }, "read", { seq: log.last });
 }
 
-// --------------------------------------------------------------------------------------------------------------- outbox
+// -------------------------------------------------------------------------------------------------------------- outbox
 
 // One entry of storage for each message, so that two tabs never write over one another's. Whichever tab sends it, the
 // desk keeps one: it goes by `client_id`.
@@ -465,7 +534,10 @@ function enqueue(text, files) {
 const keep = (entry) => store(`out.${entry.client_id}`, entry);
 
 function restoreOutbox() {
-  outbox = storedNames("out.").map(stored).filter(Boolean).sort((a, b) => (a.at < b.at ? -1 : 1));
+  outbox = storedNames("out.")
+    .map(stored)
+    .filter(Boolean)
+    .sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
 /** It is in the log. */
@@ -491,7 +563,13 @@ async function flush() {
   if (link.state !== "open") return;
   const body = { client_id: entry.client_id, text: entry.text };
   if (entry.files.length) body.attachment_ids = entry.files.map((file) => file.id);
-  flight = { id: entry.client_id, timer: setTimeout(() => { landed(); reconnect(); }, 15_000) };
+  flight = {
+    id: entry.client_id,
+    timer: setTimeout(() => {
+      landed();
+      reconnect();
+    }, 15_000),
+  };
   if (link.socket) {
     link.socket.send(JSON.stringify({ type: "message.send", ...body }));
     return;
@@ -511,8 +589,7 @@ function acknowledged({ client_id: id, conversation_id: conversation }) {
     store(`out.${id}`, null);
   }
   draw();
-  if (log.conversation && conversation !== log.conversation) reload().catch(() => reconnect());
-  else if (entry) catchUp();
+  if (log.conversation && conversation !== log.conversation) anew();
   flush();
 }
 
@@ -522,7 +599,13 @@ function failed(id, code, wait = 0) {
   if (!entry) return;
   if (["rate_limited", "too_many", "internal", "network", "unavailable"].includes(code)) {
     entry.note = code === "rate_limited" || code === "too_many" ? "tooFast" : undefined;
-    setTimeout(() => { entry.note = undefined; flush(); }, 1000 * (wait || 2 + 3 * Math.random()));
+    setTimeout(
+      () => {
+        entry.note = undefined;
+        flush();
+      },
+      1000 * (wait || 2 + 3 * Math.random()),
+    );
   } else {
     Object.assign(entry, { state: "failed", note: code === "text_too_long" ? "tooLong" : undefined });
     keep(entry);
@@ -531,11 +614,21 @@ function failed(id, code, wait = 0) {
   draw();
 }
 
-// ----------------------------------------------------------------------------------------------------------- connection
+// ---------------------------------------------------------------------------------------------------------- connection
 
 // A WebSocket; where something in between does not let it through, a stream by fetch; where that is held back, polling.
 const WAYS = [openSocket, openStream, openPoll];
-const link = { state: "idle", way: 0, tries: 0, unwelcome: 0, socket: null, control: null, timers: [], last: 0 };
+const link = {
+  state: "idle",
+  way: 0,
+  tries: 0,
+  unwelcome: 0,
+  socket: null,
+  control: null,
+  timers: [],
+  last: 0,
+  hold: 0,
+};
 
 function connect() {
   if (!session || link.state === "open" || link.state === "opening") return;
@@ -555,10 +648,11 @@ function disconnect() {
   socket?.close(1000);
 }
 
-/** After a random part of 1, 2, 4 … 30 seconds, so that a thousand that were cut off together do not return together. */
+/** After a random part of 1, 2, 4 … 30 seconds: a thousand that were cut off together do not return together. */
 function reconnect(most = Math.min(MOST_SECONDS_AWAY, 2 ** link.tries), least = 0) {
   disconnect();
   link.tries += 1;
+  link.hold = Date.now() + 1000 * least;
   link.again = setTimeout(() => (session ? connect() : flush()), 1000 * (least + Math.random() * most));
   draw();
 }
@@ -571,13 +665,20 @@ function welcome() {
   markRead();
 }
 
-/** Nothing was said on this way: after the second time the next way is tried, and from the last one the first again. */
+/**
+ * Nothing was said on this way. After the second time the next one is tried, and after the last the first again; but only
+ * if the desk answers at all: while it is away no way is better than another.
+ */
 function unwelcome() {
   link.unwelcome += 1;
-  if (link.unwelcome >= 2 && navigator.onLine) {
-    link.way = (link.way + 1) % WAYS.length;
-    link.unwelcome = 0;
-  }
+  if (link.unwelcome < 2) return;
+  call("GET", `${INBOX}/config`, undefined, { token: null }).then(
+    () => {
+      link.way = (link.way + 1) % WAYS.length;
+      link.unwelcome = 0;
+    },
+    () => {},
+  );
 }
 
 function openSocket() {
@@ -631,7 +732,11 @@ async function openStream(signal) {
       const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
       rest = blocks.pop();
       for (const block of blocks) {
-        const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");
+        const data = block
+          .split("\n")
+          .filter((line) => line.startsWith("data:"))
+          .map((line) => line.slice(5))
+          .join("\n");
         if (data && !signal.aborted) received(JSON.parse(data));
       }
     }
@@ -646,7 +751,10 @@ async function openStream(signal) {
 async function openPoll(signal) {
   try {
     for (let wait = 0; ; wait = 25) {
-      const page = await callJson("GET", `messages?after_seq=${log.last}&limit=100&wait=${wait}`, undefined, { signal });
+      const patience = AbortSignal.any?.([signal, AbortSignal.timeout(SILENCE)]) ?? signal;
+      const page = await callJson("GET", `messages?after_seq=${log.last}&limit=100&wait=${wait}`, undefined, {
+        signal: patience,
+      });
       if (page.conversation_id !== log.conversation && log.conversation) await reload();
       else for (const item of page.items) heard({ ...item, conversation_id: page.conversation_id }, true);
       if (link.state === "opening") welcome();
@@ -667,21 +775,27 @@ function received(frame) {
       session = { ...session, visitor: frame.visitor };
       welcome();
       const seconds = frame.heartbeat_s || 25;
-      const beat = () => {
-        if (Date.now() - link.last > SILENCE) return reconnect();
-        link.socket?.send(JSON.stringify({ type: "ping", last_seq: log.last }));
-        return link.timers.push(setTimeout(beat, 1000 * seconds));
-      };
-      link.timers.push(setTimeout(beat, 1000 * seconds));
+      link.timers.push(
+        setInterval(() => {
+          if (Date.now() - link.last > SILENCE) reconnect();
+          else link.socket?.send(JSON.stringify({ type: "ping", last_seq: log.last }));
+        }, 1000 * seconds),
+      );
     },
-    "resync": () => reload().catch(() => reconnect()),
+    "resync": anew,
     "message.new": () => heard(frame),
     "conversation.state": () => heard(frame),
     "agent.joined": () => heard(frame),
     "message.ack": () => acknowledged(frame),
     "typing": () => wrote(frame),
-    "presence": () => { attended = frame.attended; },
-    "queue": () => { queue = frame.position > 0 ? frame : null; },
+    "presence": () => {
+      attended = frame.attended;
+      configAt = 0;
+      if (shown) refreshConfig();
+    },
+    "queue": () => {
+      queue = frame.position > 0 ? frame : null;
+    },
     "ping": () => frame.head_seq > log.last && catchUp(),
     "pong": () => frame.head_seq > log.last && catchUp(),
     "closed": () => closed(frame.code),
@@ -701,7 +815,14 @@ function say(frame, path, body) {
 function wrote({ name, ttl }) {
   clearTimeout(writers.get(name));
   writers.delete(name);
-  if (ttl > 0) writers.set(name, setTimeout(() => { writers.delete(name); draw(); }, 1000 * ttl));
+  if (ttl > 0)
+    writers.set(
+      name,
+      setTimeout(() => {
+        writers.delete(name);
+        draw();
+      }, 1000 * ttl),
+    );
 }
 
 let typedAt = 0;
@@ -715,7 +836,7 @@ function typing(now) {
 
 /** The page is looked at again, or the network is back: find out at once whether the connection still lives. */
 function awake() {
-  if (notice === "replaced") return;
+  if (notice === "replaced" || Date.now() < link.hold) return;
   if (link.state === "open" && link.socket) {
     const before = link.last;
     link.socket.send(JSON.stringify({ type: "ping", last_seq: log.last }));
@@ -727,7 +848,7 @@ function awake() {
   markRead();
 }
 
-// ---------------------------------------------------------------------------------------------------------------- files
+// --------------------------------------------------------------------------------------------------------------- files
 
 let uploads = [];
 // What this page has uploaded itself, it need not fetch.
@@ -768,10 +889,20 @@ function transfer(entry) {
     request.open("POST", `${API}attachments`);
     request.setRequestHeader("Authorization", `Bearer ${session.token}`);
     request.responseType = "json";
-    request.upload.onprogress = ({ loaded, total }) => { entry.share = loaded / total; draw(); };
+    request.upload.onprogress = ({ loaded, total }) => {
+      entry.share = loaded / total;
+      draw();
+    };
     request.onload = () => {
       if (request.status === 201) resolve(request.response);
-      else reject(new Refused(String(request.response?.type ?? "").split(":").pop()));
+      else
+        reject(
+          new Refused(
+            String(request.response?.type ?? "")
+              .split(":")
+              .pop(),
+          ),
+        );
     };
     request.onerror = request.onabort = () => reject(new Refused("network"));
     request.send(form);
@@ -817,7 +948,9 @@ const isPicture = (file) => PICTURES.includes(file.content_type) && file.size < 
 
 function sized(bytes) {
   const [unit, count] = bytes < 1e6 ? ["kilobyte", Math.max(1, bytes / 1e3)] : ["megabyte", bytes / 1e6];
-  return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: count < 10 ? 1 : 0 }).format(count);
+  return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: count < 10 ? 1 : 0 }).format(
+    count,
+  );
 }
 
 // ------------------------------------------------------------------------------------------------------------ the page
@@ -829,9 +962,11 @@ let notice = "";
 let mail = { step: "address", email: "" };
 let rated = null;
 
-/** An element. Attributes are set as attributes, `on…` are listeners, and strings become text, whatever is in them. */
+/** An element. Attributes are set as attributes, `on…` are listeners, strings become text, whatever is in them. */
 function h(tag, attributes = {}, ...children) {
-  const element = SHAPES.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const element = SHAPES.has(tag)
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
@@ -859,7 +994,11 @@ const ICONS = {
 
 const icon = (name) => h("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 const button = (kind, label, onclick, ...children) =>
-  h("button", { type: "button", class: kind, onclick, ...(children.length ? { "aria-label": label, title: label } : {}) }, ...(children.length ? children : [label]));
+  h(
+    "button",
+    { type: "button", class: kind, onclick, ...(children.length ? { "aria-label": label, title: label } : {}) },
+    ...(children.length ? children : [label]),
+  );
 
 function put(parent, ...children) {
   parent.replaceChildren(...children.filter(Boolean));
@@ -870,7 +1009,9 @@ function put(parent, ...children) {
 function prose(text) {
   const parts = [];
   let end = 0;
-  for (const found of text.matchAll(/https?:\/\/[^\s<>"'`\u200b-\u200f\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]+/gi)) {
+  for (const found of text.matchAll(
+    /https?:\/\/[^\s<>"'`\u200b-\u200f\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]+/gi,
+  )) {
     const shownUrl = found[0].replace(/[.,;:!?)\]}]+$/, "");
     let url;
     try {
@@ -879,9 +1020,18 @@ function prose(text) {
       continue;
     }
     if (url.username || url.password) continue;
-    parts.push(text.slice(end, found.index), h("a", {
-      href: url.href, target: "_blank", rel: "noopener noreferrer nofollow",
-    }, shownUrl.toLowerCase().includes(url.host) ? shownUrl : url.href));
+    parts.push(
+      text.slice(end, found.index),
+      h(
+        "a",
+        {
+          href: url.href,
+          target: "_blank",
+          rel: "noopener noreferrer nofollow",
+        },
+        shownUrl.toLowerCase().includes(url.host) ? shownUrl : url.href,
+      ),
+    );
     end = found.index + shownUrl.length;
   }
   return [...parts, text.slice(end)];
@@ -900,25 +1050,36 @@ function day(at) {
 function soon(at) {
   const date = new Date(at);
   const far = date - Date.now() > 6 * 864e5 ? { day: "numeric", month: "long" } : {};
-  const when = new Intl.DateTimeFormat(language, { weekday: "long", hour: "numeric", minute: "2-digit", ...far }).format(date);
+  const when = new Intl.DateTimeFormat(language, {
+    weekday: "long",
+    hour: "numeric",
+    minute: "2-digit",
+    ...far,
+  }).format(date);
   return t("yourTime", { when });
 }
 
-// ------------------------------------------------------------------------------------------------------------ rows of the log
+// ----------------------------------------------------------------------------------------------------- rows of the log
 
-/** What the log shows, in order: `[key, make, update?]`. A key that was there before keeps its element: it is not read out again. */
+/** What the log shows, in order: `[key, make, update?]`. What was there before keeps its element: it is not read out again. */
 function wanted() {
   const all = [];
   let before = null;
   let date = "";
   const messages = [
     ...log.items,
-    ...outbox.map((entry) => ({ entry, message: { author: { kind: "visitor" }, created_at: entry.at, ...entry, attachments: entry.files } })),
+    ...outbox.map((entry) => ({
+      entry,
+      message: { author: { kind: "visitor" }, created_at: entry.at, ...entry, attachments: entry.files },
+    })),
   ];
   for (const [at, item] of messages.entries()) {
     const { message } = item;
     if (!message) {
-      const line = item.type === "agent.joined" ? t("joined", { name: item.name }) : { resolved: t("resolved"), closed: t("ended") }[item.state];
+      const line =
+        item.type === "agent.joined"
+          ? t("joined", { name: item.name })
+          : { resolved: t("resolved"), closed: t("ended") }[item.state];
       if (line) {
         all.push([`seq-${item.seq}`, () => h("p", { class: "line" }, line)]);
         before = null;
@@ -934,14 +1095,19 @@ function wanted() {
     const next = messages.slice(at + 1).find((other) => other.message || other.state === "resolved" || other.name);
     const first = !before || !together(before, message);
     const last = !next?.message || !together(message, next.message);
-    all.push([message.client_id || `seq-${item.seq}`, () => bubble(message), (row) => dress(row, message, item.entry, first, last)]);
+    all.push([
+      message.client_id || `seq-${item.seq}`,
+      () => bubble(message),
+      (row) => dress(row, message, item.entry, first, last),
+    ]);
     before = message;
   }
   return all;
 }
 
 const together = (one, other) =>
-  one.author.kind === other.author.kind && one.author.name === other.author.name &&
+  one.author.kind === other.author.kind &&
+  one.author.name === other.author.name &&
   new Date(other.created_at) - new Date(one.created_at) < 5 * 60_000;
 
 const authorOf = ({ kind, name }) => (kind === "visitor" ? t("you") : name || t(kind === "bot" ? "bot" : "support"));
@@ -949,13 +1115,19 @@ const authorOf = ({ kind, name }) => (kind === "visitor" ? t("you") : name || t(
 function bubble(message) {
   const mine = message.author.kind === "visitor";
   const name = authorOf(message.author);
-  return h("div", { class: `row ${mine ? "mine" : "theirs"}` },
+  return h(
+    "div",
+    { class: `row ${mine ? "mine" : "theirs"}` },
     mine ? null : h("span", { class: "face", "aria-hidden": "true" }, [...name][0].toUpperCase()),
-    h("div", { class: "stack" },
+    h(
+      "div",
+      { class: "stack" },
       h("p", { class: "who" }, name),
       message.text ? h("div", { class: "bubble" }, ...prose(message.text)) : null,
       ...(message.attachments ?? []).map(attachment),
-      h("p", { class: "foot" })));
+      h("p", { class: "foot" }),
+    ),
+  );
 }
 
 function dress(row, message, entry, first, last) {
@@ -969,34 +1141,65 @@ function dress(row, message, entry, first, last) {
   row.dataset.state = state;
   const time = h("time", { datetime: message.created_at }, clock(message.created_at));
   if (state === "failed") {
-    put(foot, h("span", { class: "wrong" }, t(entry.note ?? "failed", { n: config.limits.text })),
-      button("link", t("retry"), () => { Object.assign(entry, { state: "waiting", note: undefined }); keep(entry); draw(); flush(); }),
-      button("link", t("discard"), () => { settled(entry.client_id); draw(); ui.text.focus(); }));
+    put(
+      foot,
+      h("span", { class: "wrong" }, t(entry.note ?? "failed", { n: config.limits.text })),
+      button("link", t("retry"), () => {
+        Object.assign(entry, { state: "waiting", note: undefined });
+        keep(entry);
+        draw();
+        flush();
+      }),
+      button("link", t("discard"), () => {
+        settled(entry.client_id);
+        draw();
+        ui.text.focus();
+      }),
+    );
   } else if (state === "waiting") put(foot, h("span", {}, t(entry.note ?? "waiting")), icon("clock"));
-  else if (row.classList.contains("mine")) put(foot, last ? time : null, last ? h("span", { class: "tick", role: "img", "aria-label": t("sent") }, icon("check")) : null);
+  else if (row.classList.contains("mine"))
+    put(
+      foot,
+      last ? time : null,
+      last ? h("span", { class: "tick", role: "img", "aria-label": t("sent") }, icon("check")) : null,
+    );
   else put(foot, last ? time : null, last && message.channel === "email" ? h("span", {}, t("byMail")) : null);
 }
 
 function attachment(file) {
-  const card = h("button", { type: "button", class: "file", onclick: () => download(file), "aria-label": t("download", { name: file.filename }) },
-    icon("file"), h("span", { class: "filename" }, file.filename), h("span", { class: "size" }, sized(file.size)));
+  const card = h(
+    "button",
+    {
+      type: "button",
+      class: "file",
+      onclick: () => download(file),
+      "aria-label": t("download", { name: file.filename }),
+    },
+    icon("file"),
+    h("span", { class: "filename" }, file.filename),
+    h("span", { class: "size" }, sized(file.size)),
+  );
   if (isPicture(file)) {
     const canvas = h("canvas", { class: "picture", role: "presentation" });
     new IntersectionObserver(([{ isIntersecting }], watch) => {
       if (!isIntersecting) return;
       watch.disconnect();
       const end = atEnd();
-      paint(file, canvas).then(() => {
-        card.classList.add("painted");
-        card.prepend(canvas);
-        if (end) toEnd();
-      }).catch(() => {});
+      paint(file, canvas)
+        .then(() => {
+          card.classList.add("painted");
+          card.prepend(canvas);
+          if (end) toEnd();
+        })
+        .catch(() => {});
     }).observe(card);
   }
   return card;
 }
 
-const toEnd = () => { ui.scroll.scrollTop = ui.scroll.scrollHeight; };
+const toEnd = () => {
+  ui.scroll.scrollTop = ui.scroll.scrollHeight;
+};
 
 function drawLog() {
   const list = wanted();
@@ -1009,25 +1212,42 @@ function drawLog() {
   }
   list.forEach(([key, make, update], at) => {
     let row = rows.get(key);
-    if (!row) rows.set(key, row = make());
+    if (!row) rows.set(key, (row = make()));
     update?.(row);
     if (ui.log.children[at] !== row) ui.log.insertBefore(row, ui.log.children[at] ?? null);
   });
 }
 
-// ----------------------------------------------------------------------------------------------------------- parts of the panel
+// -------------------------------------------------------------------------------------------------- parts of the panel
 
 function field(name, { required = false, options, value = "", ...more } = {}) {
   const id = `f-${name}`;
   const about = { id, name, required, "aria-describedby": `${id}-e` };
   const control = options
-    ? h("select", about, h("option", { value: "" }, t("choose")), ...options.map((option) => h("option", { value: option.value }, named(option.name))))
-    : h("input", { ...about, type: name === "email" ? "email" : "text", maxlength: 200, value,
+    ? h(
+        "select",
+        about,
+        h("option", { value: "" }, t("choose")),
+        ...options.map((option) => h("option", { value: option.value }, named(option.name))),
+      )
+    : h("input", {
+        ...about,
+        type: name === "email" ? "email" : "text",
+        maxlength: 200,
+        value,
         autocomplete: { name: "name", email: "email", code: "one-time-code" }[name] ?? "off",
-        ...(["transaction_hash", "wallet_address"].includes(name) ? { spellcheck: "false", autocapitalize: "off" } : {}), ...more });
-  return h("div", { class: "field" },
+        ...(["transaction_hash", "wallet_address"].includes(name)
+          ? { spellcheck: "false", autocapitalize: "off" }
+          : {}),
+        ...more,
+      });
+  return h(
+    "div",
+    { class: "field" },
     h("label", { for: id }, t(name), required ? null : h("span", { class: "soft" }, ` (${t("optional")})`)),
-    control, h("p", { class: "wrong", id: `${id}-e`, role: "alert", hidden: true }));
+    control,
+    h("p", { class: "wrong", id: `${id}-e`, role: "alert", hidden: true }),
+  );
 }
 
 /** What is wrong with a form, said at the field and in our words; the first one is focused. */
@@ -1048,7 +1268,18 @@ const isEmail = (text) => /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(text);
 const isTooMany = ({ code }) => ["too_many", "rate_limited"].includes(code);
 const why = (error) => t(isTooMany(error) ? "slower" : "trouble");
 const formOf = (kind, onsubmit, ...children) =>
-  h("form", { class: kind, novalidate: true, onsubmit: (event) => { event.preventDefault(); onsubmit(event.target); } }, ...children);
+  h(
+    "form",
+    {
+      class: kind,
+      novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        onsubmit(event.target);
+      },
+    },
+    ...children,
+  );
 const primary = (label) => h("button", { type: "submit", class: "primary" }, label);
 
 async function busy(form, deed) {
@@ -1064,64 +1295,132 @@ async function busy(form, deed) {
 
 function prechatForm() {
   const fields = config.prechat.map((given) => field(given.name, given));
-  return formOf("prechat", async (form) => {
-    const values = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
-    const found = {};
-    for (const { name, required } of config.prechat) {
-      if (required && !values[name]) found[name] = t("required");
-      else if (name === "email" && values.email && !isEmail(values.email)) found.email = t("wrongEmail");
-    }
-    if (wrongs(form, found)) return;
-    const secret = Object.entries(values).some(([name, value]) => name === "transaction_hash" ? secretIn(value) === "phrase" : secretIn(value));
-    if (secret && !(await askAboutSecret("phrase"))) {
-      for (const control of form.querySelectorAll("input")) if (secretIn(control.value)) control.value = "";
-      return;
-    }
-    await busy(form, () => begun({ prechat: values }).then(() => {
-      notice = "";
-      mail.email = values.email ?? "";
-      draw({ toEnd: true });
-      focusIn();
-    }).catch((error) => flash(isTooMany(error) ? "slower" : "trouble")));
-  }, h("p", { class: "lead" }, named(config.greeting) || t("hello")), h("p", { class: "soft" }, t("formHint")), ...fields, primary(t("start")));
+  return formOf(
+    "prechat",
+    async (form) => {
+      const values = Object.fromEntries(
+        [...new FormData(form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value),
+      );
+      const found = {};
+      for (const { name, required } of config.prechat) {
+        if (required && !values[name]) found[name] = t("required");
+        else if (name === "email" && values.email && !isEmail(values.email)) found.email = t("wrongEmail");
+      }
+      if (wrongs(form, found)) return;
+      const secret = Object.entries(values).some(([name, value]) =>
+        name === "transaction_hash" ? secretIn(value) === "phrase" : secretIn(value),
+      );
+      if (secret && !(await askAboutSecret("phrase"))) {
+        for (const control of form.querySelectorAll("input")) if (secretIn(control.value)) control.value = "";
+        return;
+      }
+      await busy(form, () =>
+        begun({ prechat: values })
+          .then(() => {
+            notice = "";
+            mail.email = values.email ?? "";
+            draw({ toEnd: true });
+            focusIn();
+          })
+          .catch((error) => flash(isTooMany(error) ? "slower" : "trouble")),
+      );
+    },
+    h("p", { class: "lead" }, named(config.greeting) || t("hello")),
+    h("p", { class: "soft" }, t("formHint")),
+    ...fields,
+    primary(t("start")),
+  );
 }
 
 /** The address for what he will not read here: named, then proved by a code, and only then used. */
 function mailCard() {
   if (mail.step === "code") {
-    return formOf("card", (form) => {
-      const code = form.elements.code.value.replace(/\D/g, "");
-      if (wrongs(form, code.length === 6 ? {} : { code: t("codeWrong") })) return;
-      busy(form, () => callJson("POST", "email/verify", { code })
-        .then((opened) => adopt(opened, session.subject))
-        .then(() => { mail.asked = false; draw(); ui.text.focus(); })
-        .catch((error) => wrongs(form, { code: error.code === "proof_refused" ? t("codeWrong") : why(error) })));
-    }, h("h3", {}, t("mailTitle")), h("p", { class: "soft" }, t("codeHint", { email: mail.email })),
-    field("code", { required: true, inputmode: "numeric", maxlength: 7 }),
-    h("div", { class: "buttons" }, primary(t("confirm")), button("link", t("other"), () => { mail.step = "address"; draw(); })));
+    return formOf(
+      "card",
+      (form) => {
+        const code = form.elements.code.value.replace(/\D/g, "");
+        if (wrongs(form, code.length === 6 ? {} : { code: t("codeWrong") })) return;
+        busy(form, () =>
+          renewed("email/verify", { code }, session.subject)
+            .then(() => {
+              mail.asked = false;
+              draw();
+              ui.text.focus();
+            })
+            .catch((error) => wrongs(form, { code: error.code === "proof_refused" ? t("codeWrong") : why(error) })),
+        );
+      },
+      h("h3", {}, t("mailTitle")),
+      h("p", { class: "soft" }, t("codeHint", { email: mail.email })),
+      field("code", { required: true, inputmode: "numeric", maxlength: 7 }),
+      h(
+        "div",
+        { class: "buttons" },
+        primary(t("confirm")),
+        button("link", t("other"), () => {
+          mail.step = "address";
+          draw();
+        }),
+      ),
+    );
   }
-  return formOf("card", (form) => {
-    const email = form.elements.email.value.trim();
-    if (wrongs(form, isEmail(email) ? {} : { email: t("wrongEmail") })) return;
-    busy(form, () => begun().then(() => callJson("POST", "email", { email }))
-      .then(() => { mail = { ...mail, step: "code", email }; draw(); ui.mail.querySelector("input")?.focus(); })
-      .catch((error) => wrongs(form, { email: why(error) })));
-  }, h("h3", {}, t("mailTitle")), h("p", { class: "soft" }, t("mailHint")),
-  field("email", { required: true, value: mail.email }), primary(t("sendCode")));
+  return formOf(
+    "card",
+    (form) => {
+      const email = form.elements.email.value.trim();
+      if (wrongs(form, isEmail(email) ? {} : { email: t("wrongEmail") })) return;
+      busy(form, () =>
+        begun()
+          .then(() => callJson("POST", "email", { email }))
+          .then(() => {
+            mail = { ...mail, step: "code", email };
+            draw();
+            ui.mail.querySelector("input")?.focus();
+          })
+          .catch((error) => wrongs(form, { email: why(error) })),
+      );
+    },
+    h("h3", {}, t("mailTitle")),
+    h("p", { class: "soft" }, t("mailHint")),
+    field("email", { required: true, value: mail.email }),
+    primary(t("sendCode")),
+  );
 }
 
 function ratingCard(seq) {
-  const star = (score) => h("label", { class: "star" },
-    h("input", { type: "radio", name: "score", value: score, "aria-label": t(`rate${score}`) }), icon("star"));
-  return formOf("card rating", (form) => {
-    const score = Number(new FormData(form).get("score"));
-    if (!score) return form.querySelector("input").focus();
-    return busy(form, () => callJson("POST", "rating", { score, comment: form.elements.comment.value.trim() })
-      .then(() => { rated = seq; store("rated", seq); draw(); flash("thanks"); ui.text.focus(); })
-      .catch((error) => { if (error.code === "rating_unavailable") rated = seq; flash("trouble"); draw(); }));
-  }, h("fieldset", {}, h("legend", {}, t("rateTitle")), h("div", { class: "stars" }, ...[1, 2, 3, 4, 5].map(star))),
-  h("label", { for: "f-comment", class: "soft" }, t("comment")), h("textarea", { id: "f-comment", name: "comment", rows: 2, maxlength: 2000 }),
-  primary(t("rateSend")));
+  const star = (score) =>
+    h(
+      "label",
+      { class: "star" },
+      h("input", { type: "radio", name: "score", value: score, "aria-label": t(`rate${score}`) }),
+      icon("star"),
+    );
+  return formOf(
+    "card rating",
+    (form) => {
+      const score = Number(new FormData(form).get("score"));
+      if (!score) return form.querySelector("input").focus();
+      return busy(form, () =>
+        callJson("POST", "rating", { score, comment: form.elements.comment.value.trim() })
+          .then(() => {
+            rated = seq;
+            store("rated", seq);
+            draw();
+            flash("thanks");
+            ui.text.focus();
+          })
+          .catch((error) => {
+            if (error.code === "rating_unavailable") rated = seq;
+            flash("trouble");
+            draw();
+          }),
+      );
+    },
+    h("fieldset", {}, h("legend", {}, t("rateTitle")), h("div", { class: "stars" }, ...[1, 2, 3, 4, 5].map(star))),
+    h("label", { for: "f-comment", class: "soft" }, t("comment")),
+    h("textarea", { id: "f-comment", name: "comment", rows: 2, maxlength: 2000 }),
+    primary(t("rateSend")),
+  );
 }
 
 /** A question that has to be answered first, over the panel. Answers true, or false for no and for Escape. */
@@ -1138,16 +1437,38 @@ function ask({ title, text, yes, no, grave = false }) {
     ui.answer = answer;
     ui.main.inert = true;
     // The harmless answer comes first, and a secret is sent by none of the keys that one presses without reading.
-    put(ui.sheet, h("div", { class: "ask", role: "alertdialog", "aria-modal": "true", "aria-labelledby": "ask-t", "aria-describedby": "ask-d" },
-      grave ? icon("shield") : null, h("h2", { id: "ask-t" }, title), h("p", { id: "ask-d" }, text),
-      h("div", { class: "buttons" }, button("primary", no, () => answer(false)), button("link", yes, () => answer(true)))));
+    put(
+      ui.sheet,
+      h(
+        "div",
+        {
+          class: "ask",
+          role: "alertdialog",
+          "aria-modal": "true",
+          "aria-labelledby": "ask-t",
+          "aria-describedby": "ask-d",
+        },
+        grave ? icon("shield") : null,
+        h("h2", { id: "ask-t" }, title),
+        h("p", { id: "ask-d" }, text),
+        h(
+          "div",
+          { class: "buttons" },
+          button("primary", no, () => answer(false)),
+          button("link", yes, () => answer(true)),
+        ),
+      ),
+    );
     ui.sheet.querySelector("button").focus();
   });
 }
 
-const askAboutSecret = (kind) => ask(kind === "maybe"
-  ? { title: t("maybeTitle"), text: t("maybeText"), yes: t("maybeSend"), no: t("secretDrop"), grave: true }
-  : { title: t("secretTitle"), text: t("secretText"), yes: t("secretSend"), no: t("secretDrop"), grave: true });
+const askAboutSecret = (kind) =>
+  ask(
+    kind === "maybe"
+      ? { title: t("maybeTitle"), text: t("maybeText"), yes: t("maybeSend"), no: t("secretDrop"), grave: true }
+      : { title: t("secretTitle"), text: t("secretText"), yes: t("secretSend"), no: t("secretDrop"), grave: true },
+  );
 
 async function submit() {
   const text = ui.text.value.trim();
@@ -1166,7 +1487,10 @@ async function submit() {
   typing(false);
   grow();
   unlockSound();
-  enqueue(text, files.map(({ id, filename, content_type, size }) => ({ id, filename, content_type, size })));
+  enqueue(
+    text,
+    files.map(({ id, filename, content_type, size }) => ({ id, filename, content_type, size })),
+  );
   ui.text.focus();
   return undefined;
 }
@@ -1183,7 +1507,7 @@ function flash(key, values) {
   ui.flashing = setTimeout(() => put(ui.flash), 6000);
 }
 
-// ------------------------------------------------------------------------------------------------------------- menu and sound
+// ------------------------------------------------------------------------------------------------------ menu and sound
 
 let sound = false;
 let audio = null;
@@ -1211,18 +1535,35 @@ function toggleMenu(open = ui.menu.hidden) {
   ui.menu.hidden = !open;
   ui.more.setAttribute("aria-expanded", String(open));
   if (!open) return;
-  const entry = (key, deed) => button("", t(key), () => { toggleMenu(false); ui.more.focus(); deed(); });
-  put(ui.menu,
-    h("button", { type: "button", role: "switch", "aria-checked": String(sound), onclick: ({ currentTarget }) => {
-      sound = !sound;
-      store("sound", sound);
-      unlockSound();
-      chime();
-      currentTarget.setAttribute("aria-checked", String(sound));
-    } }, t("sound"), h("span", { class: "switch", "aria-hidden": "true" })),
+  const entry = (key, deed) =>
+    button("", t(key), () => {
+      toggleMenu(false);
+      ui.more.focus();
+      deed();
+    });
+  put(
+    ui.menu,
+    h(
+      "button",
+      {
+        type: "button",
+        role: "switch",
+        "aria-checked": String(sound),
+        onclick: ({ currentTarget }) => {
+          sound = !sound;
+          store("sound", sound);
+          unlockSound();
+          chime();
+          currentTarget.setAttribute("aria-checked", String(sound));
+        },
+      },
+      t("sound"),
+      h("span", { class: "switch", "aria-hidden": "true" }),
+    ),
     log.conversation && config.continued ? entry("transcript", transcript) : null,
     session && config.continued && !session.visitor.email ? entry("mailTitle", askMail) : null,
-    log.conversation && !over() ? entry("leave", leave) : null);
+    log.conversation && !over() ? entry("leave", leave) : null,
+  );
   ui.menu.querySelector("button").focus();
 }
 
@@ -1237,18 +1578,24 @@ async function transcript() {
     askMail();
     return flash("transcriptMail");
   }
-  return callJson("POST", "transcript").then(() => flash("transcriptDone"), (error) => flash(isTooMany(error) ? "slower" : "trouble"));
+  return callJson("POST", "transcript").then(
+    () => flash("transcriptDone"),
+    (error) => flash(isTooMany(error) ? "slower" : "trouble"),
+  );
 }
 
 async function leave() {
   if (!(await ask({ title: t("leaveAsk"), text: t("leaveHint"), yes: t("leave"), no: t("cancel") }))) return;
-  callJson("POST", "leave").then(() => catchUp(), () => flash("trouble"));
+  callJson("POST", "leave").then(
+    () => catchUp(),
+    () => flash("trouble"),
+  );
 }
 
 const lastState = () => log.items.findLast((item) => item.state || item.message?.author.kind === "visitor");
 const over = () => ["resolved", "closed"].includes(lastState()?.state);
 
-// ------------------------------------------------------------------------------------------------------------------ drawing
+// ------------------------------------------------------------------------------------------------------------- drawing
 
 let drawing = null;
 
@@ -1276,7 +1623,10 @@ let told = 0;
 function drawBadge() {
   const count = unread();
   put(ui.badge, count ? String(Math.min(count, 99)) : "");
-  ui.launcher.setAttribute("aria-label", shown ? t("close") : count ? `${t("open")}. ${t("unread", { n: count })}` : t("open"));
+  ui.launcher.setAttribute(
+    "aria-label",
+    shown ? t("close") : count ? `${t("open")}. ${t("unread", { n: count })}` : t("open"),
+  );
   if (count !== told) {
     told = count;
     tell("unread", { count });
@@ -1296,7 +1646,15 @@ function drawAll() {
   ui.earlier.hidden = !log.more;
   drawCards(form);
   put(ui.chips, ...uploads.map(chip));
-  put(ui.writing, ...(writers.size ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), t("typing", { name: [...writers.keys()].join(", ") })] : []));
+  put(
+    ui.writing,
+    ...(writers.size
+      ? [
+          h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
+          t("typing", { name: [...writers.keys()].join(", ") }),
+        ]
+      : []),
+  );
   ui.submit.setAttribute("aria-disabled", String(uploads.some((entry) => entry.share < 1)));
 }
 
@@ -1304,29 +1662,58 @@ function drawStatus() {
   const { open, next_open_at: next } = config.hours;
   const here = open && (attended ?? config.attended);
   ui.status.dataset.here = String(here);
-  ui.status.textContent = here ? t("attended") : open ? t("unattended") : next ? t("closedUntil", { when: soon(next) }) : t("closed");
+  ui.status.textContent = here
+    ? t("attended")
+    : open
+      ? t("unattended")
+      : next
+        ? t("closedUntil", { when: soon(next) })
+        : t("closed");
   const minutes = Math.max(1, Math.round((queue?.eta ?? 0) / 60));
   const cut = session && link.state !== "open" && link.tries > 1;
-  const line = cut || notice === "replaced" ? t(cut ? "reconnecting" : notice)
-    : notice ? t(notice)
-    : queue ? t(queue.eta === null || queue.eta === undefined ? "queue" : "queueEta", { n: queue.position, m: minutes }) : "";
+  const line =
+    cut || notice === "replaced"
+      ? t(cut ? "reconnecting" : notice)
+      : notice
+        ? t(notice)
+        : queue
+          ? t(queue.eta === null || queue.eta === undefined ? "queue" : "queueEta", { n: queue.position, m: minutes })
+          : "";
   if (ui.line.dataset.line === line) return;
   ui.line.dataset.line = line;
-  put(ui.line, line, notice === "replaced" ? button("link", t("here"), () => { notice = ""; connect(); draw(); }) : null);
+  put(
+    ui.line,
+    line,
+    notice === "replaced"
+      ? button("link", t("here"), () => {
+          notice = "";
+          connect();
+          draw();
+        })
+      : null,
+  );
 }
 
 function drawCards(form) {
   const away = !config.hours.open || !(attended ?? config.attended);
-  const wants = config.continued && !form && !session?.visitor.email && (mail.asked || (away && (log.items.length || outbox.length || !config.prechat.length)));
+  const wants =
+    config.continued &&
+    !form &&
+    !session?.visitor.email &&
+    (mail.asked || (away && (log.items.length || outbox.length || !config.prechat.length)));
   const sign = wants ? mail.step + language : "";
   if (ui.mail.dataset.sign !== sign) {
     ui.mail.dataset.sign = sign;
     put(ui.mail, wants ? mailCard() : null);
   }
   const proved = away && session?.visitor.email;
-  put(ui.proved, ...(proved && config.continued ? [icon("mail"), t("mailDone", { email: session.visitor.email })] : []));
+  put(
+    ui.proved,
+    ...(proved && config.continued ? [icon("mail"), t("mailDone", { email: session.visitor.email })] : []),
+  );
   const state = lastState();
-  const asks = state?.state === "resolved" && state.rating && state.seq !== (rated ?? stored("rated")) ? String(state.seq) : "";
+  const asks =
+    state?.state === "resolved" && state.rating && state.seq !== (rated ?? stored("rated")) ? String(state.seq) : "";
   if (ui.rating.dataset.seq !== asks) {
     ui.rating.dataset.seq = asks;
     put(ui.rating, asks ? ratingCard(state.seq) : null);
@@ -1337,31 +1724,88 @@ function chip(entry) {
   const share = Math.round(100 * entry.share);
   const bar = h("span", { class: "bar", "aria-hidden": "true" });
   bar.style.setProperty("width", `${share}%`);
-  return h("li", {}, h("span", { class: "filename" }, entry.filename),
+  return h(
+    "li",
+    {},
+    h("span", { class: "filename" }, entry.filename),
     h("span", { class: "hidden" }, share < 100 ? t("uploading", { name: entry.filename, n: share }) : ""),
-    button("icon", t("remove", { name: entry.filename }), () => detach(entry), icon("close")), bar);
+    button("icon", t("remove", { name: entry.filename }), () => detach(entry), icon("close")),
+    bar,
+  );
 }
 
-// ------------------------------------------------------------------------------------------------------- building, opening, closing
+// ------------------------------------------------------------------------------------------ building, opening, closing
 
 function build() {
-  const host = document.createElement("helpdesk-chat");
-  const root = ui.root = host.attachShadow({ mode: "open" });
+  const host = (ui.host = document.createElement("helpdesk-chat"));
+  const root = (ui.root = host.attachShadow({ mode: "open" }));
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
   root.adoptedStyleSheets = [sheet];
-  host.style.setProperty("--accent", config.color || "#2457d6");
-  host.style.setProperty("--on-accent", readable(config.color || "#2457d6"));
-
-  ui.host = host;
+  host.style.setProperty("--accent", config.color);
+  host.style.setProperty("--on-accent", readable(config.color));
   ui.badge = h("span", { class: "badge", "aria-hidden": "true", hidden: true });
-  ui.launcher = h("button", { type: "button", class: "launcher", "aria-expanded": "false", "aria-controls": "panel", onclick: () => (shown ? close() : open()) },
-    icon("chat"), icon("down"), ui.badge);
-  ui.status = h("p", { class: "status" });
-  ui.more = h("button", { type: "button", class: "icon", "aria-label": t("menu"), title: t("menu"), "aria-expanded": "false", "aria-controls": "menu", onclick: () => toggleMenu() }, icon("more"));
-  ui.menu = h("div", { class: "menu", id: "menu", hidden: true });
+  const opens = { type: "button", class: "launcher", "aria-expanded": "false", "aria-controls": "panel" };
+  ui.launcher = h(
+    "button",
+    { ...opens, onclick: () => (shown ? close() : open()) },
+    icon("chat"),
+    icon("down"),
+    ui.badge,
+  );
   ui.line = h("p", { class: "notice", role: "status", hidden: true });
   ui.flash = h("p", { class: "notice", role: "status", hidden: true });
+  ui.newest = button("newest", t("newest"), () => {
+    toEnd();
+    draw();
+    ui.text.focus();
+  });
+  ui.newest.hidden = true;
+  ui.sheet = h("div", { class: "sheet", hidden: true });
+  ui.main = h(
+    "div",
+    { class: "main" },
+    head(),
+    ui.line,
+    ui.flash,
+    middle(),
+    ui.newest,
+    h("p", { class: "safety" }, icon("shield"), h("span", {}, t("safety"))),
+    composer(),
+    h("p", { class: "dropping", "aria-hidden": "true" }, t("drop")),
+  );
+  ui.panel = h(
+    "section",
+    {
+      class: "panel",
+      id: "panel",
+      role: "dialog",
+      "aria-labelledby": "title",
+      tabindex: "-1",
+      hidden: true,
+      onkeydown: caught,
+      ondragover: dragged,
+      ondragleave: dragged,
+      ondrop: dragged,
+    },
+    ui.main,
+    ui.sheet,
+  );
+  root.append(h("div", { class: "widget", lang: language }, ui.panel, ui.launcher));
+  document.body.append(host);
+}
+
+function head() {
+  ui.status = h("p", { class: "status" });
+  ui.menu = h("div", { class: "menu", id: "menu", hidden: true });
+  ui.more = button("icon", t("menu"), () => toggleMenu(), icon("more"));
+  ui.more.setAttribute("aria-expanded", "false");
+  ui.more.setAttribute("aria-controls", "menu");
+  const names = h("div", {}, h("h2", { id: "title" }, named(config.title) || t("title")), ui.status);
+  return h("header", {}, names, ui.more, button("icon", t("close"), close, icon("close")), ui.menu);
+}
+
+function middle() {
   ui.form = h("div", { hidden: true });
   ui.hello = h("p", { class: "lead" }, named(config.greeting) || t("hello"));
   ui.earlier = button("link wide", t("earlier"), () => loadEarlier().catch(() => flash("trouble")));
@@ -1370,33 +1814,77 @@ function build() {
   ui.mail = h("div", { hidden: true });
   ui.proved = h("p", { class: "proved", hidden: true });
   ui.rating = h("div", { hidden: true });
-  ui.scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("log"), onscroll: () => { if (atEnd()) draw(); } },
-    ui.form, ui.hello, ui.earlier, ui.log, ui.writing, ui.rating, ui.proved, ui.mail);
-  ui.newest = button("newest", t("newest"), () => { toEnd(); draw(); ui.text.focus(); });
-  ui.newest.hidden = true;
+  // It can be focused, so that the keyboard scrolls it.
+  const about = { class: "scroll", tabindex: "0", role: "region", "aria-label": t("log") };
+  ui.scroll = h(
+    "div",
+    {
+      ...about,
+      onscroll: () => {
+        if (unread() && atEnd()) draw();
+      },
+    },
+    ui.form,
+    ui.hello,
+    ui.earlier,
+    ui.log,
+    ui.writing,
+    ui.rating,
+    ui.proved,
+    ui.mail,
+  );
+  return ui.scroll;
+}
+
+function composer() {
   ui.chips = h("ul", { class: "chips", hidden: true });
-  ui.picker = h("input", { type: "file", multiple: true, hidden: true, onchange: ({ target }) => { attach(target.files); target.value = ""; } });
-  ui.text = h("textarea", { rows: 1, "aria-label": t("write"), placeholder: t("write"), enterkeyhint: "send", oninput: () => { grow(); typing(Boolean(ui.text.value)); }, onkeydown: keyed, onblur: () => typing(false),
-    onpaste: (event) => { if (event.clipboardData.files.length) { event.preventDefault(); attach(event.clipboardData.files); } } });
-  ui.submit = h("button", { type: "submit", class: "icon submit", "aria-label": t("send"), title: t("send") }, icon("send"));
-  ui.compose = formOf("compose", submit, ui.chips, h("div", { class: "line-in" }, button("icon", t("attach"), () => ui.picker.click(), icon("clip")), ui.picker, ui.text, ui.submit));
-  ui.sheet = h("div", { class: "sheet", hidden: true });
-  ui.main = h("div", { class: "main" },
-    h("header", {}, h("div", {}, h("h2", { id: "title" }, named(config.title) || t("title")), ui.status), ui.more, button("icon", t("close"), close, icon("close")), ui.menu),
-    ui.line, ui.flash, ui.scroll, ui.newest,
-    h("p", { class: "safety" }, icon("shield"), h("span", {}, t("safety"))), ui.compose, h("p", { class: "dropping", "aria-hidden": "true" }, t("drop")));
-  ui.panel = h("section", { class: "panel", id: "panel", role: "dialog", "aria-labelledby": "title", tabindex: "-1", hidden: true, onkeydown: caught,
-    ondragover: (event) => { if (session || !config.prechat.length) { event.preventDefault(); ui.panel.classList.add("over"); } },
-    ondragleave: (event) => { if (!ui.panel.contains(event.relatedTarget)) ui.panel.classList.remove("over"); },
-    ondrop: (event) => { event.preventDefault(); ui.panel.classList.remove("over"); if (!ui.compose.hidden) attach(event.dataTransfer.files); } },
-  ui.main, ui.sheet);
-  root.append(h("div", { class: "widget", lang: language }, ui.panel, ui.launcher));
-  document.body.append(host);
+  const picked = ({ target }) => {
+    attach(target.files);
+    target.value = "";
+  };
+  ui.picker = h("input", { type: "file", multiple: true, hidden: true, onchange: picked });
+  ui.text = h("textarea", {
+    rows: 1,
+    "aria-label": t("write"),
+    placeholder: t("write"),
+    enterkeyhint: "send",
+    onkeydown: keyed,
+    onpaste: pasted,
+    oninput: () => {
+      grow();
+      typing(Boolean(ui.text.value));
+    },
+    onblur: () => typing(false),
+  });
+  ui.submit = h(
+    "button",
+    { type: "submit", class: "icon submit", "aria-label": t("send"), title: t("send") },
+    icon("send"),
+  );
+  const clip = button("icon", t("attach"), () => ui.picker.click(), icon("clip"));
+  ui.compose = formOf("compose", submit, ui.chips, h("div", { class: "line-in" }, clip, ui.picker, ui.text, ui.submit));
+  return ui.compose;
+}
+
+function pasted(event) {
+  if (!event.clipboardData.files.length) return;
+  event.preventDefault();
+  attach(event.clipboardData.files);
+}
+
+/** Files over the panel: they are taken where something can be written, and never opened instead of the page. */
+function dragged(event) {
+  if (event.type === "dragleave" && ui.panel.contains(event.relatedTarget)) return;
+  if (event.type !== "dragleave") event.preventDefault();
+  ui.panel.classList.toggle("over", event.type === "dragover" && !ui.compose.hidden);
+  if (event.type === "drop" && !ui.compose.hidden) attach(event.dataTransfer.files);
 }
 
 /** Black or white, whichever is read more easily on this colour (WCAG's relative luminance); one of them has 4.5 : 1. */
 function readable(color) {
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = [1, 3, 5]
+    .map((at) => parseInt(color.slice(at, at + 2), 16) / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
@@ -1413,11 +1901,15 @@ function caught(event) {
   if (event.key === "Escape" && !event.isComposing) {
     event.stopPropagation();
     if (ui.answer) ui.answer(false);
-    else if (!ui.menu.hidden) { toggleMenu(false); ui.more.focus(); }
-    else close();
+    else if (!ui.menu.hidden) {
+      toggleMenu(false);
+      ui.more.focus();
+    } else close();
   }
   if (event.key !== "Tab" || !(phone.matches || ui.answer)) return;
-  const all = [...(ui.answer ? ui.sheet : ui.main).querySelectorAll("button, input, select, textarea, a[href], [tabindex='0']")].filter((e) => e.getClientRects().length && e.type !== "file");
+  const all = [
+    ...(ui.answer ? ui.sheet : ui.main).querySelectorAll("button, input, select, textarea, a[href], [tabindex='0']"),
+  ].filter((e) => e.getClientRects().length && e.type !== "file");
   const from = ui.root.activeElement;
   const [first, last] = [all[0], all.at(-1)];
   if (event.shiftKey ? from === first || from === ui.panel : from === last) {
@@ -1479,7 +1971,7 @@ async function refreshConfig() {
   draw();
 }
 
-// ------------------------------------------------------------------------------------------------------------------- boot
+// ---------------------------------------------------------------------------------------------------------------- boot
 
 const events = new EventTarget();
 
@@ -1489,10 +1981,19 @@ const api = Object.defineProperty(Object.assign(events, { open, close, identify,
 const tell = (name, detail = {}) => events.dispatchEvent(new CustomEvent(name, { detail }));
 
 let readied;
-const ready = new Promise((resolve) => { readied = resolve; });
+let refused;
+const ready = new Promise((resolve, reject) => {
+  [readied, refused] = [resolve, reject];
+});
+ready.catch(() => {});
 
 function chooseLanguage() {
-  const asked = [HERE.searchParams.get("lang"), document.documentElement.dataset.helpdeskLang, document.documentElement.lang, ...navigator.languages];
+  const asked = [
+    HERE.searchParams.get("lang"),
+    document.documentElement.dataset.helpdeskLang,
+    document.documentElement.lang,
+    ...navigator.languages,
+  ];
   language = asked.map((tag) => spoken(tag ?? "")).find(Boolean) ?? spoken(config.default_language) ?? "en";
 }
 
@@ -1503,14 +2004,20 @@ async function boot() {
     } catch (error) {
       if (!["network", "internal", "unavailable", "rate_limited"].includes(error.code)) {
         console.warn(`helpdesk chat: ${error.code}. Is the inbox right, and this site one of its origins?`);
+        refused(error);
         return;
       }
-      await new Promise((resolve) => { setTimeout(resolve, 1000 * pause); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 1000 * pause);
+      });
     }
   }
   configAt = Date.now();
   chooseLanguage();
-  if (document.readyState === "loading") await new Promise((resolve) => { document.addEventListener("DOMContentLoaded", resolve); });
+  if (document.readyState === "loading")
+    await new Promise((resolve) => {
+      document.addEventListener("DOMContentLoaded", resolve);
+    });
   build();
   sound = stored("sound") === true;
   session = stored("session");
@@ -1540,7 +2047,9 @@ async function resume() {
 function listen() {
   let away = 0;
   addEventListener("online", awake);
-  addEventListener("offline", () => { if (session) reconnect(); });
+  addEventListener("offline", () => {
+    if (session) reconnect();
+  });
   addEventListener("pageshow", ({ persisted }) => persisted && awake());
   addEventListener("resize", fit);
   window.visualViewport?.addEventListener("resize", fit);
@@ -1562,18 +2071,9 @@ function listen() {
       if (kept?.conversation === log.conversation) log.read = Math.max(log.read, kept.seq);
       draw();
     }
-    if (key !== `helpdesk.chat.${INBOX}.session`) return;
-    memory.delete("session");
-    const other = stored("session");
-    if (other?.token === session?.token) return;
-    disconnect();
-    session = other;
-    log = emptyLog();
-    outbox = [];
-    rows.clear();
-    ui.log.replaceChildren();
+    if (key !== `helpdesk.chat.${INBOX}.session` || follow() || localStorage.getItem(key)) return;
+    forget();
     draw();
-    if (session) resume();
   });
 }
 
