@@ -18,6 +18,7 @@ from helpdesk.models.agents import agents, api_tokens
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
 from helpdesk.models.visitors import visits
+from helpdesk.services import agents as agent_verbs
 from helpdesk.services import conversations as verbs
 from helpdesk.services import events, teams, visitor_queue
 from helpdesk.services import visits as visit_verbs
@@ -305,3 +306,19 @@ async def test_chats_go_to_who_has_room_for_chats_and_come_back_when_he_goes_awa
         back = select(visits.c.conversation_id).where(visits.c.queued_at.is_not(None))
         assert {*chats[1:], settling} == set((await session.execute(back)).scalars())
     assert await route(house.services) == 0, "who is away for chats is given none"
+
+
+@ON_ONE_DATABASE
+async def test_the_queue_is_looked_through_when_an_agent_comes_on_duty_or_can_take_more(house: House) -> None:
+    queue = await Queue.open(house)
+    await queue.routes()
+    chat = await queue.comes()
+    rung: list[frozenset[str]] = []
+    house.services.database.on_commit = rung.append
+    for wanted in ({"duty": "off"}, {"duty": "on"}, {"live_capacity": 5}, {"locale": "zh-CN"}):
+        async with house.services.database.transaction() as session:
+            row = await agent_verbs.get_agent(session, queue.anna.id, lock=True)
+            await agent_verbs.edit(session, row, wanted, by=SYSTEM, now=clock.now())
+    assert ["routing" in names for names in rung] == [True, True, True]
+    assert await route(house.services) == 1
+    assert await queue.has(chat) == queue.anna.id
