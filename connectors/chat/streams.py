@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
@@ -23,6 +24,7 @@ MOST_ITEMS: Final = 100
 ITEMS: Final = 50
 MOST_WAIT: Final = 30
 RETRY_MS: Final = 2000
+_NUMBER: Final = re.compile("-?[0-9]{1,10}")
 
 
 class Streams:
@@ -36,7 +38,7 @@ class Streams:
         visitor = await self._calls.visitor(request, "log")
         given = request.query_params
         limit = number(given, "limit", most=MOST_ITEMS, least=1) or ITEMS
-        after, before = number(given, "after_seq"), number(given, "before_seq")
+        after, before = number(given, "after_seq"), number(given, "before_seq", least=-MOST_SEQ)
         wait = number(given, "wait", most=MOST_WAIT) or 0
         if after is None:
             return answer(_page(await self._host.log_before(visitor, before, limit=limit)))
@@ -155,7 +157,7 @@ def number(given: Mapping[str, str], name: str, *, most: int = MOST_SEQ, least: 
     text = given.get(name)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or not least <= int(text) <= most:
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
         raise BadFrame(name)
     return int(text)
 

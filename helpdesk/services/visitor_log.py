@@ -42,6 +42,7 @@ async def before(
 
 
 _END: Final = 2**31 - 1
+_ROOMS: Final = (1, 50, 100, 500)
 
 
 async def _read(
@@ -49,7 +50,8 @@ async def _read(
 ) -> Log:
     if conversation_id is None:
         return Log(None, 0, (), more=False)
-    statement = database.prepared(("visitor_log", back, limit), partial(entries.both_sides, back=back, limit=limit))
+    room = _room(limit)
+    statement = database.prepared(("visitor_log", back, room), partial(entries.both_sides, back=back, limit=room))
     rows = await database.fetch(statement, _about(visitor) | {"conversation": conversation_id, "seq": seq})
     home = next((row for row in rows if row[KIND] == HOME), None)
     if home is None:
@@ -72,11 +74,17 @@ async def _read(
     return Log(home[ID], head, items, more=more)
 
 
+def _room(limit: int) -> int:
+    """How many to ask for: with a statement for every number that is asked, each would be planned anew."""
+    return next((room for room in _ROOMS if room >= limit), limit)
+
+
 async def _read_on(
     database: Database, visitor: Visitor, home: UUID, seq: int, found: Sequence[Sequence[Any]], *, limit: int
 ) -> Log:
     """The page goes back beyond the beginning of his home: into what was merged there."""
-    statement = database.prepared(("visitor_log.earlier", limit), partial(entries.earlier, limit))
+    read = _room(limit)
+    statement = database.prepared(("visitor_log.earlier", read), partial(entries.earlier, read))
     rows = await database.fetch(statement, _about(visitor) | {"conversation": home, "seq": min(seq, 0)})
     earlier, room = sorted(rows, key=lambda row: row[SEQ]), limit - len(found)
     first = max(len(earlier) - room, 0)
