@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import cache
 from hashlib import sha256
 from typing import Final
 
@@ -24,24 +25,28 @@ _STYLES: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 def pages(host: LiveHost) -> APIRouter:
     router = APIRouter()
-    text = (FOLDER / "demo.html").read_text(encoding="utf-8")
-    headers = {
-        "Content-Security-Policy": _policy(text),
-        "X-Frame-Options": "DENY",
-        "X-Robots-Tag": "noindex, nofollow",
-        "Cache-Control": "no-store",
-    }
 
     async def demo(_request: Request) -> Response:
         """As strict as the strictest site that may embed it: what works here works there."""
         found = await host.inboxes() if host.demo else ()
         if not found:
             return problem(NotFound("there is no active inbox of the chat, or the page is not shown here"))
-        page = text.replace(PLACE, str(found[0].inbox_id))
-        return Response(page, headers=headers, media_type="text/html")
+        text = _text()
+        headers = {
+            "Content-Security-Policy": _policy(text),
+            "X-Frame-Options": "DENY",
+            "X-Robots-Tag": "noindex, nofollow",
+            "Cache-Control": "no-store",
+        }
+        return Response(text.replace(PLACE, str(found[0].inbox_id)), headers=headers, media_type="text/html")
 
     router.add_route("/demo", demo, ["GET"], include_in_schema=False)
     return router
+
+
+@cache
+def _text() -> str:
+    return (FOLDER / "demo.html").read_text(encoding="utf-8")
 
 
 def _policy(text: str) -> str:

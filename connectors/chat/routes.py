@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
 from fastapi import APIRouter
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -37,14 +38,11 @@ def routes(host: LiveHost) -> APIRouter:
     door = Door(host)
     calls = Calls(door)
     streams, static = Streams(door, calls), Static()
-    router = APIRouter()
-
-    paths = dict[str, None]()
+    # By address, since preflights are as well: what each method does there, and what its query may have.
+    table: dict[str, dict[str, tuple[Handler, frozenset[str]]]] = {}
 
     def add(method: str, path: str, handler: Handler, *queries: str) -> None:
-        paths[path] = None
-        endpoint = _answered(door, path, handler, frozenset(queries))
-        router.add_route(path, endpoint, [method], include_in_schema=False)
+        table.setdefault(path, {})[method] = handler, frozenset(queries)
 
     add("GET", "/{inbox_id:uuid}/config", calls.config)
     add("POST", "/{inbox_id:uuid}/sessions", calls.begin)
@@ -64,8 +62,9 @@ def routes(host: LiveHost) -> APIRouter:
     add("POST", "/leave", calls.leave)
     add("POST", "/feedback", calls.feedback)
 
-    for path in paths:
-        router.add_route(path, _preflight(door), ["OPTIONS"], include_in_schema=False)
+    router = APIRouter()
+    for path, methods in table.items():
+        router.add_route(path, _endpoint(door, path, methods), [*methods, "OPTIONS"], include_in_schema=False)
 
     async def socket(one: WebSocket) -> None:
         await ws.serve(door, one)
@@ -76,11 +75,12 @@ def routes(host: LiveHost) -> APIRouter:
     return router
 
 
-def _answered(door: Door, path: str, handler: Handler, queries: frozenset[str]) -> Handler:
-    """A handler whose errors are problems, and whose answers a page may read if its origin is on the list.
+def _endpoint(door: Door, path: str, methods: Mapping[str, tuple[Handler, frozenset[str]]]) -> Handler:
+    """Handlers whose errors are problems, and whose answers a page may read if its origin is on the list.
 
     The list is looked at twice: first whether the origin is on any of ours, then, by the handler, whether it is on
-    that of the inbox. Only what passes both is told to the page.
+    that of the inbox. Only what passes both is told to the page. A preflight carries no token, and gets no further
+    than the first.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -88,11 +88,12 @@ def _answered(door: Door, path: str, handler: Handler, queries: frozenset[str]) 
         try:
             origin = origin_of(request.scope["headers"])
             await door.check_origin(origin)
-            if not queries.issuperset(request.query_params) or len(request.query_params.multi_items()) > len(
-                request.query_params
-            ):
-                raise TokenInUrl
-            response = await handler(request)
+            if request.method == "OPTIONS":
+                response = Response(status_code=204, headers=_PREFLIGHT)
+            else:
+                handler, queries = methods["GET" if request.method == "HEAD" else request.method]
+                check_query(request.query_params, queries)
+                response = await handler(request)
         except OriginRefused as error:
             origin, response = None, problem(error)
         except HelpdeskError as error:
@@ -109,18 +110,7 @@ def _answered(door: Door, path: str, handler: Handler, queries: frozenset[str]) 
     return endpoint
 
 
-def _preflight(door: Door) -> Handler:
-    """What a page may ask, before it asks. It carries no token, so that any inbox's list will do here."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            origin = origin_of(request.scope["headers"])
-            await door.check_origin(origin)
-        except OriginRefused as error:
-            return problem(error)
-        headers = {"Vary": "Origin", **_PREFLIGHT}
-        if origin is not None:
-            headers["Access-Control-Allow-Origin"] = origin
-        return Response(status_code=204, headers=headers)
-
-    return endpoint
+def check_query(given: QueryParams, known: frozenset[str]) -> None:
+    """Raises `TokenInUrl` for what nobody asked for, and for what is there twice."""
+    if not known.issuperset(given) or len(given.multi_items()) > len(given):
+        raise TokenInUrl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ class Static:
     """All files of the folder that a page may load, by name."""
 
     def __init__(self) -> None:
-        self._files = {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
+        self._files = _read_all()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,6 +52,11 @@ class Static:
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
         return Response(file.body, headers=headers, media_type=file.media_type)
+
+
+@cache
+def _read_all() -> dict[str, File]:
+    return {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
 
 
 def _read(path: Path) -> File:
