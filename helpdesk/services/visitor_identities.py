@@ -86,7 +86,7 @@ async def recognise(
             # More contacts than go into one: what he said before stays with whom he was, and he goes on.
             pass
     await _call(session, owner, name, instead=first, now=now)
-    owner, email = await _vouched(services, session, inbox, owner, identity.email, now=now)
+    owner, email = await _vouched(services, session, inbox, (owner, handle), identity.email, now=now)
     if email:
         await continuing.can_be_reached(session, owner, now=now)
     return Known(owner, handle, email, identity.language if identity.language in SUPPORTED else "")
@@ -97,10 +97,15 @@ async def wait_for(session: AsyncSession, inbox_id: UUID, identity: Identity) ->
 
     Of two devices at once, the second one finds the contact that the first one made.
     """
-    named = f"{inbox_id}:{identity.subject}".encode(errors="surrogatepass")
-    handle = f"user-{sha256(named).hexdigest()[:32]}"
+    user = sha256(f"{inbox_id}:{identity.subject}".encode(errors="surrogatepass")).hexdigest()[:24]
+    handle = f"{_users_of(inbox_id)}{user}"
     await lock_name(session, f"visitor:{handle}")
     return handle
+
+
+def _users_of(inbox_id: UUID) -> str:
+    """What the handles of all users begin with whom the host site of this inbox knows."""
+    return f"user-{sha256(str(inbox_id).encode()).hexdigest()[:8]}-"
 
 
 async def alone(session: AsyncSession) -> None:
@@ -165,9 +170,8 @@ async def _spend(session: AsyncSession, inbox_id: UUID, identity: Identity) -> N
 
 
 async def _owner(session: AsyncSession, inbox: Row, handle: str) -> UUID | None:
-    query = select(_I.id, _I.contact_id).where(_I.channel == inbox["channel"], _I.handle == handle)
-    known = (await session.execute(query)).one_or_none()
-    return None if known is None else await contact_merging.whose(session, known.id, known.contact_id)
+    known = await _find(session, inbox["channel"], handle)
+    return None if known is None else await contact_merging.whose(session, *known)
 
 
 async def _create(services: Services, session: AsyncSession, name: str, *, now: datetime) -> UUID:
@@ -189,13 +193,14 @@ async def _call(session: AsyncSession, contact_id: UUID, name: str, *, instead: 
 
 
 async def _vouched(
-    services: Services, session: AsyncSession, inbox: Row, contact_id: UUID, email: str, *, now: datetime
+    services: Services, session: AsyncSession, inbox: Row, user: tuple[UUID, str], email: str, *, now: datetime
 ) -> tuple[UUID, str]:
-    """Who the contact is once the address is known to be his, and that address; empty where it is not one.
+    """Who the contact of a user is once the address is known to be his, and that address; empty where it is not one.
 
-    Our own addresses are nobody's. Two contacts that cannot be merged stay two, and the address with whom has it.
+    Our own addresses are nobody's. What another user of the site has stays his: the site itself says that they are two,
+    and one of them has it no longer, or both share it. So do two contacts that cannot be merged.
     """
-    handle = handle_of(email) if email else None
+    contact_id, handle = user[0], handle_of(email) if email else None
     by = (await visitor_mail.inboxes_for(services, session, [inbox["id"]])).get(inbox["id"]) if handle else None
     if handle is None or by is None:
         return contact_id, ""
@@ -206,6 +211,8 @@ async def _vouched(
     if await session.scalar(select(_I.id).where(*his)) is not None:
         return contact_id, handle
     await alone(session)
+    if await _is_another_users(session, inbox, user, by["channel"], handle):
+        return contact_id, ""
     owner = await give(session, contact_id, channel=by["channel"], handle=handle, now=now)
     if owner != contact_id:
         try:
@@ -213,3 +220,22 @@ async def _vouched(
         except Conflict:
             return contact_id, ""
     return owner, handle
+
+
+async def _is_another_users(
+    session: AsyncSession, inbox: Row, user: tuple[UUID, str], channel: str, address: str
+) -> bool:
+    contact_id, own = user
+    known = await _find(session, channel, address)
+    if known is None or await contact_merging.whose(session, *known) == contact_id:
+        return False
+    theirs = _I.contact_id == known[1], _I.channel == inbox["channel"], _I.handle != own
+    other = select(_I.id).where(*theirs, _I.handle.startswith(_users_of(inbox["id"]))).limit(1)
+    return await session.scalar(other) is not None
+
+
+async def _find(session: AsyncSession, channel: str, handle: str) -> tuple[UUID, UUID] | None:
+    """An identity, and who has it."""
+    query = select(_I.id, _I.contact_id).where(_I.channel == channel, _I.handle == handle)
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else (found.id, found.contact_id)

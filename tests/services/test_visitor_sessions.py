@@ -226,6 +226,22 @@ async def test_an_address_that_the_site_vouches_for_is_its_owners(services: Serv
     assert (await begin(services, desk, identity=mina(subject="x", email=ours))).visitor.email == ""
 
 
+async def test_an_address_of_another_user_of_the_site_stays_his(services: Services) -> None:
+    await factories.inbox(services)
+    desk = await factories.inbox(services, channel="chat")
+    app = await factories.inbox(services, channel="chat")
+    before = await begin(services, desk, identity=mina(email="desk@customer.test"))
+    begun = await say(services, before, "My seed is gone.")
+    after = await begin(services, desk, identity=mina(subject="jonas-3", email="desk@customer.test"))
+    assert (after.visitor.email, after.visitor.conversation_id) == ("", None)
+    assert after.visitor.contact_id != before.visitor.contact_id
+    again = await begin(services, desk, identity=mina(email="mina@customer.test"))
+    assert (again.visitor.email, again.visitor.conversation_id) == ("mina@customer.test", begun)
+    # In the app she is known by another handle, and by her address all the same.
+    elsewhere = await begin(services, app, identity=mina(email="mina@customer.test"))
+    assert elsewhere.visitor.contact_id == before.visitor.contact_id
+
+
 async def test_an_address_is_nobodys_where_nothing_goes_on_by_mail(services: Services) -> None:
     desk = await factories.inbox(services, channel="chat")
     opened = await begin(services, desk, identity=mina(email="mina@customer.test"))
