@@ -276,6 +276,28 @@ async def test_a_ring_that_is_lost_is_made_good_soon(desk: Desk) -> None:
         assert new.said == ["And I?"]
 
 
+@ON_ONE_DATABASE
+async def test_a_ring_that_comes_while_the_log_is_read_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor, _ = await desk.chat()
+    read, go_on, after = asyncio.Event(), asyncio.Event(), visitor_log.after
+
+    async def slowly(*args: Any, **given: Any) -> Any:
+        found = await after(*args, **given)
+        read.set()
+        await go_on.wait()
+        return found
+
+    async with Readers(desk) as readers:
+        here = await readers.come(visitor)
+        await here.until(lambda one: one.said and one("presence"))
+        monkeypatch.setattr(visitor_log, "after", slowly)
+        await desk.say(visitor, "One")
+        await read.wait()
+        await desk.say(visitor, "Two")
+        go_on.set()
+        await here.until(lambda one: one.said == ["Hello?", "One", "Two"], seconds=1)
+
+
 @ON_POSTGRESQL
 async def test_a_ring_reaches_the_visitors_of_another_process_through_redis(desk: Desk, services: Services) -> None:
     with Redis() as server:
