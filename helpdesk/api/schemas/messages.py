@@ -41,6 +41,8 @@ class AttachmentShown(Shown):
 
 
 class DeliveryShown(Shown):
+    """What is written in a chat is `sent` at once, without an attempt; whether it was read, `contact_presence` says."""
+
     status: Literal["queued", "sending", "sent", "failed", "uncertain", "cancelled"]
     attempts: int
     error: str
@@ -136,14 +138,7 @@ def message(row: RowMapping, files: Sequence[RowMapping] = ()) -> dict[str, Any]
         "attachments": [attachment(file) for file in files],
         "to": [_person(one) for one in row["to"]],
         "cc": [_person(one) for one in row["cc"]],
-        "delivery": None
-        if row["d_status"] is None
-        else {
-            "status": row["d_status"],
-            "attempts": row["d_attempts"],
-            "error": row["d_error"],
-            "next_attempt_at": row["d_next_attempt_at"] if row["d_status"] in ("queued", "uncertain") else None,
-        },
+        "delivery": _delivery(row),
         "external_id": row["external_id"],
         "external_url": row["external_url"],
         "in_reply_to": row["in_reply_to"],
@@ -152,6 +147,19 @@ def message(row: RowMapping, files: Sequence[RowMapping] = ()) -> dict[str, Any]
         "received_at": row["received_at"],
         "created_at": row["created_at"],
         "sent_at": row["sent_at"],
+    }
+
+
+def _delivery(row: RowMapping) -> dict[str, Any] | None:
+    """What is read where it is written has a status, and no delivery."""
+    status = row["d_status"] or row["delivery_status"]
+    if status is None:
+        return None
+    return {
+        "status": status,
+        "attempts": row["d_attempts"] or 0,
+        "error": row["d_error"] or "",
+        "next_attempt_at": row["d_next_attempt_at"] if status in ("queued", "uncertain") else None,
     }
 
 
