@@ -39,7 +39,7 @@ from workers.sla import keep_promises
 from workers.snooze import wake
 from workers.triage import sort_new
 from workers.visitor_letters import VisitorLetters
-from workers.visits import give_up
+from workers.visits import look_after
 from workers.watch import Watch
 
 log = structlog.get_logger()
@@ -125,7 +125,7 @@ class Crew:
             Loop("failing", partial(report_failing, services), tick=10 * tick),
             Loop("elapsed", partial(sweep_rules, services), tick=10 * tick),
             Loop("taking_back", partial(take_back, services), tick=10 * tick),
-            Loop("visits", partial(give_up, services), tick=10 * tick),
+            Loop("visits", partial(look_after, services), tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),
             Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )

@@ -1,4 +1,4 @@
-"""The loop of visits: who waited and went away, or whose desk closed, is not waited upon any longer."""
+"""The loop of visits: who is left waiting waits for anybody, and who went away or found the desk closed for nobody."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from helpdesk.services import visitor_waits
 from helpdesk.services.house import Services
 
 
-async def give_up(services: Services) -> int:
-    """A batch of those for whom nobody came; answers how many that were."""
-    at = now()
+async def look_after(services: Services) -> int:
+    """Let whoever was left waiting wait for anybody, and nobody for whom nobody came; answers how many that were."""
+    at, count = now(), 0
     async with services.database.reading() as session:
-        found = await visitor_waits.anything(session, now=at)
-    if not found:
-        return 0
-    async with services.database.transaction() as session:
-        return await visitor_waits.miss(services, session, found, now=at)
+        left = await visitor_waits.left_waiting(services, session, now=at)
+        missed = await visitor_waits.anything(session, now=at)
+    if left:
+        async with services.database.transaction() as session:
+            count += await visitor_waits.queue_again(services, session, left, now=at)
+    if missed:
+        async with services.database.transaction() as session:
+            count += await visitor_waits.miss(services, session, missed, now=at)
+    return count

@@ -56,9 +56,8 @@ class Waiting:
         return replace(self.stop(at), abandoned_at=at if left else self.abandoned_at)
 
     def miss(self, at: datetime, *, gone: bool) -> Self:
-        """Nobody came, and nobody will: he is gone, or the desk is closed."""
-        over = self.go(at) if gone else self.stop(at)
-        return over if over.joined_at is not None else replace(over, missed=True)
+        """Nobody came, and nobody will: he is gone, or the desk is closed. It may be that somebody was there before."""
+        return replace(self.go(at) if gone else self.stop(at), missed=True)
 
 
 @dataclass(frozen=True, slots=True)

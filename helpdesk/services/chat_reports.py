@@ -56,7 +56,7 @@ def query(actor: Actor, asked: Asked) -> Select[Any]:
 def _flags() -> Sequence[ColumnElement[bool]]:
     joined = _V.joined_at.is_not(None)
     answered = and_(joined, _V.responded_at.is_not(None))
-    return joined, answered, _V.missed, _V.abandoned_at.is_not(None), _V.queued_at.is_not(None)
+    return joined, answered, and_(_V.missed, not_(joined)), _V.abandoned_at.is_not(None), _V.queued_at.is_not(None)
 
 
 def _spans() -> Sequence[ColumnElement[Any]]:

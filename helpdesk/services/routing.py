@@ -99,7 +99,8 @@ async def heads(services: Services, session: AsyncSession, *, now: datetime) -> 
             takers = found.takers(team_id, live=live, now=now)
             room = sum(one.most(live=live) - found.load(one, live=live) for one in takers)
             if takers:
-                suiting = and_(of_kind(channels, live=live), _suiting(team.routing.skills is SkillUse.REQUIRE, takers))
+                kind = and_(of_kind(channels, live=True), _waits()) if live else of_kind(channels, live=False)
+                suiting = and_(kind, _suiting(team.routing.skills is SkillUse.REQUIRE, takers))
                 before = now - (LIVE_SETTLING if live else SETTLING)
                 parts.append(_head(team_id, suiting, live=live, before=before, most=min(room, BATCH)))
     if not parts:
@@ -113,8 +114,9 @@ async def route(services: Services, session: AsyncSession, ids: Collection[UUID]
 
     Those are left out that somebody has in hand, that are not in a queue any more, or that nobody can take now.
     """
-    live = of_kind(services.live_channels(), live=True).label("live")
-    query = select(conversations, live).where(_C.id.in_(ids), QUEUED, _C.team_id.is_not(None)).order_by(_C.id)
+    live = of_kind(services.live_channels(), live=True)
+    query = select(conversations, live.label("live")).where(_C.id.in_(ids), QUEUED, _C.team_id.is_not(None))
+    query = query.where(or_(not_(live), _waits())).order_by(_C.id)
     rows = {row["id"]: row for row in (await session.execute(claimable(query))).mappings()}
     if not rows:
         return 0
@@ -184,6 +186,12 @@ def seen() -> tuple[ColumnElement[datetime], ColumnElement[datetime]]:
 
 def latest(*times: datetime | None) -> datetime | None:
     return max((one for one in times if one is not None), default=None)
+
+
+def _waits() -> ColumnElement[bool]:
+    """On `conversations`: its contact waits in a queue. Whoever answers a chat that nobody has is in it already."""
+    waiting = select(visits.c.queued_at).where(visits.c.conversation_id == _C.id)
+    return waiting.correlate(conversations).scalar_subquery().is_not(None)
 
 
 def _loads(agent_ids: Collection[UUID], channels: Sequence[str] = ()) -> Select[Any]:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, or_, select
+from sqlalchemy import ColumnElement, Select, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import claimable
+from helpdesk.db import claimable, ring
 from helpdesk.dialects import among
 from helpdesk.domain.events import ConversationAssigned, MessageCreated, MessageReceived
 from helpdesk.domain.queueing import Waiting
@@ -28,6 +28,9 @@ from helpdesk.writes import Update, write
 
 GONE: Final = timedelta(minutes=1)
 """Who has been away for so long while he waited does not wait any more. A lift takes less."""
+
+UNATTENDED: Final = timedelta(minutes=2)
+"""Who answers a chat without taking it has it to himself for as long as its contact does not wait longer than this."""
 
 BATCH: Final = 20
 
@@ -54,6 +57,7 @@ async def follow_visits(services: Services, session: AsyncSession, happened: Seq
         these = _columns().where(among(_C.id, [row["conversation_id"] for row in concerned], "uuid"))
         locked = await session.execute(these.order_by(_C.id).with_for_update(key_share=True))
         await _write(session, _changes(locked.mappings().all(), mine, live))
+        ring(session, "routing")
 
 
 def _changes(rows: Sequence[Row], happened: Sequence[Row], live: Sequence[str]) -> list[dict[str, Any]]:
@@ -86,7 +90,7 @@ def _with(visit: Mapping[str, Any], event: Row, *, live: bool) -> dict[str, Any]
     waits = live and not visit["feedback"] and visit["assignee_id"] is None and visit["status"] == Status.OPEN
     also: dict[str, Any] = {}
     if event["type"] == MessageReceived.type:
-        waiting = waiting.queue(at) if waits and waiting.joined_at is None else waiting
+        waiting = waiting.queue(at) if waits and (waiting.joined_at is None or waiting.missed) else waiting
     elif event["type"] == MessageCreated.type:
         waiting, also = waiting.join(at), {"responded_at": visit["responded_at"] or at}
     elif event["type"] == ConversationAssigned.type:
@@ -122,6 +126,31 @@ async def _write(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> No
 # -- what nobody tells ------------------------------------------------------------------------------------------------
 
 
+async def left_waiting(services: Services, session: AsyncSession, *, now: datetime) -> list[UUID]:
+    """Chats that somebody answered and nobody took, and whose contact has waited since for as long as nobody should."""
+    query = (
+        select(_C.id)
+        .join(visits, _V.conversation_id == _C.id)
+        .where(_C.waiting_since <= now - UNATTENDED, routing.QUEUED, _V.queued_at.is_(None), _V.joined_at.is_not(None))
+        .where(routing.of_kind(services.live_channels(), live=True))
+        .order_by(_C.id)
+        .limit(BATCH)
+    )
+    return list((await session.execute(query)).scalars())
+
+
+async def queue_again(services: Services, session: AsyncSession, ids: Sequence[UUID], *, now: datetime) -> int:
+    """Let these wait in their queues again; answers how many do that did not."""
+    locked = claimable(select(_C.id).where(among(_C.id, list(ids), "uuid")).order_by(_C.id))
+    held = set((await session.execute(locked)).scalars())
+    still = [one for one in await left_waiting(services, session, now=now) if one in held]
+    mine = update(visits).where(among(_V.conversation_id, still, "uuid"), _V.queued_at.is_(None))
+    done = (await session.execute(mine.values(queued_at=now).returning(_V.conversation_id))).all()
+    if done:
+        ring(session, "routing")
+    return len(done)
+
+
 async def anything(session: AsyncSession, *, now: datetime) -> list[UUID]:
     """Conversations that `miss` would miss: their visitors wait and are gone, or their desk is closed."""
     shut = await visitor_queue.closed(session, now=now)
@@ -155,9 +184,8 @@ async def miss(services: Services, session: AsyncSession, ids: Sequence[UUID], *
             over = waiting.miss(row["last_there"] if gone else now, gone=gone)
             changes.append((row, dict(row) | {name: getattr(over, name) for name in _OF_WAITING}))
     await _write(session, _different(changes))
-    for row, after in changes:
-        if after["missed"]:
-            await continuing.by_mail(services, session, found[row["id"]], now=now)
+    for row, _ in changes:
+        await continuing.by_mail(services, session, found[row["id"]], now=now)
     return len(changes)
 
 

@@ -48,7 +48,8 @@ def test_a_missed_one_is_missed_until_he_comes_back_and_is_joined() -> None:
     assert gone.queue(ago(60)).join(ago(50)) == Waiting(joined_at=ago(50), waited_seconds=110)
     closed = Waiting().queue(ago(500)).miss(ago(400), gone=False)
     assert (closed.missed, closed.abandoned_at) == (True, None)
-    assert not Waiting(joined_at=ago(900)).queue(ago(500)).miss(ago(400), gone=True).missed
+    again = Waiting(joined_at=ago(900)).queue(ago(500)).miss(ago(400), gone=True)
+    assert (again.missed, again.abandoned_at, again.joined_at) == (True, None, ago(900))
 
 
 def test_a_clock_that_goes_back_makes_nobody_wait_for_less_than_nothing() -> None:

@@ -28,7 +28,7 @@ from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.house import House
 from workers.routing import route, take_back
-from workers.visits import give_up
+from workers.visits import look_after
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 ALWAYS = [[["00:00", "24:00"]]] * 7
@@ -228,8 +228,8 @@ async def test_whoever_went_away_or_waits_at_a_closed_desk_was_missed_and_goes_o
         await queue.sets(chat, online_until=now - away)
     taken, there = await queue.comes(ago=5 * MINUTE, assignee_id=queue.anna.id), await queue.comes()
     await queue.sets(taken, online_until=now - 2 * MINUTE)
-    assert await give_up(house.services) == 2
-    assert await give_up(house.services) == 0
+    assert await look_after(house.services) == 2
+    assert await look_after(house.services) == 0
     for chat in (gone, unknown):
         visit = await queue.visit(chat)
         assert (visit["missed"], visit["queued_at"], visit["abandoned_at"]) == (True, None, now - 2 * MINUTE)
@@ -240,7 +240,7 @@ async def test_whoever_went_away_or_waits_at_a_closed_desk_was_missed_and_goes_o
     assert (mailed["channel"], mailed["inbox_id"], mailed["status"]) == ("email", desk.id, "open")
     assert (await house.row(conversations, conversations.c.id == unknown))["channel"] == "chat"
     await factories.hours(house.services, default=True, weekly=[*[[]] * 6, [["00:00", "00:01"]]])
-    assert await give_up(house.services) == 2
+    assert await look_after(house.services) == 2
     closed = await queue.visit(there)
     assert (closed["missed"], closed["abandoned_at"]) == (True, None)
 
@@ -250,7 +250,7 @@ async def test_who_was_missed_and_comes_back_waits_again_and_then_was_not_missed
     queue = await Queue.open(house)
     chat = await queue.comes(ago=5 * MINUTE)
     await queue.sets(chat, online_until=clock.now() - 2 * MINUTE)
-    await give_up(house.services)
+    await look_after(house.services)
     message_id = await factories.incoming(house.services, chat)
     async with house.services.database.transaction() as session:
         again = MessageReceived(
@@ -320,5 +320,23 @@ async def test_the_queue_is_looked_through_when_an_agent_comes_on_duty_or_can_ta
             row = await agent_verbs.get_agent(session, queue.anna.id, lock=True)
             await agent_verbs.edit(session, row, wanted, by=SYSTEM, now=clock.now())
     assert ["routing" in names for names in rung] == [True, True, True]
+    assert await route(house.services) == 1
+    assert await queue.has(chat) == queue.anna.id
+
+
+async def test_who_answers_a_chat_that_nobody_has_is_not_crossed_until_his_visitor_waits_too_long(house: House) -> None:
+    queue = await Queue.open(house)
+    await queue.routes()
+    chat = await queue.comes()
+    await house.reply(chat, "Hello!")
+    await house.relay()
+    assert await route(house.services) == 0
+    for ago, queued in ((MINUTE, False), (3 * MINUTE, True)):
+        async with house.services.database.transaction() as session:
+            mine = update(conversations).where(conversations.c.id == chat)
+            await session.execute(mine.values(waiting_since=clock.now() - ago))
+        assert await look_after(house.services) == int(queued)
+        assert ((await queue.visit(chat))["queued_at"] is not None) == queued
+    assert await look_after(house.services) == 0
     assert await route(house.services) == 1
     assert await queue.has(chat) == queue.anna.id
