@@ -21,7 +21,7 @@ class OriginRefused(HelpdeskError):
     slug, status, title = "origin_refused", 403, "This site is not on the list of the inbox"
 
 
-class TokenInUrl(HelpdeskError):
+class QueryRefused(HelpdeskError):
     """Addresses end up in logs and histories. What was in this one is no secret any more."""
 
     slug, status, title = "query_refused", 400, "The address has what does not belong there; a token goes elsewhere"

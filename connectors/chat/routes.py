@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from connectors.chat import ws
 from connectors.chat.calls import Calls
-from connectors.chat.door import Door, OriginRefused, TokenInUrl, origin_of
+from connectors.chat.door import Door, OriginRefused, QueryRefused, origin_of
 from connectors.chat.problem import problem
 from connectors.chat.static import Static
 from connectors.chat.streams import Streams
@@ -111,6 +111,6 @@ def _endpoint(door: Door, path: str, methods: Mapping[str, tuple[Handler, frozen
 
 
 def check_query(given: QueryParams, known: frozenset[str]) -> None:
-    """Raises `TokenInUrl` for what nobody asked for, and for what is there twice."""
+    """Raises `QueryRefused` for what nobody asked for, and for what is there twice."""
     if not known.issuperset(given) or len(given.multi_items()) > len(given):
-        raise TokenInUrl
+        raise QueryRefused

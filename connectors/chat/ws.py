@@ -14,7 +14,7 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from connectors.chat import frames
-from connectors.chat.door import Door, OriginRefused, TokenInUrl, origin_of
+from connectors.chat.door import Door, OriginRefused, QueryRefused, origin_of
 from connectors.chat.following import (
     FAST,
     FAULT,
@@ -89,7 +89,7 @@ async def serve(door: Door, ws: WebSocket) -> None:
 def _refusal(ws: WebSocket) -> HelpdeskError | None:
     """What is wrong with a handshake by itself. A query has no use here, and someone may have put a token there."""
     if ws.scope["query_string"]:
-        return TokenInUrl()
+        return QueryRefused()
     if frames.SUBPROTOCOL not in ws.scope["subprotocols"]:
         return BadFrame("Sec-WebSocket-Protocol")
     return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
+from io import StringIO
 
 import httpx
 import pytest
@@ -14,7 +13,8 @@ import pytest
 from connectors.chat.pages import PLACE
 from connectors.chat.static import FOLDER
 from helpdesk.app import create_app
-from helpdesk.commands import demo
+from helpdesk.commands import demo, inboxes
+from helpdesk.errors import Invalid
 from helpdesk.services.house import Services
 from tests.chat.wire import inbox
 from tests.conftest import BASE_URL, ON_ONE_DATABASE
@@ -89,26 +89,18 @@ async def test_the_demo_has_a_chat_and_says_where(services: Services) -> None:
     assert config["continued"] is True
 
 
-def test_an_inbox_of_the_chat_is_added_shown_and_checked_on_the_command_line(
-    sqlite_template: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "helpdesk.db").write_bytes(sqlite_template.read_bytes())
-
-    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "helpdesk", "inbox", *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
-
-    assert '"origins"' in run("schema", "chat").stdout
-    data = ("--data", str(tmp_path))
-    given = ("add", "chat", "--name", "Website", "--set", "origins=https://wallet.example", *data)
-    added = run(*given, "--set-stdin", "identity_secret", stdin="s" * 40 + "\n")
-    assert added.returncode == 0, added.stderr
-    inbox_id = added.stdout.strip()
-    checked = run("check", inbox_id, *data)
-    assert checked.stdout.splitlines() == [
-        "ok   origins: 1 origin may embed it",
-        "ok   identity: signed by the host site (HS256)",
-    ]
-    refused = run("add", "chat", "--name", "Website", "--set", "origins=https://wallet.example/", *data)
-    assert (refused.returncode, "settings.origins" in refused.stderr) == (1, True)
-    assert "s" * 40 not in added.stdout + checked.stdout
+@ON_ONE_DATABASE
+async def test_an_inbox_of_the_chat_is_added_shown_and_checked_as_on_the_command_line(services: Services) -> None:
+    settings = services.settings
+    assert {"origins", "identity_secret", "prechat"} <= json.loads(inboxes.schema("chat"))["properties"].keys()
+    given = ["origins=https://wallet.example", "prechat=name*,category"]
+    read = inboxes.read_settings(given, "identity_secret", StringIO("s" * 40 + "\n"))
+    (inbox_id,) = await inboxes.add(settings, channel="chat", name="Website", given=read)
+    lines, well = await inboxes.check(settings, inbox_id, send=False)
+    assert (lines, well) == (
+        ["ok   origins: 1 origin may embed it", "ok   identity: signed by the host site (HS256)"],
+        True,
+    )
+    with pytest.raises(Invalid, match=r"settings\.origins: leave out what follows the host"):
+        await inboxes.add(settings, channel="chat", name="Website", given={"origins": "https://wallet.example/"})
+    assert "s" * 40 not in str(await inboxes.listing(settings))

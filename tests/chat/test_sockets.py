@@ -348,10 +348,16 @@ async def test_logging_out_ends_what_is_open_under_the_token(services: Services)
     inbox_id = await inbox(services)
     async with Served(services) as served:
         token = await begin(served.port, inbox_id)
-        async with Wire(served.port) as wire, httpx.AsyncClient(base_url=url(served.port)) as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            Wire(served.port) as wire,
+            httpx.AsyncClient(base_url=url(served.port), headers=headers) as client,
+            client.stream("GET", "/events") as events,
+        ):
             await wire.hello(token)
-            await client.delete("/session", headers={"Authorization": f"Bearer {token}"})
+            await client.delete("/session")
             assert await wire.end(seconds=6) == 4001
+            assert [line async for line in events.aiter_lines() if line][-1] == 'data: {"type":"closed","code":4001}'
 
 
 @ON_ONE_DATABASE
