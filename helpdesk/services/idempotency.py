@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import String, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_rows, lock_name
+from helpdesk.db import lock_name
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Invalid, StillRunning
 from helpdesk.models.events import idempotency_keys
+from helpdesk.statements import Statement
+from helpdesk.writes import insert
 
 KEPT: Final = timedelta(hours=24)
 MAX_KEY: Final = 255
@@ -50,6 +52,13 @@ class Answer:
     body: dict[str, Any]
 
 
+_KEPT: Final = Statement(
+    lambda: select(idempotency_keys).where(
+        *(idempotency_keys.c[name] == bindparam(name, type_=String()) for name in ("actor", "route", "key"))
+    )
+)
+
+
 async def find_answer(session: AsyncSession, request: Request, *, now: datetime) -> Answer | None:
     """What was answered before, or None when this is the first time; the key is then ours until the transaction ends.
 
@@ -57,15 +66,13 @@ async def find_answer(session: AsyncSession, request: Request, *, now: datetime)
     """
     if not await lock_name(session, f"idempotency:{request.actor}:{request.route}:{request.key}", wait=False):
         raise StillRunning
-    mine = (
-        idempotency_keys.c.actor == request.actor,
-        idempotency_keys.c.route == request.route,
-        idempotency_keys.c.key == request.key,
-    )
-    found = (await session.execute(select(idempotency_keys).where(*mine))).mappings().one_or_none()
-    if found is None:
+    kept = await _KEPT.rows(session, actor=request.actor, route=request.route, key=request.key)
+    if not kept:
         return None
+    (found,) = kept
     if found["created_at"] <= now - KEPT:
+        k = idempotency_keys.c
+        mine = k.actor == request.actor, k.route == request.route, k.key == request.key
         await session.execute(delete(idempotency_keys).where(*mine))
         return None
     if found["request_digest"] != request.digest:
@@ -74,7 +81,7 @@ async def find_answer(session: AsyncSession, request: Request, *, now: datetime)
 
 
 async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: datetime) -> None:
-    """Remember the answer, and forget what is older than a day."""
+    """Remember the answer."""
     row = {
         "actor": request.actor,
         "route": request.route,
@@ -84,8 +91,7 @@ async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: 
         "response": answer.body,
         "created_at": now,
     }
-    await session.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
-    await insert_rows(session, idempotency_keys, [row])
+    await insert(session, idempotency_keys, [row])
 
 
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import Integer, Update, Uuid, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +17,7 @@ from helpdesk.errors import Invalid
 from helpdesk.models.conversations import conversation_reads, mentions
 from helpdesk.models.messages import messages
 from helpdesk.services.conversations import Conversation
+from helpdesk.statements import Statement
 
 
 async def mark_read(
@@ -42,16 +44,36 @@ async def mark_unread(session: AsyncSession, conversation: Conversation, *, by: 
 
 async def advance(session: AsyncSession, conversation_id: UUID, agent_id: UUID, seq: int, *, now: datetime) -> int:
     """Keep that he has read that far, and that he knows where he is mentioned until there."""
-    row: dict[str, Any] = {"agent_id": agent_id, "conversation_id": conversation_id, "seq": seq, "updated_at": now}
-    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
-    statement = maker(conversation_reads).values(row)
-    further = case((conversation_reads.c.seq > seq, conversation_reads.c.seq), else_=seq)
-    statement = statement.on_conflict_do_update(
-        index_elements=["agent_id", "conversation_id"], set_={"seq": further, "updated_at": now}
-    )
-    reached: int = (await session.execute(statement.returning(conversation_reads.c.seq))).scalar_one()
-    m = mentions.c
-    until = select(messages.c.id).where(messages.c.conversation_id == conversation_id, messages.c.seq <= reached)
-    mine = m.agent_id == agent_id, m.conversation_id == conversation_id, m.read_at.is_(None)
-    await session.execute(update(mentions).where(*mine, m.message_id.in_(until)).values(read_at=now))
+    whose: dict[str, Any] = {"agent": agent_id, "conversation": conversation_id, "at": now}
+    reached: int = (await _ADVANCED[is_postgresql(session)].rows(session, **whose, until=seq))[0]["seq"]
+    await _KNOWN.rows(session, **whose, until=reached)
     return reached
+
+
+def _advanced(maker: Callable[..., Any]) -> Any:
+    r = conversation_reads.c
+    row = {r.agent_id: _AGENT, r.conversation_id: _CONVERSATION, r.seq: _UNTIL, r.updated_at: _AT}
+    made = maker(conversation_reads).values({column.name: value for column, value in row.items()})
+    further = case((r.seq > made.excluded.seq, r.seq), else_=made.excluded.seq)
+    moved = {"seq": further, "updated_at": made.excluded.updated_at}
+    return made.on_conflict_do_update(index_elements=["agent_id", "conversation_id"], set_=moved).returning(r.seq)
+
+
+def _known() -> Update:
+    m = mentions.c
+    until = select(messages.c.id).where(messages.c.conversation_id == _CONVERSATION, messages.c.seq <= _UNTIL)
+    mine = m.agent_id == _AGENT, m.conversation_id == _CONVERSATION, m.read_at.is_(None)
+    return update(mentions).where(*mine, m.message_id.in_(until)).values(read_at=_AT)
+
+
+_AGENT: Final = bindparam("agent", type_=Uuid())
+_CONVERSATION: Final = bindparam("conversation", type_=Uuid())
+_UNTIL: Final = bindparam("until", type_=Integer())
+_AT: Final = bindparam("at", type_=conversation_reads.c.updated_at.type)
+_ADVANCED: Final = {
+    True: Statement(lambda: _advanced(postgresql.insert)),
+    False: Statement(lambda: _advanced(sqlite.insert)),
+}
+"""By whether it is PostgreSQL."""
+
+_KNOWN: Final = Statement(_known)

@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Capabilities
-from helpdesk.db import insert_ignoring, insert_rows, new_id, ring
+from helpdesk.db import new_id, ring
 from helpdesk.domain.events import MessageCreated, MessageSent
 from helpdesk.domain.html import sanitise
 from helpdesk.domain.plain import preview_of, text_of
@@ -34,6 +34,7 @@ from helpdesk.services.access import may_use
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.statements import Row
+from helpdesk.writes import Insert, write
 
 Person = Mapping[str, str]
 
@@ -169,13 +170,11 @@ async def _send(
         cc=cc,
         visibility=visibility,
     )
-    touched = insert_ignoring(session, conversation_inboxes, on=["conversation_id", "inbox_id"])
-    await session.execute(touched.values(conversation_id=conversation["id"], inbox_id=inbox["id"]))
     if draft.to or draft.cc:
         people = [(inbox["channel"], one["handle"], one["name"]) for one in (*to, *cc)]
         await conversation_verbs.add_participants(session, conversation, people, by=by, now=now)
     if capabilities.live:
-        await _told(services, session, conversation, message_id, inbox, draft, now=now)
+        await _told(services, session, conversation, message_id, inbox, draft, by=by, now=now)
         return message_id
     token = ""
     if capabilities.tokens:
@@ -202,6 +201,7 @@ async def _told(
     inbox: RowMapping,
     draft: Draft,
     *,
+    by: Actor,
     now: datetime,
 ) -> None:
     """It is where the visitor reads, and with that delivered: what follows is what `deliveries.sent` does."""
@@ -209,7 +209,8 @@ async def _told(
     await record(session, sent, now=now)
     visits.ring_live(session, conversation["id"])
     if draft.automatic_subject is None:
-        await sla.replied(services, session, message_id, now=now)
+        if by.kind is AuthorKind.AGENT:
+            await sla.answered(services, session, conversation, message_id, seq=conversation["seq"] + 1, now=now)
         await visits.answered(session, conversation["id"], now=now)
 
 
@@ -349,12 +350,12 @@ async def _write(
         attachment_count=len(set(draft.attachment_ids)),
         delivery_status=status and status.value,
         sent_at=now if can.live else None,
-        in_reply_to=await _answered(session, conversation["id"], channel) if inbox else "",
+        in_reply_to=await _answered(session, conversation["id"], channel) if inbox and not can.live else "",
         auto_submitted="auto-replied" if automatic else None,
         created_at=now,
         **content,
     )
-    await insert_rows(session, messages, [row])
+    await write(session, Insert(messages, [row]), *_touched(conversation, inbox))
     if by.id is not None:
         await reads.advance(session, conversation["id"], by.id, seq, now=now)
     if draft.attachment_ids:
@@ -383,6 +384,14 @@ async def _write(
     )
     await record(session, event, now=now)
     return message_id
+
+
+def _touched(conversation: RowMapping, inbox: RowMapping | None) -> list[Insert]:
+    """Whoever works in the inbox may see the conversation from now on."""
+    if inbox is None:
+        return []
+    row = {"conversation_id": conversation["id"], "inbox_id": inbox["id"]}
+    return [Insert(conversation_inboxes, [row], unless=("conversation_id", "inbox_id"))]
 
 
 async def _answered(session: AsyncSession, conversation_id: UUID, channel: str) -> str:

@@ -78,6 +78,19 @@ async def replied(services: Services, session: AsyncSession, message_id: UUID, *
     await _go_on(services, session, target, before, ledger, now=now)
 
 
+async def answered(
+    services: Services, session: AsyncSession, conversation: Row, message_id: UUID, *, seq: int, now: datetime
+) -> None:
+    """A person's answer that arrives with its own commit: nothing can have been written between the two.
+
+    `conversation` is locked, and was merged into no other one.
+    """
+    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    ledger = Ledger(before, status=conversation["status"], now=now)
+    ledger.answered(now, seq=seq, by=message_id)
+    await _keep(session, conversation, before, ledger, {"waiting_since": None}, now=now)
+
+
 async def _go_on(
     services: Services,
     session: AsyncSession,

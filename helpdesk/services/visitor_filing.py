@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, String, Uuid, bindparam, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Address
@@ -34,7 +34,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import Known, look_up
 from helpdesk.services.replies import Draft
-from helpdesk.statements import Row
+from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, write
 
 FEEDBACK: Final = "feedback"
@@ -132,12 +132,10 @@ def _where(
 
 
 async def _inbox(session: AsyncSession, inbox_id: UUID) -> Row:
-    columns = [*(inboxes.c[name] for name in INBOX), inboxes.c.state]
-    query = select(*columns).where(inboxes.c.id == inbox_id, inboxes.c.deleted_at.is_(None))
-    found = (await session.execute(query)).mappings().one_or_none()
-    if found is None or found["state"] != InboxStatus.ACTIVE:
+    found = await _INBOX.rows(session, inbox=inbox_id)
+    if not found or found[0]["state"] != InboxStatus.ACTIVE:
         raise Conflict("nothing can be said there now", slug="conversation_unavailable")
-    return found
+    return found[0]
 
 
 async def _place(session: AsyncSession, visitor: Visitor, channel: str, *, now: datetime) -> _Place:
@@ -145,28 +143,50 @@ async def _place(session: AsyncSession, visitor: Visitor, channel: str, *, now: 
 
     Raises `SessionRefused` where it has ended, and for one who was erased.
     """
-    i, k, v, of = contact_identities.c, contacts.c, visit_rows.c, visitor_sessions.c
-    home = visits.joinable(of.contact_id, of.inbox_id, since=now - visits.CONTINUED_WITHIN)
-    his = v.contact_id == of.contact_id, v.inbox_id == of.inbox_id, v.feedback.is_(False)
-    former = select(v.conversation_id).where(*his).order_by(v.conversation_id.desc()).limit(1)
-    query = (
-        select(k.name, home.label("home"), former.scalar_subquery().label("former"), of.contact_id)
-        .join(contact_identities, (i.channel == channel) & (i.handle == of.handle))
-        .join(contacts, k.id == i.contact_id)
-        .where(of.id == visitor.session_id, of.ended_at.is_(None))
-    )
-    found = (await session.execute(query)).one_or_none()
-    if found is None:
+    about: dict[str, Any] = {"visiting": visitor.session_id, "channel": channel, "since": now - visits.CONTINUED_WITHIN}
+    found = await _PLACE.rows(session, **about)
+    if not found:
         raise SessionRefused
-    return _Place(*found)
+    return _Place(**found[0])
 
 
 async def _find_said(session: AsyncSession, visitor: Visitor, client_id: str) -> Said | None:
+    found = await _SAID.rows(session, visiting=visitor.session_id, client=client_id)
+    return Said(**found[0], repeated=True) if found else None
+
+
+def _inbox_of() -> Select[Any]:
+    columns = [*(inboxes.c[name] for name in INBOX), inboxes.c.state]
+    return select(*columns).where(inboxes.c.id == bindparam("inbox", type_=Uuid()), inboxes.c.deleted_at.is_(None))
+
+
+def _place_of() -> Select[Any]:
+    i, k, v, of = contact_identities.c, contacts.c, visit_rows.c, visitor_sessions.c
+    home = visits.joinable(of.contact_id, of.inbox_id, since=bindparam("since", type_=of.created_at.type))
+    his = v.contact_id == of.contact_id, v.inbox_id == of.inbox_id, v.feedback.is_(False)
+    former = select(v.conversation_id).where(*his).order_by(v.conversation_id.desc()).limit(literal_column("1"))
+    channel = bindparam("channel", type_=String())
+    return (
+        select(k.name, home.label("home"), former.scalar_subquery().label("former"), of.contact_id)
+        .join(contact_identities, (i.channel == channel) & (i.handle == of.handle))
+        .join(contacts, k.id == i.contact_id)
+        .where(of.id == bindparam("visiting", type_=Uuid()), of.ended_at.is_(None))
+    )
+
+
+def _said_under() -> Select[Any]:
     m = messages.c
-    query = select(m.id, m.conversation_id, m.seq, m.created_at).join(visitor_messages, _S.message_id == m.id)
-    query = query.where(_S.session_id == visitor.session_id, _S.client_id == client_id)
-    found = (await session.execute(query)).one_or_none()
-    return None if found is None else Said(*found, repeated=True)
+    return (
+        select(m.id.label("message_id"), m.conversation_id, m.seq, m.created_at)
+        .join(visitor_messages, _S.message_id == m.id)
+        .where(_S.session_id == bindparam("visiting", type_=Uuid()))
+        .where(_S.client_id == bindparam("client", type_=String()))
+    )
+
+
+_INBOX: Final = Statement(_inbox_of)
+_PLACE: Final = Statement(_place_of)
+_SAID: Final = Statement(_said_under)
 
 
 async def _mark(

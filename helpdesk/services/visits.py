@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, case, delete, func, literal_column, select, update
+from sqlalchemy import ScalarSelect, Uuid, bindparam, case, delete, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, ring
@@ -20,7 +20,7 @@ from helpdesk.live import Visitor
 from helpdesk.models.conversations import conversations
 from helpdesk.models.visitors import visits
 from helpdesk.services import presence
-from helpdesk.statements import Row
+from helpdesk.statements import Row, Statement
 
 LIVE: Final = "live:"
 """Rung with a conversation's id behind it when its log has something new, with a contact's when he begins one."""
@@ -139,10 +139,18 @@ async def online(
     ring(session, presence.BELL)
 
 
+_ANSWERED: Final = Statement(
+    lambda: (
+        update(visits)
+        .where(_V.conversation_id == bindparam("conversation", type_=Uuid()), _V.mail_due_at.is_(None))
+        .values(mail_due_at=bindparam("due", type_=_V.mail_due_at.type))
+    )
+)
+
+
 async def answered(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
     """Something was written to him that he may not read in time: from the first of these on, the time counts."""
-    unread = update(visits).where(_V.conversation_id == conversation_id, _V.mail_due_at.is_(None))
-    await session.execute(unread.values(mail_due_at=now + MAILED_AFTER))
+    await _ANSWERED.rows(session, conversation=conversation_id, due=now + MAILED_AFTER)
 
 
 async def contact_presence(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> Mapping[str, Any] | None:
