@@ -18,7 +18,7 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid7_source
-from sqlalchemy import Connection, Executable, Table, event, func, select
+from sqlalchemy import Connection, Executable, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
@@ -28,6 +28,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from helpdesk import sessions
 from helpdesk.dialects import Prepared
 from helpdesk.errors import Unavailable
+from helpdesk.statements import driver_of
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -267,8 +268,9 @@ async def lock_name(session: AsyncSession, name: str, *, wait: bool = True) -> b
     if not is_postgresql(session):
         return True
     number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
-    taken = func.pg_advisory_xact_lock(number) if wait else func.pg_try_advisory_xact_lock(number)
-    return bool((await session.execute(select(taken))).scalar_one() is not False)
+    verb = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    driver = await driver_of(session)
+    return bool(await driver.fetchval(f"SELECT {verb}($1::bigint)", number) is not False)
 
 
 async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
