@@ -129,7 +129,8 @@ async def change_inbox(
 ) -> Response:
     """Settings that are not named stay. A URL with another host needs the saved secrets for it again.
 
-    Another host, address or trusted forwarder asks for the password again, and every administrator is told.
+    Another host, address or trusted forwarder, another site that may embed a chat or way to vouch for its visitors asks
+    for the password again, and every administrator is told.
     """
     now = clock.now()
     row = await inboxes.get_inbox(session, actor, inbox_id, version=if_match)
@@ -145,7 +146,7 @@ async def change_inbox(
         now=now,
     )
     after = await inboxes.get_inbox(session, actor, inbox_id)
-    if security_alerts.leads_elsewhere(row["config"], after["config"]):
+    if security_alerts.leads_elsewhere(row["config"], after["config"], body.settings or ()):
         await security_alerts.permit(services, session, Change.INBOX, subject_id=inbox_id, by=actor, now=now)
     return await _shown(services, session, actor, inbox_id)
 

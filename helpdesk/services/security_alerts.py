@@ -6,7 +6,7 @@ that he cannot close.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -53,23 +53,30 @@ async def permit(
     await alerts.call(services, session, subject, [call], None, data=data, now=now)
 
 
-_LEADS: Final = ("address", "reply_address", "trusted_forwarders")
+_LEADS: Final = ("address", "reply_address", "trusted_forwarders", "origins", "identity_public_key")
 """Settings that say where answers go or who may speak for others; with all that end in `_url`."""
 
+_VOUCHES: Final = frozenset({"identity_secret"})
+"""The same of those that are secret, of which only is known that they were given."""
 
-def leads_elsewhere(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether an inbox with these public settings sends, receives or trusts where it did not before."""
+
+def leads_elsewhere(before: Mapping[str, Any], after: Mapping[str, Any], given: Iterable[str] = ()) -> bool:
+    """Whether an inbox with these public settings sends, receives or trusts where it did not before.
+
+    `given` names all settings of the change.
+    """
+    if not _VOUCHES.isdisjoint(given):
+        return True
     names = {name for name in (*before, *after) if name in _LEADS or name.endswith("_url")}
     return any(_place(before.get(name)) != _place(after.get(name)) for name in names)
 
 
 def _place(value: Any) -> Any:
     """Of a URL, the scheme, host and port; of anything else, all of it."""
-    text = str(value or "")
-    if "://" not in text:
+    if not isinstance(value, str) or "://" not in value:
         return value or ""
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(value)
         return parts.scheme, parts.hostname, parts.port
     except ValueError:
-        return text
+        return value

@@ -288,6 +288,8 @@ async def test_administrators_see_the_tokens_of_others_and_nobody_else_does(
         ({"imap_url": ""}, {"imap_url": "imaps://a.test"}, True),
         ({"address": "a@a.test"}, {"address": "b@a.test"}, True),
         ({"trusted_forwarders": []}, {"trusted_forwarders": ["x@a.test"]}, True),
+        ({"origins": ["https://a.test"]}, {"origins": ["https://a.test", "https://b.test"]}, True),
+        ({"identity_public_key": ""}, {"identity_public_key": "-----BEGIN PUBLIC KEY-----"}, True),
         ({"signature": "a"}, {"signature": "b"}, False),
         ({"reply_address": None}, {"reply_address": ""}, False),
     ],
@@ -296,3 +298,4 @@ def test_it_is_told_whether_an_inbox_leads_elsewhere(
     before: dict[str, Any], after: dict[str, Any], elsewhere: bool
 ) -> None:
     assert leads_elsewhere(before, after) is elsewhere
+    assert leads_elsewhere(before, after, ["identity_secret"]) is True
