@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Table, select, update
 
+from helpdesk import clock
 from helpdesk.db import Database, new_id
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind
 from helpdesk.errors import Conflict, Invalid, NotFound
@@ -21,8 +22,10 @@ from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_links, conversation_tags, conversations, participants
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.models.messages import attachments as attachment_rows
-from helpdesk.models.messages import messages
+from helpdesk.models.rules import automation_runs
+from helpdesk.models.search import search_rows
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits
 from helpdesk.services import (
@@ -40,6 +43,10 @@ from helpdesk.services.house import Services
 from helpdesk.services.promises import Promises
 from helpdesk.services.visitor_filing import SaidMeanwhile
 from tests import factories
+from tests.house import House
+from tests.searching import indexed
+from workers.automate import run_rules
+from workers.triage import sort_new
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -352,3 +359,25 @@ async def test_the_house_says_again_what_was_said_meanwhile(services: Services, 
     found = await asyncio.gather(*(host.say(opened.visitor, **given) for _ in range(4)))
     assert len({one.message_id for one in found}) == 1
     assert (await host.log_after(await host.visitor(opened.token), 0, limit=10)).head_seq == 1
+
+
+async def test_all_that_follows_a_mail_follows_what_a_visitor_says(services: Services, desk: UUID) -> None:
+    """Subscribers and followers are told by its event: triage, rules, the search."""
+    rule = await factories.automation_rule(services, condition={"field": "channel", "op": "eq", "value": "chat"})
+    sorting = replace(services, settings=services.settings.model_copy(update={"triage": "apply"}))
+    while await sort_new(sorting) or await run_rules(services):
+        pass
+    token = await begin(services, desk, now=clock.now())
+    for text in ("Hello?", "My wallet was hacked and everything is gone"):
+        said = await say(services, token, text, now=clock.now())
+    async with House(services) as house:
+        await house.drain()
+        assert len(await house.rows(acknowledgements)) == 1
+    while await sort_new(sorting) or await run_rules(services):
+        pass
+    await indexed(services)
+    assert {one["tag"] for one in await rows(services, conversation_tags)} == {"seen"}
+    runs = await rows(services, automation_runs, automation_runs.c.rule_id == rule)
+    assert len(runs) == 2, "once for each message"
+    assert (await row(services, conversations))["priority"] == 3
+    assert [one["message_id"] for one in await rows(services, search_rows, search_rows.c.message_id == said.message_id)]
