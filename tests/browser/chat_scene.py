@@ -212,6 +212,11 @@ class Scene:
 
         return self.stack.until(f"{count} messages of the visitor", look)
 
+    def present(self, conversation_id: str) -> None:
+        """Wait until the desk knows that its visitor is there: only then is he asked for a rating where he is."""
+        path = f"/conversations/{conversation_id}"
+        self.stack.until("the visitor is there", lambda: self.stack.get(path)["contact_presence"]["online"])
+
     def said(self, conversation_id: str) -> list[str]:
         """What both have said there, as the desk has it."""
         found = [one for one in self.stack.messages(conversation_id) if one["type"] != "activity"]

@@ -179,8 +179,10 @@ const named = (texts) => texts?.[language] || texts?.en || "";
 const PROSE = new Set(
   (
     "the and for are but was not with from had has his her him its our were been did does got any who how yet your " +
-    "hello please thanks thank sent send since when why can cannot did does didnt dont doesnt wont isnt its ive " +
-    "tried trying sorry sir madam was wasnt then now but than while being into out off via per hey dear help"
+    "hello please thanks thank sent send since why cannot didnt dont doesnt wont isnt ive tried trying sorry sir madam " +
+    "than while being into out off via per hey which these those made within each every would could should because some " +
+    "many most them their whose both last week money wallet pending " +
+    "die der das den dem ich sie wir und ist mit von ein eine nicht des les que los las para con est pas pour une"
   ).split(" "),
 );
 const ALIKE = { а: "a", е: "e", о: "o", р: "p", с: "c", х: "x", у: "y", і: "i" };
@@ -218,10 +220,12 @@ export function secretIn(text) {
 function phraseIn(lower) {
   if (/(?:(?:^|[\s,，、;:.\d])[\u4e00-\u9fff](?=[\s,，、;:.\d]|$)[\s,，、;:.\d]*){11}/.test(lower)) return true;
   let run = 0;
-  for (const [word] of lower.matchAll(/[a-z']+|[^\sa-z',;:>)(\]["\d.*•–—-]/g)) {
+  // Words, with the end of a sentence if one comes right behind, and whatever no list of words has between them.
+  for (const [token, word, end] of lower.matchAll(/([a-z']+)([.!?](?=\s|$))?|[^\sa-z',;:>)(\]["\d.*•–—-]/g)) {
     if (word === "and") continue;
-    run = /^[a-z]{3,8}$/.test(word) && !PROSE.has(word) ? run + 1 : 0;
+    run = /^[a-z]{3,8}$/.test(word ?? token) && !PROSE.has(word) ? run + 1 : 0;
     if (run === 11) return true;
+    if (end) run = 0;
   }
   return false;
 }
@@ -357,7 +361,9 @@ async function sessionEnded() {
     setTimeout(resolve, 1500);
   });
   if (session !== ended || follow()) return;
+  const unsent = outbox.filter((entry) => entry.state !== "sent").map((entry) => entry.text);
   forget();
+  ui.text.value = unsent.join("\n");
   notice = "expired";
   draw();
   tell("expired");
@@ -1037,69 +1043,69 @@ function prose(text) {
   return [...parts, text.slice(end)];
 }
 
-const clock = (at) => new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(new Date(at));
+// Making one takes longer than using it a hundred times.
+const formats = new Map();
+
+function formatted(at, options) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, options));
+  return formats.get(key).format(at);
+}
+
+const clock = (at) => formatted(new Date(at), { hour: "numeric", minute: "2-digit" });
 
 function day(at) {
   const date = new Date(at);
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 864e5);
   if (days === 0 || days === 1) return t(days ? "yesterday" : "today");
   const year = days > 300 ? { year: "numeric" } : {};
-  return new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "long", ...year }).format(date);
+  return formatted(date, { weekday: "short", day: "numeric", month: "long", ...year });
 }
 
 function soon(at) {
   const date = new Date(at);
   const far = date - Date.now() > 6 * 864e5 ? { day: "numeric", month: "long" } : {};
-  const when = new Intl.DateTimeFormat(language, {
-    weekday: "long",
-    hour: "numeric",
-    minute: "2-digit",
-    ...far,
-  }).format(date);
-  return t("yourTime", { when });
+  return t("yourTime", { when: formatted(date, { weekday: "long", hour: "numeric", minute: "2-digit", ...far }) });
 }
 
 // ----------------------------------------------------------------------------------------------------- rows of the log
 
-/** What the log shows, in order: `[key, make, update?]`. What was there before keeps its element: it is not read out again. */
+/** What is told of an entry that is no message, if anything. */
+function lineOf(item) {
+  if (item.type === "agent.joined") return t("joined", { name: item.name });
+  return { resolved: t("resolved"), closed: t("ended") }[item.state];
+}
+
+/**
+ * What the log shows, in order: `[key, make, update?]`. What was there before keeps its element, so that it is not read
+ * out again.
+ */
 function wanted() {
   const all = [];
+  const waiting = outbox.map((entry) => ({
+    entry,
+    message: { author: { kind: "visitor" }, created_at: entry.at, ...entry, attachments: entry.files },
+  }));
+  const entries = [...log.items.filter((item) => item.message || lineOf(item)), ...waiting];
   let before = null;
   let date = "";
-  const messages = [
-    ...log.items,
-    ...outbox.map((entry) => ({
-      entry,
-      message: { author: { kind: "visitor" }, created_at: entry.at, ...entry, attachments: entry.files },
-    })),
-  ];
-  for (const [at, item] of messages.entries()) {
-    const { message } = item;
+  for (const [at, { seq, message, entry, ...item }] of entries.entries()) {
     if (!message) {
-      const line =
-        item.type === "agent.joined"
-          ? t("joined", { name: item.name })
-          : { resolved: t("resolved"), closed: t("ended") }[item.state];
-      if (line) {
-        all.push([`seq-${item.seq}`, () => h("p", { class: "line" }, line)]);
-        before = null;
-      }
+      all.push([`seq-${seq}`, () => h("p", { class: "line" }, lineOf(item))]);
+      before = null;
       continue;
     }
-    if (day(message.created_at) !== date) {
-      date = day(message.created_at);
-      const words = date;
-      all.push([`day-${words}`, () => h("p", { class: "line day" }, words)]);
+    const today = day(message.created_at);
+    if (today !== date) {
+      all.push([`day-${today}`, () => h("p", { class: "line day" }, today)]);
+      date = today;
       before = null;
     }
-    const next = messages.slice(at + 1).find((other) => other.message || other.state === "resolved" || other.name);
     const first = !before || !together(before, message);
-    const last = !next?.message || !together(message, next.message);
-    all.push([
-      message.client_id || `seq-${item.seq}`,
-      () => bubble(message),
-      (row) => dress(row, message, item.entry, first, last),
-    ]);
+    const next = entries[at + 1]?.message;
+    const last = !next || !together(message, next);
+    const key = message.client_id || `seq-${seq}`;
+    all.push([key, () => bubble(message), (row) => dress(row, message, entry, first, last)]);
     before = message;
   }
   return all;
@@ -1107,7 +1113,7 @@ function wanted() {
 
 const together = (one, other) =>
   one.author.kind === other.author.kind &&
-  one.author.name === other.author.name &&
+  (one.author.kind === "visitor" || one.author.name === other.author.name) &&
   new Date(other.created_at) - new Date(one.created_at) < 5 * 60_000;
 
 const authorOf = ({ kind, name }) => (kind === "visitor" ? t("you") : name || t(kind === "bot" ? "bot" : "support"));
@@ -1670,7 +1676,7 @@ function drawStatus() {
         ? t("closedUntil", { when: soon(next) })
         : t("closed");
   const minutes = Math.max(1, Math.round((queue?.eta ?? 0) / 60));
-  const cut = session && link.state !== "open" && link.tries > 1;
+  const cut = session && link.state !== "open" && (link.tries > 1 || !navigator.onLine);
   const line =
     cut || notice === "replaced"
       ? t(cut ? "reconnecting" : notice)
