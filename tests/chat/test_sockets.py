@@ -228,7 +228,6 @@ async def _crowd(services: Services, token: str, *, many: int, text: str) -> Non
 async def test_a_client_that_does_not_read_is_let_go_and_has_missed_nothing_when_it_is_back(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ws, "SLOW_SECONDS", 0.3)
     inbox_id = await inbox(services)
     served = Served(services)
     served._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -240,10 +239,12 @@ async def test_a_client_that_does_not_read_is_let_go_and_has_missed_nothing_when
             first = await wire.ask({**SEND, "text": "first"})
             await wire.until("resync")
             wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            monkeypatch.setattr(ws, "SLOW_SECONDS", 0.3)
             await _crowd(services, token, many=60, text="慢" * 8000)
             await _met(lambda: served.visitors.listeners == 0)
             wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert await wire.end() == 4008
+        monkeypatch.undo()
         resume = {"conversation_id": first["conversation_id"], "last_seq": first["seq"]}
         async with Wire(served.port) as wire:
             await wire.hello(token, resume=resume)
@@ -262,7 +263,6 @@ async def _met(condition: Callable[[], bool], *, seconds: float = 10) -> None:
 async def test_a_client_that_never_reads_again_is_cut_off_and_so_is_one_that_only_pings(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ws, "SLOW_SECONDS", 0.2)
     monkeypatch.setattr(ws, "_GOODBYE_SECONDS", 0.1)
     monkeypatch.setattr(sockets, "ABORT_SECONDS", 0.1)
     monkeypatch.setattr(sockets, "MOST_UNREAD", 4096)
@@ -276,8 +276,10 @@ async def test_a_client_that_never_reads_again_is_cut_off_and_so_is_one_that_onl
             await wire.hello(token)
             await wire.ask(SEND)
             wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            monkeypatch.setattr(ws, "SLOW_SECONDS", 0.2)
             await _crowd(services, token, many=60, text="慢" * 8000)
             await _met(lambda: not served._server.server_state.connections)
+        monkeypatch.setattr(ws, "SLOW_SECONDS", 10.0)
         async with Wire(served.port, limit=4096) as wire:
             wire.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await wire.hello(token)
