@@ -35,7 +35,9 @@ async def read(services: Services, channel: Channel, *, now: datetime) -> list[L
         ids = [row["id"] for row in rows]
         continued = await visitor_mail.inboxes_for(services, session, ids)
         hours = await _hours(session, rows, now=now)
-        named = {**NAMES} | {one["key"]: one["names"] for one in await categories.list_own(session) if not one["archived"]}
+        named = {**NAMES} | {
+            one["key"]: one["names"] for one in await categories.list_own(session) if not one["archived"]
+        }
     attended = await visitor_queue.attended(services.database, ids, now=now)
     found = []
     for row in rows:
