@@ -502,6 +502,7 @@ function heard(item, sure = false) {
     if (!seen()) chime();
   }
   if (item.type === "agent.joined" || item.state) queue = null;
+  if (over()) writers.clear();
   return draw();
 }
 
@@ -819,16 +820,15 @@ function say(frame, path, body) {
 }
 
 function wrote({ name, ttl }) {
-  clearTimeout(writers.get(name));
   writers.delete(name);
-  if (ttl > 0)
-    writers.set(
-      name,
-      setTimeout(() => {
-        writers.delete(name);
-        draw();
-      }, 1000 * ttl),
-    );
+  if (ttl <= 0) return;
+  const stop = () => {
+    if (writers.get(name) !== timer) return;
+    writers.delete(name);
+    draw();
+  };
+  const timer = setTimeout(stop, 1000 * ttl);
+  writers.set(name, timer);
 }
 
 let typedAt = 0;
