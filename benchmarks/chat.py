@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import httpx
 
-from benchmarks.chat_load import address
+from benchmarks.chat_load import PER_ADDRESS, address
 from benchmarks.machine import cpu_of, memory_of
 from tests.journeys.stack import SHORT, Stack, free_port
 from tests.peers.postgres import Postgres
@@ -145,26 +145,31 @@ async def house(stack: Stack, *, visitors: int, active: int) -> House:
         agent = {"email": email, "name": f"Agent {number}", "role": "supervisor", "locale": "en"}
         assert stack.http.post("/agents", json=agent).status_code == 201
         tokens.append(stack.tell("token", "create", "--agent", email, "--name", "bench"))
-    opened: list[str] = []
-    conversations: list[str] = []
-    for number in range(visitors):
-        if number % 20 == 0:
-            transport = httpx.AsyncHTTPTransport(local_address=address(number))
-            client = httpx.AsyncClient(base_url=f"{stack.url}/channels/chat", transport=transport, timeout=30)
-        session = await client.post(f"/{inbox_id}/sessions", json={})
-        assert session.status_code == 201, session.text
-        opened.append(session.json()["token"])
-        if number < active:
-            said = await client.post(
-                "/messages",
-                json={"client_id": "first", "text": "Hello, is anybody there?"},
-                headers={"Authorization": f"Bearer {opened[-1]}"},
-            )
-            assert said.status_code == 201, said.text
-            conversations.append(said.json()["conversation_id"])
-        if number % 20 == 19 or number == visitors - 1:
-            await client.aclose()
-    return House(stack, tokens, opened, conversations)
+    opened: list[tuple[str, str]] = []
+    for first in range(0, visitors, 8 * PER_ADDRESS):
+        whose = range(first, min(first + 8 * PER_ADDRESS, visitors), PER_ADDRESS)
+        parts = (range(one, min(one + PER_ADDRESS, visitors)) for one in whose)
+        for found in await asyncio.gather(*(sessions(stack, inbox_id, some, active) for some in parts)):
+            opened += found
+    return House(stack, tokens, [token for token, _ in opened], [place for _, place in opened[:active]])
+
+
+async def sessions(stack: Stack, inbox_id: str, numbers: range, active: int) -> list[tuple[str, str]]:
+    """Tokens of visitors who come from one address; those who are active have said something, in that conversation."""
+    transport = httpx.AsyncHTTPTransport(local_address=address(numbers[0]))
+    found = []
+    async with httpx.AsyncClient(base_url=f"{stack.url}/channels/chat", transport=transport, timeout=60) as client:
+        for number in numbers:
+            session = await client.post(f"/{inbox_id}/sessions", json={})
+            assert session.status_code == 201, session.text
+            token, place = session.json()["token"], ""
+            if number < active:
+                body, whose = {"client_id": "first", "text": "Is anybody there?"}, {"Authorization": f"Bearer {token}"}
+                said = await client.post("/messages", json=body, headers=whose)
+                assert said.status_code == 201, said.text
+                place = said.json()["conversation_id"]
+            found.append((token, place))
+    return found
 
 
 async def load(found: House, options: argparse.Namespace, pids: dict[str, int]) -> tuple[Times, bool]:
