@@ -76,21 +76,23 @@ class Doorbell:
     async def _send(self, connect: Callable[[], Any]) -> None:
         # Rings that come close together become one job; the first one goes at once.
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._sent_at + _GATHER - loop.time()))
-        self._sent_at = loop.time()
-        names, self._names = self._names, set()
-        published = [] if self._alone else sorted(aloud(names))
-        try:
-            async with asyncio.timeout(2.0):
-                if self._pool is None:
-                    self._pool = await connect()
-                if published:
-                    await self._pool.publish(CHANNEL, orjson.dumps([self.name, *published]))
-                if loops := sorted(jobs(names)):
-                    await self._pool.enqueue_job("wake", loops)
-        except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else
-            self._silent_until = asyncio.get_running_loop().time() + _SILENT_AFTER_FAILURE
-            log.warning("doorbell.unheard", **fault(error))
+        while self._names:  # what is rung while others are on their way has nobody else to send it
+            await asyncio.sleep(max(0.0, self._sent_at + _GATHER - loop.time()))
+            self._sent_at = loop.time()
+            names, self._names = self._names, set()
+            published = [] if self._alone else sorted(aloud(names))
+            try:
+                async with asyncio.timeout(2.0):
+                    if self._pool is None:
+                        self._pool = await connect()
+                    if published:
+                        await self._pool.publish(CHANNEL, orjson.dumps([self.name, *published]))
+                    if loops := sorted(jobs(names)):
+                        await self._pool.enqueue_job("wake", loops)
+            except Exception as error:  # Redis is a doorbell: losing it costs latency and nothing else
+                self._silent_until = loop.time() + _SILENT_AFTER_FAILURE
+                log.warning("doorbell.unheard", **fault(error))
+                return
 
     async def close(self) -> None:
         if self._task is not None:

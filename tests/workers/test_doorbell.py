@@ -105,6 +105,36 @@ async def test_what_is_rung_aloud_is_heard_by_every_process_and_is_nobodys_job(c
     await bell.close()
 
 
+class Slow:
+    """A Redis that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.published: list[list[str]] = []
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> Any:
+        return self
+
+    async def publish(self, _channel: str, names: bytes) -> None:
+        self.published.append(orjson.loads(names)[1:])
+        self.asked.set()
+        await self.may.wait()
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_what_is_rung_while_a_ring_is_on_its_way_goes_after_it() -> None:
+    redis = Slow()
+    bell = Doorbell(redis)
+    bell.ring(frozenset({"live:1"}))
+    await redis.asked.wait()
+    bell.ring(frozenset({"live:2"}))
+    redis.may.set()
+    await bell.close()
+    assert redis.published == [["live:1"], ["live:2"]], "nobody may ring for as long as a visitor waits"
+
+
 async def test_nobody_is_called_where_nobody_else_is() -> None:
     bell, asked = Doorbell(), []
 
