@@ -93,7 +93,8 @@ def both_sides(*, back: bool, limit: int) -> CompoundSelect[Any]:
     home = _home().cte("home")
     seq = bindparam("seq", type_=Integer())
     parts = []
-    columns = ((_said(_M.seq), _M.conversation_id, _M.seq), (_happened(home), _E.conversation_id, _E.seq))
+    said = _said(_M.seq).where(_M.created_at >= _of(home, "since"))
+    columns = ((said, _M.conversation_id, _M.seq), (_happened(home), _E.conversation_id, _E.seq))
     for entries, place, number in columns:
         here = entries.where(place == _of(home, "id"))
         if back:
@@ -110,7 +111,10 @@ def _literal(number: int) -> ColumnElement[int]:
 
 
 def _home() -> Select[Any]:
-    """Where the conversation goes on, if it is the visitor's, and since when he is there."""
+    """Where the conversation goes on, if it is the visitor's, and since when he is there.
+
+    What is older there is not his: whose it was is told by sessions, and those of others are forgotten one day.
+    """
     mine, home, sources = conversations.alias("mine"), conversations.alias("home"), visits.alias("sources")
     link = conversation_links.c
     came = (
@@ -142,7 +146,7 @@ def earlier(limit: int) -> Select[Any]:
     link, seq = conversation_links.c, bindparam("seq", type_=Integer())
     place = func.row_number().over(order_by=(link.created_at, link.conversation_id))
     sources = (
-        select(link.conversation_id, place.label("place"))
+        select(link.conversation_id, place.label("place"), _V.created_at.label("since"))
         .join(visits, _V.conversation_id == link.conversation_id)
         .where(link.related_id == bindparam("conversation", type_=Uuid()), link.kind == _word(LinkKind.MERGED.value))
         .where(_V.contact_id == _contact(), _V.inbox_id == _inbox())
@@ -150,17 +154,21 @@ def earlier(limit: int) -> Select[Any]:
     )
     number = _M.seq - sources.c.place * _literal(EARLIER)
     said = _said(number).join(sources, sources.c.conversation_id == _M.conversation_id)
+    said = said.where(_M.created_at >= sources.c.since)
     return said.where(number < seq).order_by(number.desc()).limit(_literal(limit + 1))
 
 
 def shown() -> Select[Any]:
     link, sources = conversation_links.c, visits.alias("sources")
-    here = exists().where(
-        _V.conversation_id == _M.conversation_id, _V.contact_id == _contact(), _V.inbox_id == _inbox()
+    here = (
+        exists()
+        .where(_V.conversation_id == _M.conversation_id, _V.created_at <= _M.created_at)
+        .where(_V.contact_id == _contact(), _V.inbox_id == _inbox())
     )
     came = (
         exists()
         .where(link.related_id == _M.conversation_id, link.kind == _word(LinkKind.MERGED.value))
+        .where(link.created_at <= _M.created_at)
         .where(sources.c.conversation_id == link.conversation_id)
         .where(sources.c.contact_id == _contact(), sources.c.inbox_id == _inbox())
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
@@ -45,10 +45,10 @@ async def reply(
         return await replies.reply(services, session, found, Draft(text=text, **given), by=actor, now=LATER)
 
 
-async def merge(services: Services, source: UUID, into: UUID) -> None:
+async def merge(services: Services, source: UUID, into: UUID, *, now: datetime = LATER) -> None:
     async with services.database.transaction() as session:
         found = await get_conversation(session, SYSTEM, source)
-        how: dict[str, Any] = {"version": found["version"], "other_contact": True, "by": SYSTEM, "now": LATER}
+        how: dict[str, Any] = {"version": found["version"], "other_contact": True, "by": SYSTEM, "now": now}
         await merging.merge(services, session, source, into=into, **how)
 
 
@@ -240,6 +240,25 @@ async def test_whom_an_agent_takes_him_for_has_a_log_of_his_own(services: Servic
         await reply(services, places[1], f"To {number}", by=anna)
     logs = [await read(services, await visitor(services, token)) for token in tokens]
     assert [shown(log) for log in logs] == [["By 0 again", "To 0"], ["By 1", "By 1 again", "To 1"]]
+
+
+async def test_what_others_were_told_stays_theirs_once_their_sessions_are_forgotten(
+    services: Services, desk: UUID
+) -> None:
+    """Whom an agent takes him for was here long ago. Only the sessions told whose handle it was that was written to."""
+    tokens = [await begin(services, desk) for _ in range(2)]
+    places = [(await say(services, one, f"By {n}", now=LATER)).conversation_id for n, one in enumerate(tokens)]
+    answer = await reply(services, places[1], "To 1 alone")
+    first, second = [await visitor(services, token) for token in tokens]
+    async with services.database.transaction() as session:
+        await session.execute(delete(visitor_sessions).where(visitor_sessions.c.id == second.session_id))
+        await contact_merging.merge(session, second.contact_id, into=first.contact_id, version=1, by=SYSTEM, now=LATER)
+    await merge(services, places[0], places[1], now=LATER + timedelta(days=31))
+    first = await visitor(services, tokens[0])
+    assert first.conversation_id == places[1]
+    whole = await visitor_log.before(services.database, first, places[1], None, limit=100)
+    assert shown(whole) == ["By 0"]
+    assert not await visitor_log.shows(services.database, first, answer)
 
 
 async def test_files_are_his_with_the_message_wherever_that_is(services: Services, desk: UUID) -> None:
