@@ -105,12 +105,16 @@ async def part(session: AsyncSession, source_id: UUID, place: UUID, *, since: da
 
 
 async def read(session: AsyncSession, visitor: Visitor, seq: int, *, now: datetime) -> None:
-    """He has read up to `seq`. It never goes back, and never beyond the conversation's end."""
+    """He has read up to `seq`. It never goes back, and never beyond the conversation's end.
+
+    Where his conversation went into somebody else's, it says nothing of what that one has read.
+    """
     if visitor.conversation_id is None:
         return
     end = select(conversations.c.seq).where(conversations.c.id == visitor.conversation_id).scalar_subquery()
     reached = case((end < seq, end), else_=seq)
     further = update(visits).where(_V.conversation_id == visitor.conversation_id, _V.read_seq < seq)
+    further = further.where(_V.contact_id == visitor.contact_id, _V.inbox_id == visitor.inbox_id)
     values = {"read_seq": reached, "last_seen_at": now}
     done = await session.execute(further.where(_V.read_seq < end).values(values).returning(_V.read_seq))
     if done.first() is not None:

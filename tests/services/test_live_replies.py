@@ -20,7 +20,7 @@ from helpdesk.models.events import events
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits as visit_rows
-from helpdesk.services import automatic_replies, replies, starting, visits
+from helpdesk.services import automatic_replies, merging, replies, starting, visits
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.replies import Draft
@@ -133,7 +133,7 @@ async def test_agents_see_whether_he_is_there_writes_and_has_read(
         found: dict[str, Any] = (await client.get(url, headers=boss.headers)).json()["contact_presence"]
         return {name: found[name] for name in ("online", "typing", "read_seq")}
 
-    assert await shown() == {"online": False, "typing": False, "read_seq": 0}
+    assert await shown() == {"online": True, "typing": False, "read_seq": 0}, "he has only just said something"
     headers = {**boss.headers, "Idempotency-Key": "a"}
     answered = (await client.post(f"{url}/messages", json={"text": "We look into it."}, headers=headers)).json()
     assert answered["seq"] == 2
@@ -168,6 +168,20 @@ async def test_nobody_has_read_beyond_the_end(services: Services, desk: UUID) ->
     async with services.database.transaction() as session:
         await visits.read(session, nowhere, 1, now=NOW)
         await visits.typing(session, nowhere, until=LATER, now=NOW)
+
+
+async def test_nobody_has_read_for_whom_an_agent_takes_him_for(services: Services, desk: UUID) -> None:
+    """What the other one was answered would not go on by e-mail."""
+    tokens = [await begin(services, desk) for _ in range(2)]
+    mine, theirs = [(await say(services, token)).conversation_id for token in tokens]
+    async with services.database.transaction() as session:
+        how: dict[str, Any] = {"version": 1, "other_contact": True, "by": SYSTEM, "now": NOW}
+        await merging.merge(services, session, mine, into=theirs, **how)
+    who = await visitor(services, tokens[0])
+    assert who.conversation_id == theirs
+    async with services.database.transaction() as session:
+        await visits.read(session, who, 1, now=NOW)
+    assert (await row(services, visit_rows, visit_rows.c.conversation_id == theirs))["read_seq"] == 0
 
 
 async def test_nobody_begins_a_chat_with_somebody_who_is_not_there(services: Services, desk: UUID) -> None:
