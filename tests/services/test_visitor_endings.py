@@ -49,7 +49,7 @@ class Chat:
         self.house, self.services, self.inbox_id, self.token = house, house.services, inbox_id, token
 
     @classmethod
-    async def open(cls, house: House, *, answered: bool = True, rating: str = "on") -> Chat:
+    async def open(cls, house: House, *, answered: bool = True, noted: bool = True, rating: str = "on") -> Chat:
         services = house.services
         inbox_id = await factories.inbox(services, channel="chat", rating=rating)
         async with services.database.transaction() as session:
@@ -57,7 +57,8 @@ class Chat:
             opened = await visitor_sessions.begin(services, session, inbox_id, **who, now=clock.now())
         chat = cls(house, inbox_id, opened.token)
         await chat.says("Where is my withdrawal?")
-        await chat.there(MINUTE)
+        if noted:
+            await chat.there(MINUTE)
         if answered:
             await house.reply(await chat.id(), "It is on its way.")
         await house.relay()
@@ -143,6 +144,13 @@ async def test_who_is_there_is_asked_where_he_is_and_may_think_better_of_it(hous
     assert [row["score"] for row in await chat.ratings()] == [2, 5]
     async with house.services.database.transaction() as session:
         assert await rating_requests.ask(house.services, session, now=clock.now() + 70 * MINUTE) == 0
+
+
+@ON_ONE_DATABASE
+async def test_who_has_only_just_begun_is_there_before_anybody_has_noted_it(house: House) -> None:
+    chat = await Chat.open(house, noted=False)
+    await chat.changes(status="resolved")
+    assert (await chat.states())[-1] == {"state": "resolved", "rating": True}
 
 
 @ON_ONE_DATABASE
