@@ -31,6 +31,9 @@ CONTINUED_WITHIN: Final = timedelta(days=14)
 MAILED_AFTER: Final = timedelta(minutes=10)
 """What has not been read by then goes on by e-mail."""
 
+JUST_SAID: Final = timedelta(seconds=10)
+"""Whoever has just begun is there, also before it is written down that he reads along."""
+
 _V: Final = visits.c
 
 
@@ -77,6 +80,7 @@ async def begin(
         "contact_id": contact_id,
         "inbox_id": conversation["inbox_id"],
         "feedback": feedback,
+        "online_until": None if feedback else now + JUST_SAID,
         "last_seen_at": now,
         "queued_at": None if feedback else now,
         "created_at": now,
