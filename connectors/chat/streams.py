@@ -46,7 +46,8 @@ class Streams:
             raise BadFrame("before_seq")
         log = await self._host.log_after(visitor, after, limit=limit)
         if wait and not log.items:
-            await self._wait(request, visitor, after, log.conversation_id, wait)
+            # From the last entry that there is: what he has may be split off by now, and is no reason to answer.
+            await self._wait(request, visitor, log.head_seq, log.conversation_id, wait)
             log = await self._host.log_after(visitor, after, limit=limit)
         return answer(_page(log))
 

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from helpdesk import clock
 from helpdesk.api import sockets
 from helpdesk.domain.values import SYSTEM, InboxStatus
 from helpdesk.hosting import VisitorHost
-from helpdesk.services import inboxes
+from helpdesk.services import inboxes, splitting
 from helpdesk.services.house import Services
 from helpdesk.services.visiting import VisitorHub
 from tests.chat.malformed import PING, PINGS, SEND, TYPING, frame
@@ -93,6 +94,26 @@ async def test_a_session_of_an_inbox_that_was_paused_is_over(services: Services)
         async with Wire(served.port) as wire:
             wire.send({"type": "hello", "token": token})
             assert await wire.end() == 4001
+
+
+@ON_ONE_DATABASE
+async def test_a_poll_waits_also_where_the_last_that_he_has_is_split_off(services: Services) -> None:
+    """Answered at once, with nothing, he would ask again at once."""
+    inbox_id = await inbox(services)
+    async with Served(services) as served:
+        token = await begin(served.port, inbox_id)
+        base = {"base_url": url(served.port), "headers": {"Authorization": f"Bearer {token}"}}
+        async with httpx.AsyncClient(**base) as client:  # type: ignore[arg-type]
+            said = [(await client.post("/messages", json={"client_id": one, "text": one})).json() for one in "ab"]
+            async with services.database.transaction() as session:
+                what: dict[str, Any] = {"message_ids": [UUID(said[1]["id"])], "version": 1}
+                conversation_id = UUID(said[0]["conversation_id"])
+                await splitting.split(services, session, conversation_id, **what, by=SYSTEM, now=clock.now())
+            polled = asyncio.create_task(client.get("/messages", params={"after_seq": said[1]["seq"], "wait": 10}))
+            await asyncio.sleep(0.3)
+            assert not polled.done()
+            last = (await client.post("/messages", json={"client_id": "c", "text": "c"})).json()
+            assert [item["seq"] for item in (await polled).json()["items"]] == [last["seq"]]
 
 
 async def test_what_is_said_in_one_tab_is_read_in_the_other_by_every_transport(services: Services) -> None:
