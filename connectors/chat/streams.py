@@ -48,6 +48,8 @@ class Streams:
         if wait and not log.items:
             # From the last entry that there is: what he has may be split off by now, and is no reason to answer.
             await self._wait(request, visitor, log.head_seq, log.conversation_id, wait)
+            # He may have logged out meanwhile, or begun a conversation elsewhere.
+            visitor = await self._door.visitor(bearer(request.headers["authorization"]))
             log = await self._host.log_after(visitor, after, limit=limit)
         return answer(_page(log))
 

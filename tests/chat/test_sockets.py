@@ -156,6 +156,24 @@ async def test_what_is_said_in_one_tab_is_read_in_the_other_by_every_transport(s
             assert (page["head_seq"], page["more"]) == (second["seq"], False)
 
 
+@ON_ONE_DATABASE
+async def test_a_long_poll_answers_for_who_he_is_by_then(services: Services) -> None:
+    """He has begun to talk in another tab meanwhile, or has logged out."""
+    inbox_id = await inbox(services)
+    async with Served(services) as served:
+        token = await begin(served.port, inbox_id)
+        async with httpx.AsyncClient(base_url=url(served.port), headers={"Authorization": f"Bearer {token}"}) as client:
+            for seq in (0, 1):
+                polled = asyncio.create_task(client.get("/messages", params={"after_seq": seq, "wait": 20}, timeout=20))
+                await asyncio.sleep(0.1)
+                if seq:
+                    assert (await client.delete("/session")).status_code == 204
+                    assert (await polled).status_code == 401
+                else:
+                    said = await client.post("/messages", json={"client_id": "a", "text": "Hello?"})
+                    assert [item["seq"] for item in (await polled).json()["items"]] == [said.json()["seq"]]
+
+
 async def _until(lines: Any, wanted: str) -> Any:
     async with asyncio.timeout(10):
         async for line in lines:
