@@ -15,6 +15,7 @@ from starlette.responses import Response
 from connectors.chat import forms, frames, identity
 from connectors.chat.config import LANGUAGES, ChatConfig
 from connectors.chat.door import Door, bearer, config_of, origin_of
+from connectors.chat.files import SentFile
 from connectors.chat.frames import MOST_BYTES
 from helpdesk import clock
 from helpdesk.errors import HelpdeskError, Invalid, TooLarge
@@ -145,6 +146,7 @@ class Calls:
 
     async def upload(self, request: Request) -> Response:
         visitor = await self.visitor(request, "upload")
+        self._door.take_at(address_of(request), "uploads")
         limit = self._host.max_upload_bytes
         try:
             async with request.form(max_files=1, max_fields=2, max_part_size=1024) as form:
@@ -163,14 +165,19 @@ class Calls:
     async def download(self, request: Request) -> Response:
         """Always a download, under a type that we chose: the widget shows images by fetching them."""
         visitor = await self.visitor(request, "download")
-        kept, body = await self._host.file(visitor, request.path_params["attachment_id"])
+        done = self._door.take_file(visitor)
+        try:
+            kept, body = await self._host.file(visitor, request.path_params["attachment_id"])
+        except BaseException:
+            done()
+            raise
         headers = {
             "Content-Type": kept.content_type,
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(kept.filename, safe='')}",
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "Cache-Control": "private, no-store",
         }
-        return Response(body, headers=headers)
+        return SentFile(body, headers, done=done)
 
     async def visitor(self, request: Request, kind: str) -> Visitor:
         """Who asks, from where he may, and not too often. Raises `SessionRefused`, `OriginRefused`, `RateLimited`."""

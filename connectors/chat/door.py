@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from connectors.chat import origins
 from connectors.chat.config import ChatConfig
-from connectors.chat.rates import ADDRESS_RATES, RATES, Rates, Seats, network
+from connectors.chat.rates import ADDRESS_RATES, RATES, RateLimited, Rates, Seats, network
 from helpdesk.channels import Misconfigured
 from helpdesk.errors import HelpdeskError
 from helpdesk.live import LiveHost, LiveInbox, SessionRefused, Visitor
@@ -15,6 +16,8 @@ from helpdesk.live import LiveHost, LiveInbox, SessionRefused, Visitor
 MOST_TOKEN: Final = 200
 _STRANGERS, _STRANGERS_EACH = 2000, 200
 """Sockets that have not said who they are: of this process, and of one address."""
+_FILES, _FILES_EACH = 64, 16
+"""Files that are on their way, and in memory until then: of this process, and of one session."""
 
 
 class OriginRefused(HelpdeskError):
@@ -34,6 +37,7 @@ class Door:
         self.host = host
         self.rates = Rates()
         self.strangers = Seats(most=_STRANGERS, each=_STRANGERS_EACH)
+        self._files = Seats(most=_FILES, each=_FILES_EACH)
         self._own = origins.own(host.base_url)
 
     async def check_origin(self, origin: str | None, inbox_id: object = None) -> None:
@@ -60,6 +64,13 @@ class Door:
     def take_at(self, address: str, kind: str) -> None:
         """The same for an address. Raises `RateLimited`."""
         self.rates.take(network(address), kind, ADDRESS_RATES[kind])
+
+    def take_file(self, visitor: Visitor) -> Callable[[], None]:
+        """One more that he is sent; what is answered has to be called at its end. Raises `RateLimited`."""
+        whose = str(visitor.session_id)
+        if not self._files.sit(whose):
+            raise RateLimited(extra={"retry_after": 2})
+        return partial(self._files.rise, whose)
 
 
 def config_of(inbox: LiveInbox) -> ChatConfig:

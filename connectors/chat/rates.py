@@ -47,6 +47,7 @@ RATES: Final = {
 ADDRESS_RATES: Final = {
     "sessions": Rate(30, 600),
     "codes": Rate(20, 600),
+    "uploads": Rate(100, 600),
     "config": Rate(300, 60),
 }
 """Of one address, where there is no session yet or where a new one costs nothing."""
@@ -90,7 +91,7 @@ def network(address: str) -> str:
 
 
 class Seats:
-    """Who is at the door and has not said who he is: bounded as a whole, and for each address."""
+    """Who takes up room, at the door or with a file: bounded as a whole, and for each address or session."""
 
     def __init__(self, *, most: int, each: int) -> None:
         self._most, self._each = most, each

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import logging
 import time
+from collections.abc import MutableMapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -377,6 +379,48 @@ async def test_a_file_is_taken_as_it_is_served_and_one_that_is_too_large_is_not_
     headers = {**_bearer(token), "Content-Type": "multipart/form-data"}
     answer = await client.post("/channels/chat/attachments", headers=headers, content=b"no boundary")
     assert answer.status_code == 422
+
+
+@ON_ONE_DATABASE
+async def test_whoever_does_not_take_his_files_holds_no_more_of_them_in_memory(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.chat.door._FILES_EACH", 2)
+    monkeypatch.setattr("connectors.chat.files.PATIENCE_SECONDS", 0.3)
+    app, inbox_id = create_app(services), await inbox(services)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        token = await _visitor(client, inbox_id)
+        sent = {"file": ("a.png", PNG, "image/png")}
+        kept = await client.post("/channels/chat/attachments", headers=_bearer(token), files=sent)
+        address = f"/channels/chat/attachments/{kept.json()['id']}"
+
+        async def take(path: str) -> None:
+            """Does not read: what is sent to him waits."""
+            headers = [(b"authorization", f"Bearer {token}".encode())]
+            scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
+
+            async def receive() -> MutableMapping[str, Any]:
+                return await asyncio.Future()
+
+            async def send(message: MutableMapping[str, Any]) -> None:
+                began.set()
+                await asyncio.Future()
+
+            await app({**scope, "app": app, "client": ("198.51.100.7", 1)}, receive, send)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2):
+                began = asyncio.Event()
+                slow = group.create_task(take(address))
+                await began.wait()
+            refused = await client.get(address, headers=_bearer(token))
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert slow.done()
+        # They were cut off, and their room is free again; so it is after one that is not there.
+        for _ in range(3):
+            gone = await client.get(f"/channels/chat/attachments/{NOWHERE}", headers=_bearer(token))
+            assert gone.status_code == 404
+            assert (await client.get(address, headers=_bearer(token))).content == PNG
 
 
 @ON_ONE_DATABASE
