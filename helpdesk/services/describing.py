@@ -107,7 +107,7 @@ async def _reply_channels(
 ) -> list[dict[str, Any]]:
     """Where the contact can be answered: each inbox that the actor may use, with the contact's newest handle there.
 
-    The one where the contact wrote last comes first.
+    The one where the contact wrote last comes first. What is said on a live channel is read only where he came in.
     """
     identities = await session.execute(
         select(contact_identities.c.channel, contact_identities.c.handle)
@@ -124,6 +124,10 @@ async def _reply_channels(
         .order_by(inboxes.c.created_at)
     )
     usable = [(i, channel) for i, channel in open_inboxes if may_use(actor, i) and channel in services.channels]
+    live = {channel for _, channel in usable if services.channels[channel].capabilities.live}
+    if live:
+        read = await visits.read_through(session, conversation["id"])
+        usable = [(i, channel) for i, channel in usable if channel not in live or i in read]
     usable.sort(key=lambda one: one[0] != conversation["inbox_id"])
     windows = {channel: services.channels[channel].capabilities.reply_window for _, channel in usable}
     narrow = [channel for channel, window in windows.items() if window is not None]

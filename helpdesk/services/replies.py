@@ -155,6 +155,8 @@ async def _send(
     visibility = _check_capabilities(capabilities, draft, content)
     await _check_window(session, conversation, inbox, capabilities, now=now)
     to, cc = await _recipients(session, conversation, inbox, draft, capabilities)
+    if capabilities.live and inbox["id"] not in await visits.read_through(session, conversation["id"]):
+        raise Invalid.field("inbox_id", "no visitor reads this conversation there: answer by one of its reply_channels")
     if draft.automatic_subject is not None:  # what he calls himself is not repeated to him by a machine
         to = [{**one, "name": ""} for one in to]
     message_id = await _write(

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Uuid, bindparam, case, delete, func, literal_column, select, update
+from sqlalchemy import ScalarSelect, Select, Uuid, bindparam, case, delete, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, ring
-from helpdesk.domain.values import Status
+from helpdesk.domain.values import LinkKind, Status
 from helpdesk.live import Visitor
-from helpdesk.models.conversations import conversations
+from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.visitors import visits
 from helpdesk.services import presence
 from helpdesk.statements import Row, Statement
@@ -159,6 +159,20 @@ _ANSWERED: Final = Statement(
 async def answered(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
     """Something was written to him that he may not read in time: from the first of these on, the time counts."""
     await _ANSWERED.rows(session, conversation=conversation_id, due=now + MAILED_AFTER)
+
+
+def _read_through() -> Select[Any]:
+    link, here = conversation_links.c, bindparam("conversation", type_=Uuid())
+    merged = select(link.conversation_id).where(link.related_id == here, link.kind == LinkKind.MERGED.value)
+    return select(_V.inbox_id).where(or_(_V.conversation_id == here, _V.conversation_id.in_(merged))).distinct()
+
+
+_READ_THROUGH: Final = Statement(_read_through)
+
+
+async def read_through(session: AsyncSession, conversation_id: UUID) -> frozenset[UUID]:
+    """The inboxes through which a visitor reads this conversation along, his own or the one that his went into."""
+    return frozenset(row["inbox_id"] for row in await _READ_THROUGH.rows(session, conversation=conversation_id))
 
 
 async def contact_presence(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> Mapping[str, Any] | None:

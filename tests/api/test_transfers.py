@@ -8,10 +8,12 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import func, select
 
+from helpdesk import clock
 from helpdesk.models.messages import messages
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
+from tests.services.test_visitor_messages import begin, say
 
 V = "/api/v1"
 
@@ -70,8 +72,11 @@ async def test_of_two_who_answer_a_visitor_at_once_one_is_told_and_nobodys_chat_
 ) -> None:
     anna, ben = await factories.agent(services), await factories.agent(services)
     site = await factories.inbox(services, channel="chat", members=[anna.id, ben.id])
-    chat = await factories.conversation(services, inbox_id=site, assignee_id=anna.id)
+    token = await begin(services, site, now=clock.now())
+    chat = (await say(services, token, now=clock.now())).conversation_id
     url = f"{V}/conversations/{chat}"
+    mine = await client.patch(url, headers=matching(anna, 1), json={"assignee_id": str(anna.id)})
+    assert mine.status_code == 200
     answers = []
     for who in (ben, anna):
         keyed = {**who.headers, "Idempotency-Key": uuid4().hex}
@@ -80,6 +85,6 @@ async def test_of_two_who_answer_a_visitor_at_once_one_is_told_and_nobodys_chat_
     assert answers[1].json()["type"].endswith(":conversation_moved")
     assert [one["id"] for one in answers[1].json()["messages"]] == [answers[0].json()["id"]]
     assert (await client.get(url, headers=anna.headers)).json()["assignee"]["id"] == str(anna.id)
-    over = await client.patch(url, headers=matching(ben, 1), json={"assignee_id": str(ben.id)})
-    late = await client.patch(url, headers=matching(anna, 1), json={"assignee_id": str(anna.id)})
+    over = await client.patch(url, headers=matching(ben, 2), json={"assignee_id": str(ben.id)})
+    late = await client.patch(url, headers=matching(anna, 2), json={"assignee_id": str(anna.id)})
     assert (over.status_code, late.status_code) == (200, 412)

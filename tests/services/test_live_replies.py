@@ -20,7 +20,7 @@ from helpdesk.models.events import events
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits as visit_rows
-from helpdesk.services import automatic_replies, merging, replies, starting, visits
+from helpdesk.services import automatic_replies, describing, merging, replies, starting, visits
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.replies import Draft
@@ -182,6 +182,20 @@ async def test_nobody_has_read_for_whom_an_agent_takes_him_for(services: Service
     async with services.database.transaction() as session:
         await visits.read(session, who, 1, now=NOW)
     assert (await row(services, visit_rows, visit_rows.c.conversation_id == theirs))["read_seq"] == 0
+
+
+async def test_a_chat_is_answered_only_where_its_visitor_reads(services: Services, desk: UUID) -> None:
+    """Through another site's chat it would count as sent, and nobody would ever read it."""
+    who, other = await anna(services), await factories.inbox(services, channel="chat")
+    said = await say(services, await begin(services, desk))
+    with pytest.raises(Invalid) as refused:
+        await answer(services, said.conversation_id, who, inbox_id=other)
+    assert refused.value.errors[0].field == "inbox_id"
+    async with services.database.reading() as session:
+        assert await visits.read_through(session, said.conversation_id) == {desk}
+        assert await visits.read_through(session, desk) == frozenset()
+        found = await describing.describe(services, session, SYSTEM, said.conversation_id, now=NOW)
+    assert [one["inbox_id"] for one in found.reply_channels] == [desk]
 
 
 async def test_nobody_begins_a_chat_with_somebody_who_is_not_there(services: Services, desk: UUID) -> None:
