@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -123,6 +123,9 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
     if visitor.inbox_id not in found:
         raise Conflict("nothing goes on by e-mail here", slug="not_continued")
     await visitor_identities.alone(session)
+    # Who he is by now: the host site may have vouched for him since he was looked up.
+    row = await sessions.hold(session, visitor, now=now)
+    visitor = replace(visitor, contact_id=row["contact_id"])
     channel = found[visitor.inbox_id]["channel"]
     owner = await visitor_identities.give(session, visitor.contact_id, channel=channel, handle=email, now=now)
     if owner != visitor.contact_id:

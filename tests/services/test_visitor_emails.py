@@ -142,6 +142,25 @@ async def test_whoever_proves_an_address_becomes_the_contact_who_has_it(lobby: L
     assert (identity["contact_id"], identity["verified"]) == (known["contact_id"], True)
 
 
+async def test_a_code_proves_for_whom_the_site_has_vouched_meanwhile(lobby: Lobby) -> None:
+    """Both were asked at the same moment: the session is not led back to whom it was before."""
+    before = await lobby.enter()
+    code = await lobby.code(before)
+    async with lobby.services.database.transaction() as session:
+        how: dict[str, Any] = {"identity": None, "name": "", "email": "", "language": "en", "fields": {}}
+        user = Identity("mina-7", "once", clock.now() + timedelta(hours=1))
+        there = await sessions.begin(
+            lobby.services, session, lobby.inbox_id, **how | {"identity": user}, now=clock.now()
+        )
+        again = Identity("mina-7", "twice", clock.now() + timedelta(hours=1))
+        await sessions.identify(lobby.services, session, before, again, now=clock.now())
+    opened = await lobby.prove(before, code)
+    assert opened is not None
+    assert (opened.visitor.contact_id, opened.visitor.handle) == (there.visitor.contact_id, there.visitor.handle)
+    identity = await lobby.house.row(contact_identities, contact_identities.c.handle == MINA)
+    assert identity["contact_id"] == there.visitor.contact_id
+
+
 async def test_his_history_shows_on_another_device_after_the_code_and_not_before(lobby: Lobby) -> None:
     async def log(visitor: Visitor) -> list[str]:
         found = await visitor_log.after(lobby.services.database, visitor, history, 0, limit=10)
