@@ -52,7 +52,7 @@ def test_the_wheel_holds_the_packages_the_revisions_and_nothing_else(wheel: Path
     shipped = {name.name for name in names if name.parent == Path("helpdesk/migrations/versions")}
     assert shipped == {path.name for path in (ROOT / "alembic" / "versions").glob("*.py")}
     assert Path("helpdesk/migrations/env.py") in names
-    assert {Path(f"connectors/chat/assets/{name}") for name in ("widget.js", "demo.html")} <= set(names)
+    assert {Path(f"connectors/chat/assets/{name}") for name in ("widget.js", "feedback.js", "demo.html")} <= set(names)
 
 
 def test_an_installed_wheel_makes_its_database_in_an_empty_folder(site: Path, tmp_path: Path) -> None:

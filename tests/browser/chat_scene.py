@@ -99,6 +99,7 @@ class Website:
 
     def __init__(self) -> None:
         self.language, self.body, self.desk, self.inbox_id = "en", "", "", ""
+        self.module = "widget.js"
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -129,7 +130,7 @@ class Website:
 
     @property
     def widget(self) -> str:
-        return f"{self.desk}/channels/chat/widget.js?inbox={self.inbox_id}"
+        return f"{self.desk}/channels/chat/{self.module}?inbox={self.inbox_id}"
 
     def page(self) -> str:
         return (

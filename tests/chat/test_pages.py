@@ -21,12 +21,13 @@ from tests.conftest import BASE_URL, ON_ONE_DATABASE
 
 
 @ON_ONE_DATABASE
-async def test_the_widget_is_one_small_module_that_any_site_may_load_and_keep_for_a_while(
-    client: httpx.AsyncClient,
+@pytest.mark.parametrize(("name", "most"), [("widget.js", 30_000), ("feedback.js", 10_000)])
+async def test_widget_and_form_are_small_modules_that_any_site_may_load_and_keep_for_a_while(
+    name: str, most: int, client: httpx.AsyncClient
 ) -> None:
-    address = "/channels/chat/widget.js"
+    address = f"/channels/chat/{name}"
     answer = await client.get(f"{address}?inbox=x&v=3", headers={"Origin": "https://any.example"})
-    assert (answer.status_code, answer.content) == (200, (FOLDER / "widget.js").read_bytes())
+    assert (answer.status_code, answer.content) == (200, (FOLDER / name).read_bytes())
     headers = answer.headers
     assert headers["content-type"] == "text/javascript; charset=utf-8"
     assert headers["access-control-allow-origin"] == "*"
@@ -34,7 +35,7 @@ async def test_the_widget_is_one_small_module_that_any_site_may_load_and_keep_fo
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"].startswith("public, max-age=300")
     assert headers["content-encoding"] == "gzip"
-    assert int(headers["content-length"]) <= 30_000
+    assert int(headers["content-length"]) <= most
     again = await client.get(address, headers={"If-None-Match": headers["etag"]})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", headers["etag"])
     plain = await client.get(address, headers={"Accept-Encoding": "identity"})

@@ -1,4 +1,4 @@
-/* The demo's own few lines: which language the page is in, and a button of the page that opens the chat. */
+/* The demo's own few lines: which language the page is in, and buttons of the page that open the chat and the form. */
 
 const LANGUAGES = ["en", "zh-CN", "zh-TW"];
 
@@ -18,4 +18,5 @@ for (const link of document.querySelectorAll("nav a")) {
 }
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-chat=open]")) window.helpdesk?.chat.open();
+  if (target.closest("[data-chat=feedback]")) window.helpdesk?.chat.feedback({ appVersion: "Demo 1.0" });
 });

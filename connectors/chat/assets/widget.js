@@ -20,8 +20,8 @@ export const TEXTS = {
   close: ["Close chat", "关闭聊天", "關閉聊天"],
   unread: ["Unread messages: {n}", "未读消息：{n}", "未讀訊息：{n}"],
   title: ["Chat with us", "在线客服", "線上客服"],
-  attended: ["We are here", "客服在线", "客服在線"],
-  unattended: ["Nobody is free right now", "客服暂时不在", "客服暫時不在"],
+  attended: ["We are here", "客服在线", "客服上線中"],
+  unattended: ["Nobody is here right now", "客服暂时不在", "客服暫時不在"],
   closed: ["Closed now", "现在是非服务时间", "目前非服務時間"],
   closedUntil: ["Closed. We are back {when}", "现在是非服务时间，{when}恢复服务", "目前非服務時間，{when}恢復服務"],
   yourTime: ["{when} (your time)", "{when}（您的当地时间）", "{when}（您的當地時間）"],
@@ -46,7 +46,7 @@ export const TEXTS = {
   wallet_address: ["Wallet address (public)", "钱包地址（公开地址）", "錢包地址（公開地址）"],
   start: ["Start chat", "开始聊天", "開始聊天"],
   required: ["Please fill this in.", "请填写此项。", "請填寫此項。"],
-  wrongEmail: ["Please check the address.", "请检查邮箱地址。", "請檢查郵件地址。"],
+  wrongEmail: ["Please check the address.", "请检查邮箱地址。", "請檢查電子郵件地址。"],
   write: ["Write a message", "输入消息", "輸入訊息"],
   send: ["Send", "发送", "傳送"],
   attach: ["Attach files", "添加附件", "加入附件"],
@@ -76,7 +76,7 @@ export const TEXTS = {
   tooFast: ["A little slower, please: one moment", "发送太快，请稍候", "傳送太快，請稍候"],
   retry: ["Try again", "重试", "重試"],
   discard: ["Delete", "删除", "刪除"],
-  queue: ["You are number {n} in the queue", "您前面还有人，当前排在第 {n} 位", "目前排在第 {n} 位"],
+  queue: ["You are number {n} in the queue", "当前排在第 {n} 位", "目前排在第 {n} 位"],
   queueEta: [
     "You are number {n} in the queue, about {m} min",
     "当前排在第 {n} 位，约需 {m} 分钟",
@@ -88,7 +88,7 @@ export const TEXTS = {
   expired: [
     "Your chat session has ended. Please start again.",
     "会话已过期，请重新开始。",
-    "工作階段已過期，請重新開始。",
+    "聊天已逾時，請重新開始。",
   ],
   trouble: ["That did not work. Please try again.", "操作失败，请重试。", "操作失敗，請重試。"],
   slower: ["Too many attempts. Please try again later.", "尝试次数过多，请稍后再试。", "嘗試次數過多，請稍後再試。"],
@@ -99,7 +99,7 @@ export const TEXTS = {
     "您可以先離開：未讀的回覆會寄到您的信箱。",
   ],
   sendCode: ["Send code", "发送验证码", "傳送驗證碼"],
-  code: ["6-digit code", "6 位验证码", "6 位驗證碼"],
+  code: ["6-digit code", "6 位验证码", "6 位數驗證碼"],
   codeHint: [
     "We have sent a code to {email}. Enter it only here.",
     "验证码已发送至 {email}，请只在此处输入。",
@@ -107,7 +107,7 @@ export const TEXTS = {
   ],
   codeWrong: ["This code is wrong or too old.", "验证码错误或已过期。", "驗證碼錯誤或已過期。"],
   confirm: ["Confirm", "确认", "確認"],
-  other: ["Other address", "换一个邮箱", "換一個地址"],
+  other: ["Other address", "换一个邮箱", "換一個信箱"],
   mailDone: ["Unread answers go to {email}", "未读回复将发送至 {email}", "未讀回覆將寄至 {email}"],
   rateTitle: ["How was this chat?", "您对本次服务满意吗？", "您對本次服務滿意嗎？"],
   rate1: ["1 of 5, very poor", "1 分，非常不满意", "1 分，非常不滿意"],
@@ -120,8 +120,8 @@ export const TEXTS = {
   thanks: ["Thank you for your rating", "感谢您的评价", "感謝您的評價"],
   menu: ["More", "更多", "更多"],
   sound: ["Sound for new messages", "新消息提示音", "新訊息提示音"],
-  transcript: ["Transcript by e-mail", "将聊天记录发送到邮箱", "將聊天記錄寄到信箱"],
-  transcriptDone: ["The transcript is on its way", "聊天记录已在发送途中", "聊天記錄已在寄送途中"],
+  transcript: ["Transcript by e-mail", "将聊天记录发送到邮箱", "將聊天紀錄寄到信箱"],
+  transcriptDone: ["The transcript is on its way", "聊天记录正在发送到您的邮箱", "聊天紀錄正在寄往您的信箱"],
   transcriptMail: ["Confirm your e-mail address first.", "请先验证您的邮箱。", "請先驗證您的信箱。"],
   leave: ["End chat", "结束对话", "結束對話"],
   leaveAsk: ["End this chat?", "要结束此对话吗？", "要結束此對話嗎？"],
@@ -153,9 +153,9 @@ function t(key, values = {}) {
 }
 
 /** The language of ours that a tag such as `zh-Hant-HK` means, if any. */
-function spoken(tag = "") {
+export function spoken(tag = "") {
   const lower = tag.toLowerCase().replaceAll("_", "-");
-  if (/^zh-.*(hant|tw|hk|mo)/.test(lower)) return "zh-TW";
+  if (/^zh-(?!hans).*(hant|tw|hk|mo)/.test(lower)) return "zh-TW";
   if (/^zh\b/.test(lower)) return "zh-CN";
   return /^en\b/.test(lower) ? "en" : undefined;
 }
@@ -969,7 +969,7 @@ let mail = { step: "address", email: "" };
 let rated = null;
 
 /** An element. Attributes are set as attributes, `on…` are listeners, strings become text, whatever is in them. */
-function h(tag, attributes = {}, ...children) {
+export function h(tag, attributes = {}, ...children) {
   const element = SHAPES.has(tag)
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
@@ -998,7 +998,7 @@ const ICONS = {
   mail: "M3.5 6h17v12h-17z M3.5 7l8.5 6 8.5-6",
 };
 
-const icon = (name) => h("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
+export const icon = (name) => h("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: ICONS[name] }));
 const button = (kind, label, onclick, ...children) =>
   h(
     "button",
@@ -1887,7 +1887,7 @@ function dragged(event) {
 }
 
 /** Black or white, whichever is read more easily on this colour (WCAG's relative luminance); one of them has 4.5 : 1. */
-function readable(color) {
+export function readable(color) {
   const [r, g, b] = [1, 3, 5]
     .map((at) => parseInt(color.slice(at, at + 2), 16) / 255)
     .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
@@ -1981,8 +1981,12 @@ async function refreshConfig() {
 
 const events = new EventTarget();
 
+/** The form of feedback.js, which is loaded when somebody asks for it. */
+const feedback = (given) =>
+  import(new URL(`feedback.js${HERE.search}`, HERE).href).then(() => window.helpdesk.feedback.open(given));
+
 /** What the host page can do: `window.helpdesk.chat`. Events: open, close, unread {count}, expired. */
-const api = Object.defineProperty(Object.assign(events, { open, close, identify, logout }), "unread", { get: unread });
+const api = Object.defineProperty(Object.assign(events, { open, close, identify, logout, feedback }), "unread", { get: unread });
 
 const tell = (name, detail = {}) => events.dispatchEvent(new CustomEvent(name, { detail }));
 
@@ -2084,7 +2088,7 @@ function listen() {
 }
 
 // A constructed sheet: a policy without `style-src 'unsafe-inline'` allows it. Pixels, since `rem` is the host page's.
-const CSS = `
+export const CSS = `
 :host { all: initial !important; position: fixed !important; z-index: 2147483000 !important; right: 0 !important; bottom: 0 !important; }
 *, ::before, ::after { box-sizing: border-box; }
 [hidden], [hidden] * { display: none !important; }
