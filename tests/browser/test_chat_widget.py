@@ -291,7 +291,9 @@ def test_every_text_is_there_in_three_languages(desk: Scene, browser: Browser) -
     visit.context.close()
 
 
-@pytest.mark.parametrize(("tag", "title"), [("zh-CN", "发送"), ("zh-Hant-HK", "傳送"), ("de", "Send")])
+@pytest.mark.parametrize(
+    ("tag", "title"), [("zh-CN", "发送"), ("zh-Hans-HK", "发送"), ("zh-Hant-HK", "傳送"), ("de", "Send")]
+)
 def test_it_speaks_the_language_of_the_page(desk: Scene, browser: Browser, tag: str, title: str) -> None:
     """Or of the browser, where the page's is none of ours: this one's is English."""
     visit = desk.visit(browser, language=tag)
