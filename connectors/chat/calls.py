@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from helpdesk.errors import HelpdeskError, Invalid, TooLarge
 from helpdesk.live import Feedback, Identity, LiveInbox, Opened, Said, Visitor
 
 _NOTHING: Final = 204
+_KEPT_AT_ONCE: Final = 4
+"""Uploads that are in memory as a whole. While they come they are on disk, as far as they are large."""
 
 
 class UnsupportedMedia(HelpdeskError):
@@ -33,6 +36,7 @@ class Calls:
 
     def __init__(self, door: Door) -> None:
         self._door, self._host = door, door.host
+        self._keeping = asyncio.Semaphore(_KEPT_AT_ONCE)
 
     # -- coming and going --
 
@@ -155,10 +159,11 @@ class Calls:
                     raise Invalid.field("file", "send one part named file")
                 if file.size is not None and file.size > limit:
                     raise TooLarge
-                name, kind, body = file.filename or "", file.content_type or "", await file.read()
+                given = {"filename": file.filename or "", "content_type": file.content_type or ""}
+                async with self._keeping:
+                    kept = await self._host.upload(visitor, **given, body=await file.read())
         except HTTPException:
             raise Invalid.field("file", "send multipart/form-data with one part named file") from None
-        kept = await self._host.upload(visitor, filename=name, content_type=kind, body=body)
         shown = {"id": kept.id, "filename": kept.filename, "content_type": kept.content_type, "size": kept.size}
         return answer(shown, 201)
 

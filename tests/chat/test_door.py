@@ -22,6 +22,7 @@ from sqlalchemy import update
 from helpdesk import clock
 from helpdesk.app import create_app
 from helpdesk.hosting import VisitorHost
+from helpdesk.live import Upload, Visitor
 from helpdesk.models.visitors import visitor_sessions
 from helpdesk.services.house import Services
 from helpdesk.services.visiting import VisitorHub
@@ -421,6 +422,27 @@ async def test_whoever_does_not_take_his_files_holds_no_more_of_them_in_memory(
             gone = await client.get(f"/channels/chat/attachments/{NOWHERE}", headers=_bearer(token))
             assert gone.status_code == 404
             assert (await client.get(address, headers=_bearer(token))).content == PNG
+
+
+@ON_ONE_DATABASE
+async def test_of_many_uploads_few_are_in_memory_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, upload = 0, 0, VisitorHost.upload
+
+    async def counted(host: VisitorHost, visitor: Visitor, **given: Any) -> Upload:
+        nonlocal inside, most
+        inside, most = inside + 1, max(most, inside + 1)
+        try:
+            return await upload(host, visitor, **given)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(VisitorHost, "upload", counted)
+    inbox_id = await inbox(services)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(services)), base_url=BASE_URL) as client:
+        headers, files = _bearer(await _visitor(client, inbox_id)), {"file": ("a.png", PNG, "image/png")}
+        calls = [client.post("/channels/chat/attachments", headers=headers, files=files) for _ in range(10)]
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [201] * 10
+    assert most <= 4
 
 
 @ON_ONE_DATABASE
