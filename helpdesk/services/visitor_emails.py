@@ -123,6 +123,7 @@ async def _proved(services: Services, session: AsyncSession, visitor: Visitor, e
     if visitor.inbox_id not in found:
         raise Conflict("nothing goes on by e-mail here", slug="not_continued")
     await visitor_identities.alone(session)
+    await visitor_identities.silent(session, visitor)
     # Who he is by now: the host site may have vouched for him since he was looked up.
     row = await sessions.hold(session, visitor, now=now)
     visitor = replace(visitor, contact_id=row["contact_id"])

@@ -16,7 +16,6 @@ from sqlalchemy import Select, String, Uuid, bindparam, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Address
-from helpdesk.db import lock_name
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Placement
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, InboxStatus, LinkKind, Status
@@ -27,7 +26,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_messages, visitor_sessions
 from helpdesk.models.visitors import visits as visit_rows
-from helpdesk.services import attachments, placing, replies, visitor_forms, visits
+from helpdesk.services import attachments, placing, replies, visitor_forms, visitor_identities, visits
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.filing import INBOX
 from helpdesk.services.house import Services
@@ -70,7 +69,7 @@ async def file(
 ) -> Said:
     """File one message. See `visitor_messages.say` for what it raises."""
     # Of two first messages at the same moment, the second joins what the first one opens.
-    await lock_name(session, f"saying:{visitor.inbox_id}:{visitor.handle}")
+    await visitor_identities.silent(session, visitor)
     inbox = await _inbox(session, visitor.inbox_id)
     place = await _place(session, visitor, inbox["channel"], now=now)
     message = replace(message, sender=Address(visitor.handle, place.name))

@@ -116,6 +116,14 @@ async def alone(session: AsyncSession) -> None:
     await lock_name(session, "merging contacts")
 
 
+async def silent(session: AsyncSession, visitor: Visitor) -> None:
+    """Be the only one who says something as this visitor, or changes who he is, until the transaction ends.
+
+    What he says first is not there yet for whoever looks whether he has said something. Taken after `alone`.
+    """
+    await lock_name(session, f"saying:{visitor.inbox_id}:{visitor.handle}")
+
+
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:
     """Proofs that nobody would believe any more, used or not."""
     await session.execute(delete(visitor_proofs).where(visitor_proofs.c.expires_at <= now - _DOUBT))

@@ -92,6 +92,7 @@ async def identify(
     """
     await visitor_identities.wait_for(session, visitor.inbox_id, identity)
     await visitor_identities.alone(session)
+    await visitor_identities.silent(session, visitor)
     row, inbox = await hold(session, visitor, now=now), await _inbox(services, session, visitor.inbox_id)
     if _is_somebody_else(row, identity):
         await log_out(session, visitor, now=now)

@@ -370,6 +370,24 @@ async def test_a_message_and_a_login_at_once_wait_for_each_other_and_lose_nothin
     assert after.visitor.contact_id == known.visitor.contact_id
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_first_message_of_whoever_logs_in_at_that_moment_is_his(services: Services) -> None:
+    """Begun by who he was, and unknown to whoever he is: he would never see it, nor what it is answered."""
+    desk = await factories.inbox(services, channel="chat")
+    known, stranger = await begin(services, desk, identity=mina()), await begin(services, desk)
+    async with services.database.transaction() as session:
+        how: dict[str, Any] = {"client_id": "a", "text": "Where is my withdrawal?", "now": NOW}
+        said = await visitor_messages.say(services, session, stranger.visitor, **how)
+        logging_in = asyncio.create_task(identify(services, stranger.visitor, mina()))
+        await asyncio.wait([logging_in], timeout=0.3)
+    after = (await logging_in).visitor
+    assert (after.contact_id, after.conversation_id) == (known.visitor.contact_id, said.conversation_id)
+    log = await visitor_log.before(services.database, after, said.conversation_id, None, limit=20)
+    assert [item.data["text"] for item in log.items] == ["Where is my withdrawal?"]
+    (conversation,) = await rows(services, conversations)
+    assert conversation["contact_id"] == after.contact_id
+
+
 async def say_as(services: Services, visitor: Visitor, text: str) -> UUID:
     visitor = replace(visitor, conversation_id=None)
     async with services.database.transaction() as session:
