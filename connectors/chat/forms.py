@@ -105,15 +105,14 @@ def _rule(kind: str) -> str:
 def check_prechat(given: Begin, inbox: LiveInbox, config: ChatConfig) -> dict[str, str]:
     """What was given of the form. Raises `Invalid` for what is missing, not asked for, or not a choice.
 
-    A host site that vouches for somebody knows his name and address; these need not be given again.
+    Whoever a host site vouches for skips the form: of him nothing is needed, whatever it asks others.
     """
     values = {name: getattr(given.prechat, name).strip() for name in FIELDS}
     asked, wrong = config.fields, []
-    vouched = {"name", "email"} if given.identity else set[str]()
     for name, value in values.items():
         if value and name not in asked:
             wrong.append(FieldError(f"prechat.{name}", "is not asked for here"))
-        elif not value and asked.get(name) and name not in vouched:
+        elif not value and asked.get(name) and not given.identity:
             wrong.append(FieldError(f"prechat.{name}", "is needed"))
     if values["category"] and values["category"] not in inbox.categories:
         wrong.append(FieldError("prechat.category", "is not one of the options"))
