@@ -76,7 +76,7 @@ async def begin(
         row |= {"email": known.email, "language": row["language"] or known.language}
         await write(session, Insert(visitor_sessions, [row]))
     else:
-        row |= {"contact_id": new_id(), "handle": f"visitor-{secrets.token_hex(12)}"}
+        row |= {"contact_id": new_id(), "handle": f"visitor-{secrets.token_hex(6)}"}
         await _write_stranger(services, session, row, channel=inbox["channel"], name=name, now=now)
     return await opened(services, session, token, now=now)
 
