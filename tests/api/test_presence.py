@@ -121,7 +121,7 @@ async def test_whoever_has_a_chat_is_told_whether_its_visitor_is_there_writes_an
         words = {"name": "Mina", "email": "", "language": "en", "fields": {}}
         opened = await visitor_sessions.begin(services, session, desk, identity=None, **words, now=clock.now())
     async with services.database.transaction() as session:
-        given = {"client_id": "1", "text": "Hello?", "now": clock.now()}
+        given = {"client_id": "1", "text": "Hello?", "now": clock.now() - timedelta(minutes=1)}
         chat = (await visitor_messages.say(services, session, opened.visitor, **given)).conversation_id
         await session.execute(update(conversations).where(conversations.c.id == chat).values(assignee_id=anna.id))
     visitor = await visitor_sessions.find(services.database, opened.token, now=clock.now())
