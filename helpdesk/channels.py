@@ -475,10 +475,6 @@ class Channel:
         found: Callable[[BaseModel, House], Connector] = load(self.connector)
         return found
 
-    def load_parse(self) -> Callable[[RawInbound, Mapping[str, Any]], InboundMessage]:
-        found: Callable[[RawInbound, Mapping[str, Any]], InboundMessage] = load(self.parse)
-        return found
-
     def load_service(self) -> Callable[[ServiceHost], AbstractAsyncContextManager[object]]:
         found: Callable[[ServiceHost], AbstractAsyncContextManager[object]] = load(self.service)
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, func, select, update
@@ -37,8 +37,6 @@ from helpdesk.statements import Row
 from helpdesk.writes import Insert, write
 
 Person = Mapping[str, str]
-
-MAX_UNDO: Final = 300
 
 
 @dataclass(frozen=True, slots=True)

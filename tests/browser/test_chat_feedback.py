@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import connectors.chat
-from tests.browser.bench import chromium, require_browser
-from tests.browser.chat_scene import DESKTOP, MAIL, PHONE, Scene, scene
+from tests.browser.chat_scene import DESKTOP, MAIL, PHONE, Scene
 from tests.browser.test_chat_widget import PHRASE, faults_of
 
 if TYPE_CHECKING:
@@ -37,19 +36,6 @@ navigator.mediaDevices.getDisplayMedia = async () => {
   return (globalThis.screenShown = canvas.captureStream(20));
 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    require_browser()
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(tmp_path_factory.mktemp("feedback")) as made:
-        yield made
 
 
 class Form:

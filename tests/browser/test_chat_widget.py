@@ -13,8 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import connectors.chat
-from tests.browser.bench import chromium, require_browser
-from tests.browser.chat_scene import DESKTOP, PHONE, Scene, scene
+from tests.browser.chat_scene import DESKTOP, PHONE, Scene
 from tests.browser.vectors import VECTORS
 
 if TYPE_CHECKING:
@@ -51,19 +50,6 @@ LINKS = (
     "https://wallet.example/\u202egpj.exe and https://wallet.example/a?b=<img src=x onerror=alert(1)>",
     "see (https://wallet.example/help). Then http://plain.example/path?q=1&r=2#three, or file:///etc/passwd",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    require_browser()
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(tmp_path_factory.mktemp("widget")) as made:
-        yield made
 
 
 def bundles(texts: Sequence[str]) -> Iterator[str]:

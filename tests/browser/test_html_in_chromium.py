@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from helpdesk.domain.html import PAGE_HEADERS, page, sanitise
-from tests.browser.bench import Verdicts, chromium, judge_pages, require_browser
+from tests.browser.bench import Verdicts, judge_pages
 from tests.browser.vectors import OTHER, RUNNING, VECTORS
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).parents[2].parent / "shared"
 ENOUGH = 300
 BARE: Mapping[str, str] = {"Content-Type": "text/html; charset=utf-8"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    require_browser()
-    with chromium() as opened:
-        yield opened
 
 
 def shared_vectors() -> dict[str, str]:

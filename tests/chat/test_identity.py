@@ -91,7 +91,6 @@ def test_what_it_vouches_for_is_taken_over_and_the_proof_is_kept_for_as_long_as_
 _NONE = f"{_b64(json.dumps({'alg': 'none'}).encode())}.{_b64(json.dumps(_claims()).encode())}."
 _GOOD = _hs256(HS, _claims())
 _HEAD, _BODY, _SIGNATURE = _GOOD.split(".")
-_OTHER_BODY = _b64(json.dumps(_claims(sub="1")).encode())
 _OTHER = Ed25519PrivateKey.generate()
 _JWK = {"kty": "OKP", "crv": "Ed25519", "x": _b64(_OTHER.public_key().public_bytes_raw())}
 
