@@ -7,9 +7,9 @@ called all the time SQLAlchemy's execution costs more than the query.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import orjson
@@ -112,6 +112,19 @@ class _SecondsSince1970(FunctionElement[int]):
 def seconds_since_1970(column: ColumnElement[Any]) -> ColumnElement[int]:
     """A time as a whole number, the same in both databases: what is less than a second is cut off."""
     return _SecondsSince1970(column)
+
+
+_Id = TypeVar("_Id", UUID, str)
+
+_SOME: Final = 1000
+"""So many are asked about in one question: more would be a value of some 100 kB."""
+
+
+def portions(ids: Iterable[_Id]) -> Iterator[list[_Id]]:
+    """Each once and in order, as many at a time as one question asks about."""
+    wanted = sorted(set(ids))
+    for begin in range(0, len(wanted), _SOME):
+        yield wanted[begin : begin + _SOME]
 
 
 def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal["uuid", "text", "int"]) -> _Among:

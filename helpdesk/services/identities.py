@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import Select, select
 
 from helpdesk.db import Database
-from helpdesk.dialects import among
+from helpdesk.dialects import among, portions
 from helpdesk.domain.values import Actor, AuthorKind, Role, TokenKind
 from helpdesk.models.agents import agents, api_tokens, sessions
 from helpdesk.services import accounts
 from helpdesk.services.sessions import IDLE
 
-SOME: Final = 1000
-"""So many are asked about in one question: more would be a value of some 100 kB."""
-
 
 async def still(database: Database, digests: Iterable[str], *, now: datetime) -> dict[str, Actor]:
     """By the digest of a token or cookie, who it proves somebody to be by now. What proves nothing is left out."""
-    wanted, found = sorted(set(digests)), dict[str, Actor]()
-    for begin in range(0, len(wanted), SOME):
-        some = {"digests": wanted[begin : begin + SOME]}
+    found = dict[str, Actor]()
+    for portion in portions(digests):
+        some = {"digests": portion}
         for row in await database.fetch(database.prepared("identities.tokens", _tokens), some):
             digest, kind, scopes, expires_at, *rest = row
             if expires_at is None or expires_at > now:

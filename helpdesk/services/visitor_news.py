@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,14 +11,13 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CompoundSelect, Select, bindparam, case, literal_column, select, union_all
 
 from helpdesk.db import Database
-from helpdesk.dialects import among, kept
+from helpdesk.dialects import among, kept, portions
 from helpdesk.domain.events import MessageSent
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import visits as visit_verbs
-from helpdesk.services.identities import SOME
 
 BATCH: Final = 1000
 
@@ -54,7 +53,7 @@ class ContactThere:
 async def standing(database: Database, conversation_ids: Collection[UUID]) -> list[Standing]:
     """One that is gone is not among them."""
     found = []
-    for some in _some(conversation_ids):
+    for some in portions(conversation_ids):
         rows = await database.fetch(database.prepared("visitors.standing", _standing), {"ids": some})
         found += [Standing(*row) for row in rows]
     return found
@@ -63,7 +62,7 @@ async def standing(database: Database, conversation_ids: Collection[UUID]) -> li
 async def homes(database: Database, session_ids: Collection[UUID], *, now: datetime) -> dict[UUID, UUID | None]:
     """By session the conversation that its visitor is in, None for none."""
     found: dict[UUID, UUID | None] = {}
-    for some in _some(session_ids):
+    for some in portions(session_ids):
         given = {"ids": some, "since": now - visit_verbs.CONTINUED_WITHIN}
         rows = await database.fetch(database.prepared("visitors.homes", _homes), given)
         found.update((session_id, home) for session_id, home in rows)
@@ -97,12 +96,6 @@ async def contacts_there(
         )
         for conversation_id, online_until, typing_until, read_seq in rows
     }
-
-
-def _some(ids: Collection[UUID]) -> Iterator[list[UUID]]:
-    wanted = sorted(ids)
-    for begin in range(0, len(wanted), SOME):
-        yield wanted[begin : begin + SOME]
 
 
 def _standing() -> Select[Any]:

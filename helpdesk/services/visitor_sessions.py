@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, up
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, new_id
-from helpdesk.dialects import UtcDateTime, among
+from helpdesk.dialects import UtcDateTime, among, portions
 from helpdesk.domain.admission import line
 from helpdesk.domain.events import ContactCreated
 from helpdesk.domain.language import SUPPORTED
@@ -41,8 +41,6 @@ LIFE: Final = timedelta(days=30)
 """A session that nobody uses for so long is over."""
 SLIDING: Final = timedelta(minutes=1)
 """That it is used is written down once in so long."""
-SOME: Final = 1000
-"""So many are asked about in one question."""
 MOST_FIELDS: Final = 20
 _MOST_NAME: Final = 120
 
@@ -139,9 +137,9 @@ async def still(database: Database, session_ids: Collection[UUID], *, now: datet
 
     One whose inbox takes no visitors any more is not.
     """
-    wanted, found = sorted(set(session_ids)), dict[UUID, str]()
-    for first in range(0, len(wanted), SOME):
-        values = {"ids": wanted[first : first + SOME], "now": now}
+    found = dict[UUID, str]()
+    for ids in portions(session_ids):
+        values = {"ids": ids, "now": now}
         rows_ = await database.fetch(database.prepared("visitor_sessions.still", _still), values)
         found.update((session_id, digest) for session_id, digest in rows_)
     return found
@@ -174,8 +172,8 @@ async def log_out(session: AsyncSession, visitor: Visitor, *, now: datetime) -> 
 
 async def _inbox(services: Services, session: AsyncSession, inbox_id: UUID) -> RowMapping:
     i = inboxes.c
-    live = [channel.name for channel in services.channels.values() if channel.capabilities.live]
-    query = select(i.id, i.channel, i.handle, i.continued_by_id).where(i.id == inbox_id, i.channel.in_(live), *_open())
+    live = i.channel.in_(services.live_channels())
+    query = select(i.id, i.channel, i.handle, i.continued_by_id).where(i.id == inbox_id, live, *_open())
     found = (await session.execute(query)).mappings().one_or_none()
     if found is None:
         raise NotFound("there is no such inbox")
