@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -541,6 +542,27 @@ def test_a_new_token_reaches_the_other_tab_and_a_spent_one_begins_anew(desk: Sce
     one.page.locator(".prechat").wait_for()
     assert one.bubbles == []
     one.context.close()
+
+
+def test_a_run_of_answers_is_not_read_faster_than_the_desk_listens(desk: Scene, browser: Browser) -> None:
+    visit, told = desk.visit(browser), list[Any]()
+
+    def note(frame: str | bytes) -> None:
+        told.append(json.loads(frame))
+
+    visit.page.on("websocket", lambda socket: socket.on("framesent", note))
+    visit.open().begin()
+    visit.say("Tell me everything")
+    found, begun = desk.conversation(), time.monotonic()
+    for number in range(45):
+        desk.answer(found, f"Part {number}")
+    visit.sees("Part 44")
+    visit.page.wait_for_timeout(600)
+    reads = [frame["seq"] for frame in told if frame["type"] == "read"]
+    assert 0 < len(reads) <= 2 * (time.monotonic() - begun) + 2
+    assert reads == sorted(reads)
+    assert reads[-1] == desk.stack.http.get(f"/conversations/{found}").json()["contact_presence"]["read_seq"]
+    visit.context.close()
 
 
 def test_earlier_messages_are_read_when_they_are_asked_for(desk: Scene, browser: Browser) -> None:

@@ -519,7 +519,20 @@ function markRead() {
   const theirs = unread();
   log.read = log.last;
   store("read", { conversation: log.conversation, seq: log.read });
-  if (theirs) say({ type: "read", seq: log.last }, "read", { seq: log.last });
+  if (theirs) tellRead();
+}
+
+// At once, and then twice a second at most: the desk takes thirty in ten seconds, and each tells of all before it.
+let telling = 0;
+
+function tellRead() {
+  if (telling) return;
+  const seq = log.read;
+  say({ type: "read", seq }, "read", { seq });
+  telling = setTimeout(() => {
+    telling = 0;
+    if (log.read > seq) tellRead();
+  }, 500);
 }
 
 // -------------------------------------------------------------------------------------------------------------- outbox
