@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 _GATHER = 0.02
 CHANNEL = "helpdesk:aloud"
-ONLY_ALOUD = frozenset({"stream", "presence"})
-ALOUD = ONLY_ALOUD | {"relay"}
-"""What is published, for every process to hear: an arq job would be one worker's, and is late by its polling."""
+ALOUD = frozenset({"stream", "presence", "relay"})
+"""What is published, for every process to hear, and is no job besides: that would be one worker's, who need not be the
+one who relays, is late by arq's polling, and costs both sides more than what it wakes."""
 
 _SILENT_AFTER_FAILURE = 5.0
 
@@ -36,8 +36,8 @@ def aloud(names: Iterable[str]) -> set[str]:
 
 
 def jobs(names: Iterable[str]) -> set[str]:
-    """Those of them that are loops, which one worker has to be rung for."""
-    return {name for name in names if name not in ONLY_ALOUD and not name.startswith(LIVE)}
+    """Those of them that are any worker's, of whom one has to be rung."""
+    return {name for name in names if name not in ALOUD and not name.startswith(LIVE)}
 
 
 class Doorbell:
