@@ -260,6 +260,11 @@ def insert_ignoring(session: AsyncSession, table: Table, *, on: Sequence[str]) -
     return maker(table).on_conflict_do_nothing(index_elements=list(on))
 
 
+def number_of(name: str) -> int:
+    """What PostgreSQL knows a name by that is taken (`pg_advisory_xact_lock`)."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
 async def lock_name(session: AsyncSession, name: str, *, wait: bool = True) -> bool:
     """Take `name` until the transaction ends; False when another holds it and `wait` is off.
 
@@ -267,10 +272,9 @@ async def lock_name(session: AsyncSession, name: str, *, wait: bool = True) -> b
     """
     if not is_postgresql(session):
         return True
-    number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
     verb = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
     driver = await driver_of(session)
-    return bool(await driver.fetchval(f"SELECT {verb}($1::bigint)", number) is not False)
+    return bool(await driver.fetchval(f"SELECT {verb}($1::bigint)", number_of(name)) is not False)
 
 
 async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

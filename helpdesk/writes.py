@@ -102,23 +102,26 @@ class Insert:
 class Update:
     """Changes to rows that are found `by` some of the columns they name; the other columns are set.
 
-    `still` are columns with the word that each has to have until then, so that nothing is done twice. No row may be in
-    one `write` twice, and none that the same `write` inserts.
+    `still` are columns with the word that each has to have until then, and `empty` those that have to be NULL, so that
+    nothing is done twice. No row may be in one `write` twice, and none that the same `write` inserts.
     """
 
     table: Table
     rows: Sequence[Mapping[str, Any]]
     by: tuple[str, ...] = ("id",)
     still: tuple[tuple[str, str], ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def how(self) -> tuple[tuple[Any, ...], ...]:
-        return self.by, self.still
+        return self.by, self.still, self.empty
 
     @property
     def condition(self) -> str:
         """The words are our own states, and never a stranger's."""
-        return "".join(f" AND {_quoted(self.table.name)}.{_quoted(name)} = '{word}'" for name, word in self.still)
+        table = _quoted(self.table.name)
+        words = "".join(f" AND {table}.{_quoted(name)} = '{word}'" for name, word in self.still)
+        return words + "".join(f" AND {table}.{_quoted(name)} IS NULL" for name in self.empty)
 
 
 Part = Insert | Update

@@ -39,7 +39,7 @@ from helpdesk.services import inboxes, intake, replies
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.wiring import open_guard
 from workers.connections import Connections
 from workers.deliver import Deliverer
@@ -232,9 +232,9 @@ class House:
         actor = Actor(AuthorKind.AGENT, name="Anna", role=Role.ADMIN)
         async with self.services.database.transaction() as session:
             conversation = await get_conversation(session, actor, conversation_id, lock=True)
-            return await replies.reply(
-                self.services, session, conversation, Draft(text=text, **draft), by=actor, now=now
-            )
+            wanted = Draft(text=text, **draft)
+            stored = await replies.reply(self.services, session, conversation, wanted, by=actor, now=now)
+        return stored.message["id"]
 
     # -- what came of it -------------------------------------------------------------------------------------
 

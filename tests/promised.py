@@ -39,7 +39,7 @@ from helpdesk.services.filing import Entry
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.reading import read
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from tests import factories
 from tests.house import mail
 from workers.subscriptions import SUBSCRIPTIONS
@@ -119,7 +119,7 @@ class Wall:
         async with self.services.database.transaction() as session:
             conversation = await get_conversation(session, ANNA, conversation_id, lock=True)
             wanted = Draft(**{"text": "We are looking into it.", **draft})
-            return await replies.reply(self.services, session, conversation, wanted, by=by, now=at)
+            return (await replies.reply(self.services, session, conversation, wanted, by=by, now=at)).message["id"]
 
     async def accepts(self, message_id: UUID, *, at: datetime, now: datetime | None = None) -> None:
         """The channel took it at that time; we hear of it `now`."""

@@ -286,7 +286,7 @@ async def remove_participant(
     await conversations.remove_participant(
         session,
         conversation,
-        channel=given.get("channel", conversation["channel"]),
+        channel=str(given.get("channel", conversation["channel"])),
         handle=given["handle"].lower(),
         by=actor,
         now=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,10 +25,10 @@ from helpdesk.domain.filenames import disposition
 from helpdesk.domain.html import PAGE_HEADERS
 from helpdesk.domain.values import Status
 from helpdesk.errors import Conflict, Forbidden, NotFound, StillRunning
-from helpdesk.services import describing, paging, replies, sources
+from helpdesk.services import describing, paging, redelivery, replies, sources
 from helpdesk.services.access import get_conversation, get_message
 from helpdesk.services.describing import Thread
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
 
@@ -114,7 +115,6 @@ async def create_message(
     with those messages. A repetition under the same key gets the first answer, whatever has happened since.
     """
     now = clock.now()
-    await get_conversation(session, actor, conversation_id)
 
     async def write() -> tuple[int, dict[str, Any]]:
         conversation = await get_conversation(session, actor, conversation_id, lock=True)
@@ -133,14 +133,15 @@ async def create_message(
             mentions=body.mentions,
         )
         try:
-            message_id = await replies.reply(services, session, conversation, draft, by=actor, now=now)
+            stored = await replies.reply(services, session, conversation, draft, by=actor, now=now)
         except Conflict as error:
             await show_unseen(session, error)
             raise
-        return 201, _shown(await describing.some_messages(session, [message_id]))[0]
+        return 201, _shown(await describing.just_stored(session, stored))[0]
 
     route = f"POST /conversations/{conversation_id}/messages"
-    found = await once(session, actor, route, idempotency_key, body, write, now=now)
+    again = partial(get_conversation, session, actor, conversation_id)
+    found = await once(session, actor, route, idempotency_key, body, write, again=again, now=now)
     return answer(found.body, status=found.status)
 
 
@@ -153,7 +154,7 @@ async def create_message(
 async def retry_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
     """The identical bytes, to those recipients who have not got it."""
     message = await get_message(session, actor, message_id)
-    await replies.retry(session, message, by=actor, now=clock.now())
+    await redelivery.retry(session, message, by=actor, now=clock.now())
     return await _one(session, message_id)
 
 
@@ -166,7 +167,7 @@ async def retry_message(actor: Writer, session: Transaction, message_id: UUID) -
 async def cancel_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
     """Works while `undo_seconds` have not passed."""
     message = await get_message(session, actor, message_id)
-    await replies.cancel(session, message, by=actor, now=clock.now())
+    await redelivery.cancel(session, message, by=actor, now=clock.now())
     return await _one(session, message_id)
 
 

@@ -24,13 +24,19 @@ async def once(
     body: BaseModel,
     run: Callable[[], Awaitable[tuple[int, dict[str, Any]]]],
     *,
+    again: Callable[[], Awaitable[object]] | None = None,
     now: datetime,
 ) -> Answer:
-    """`run` answers status and body. Bodies count as the same when they mean the same, whatever their spelling."""
+    """`run` answers status and body. Bodies count as the same when they mean the same, whatever their spelling.
+
+    `again` is asked before what was kept is answered once more: it raises where the actor may not see it by now.
+    """
     meaning = orjson.dumps(body.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     request = idempotency.Request.of(actor, route, key, meaning)
     found = await idempotency.find_answer(session, request, now=now)
     if found is not None:
+        if again is not None:
+            await again()
         return found
     status, shown = await run()
     answer = Answer(status, orjson.loads(to_json(shown)))

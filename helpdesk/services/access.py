@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from helpdesk.models.agents import agents, team_members
 from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.inboxes import inbox_members, inboxes
 from helpdesk.models.messages import messages
+from helpdesk.statements import Row, Statement
 
 _Query = TypeVar("_Query", bound=Select[Any])
 
@@ -97,18 +99,30 @@ def may_use(actor: Actor, inbox_id: UUID) -> bool:
     return actor.sees_all or inbox_id in actor.inbox_ids
 
 
+def _conversation(everything: bool, lock: bool) -> Select[Any]:
+    query = select(conversations).where(conversations.c.id == bindparam("conversation", type_=Uuid()))
+    if not everything:
+        query = query.where(_VISIBLE)
+    return query.with_for_update(of=conversations, key_share=True) if lock else query
+
+
+_CONVERSATION: Final = {
+    (everything, lock): Statement(partial(_conversation, everything, lock))
+    for everything in (True, False)
+    for lock in (True, False)
+}
+"""By whether the actor sees all there is, and whether the row is locked."""
+
+
 async def find_conversation(
     session: AsyncSession, actor: Actor, conversation_id: UUID, *, lock: bool = False
-) -> RowMapping | None:
-    query = scoped(select(conversations).where(conversations.c.id == conversation_id), actor)
-    if lock:
-        query = query.with_for_update(of=conversations, key_share=True)
-    return (await session.execute(query)).mappings().one_or_none()
+) -> Row | None:
+    asked = {"conversation": conversation_id, **({} if actor.sees_all else parameters(actor))}
+    found = await _CONVERSATION[actor.sees_all, lock].rows(session, **asked)
+    return found[0] if found else None
 
 
-async def get_conversation(
-    session: AsyncSession, actor: Actor, conversation_id: UUID, *, lock: bool = False
-) -> RowMapping:
+async def get_conversation(session: AsyncSession, actor: Actor, conversation_id: UUID, *, lock: bool = False) -> Row:
     """The row, locked until the transaction ends when `lock` is on. Raises `NotFound`."""
     found = await find_conversation(session, actor, conversation_id, lock=lock)
     if found is None:

@@ -52,7 +52,7 @@ from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services import webhooks as webhook_verbs
 from helpdesk.services.alerts import Subject
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.statements import Row
 
 _POSTS: Final = UUID("b6f0c1f6-5d1c-5a55-9a0e-6b1f0f6f6a10")

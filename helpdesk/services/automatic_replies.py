@@ -27,7 +27,7 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import acknowledgements, automatic_replies, messages
 from helpdesk.services import canned_responses, replies, waits
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.statements import Row
 
 _A: Final = automatic_replies.c
@@ -75,7 +75,7 @@ async def reply(
         raise Conflict("no machine answers here", slug=outcome.value)
     subject = automatic_reply.subject(conversation["language"], conversation["number"])
     draft = Draft(text=text, inbox_id=conversation["inbox_id"], automatic_subject=subject)
-    message_id = await replies.reply(services, session, conversation, draft, by=by, now=now)
+    message_id: UUID = (await replies.reply(services, session, conversation, draft, by=by, now=now)).message["id"]
     row = {"conversation_id": conversation["id"], "rule_id": rule_id, "message_id": message_id}
     row |= {"inbox_id": conversation["inbox_id"], "address": address, "created_at": now}
     await insert_rows(session, automatic_replies, [row])

@@ -21,6 +21,8 @@ from helpdesk.models.messages import deliveries, messages
 from helpdesk.services import attachments, listing, ratings, replies, visitor_mail, visits, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
+from helpdesk.services.reply_writing import Stored
+from helpdesk.statements import Row
 
 _MANY: Final = 100
 
@@ -147,7 +149,7 @@ async def _reply_channels(
 class Thread:
     """Messages in order, with their files."""
 
-    messages: Sequence[RowMapping]
+    messages: Sequence[Row]
     files: dict[UUID, list[RowMapping]]
 
 
@@ -190,6 +192,15 @@ async def messages_of(
 async def some_messages(session: AsyncSession, message_ids: Sequence[UUID]) -> Thread:
     """These messages, by `seq`."""
     return await _thread(session, _MESSAGES.where(messages.c.id.in_(message_ids)).order_by(messages.c.seq))
+
+
+async def just_stored(session: AsyncSession, stored: Stored) -> Thread:
+    """A message that was written in this transaction: asked for again only where it has files."""
+    if stored.message["attachment_count"]:
+        return await some_messages(session, [stored.message["id"]])
+    delivery = stored.delivery or {}
+    told = {f"d_{name}": delivery.get(name) for name in ("status", "attempts", "error", "next_attempt_at")}
+    return Thread([{**stored.message, **told}], {})
 
 
 _MESSAGES: Final = select(messages, *_DELIVERY).outerjoin(deliveries, deliveries.c.message_id == messages.c.id)

@@ -72,7 +72,7 @@ class Conversation:
 class Message:
     """Of the conversation before it."""
 
-    row: RowMapping
+    row: Mapping[str, Any] | RowMapping
     files: Sequence[RowMapping]
 
 

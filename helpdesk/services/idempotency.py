@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, delete, select
+from sqlalchemy import BigInteger, Select, String, and_, bindparam, delete, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import lock_name
+from helpdesk.db import is_postgresql, number_of
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Invalid, StillRunning
 from helpdesk.models.events import idempotency_keys
 from helpdesk.statements import Statement
-from helpdesk.writes import insert
+from helpdesk.writes import Insert, write
 
 KEPT: Final = timedelta(hours=24)
 MAX_KEY: Final = 255
@@ -52,24 +53,20 @@ class Answer:
     body: dict[str, Any]
 
 
-_KEPT: Final = Statement(
-    lambda: select(idempotency_keys).where(
-        *(idempotency_keys.c[name] == bindparam(name, type_=String()) for name in ("actor", "route", "key"))
-    )
-)
-
-
 async def find_answer(session: AsyncSession, request: Request, *, now: datetime) -> Answer | None:
     """What was answered before, or None when this is the first time; the key is then ours until the transaction ends.
 
     Raises `Invalid` (422) when the key was used with another body, `StillRunning` while it is being worked on.
     """
-    if not await lock_name(session, f"idempotency:{request.actor}:{request.route}:{request.key}", wait=False):
+    look = _LOOK[is_postgresql(session)]
+    whose: dict[str, Any] = {"actor": request.actor, "route": request.route, "key": request.key}
+    if is_postgresql(session):
+        whose["number"] = number_of(f"idempotency:{request.actor}:{request.route}:{request.key}")
+    (found,) = await look.rows(session, **whose)
+    if not found["ours"]:
         raise StillRunning
-    kept = await _KEPT.rows(session, actor=request.actor, route=request.route, key=request.key)
-    if not kept:
+    if found["created_at"] is None:
         return None
-    (found,) = kept
     if found["created_at"] <= now - KEPT:
         k = idempotency_keys.c
         mine = k.actor == request.actor, k.route == request.route, k.key == request.key
@@ -80,8 +77,20 @@ async def find_answer(session: AsyncSession, request: Request, *, now: datetime)
     return Answer(found["status"], found["response"])
 
 
+def _look(locked: bool) -> Select[Any]:
+    """On PostgreSQL the key is taken by its number; on SQLite a writer is alone from its first word."""
+    k, one = idempotency_keys.c, select(literal_column("1").label("one")).subquery()
+    ours = func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger())) if locked else literal_column("1")
+    same = and_(*(k[name] == bindparam(name, type_=String()) for name in ("actor", "route", "key")))
+    columns = k.request_digest, k.status, k.response, k.created_at
+    return select(ours.label("ours"), *columns).select_from(one.outerjoin(idempotency_keys, same))
+
+
+_LOOK: Final = {locked: Statement(partial(_look, locked)) for locked in (True, False)}
+
+
 async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: datetime) -> None:
-    """Remember the answer."""
+    """Remember the answer. Raises `StillRunning` where somebody else has, between our look and our taking the key."""
     row = {
         "actor": request.actor,
         "route": request.route,
@@ -91,7 +100,9 @@ async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: 
         "response": answer.body,
         "created_at": now,
     }
-    await insert(session, idempotency_keys, [row])
+    (kept,) = await write(session, Insert(idempotency_keys, [row], unless=("actor", "route", "key")))
+    if not kept:
+        raise StillRunning
 
 
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, Update, Uuid, bindparam, case, delete, select, update
+from sqlalchemy import ColumnElement, Integer, Update, Uuid, bindparam, case, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,7 @@ from helpdesk.models.conversations import conversation_reads, mentions
 from helpdesk.models.messages import messages
 from helpdesk.services.conversations import Conversation
 from helpdesk.statements import Statement
+from helpdesk.writes import Insert
 
 
 async def mark_read(
@@ -48,6 +49,23 @@ async def advance(session: AsyncSession, conversation_id: UUID, agent_id: UUID, 
     reached: int = (await _ADVANCED[is_postgresql(session)].rows(session, **whose, until=seq))[0]["seq"]
     await _KNOWN.rows(session, **whose, until=reached)
     return reached
+
+
+def to_the_end(conversation: Conversation, agent_id: UUID, seq: int, *, now: datetime) -> Insert:
+    """For whoever has just written `seq`, the conversation's end, under its lock: further nobody can have read."""
+    row = {"agent_id": agent_id, "conversation_id": conversation["id"], "seq": seq, "updated_at": now}
+    return Insert(conversation_reads, [row], unless=("agent_id", "conversation_id"), replacing=("seq", "updated_at"))
+
+
+async def know(session: AsyncSession, conversation_id: UUID, agent_id: UUID, seq: int, *, now: datetime) -> None:
+    """Keep that he knows where he is mentioned up to `seq`."""
+    await _KNOWN.rows(session, agent=agent_id, conversation=conversation_id, at=now, until=seq)
+
+
+def is_mentioned(conversation_id: Any, agent_id: Any) -> ColumnElement[bool]:
+    """Whether he is mentioned where he has not read yet."""
+    m = mentions.c
+    return exists().where(m.agent_id == agent_id, m.conversation_id == conversation_id, m.read_at.is_(None))
 
 
 def _advanced(maker: Callable[..., Any]) -> Any:

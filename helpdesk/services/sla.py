@@ -8,7 +8,7 @@ clocks are only changed under it, but by the sweep, which holds theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,17 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
 from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Terms
-from helpdesk.domain.events import ConversationStatusChanged
+from helpdesk.domain.events import ConversationStatusChanged, DomainEvent
 from helpdesk.domain.sla import Ledger
 from helpdesk.domain.values import REOPENED, AuthorKind, Status
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import clock_rows, waits
+from helpdesk.services.clock_rows import Difference
 from helpdesk.services.events import outbox, record, row, told
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
-from helpdesk.writes import Insert, Update, write
+from helpdesk.writes import Insert, Part, Update, write
 
 
 def _clocks() -> Select[Any]:
@@ -78,17 +79,28 @@ async def replied(services: Services, session: AsyncSession, message_id: UUID, *
     await _go_on(services, session, target, before, ledger, now=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What an answer changes in the clocks: what is to be written, what that tells, and what the conversation says."""
+
+    parts: Sequence[Part]
+    events: Sequence[DomainEvent]
+    values: Mapping[str, Any]
+
+
 async def answered(
     services: Services, session: AsyncSession, conversation: Row, message_id: UUID, *, seq: int, now: datetime
-) -> None:
+) -> Ended:
     """A person's answer that arrives with its own commit: nothing can have been written between the two.
 
-    `conversation` is locked, and was merged into no other one.
+    `conversation` is locked, and was merged into no other one. Whoever calls writes what this answers.
     """
     before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
     ledger = Ledger(before, status=conversation["status"], now=now)
     ledger.answered(now, seq=seq, by=message_id)
-    await _keep(session, conversation, before, ledger, {"waiting_since": None}, now=now)
+    found = clock_rows.difference(conversation["id"], before, ledger.clocks)
+    parts = _parts(found)
+    return Ended(parts, found.events, {"waiting_since": None, **clock_rows.repeated(ledger.clocks)})
 
 
 async def _go_on(
@@ -318,10 +330,13 @@ async def _write(
 ) -> None:
     found = clock_rows.difference(conversation_id, before, ledger.clocks)
     part = outbox(session, [row(event, now=now) for event in found.events])
-    changed, new = Update(sla_clocks, found.changed, by=clock_rows.KEY), Insert(sla_clocks, found.new)
-    *_, count = await write(session, changed, new, part)
+    *_, count = await write(session, *_parts(found), part)
     if found.events:
         told(session, part, count)
+
+
+def _parts(found: Difference) -> tuple[Part, ...]:
+    return Update(sla_clocks, found.changed, by=clock_rows.KEY), Insert(sla_clocks, found.new)
 
 
 async def _ask(services: Services, session: AsyncSession, conversation: Row, ledger: Ledger, origin: Origin) -> None:

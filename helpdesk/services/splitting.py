@@ -37,7 +37,7 @@ from helpdesk.services.access import get_conversation
 from helpdesk.services.conversations import Conversation, check_version, note
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
-from helpdesk.statements import next_numbers
+from helpdesk.statements import Row, next_numbers
 from helpdesk.writes import Update, write
 
 MAX_MOVED: Final = 200
@@ -108,9 +108,7 @@ def _of_contacts(moved: Sequence[RowMapping]) -> list[RowMapping]:
     return [one for one in moved if one["type"] == MessageType.INCOMING and not one["private"]]
 
 
-async def _begin(
-    session: AsyncSession, source: RowMapping, moved: Sequence[RowMapping], *, now: datetime
-) -> dict[str, Any]:
+async def _begin(session: AsyncSession, source: Row, moved: Sequence[RowMapping], *, now: datetime) -> dict[str, Any]:
     """The new conversation's row, written. Whose it is and how much it matters are the source's."""
     written = _of_contacts(moved)
     contact_id = await _contact(session, written[0]["author_id"]) if written else None
@@ -143,7 +141,7 @@ async def _contact(session: AsyncSession, author_id: UUID) -> UUID | None:
     return found and (found.merged_into_id or found.id)
 
 
-async def _handle(session: AsyncSession, source: RowMapping, contact_id: UUID, channel: str) -> str:
+async def _handle(session: AsyncSession, source: Row, contact_id: UUID, channel: str) -> str:
     if (contact_id, channel) == (source["contact_id"], source["channel"]):
         return str(source["contact_handle"])
     i = contact_identities.c
@@ -182,7 +180,7 @@ async def _move(session: AsyncSession, target: Conversation, moved: Sequence[Row
 
 async def _take_along(
     session: AsyncSession,
-    source: RowMapping,
+    source: Row,
     target: Conversation,
     moved: Sequence[RowMapping],
     *,
@@ -219,9 +217,7 @@ async def _take_along(
     await insert_rows(session, participants, await _people(session, source, target, now=now))
 
 
-async def _people(
-    session: AsyncSession, source: RowMapping, target: Conversation, *, now: datetime
-) -> list[dict[str, Any]]:
+async def _people(session: AsyncSession, source: Row, target: Conversation, *, now: datetime) -> list[dict[str, Any]]:
     p = participants.c
     there = select(participants).where(p.conversation_id == source["id"], p.removed_at.is_(None))
     found = [
@@ -233,7 +229,7 @@ async def _people(
     return [one for one in found if (one["channel"], one["handle"]) == own]
 
 
-async def _rest(session: AsyncSession, source: RowMapping, gone: int) -> dict[str, Any]:
+async def _rest(session: AsyncSession, source: Row, gone: int) -> dict[str, Any]:
     """What the old conversation's row says of the messages that stayed."""
     incoming, public = _M.type == MessageType.INCOMING.value, _M.private.is_(False)
     by_us = (_M.type == MessageType.OUTGOING.value) & (_M.author_kind != AuthorKind.SYSTEM.value)

@@ -17,7 +17,7 @@ from helpdesk.services import contacts, replies, rows, sla
 from helpdesk.services.access import get_conversation
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.statements import next_numbers
 
 

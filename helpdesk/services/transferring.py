@@ -18,7 +18,7 @@ from helpdesk.services import conversations as verbs
 from helpdesk.services import replies
 from helpdesk.services.access import get_conversation, workable
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 
 
 async def transfer(

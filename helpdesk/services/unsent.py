@@ -11,11 +11,12 @@ from secrets import randbelow
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring
-from helpdesk.domain.values import Actor, AuthorKind
+from helpdesk.dialects import kept
+from helpdesk.domain.values import Actor
 from helpdesk.errors import NotFound, Stale
 from helpdesk.models.conversations import conversations, drafts
 from helpdesk.services.access import scoped
@@ -69,13 +70,15 @@ async def discard(session: AsyncSession, conversation_id: UUID, *, agent_id: UUI
     await session.execute(delete(drafts).where(*_of(conversation_id, agent_id)))
 
 
-async def sent(session: AsyncSession, conversation_id: UUID, *, private: bool, by: Actor) -> None:
-    """He has written: what he had begun is done. A note leaves the answer that he has begun, and an answer the note."""
-    if by.kind is not AuthorKind.AGENT or by.id is None:
-        return
-    found = await find_draft(session, conversation_id, agent_id=by.id)
-    if found is not None and bool(found["content"].get("private")) is private:
-        await session.execute(delete(drafts).where(*_of(conversation_id, by.id)))
+def is_note(conversation_id: Any, agent_id: Any) -> ColumnElement[bool]:
+    """Whether what he has begun is a note; NULL where he has begun nothing."""
+    note = func.coalesce(kept(_D.content, "private", bool), literal_column("false"))
+    return select(note).where(*_of(conversation_id, agent_id)).scalar_subquery()
+
+
+async def sent(session: AsyncSession, conversation_id: UUID, *, agent_id: UUID) -> None:
+    """What he had begun is done: he has written. A note leaves the answer that he has begun, and an answer the note."""
+    await session.execute(delete(drafts).where(*_of(conversation_id, agent_id)))
 
 
 async def list_drafts(
@@ -95,5 +98,5 @@ async def list_drafts(
     return (await session.execute(scoped(query, actor).limit(limit))).mappings().all()
 
 
-def _of(conversation_id: UUID, agent_id: UUID) -> tuple[Any, Any]:
+def _of(conversation_id: Any, agent_id: Any) -> tuple[Any, Any]:
     return _D.conversation_id == conversation_id, _D.agent_id == agent_id

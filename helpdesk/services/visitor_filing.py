@@ -32,7 +32,7 @@ from helpdesk.services.filing import INBOX
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.lookups import Known, look_up
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import Insert, write
 

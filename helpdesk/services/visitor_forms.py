@@ -18,7 +18,7 @@ from helpdesk.models.visitors import visitor_sessions
 from helpdesk.services import categories, replies
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.statements import Row
 
 CATEGORY: Final = "category"

@@ -11,7 +11,21 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, Uuid, bindparam, case, delete, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Uuid,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, ring
@@ -21,6 +35,7 @@ from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.visitors import visits
 from helpdesk.services import presence
 from helpdesk.statements import Row, Statement
+from helpdesk.writes import Update
 
 LIVE: Final = "live:"
 """Rung with a conversation's id behind it when its log has something new, with a contact's when he begins one."""
@@ -147,18 +162,21 @@ async def online(
     ring(session, presence.BELL)
 
 
-_ANSWERED: Final = Statement(
-    lambda: (
-        update(visits)
-        .where(_V.conversation_id == bindparam("conversation", type_=Uuid()), _V.mail_due_at.is_(None))
-        .values(mail_due_at=bindparam("due", type_=_V.mail_due_at.type))
-    )
-)
-
-
-async def answered(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> None:
+def answered(conversation_id: UUID, *, now: datetime) -> Update:
     """Something was written to him that he may not read in time: from the first of these on, the time counts."""
-    await _ANSWERED.rows(session, conversation=conversation_id, due=now + MAILED_AFTER)
+    due = {"conversation_id": conversation_id, "mail_due_at": now + MAILED_AFTER}
+    return Update(visits, [due], by=("conversation_id",), empty=("mail_due_at",))
+
+
+def is_read_through(conversation_id: Any, inbox_id: Any) -> ColumnElement[bool]:
+    """Whether a visitor reads a conversation along through an inbox: his own, or the one that his went into."""
+    link, merged = conversation_links.c, visits.alias("merged")
+    went_into = (
+        exists()
+        .where(link.related_id == conversation_id, link.kind == literal_column(f"'{LinkKind.MERGED.value}'"))
+        .where(merged.c.conversation_id == link.conversation_id, merged.c.inbox_id == inbox_id)
+    )
+    return or_(exists().where(_V.conversation_id == conversation_id, _V.inbox_id == inbox_id), went_into)
 
 
 def _read_through() -> Select[Any]:

@@ -18,7 +18,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, deliveries, messages
-from helpdesk.services import replies
+from helpdesk.services import redelivery
 from helpdesk.services.access import get_message
 from helpdesk.services.house import Services
 from tests.house import Desk, House, bare, mail
@@ -219,7 +219,7 @@ async def test_a_late_bounce_does_not_stop_a_second_attempt(story: Story) -> Non
     await story.bounce((MINA, "failed", "5.1.1"))
     async with story.house.services.database.transaction() as session:
         message = await get_message(session, SYSTEM, story.answer_id)
-        await replies.retry(session, message, by=SYSTEM, now=clock.now())
+        await redelivery.retry(session, message, by=SYSTEM, now=clock.now())
     await story.house.post(story.desk, report(story.said_id, (MINA, "failed", "5.1.1")), mail_from="")
     await story.house.process()
     assert (await story.delivery())["status"] == "queued"

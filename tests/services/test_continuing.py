@@ -24,7 +24,7 @@ from helpdesk.services import attachments, contact_merging, continuing, merging,
 from helpdesk.services import conversations as verbs
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.services.visiting import VisitorHub
 from tests import factories
 from tests.continued import MINA, Chat, words

@@ -18,7 +18,7 @@ from helpdesk.models.messages import messages
 from helpdesk.services import filtering, replies
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from tests import factories
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -73,7 +73,8 @@ class Desk:
             await replies.reply(self.services, session, found, draft, by=self.anna, now=NOW)
             found = await get_conversation(session, SYSTEM, self.ids[2], lock=True)
             note = Draft(text="Look.", private=True)
-            message_id = await replies.reply(self.services, session, found, note, by=SYSTEM, now=NOW)
+            stored = await replies.reply(self.services, session, found, note, by=SYSTEM, now=NOW)
+            message_id = stored.message["id"]
             row: dict[str, Any] = {"conversation_id": self.ids[2], "agent_id": self.anna.id}
             await insert_rows(
                 session, mentions, [{"message_id": message_id, "created_at": NOW, "read_at": None, **row}]

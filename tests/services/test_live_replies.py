@@ -20,10 +20,10 @@ from helpdesk.models.events import events
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits as visit_rows
-from helpdesk.services import automatic_replies, describing, merging, replies, starting, visits
+from helpdesk.services import automatic_replies, describing, merging, redelivery, replies, starting, visits
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from tests import factories
 from tests.services.test_visitor_messages import LATER, NOW, begin, change, desk, row, rows, say, visitor
 
@@ -36,7 +36,7 @@ async def answer(services: Services, conversation_id: UUID, by: Actor, **given: 
     draft = Draft(**{"text": "We look into it.", **given})
     async with services.database.transaction() as session:
         found = await get_conversation(session, SYSTEM, conversation_id, lock=True)
-        return await replies.reply(services, session, found, draft, by=by, now=LATER)
+        return (await replies.reply(services, session, found, draft, by=by, now=LATER)).message["id"]
 
 
 async def anna(services: Services) -> Actor:
@@ -108,7 +108,7 @@ async def test_what_the_channel_cannot_do_is_refused(services: Services, desk: U
     message_id = await answer(services, place, who)
     written: Any = await row(services, messages, messages.c.id == message_id)
     async with services.database.transaction() as session:
-        for verb in (replies.cancel, replies.retry):
+        for verb in (redelivery.cancel, redelivery.retry):
             with pytest.raises(Conflict) as late:
                 await verb(session, written, by=who, now=LATER)
             assert late.value.problem == "delivery_state"

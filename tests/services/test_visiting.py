@@ -39,7 +39,7 @@ from helpdesk.services import (
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.presence import State
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from helpdesk.services.visiting import VisitorHub
 from helpdesk.services.visitor_rooms import Seat
 from tests import factories

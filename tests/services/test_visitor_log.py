@@ -20,7 +20,7 @@ from helpdesk.models.visitors import visitor_sessions, visits
 from helpdesk.services import attachments, contact_merging, merging, replies, rows, splitting, visitor_log
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from tests import factories
 from tests.services.test_visitor_messages import LATER, NOW, begin, change, desk, say, visitor
 
@@ -42,7 +42,8 @@ async def reply(
     actor = Actor(AuthorKind.AGENT, by.id, by.name, Role.ADMIN) if by else SYSTEM
     async with services.database.transaction() as session:
         found = await get_conversation(session, SYSTEM, conversation_id, lock=True)
-        return await replies.reply(services, session, found, Draft(text=text, **given), by=actor, now=LATER)
+        draft = Draft(text=text, **given)
+        return (await replies.reply(services, session, found, draft, by=actor, now=LATER)).message["id"]
 
 
 async def merge(services: Services, source: UUID, into: UUID, *, now: datetime = LATER) -> None:

@@ -16,7 +16,7 @@ from helpdesk.live import SessionRefused, Upload, Visitor
 from helpdesk.services import attachments, replies, visitor_messages, visitor_sessions, visitor_uploads
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
-from helpdesk.services.replies import Draft
+from helpdesk.services.reply_writing import Draft
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 

@@ -117,7 +117,7 @@ class MessageCreate(Given):
         return data
 
 
-def message(row: RowMapping, files: Sequence[RowMapping] = ()) -> dict[str, Any]:
+def message(row: RowMapping | Mapping[str, Any], files: Sequence[RowMapping] = ()) -> dict[str, Any]:
     """A row of `services.describing` as it is shown. HTML of an older policy is sanitised again."""
     html = row["html"]
     if html is not None and row["html_policy"] < POLICY_VERSION:
@@ -150,7 +150,7 @@ def message(row: RowMapping, files: Sequence[RowMapping] = ()) -> dict[str, Any]
     }
 
 
-def _delivery(row: RowMapping) -> dict[str, Any] | None:
+def _delivery(row: RowMapping | Mapping[str, Any]) -> dict[str, Any] | None:
     """What is read where it is written has a status, and no delivery."""
     status = row["d_status"] or row["delivery_status"]
     if status is None:

@@ -1,0 +1,78 @@
+"""What an agent does to a delivery that exists: send it again after it failed, or take it back before it left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.db import ring
+from helpdesk.domain.values import Actor, DeliveryStatus
+from helpdesk.errors import Conflict
+from helpdesk.models.conversations import conversations
+from helpdesk.models.messages import deliveries as delivery_rows
+from helpdesk.models.messages import messages
+from helpdesk.services import conversations as conversation_verbs
+from helpdesk.services import deliveries
+
+
+async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
+    """Send a failed message again, the identical bytes, to those who have not got it. Raises `Conflict`."""
+    wanted = {
+        "status": DeliveryStatus.QUEUED.value,
+        "attempts": 0,
+        "error": "",
+        "refused": [],
+        "next_attempt_at": now,
+        "give_up_at": now + deliveries.GIVE_UP_AFTER,
+        "final_at": None,
+        "claimed_by": "",
+        "claimed_until": 0.0,
+    }
+    await _turn(session, message, DeliveryStatus.FAILED, wanted, "only a failed message is sent again", by=by, now=now)
+    ring(session, "deliver")
+
+
+async def cancel(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
+    """Take back a deferred message that nobody has begun to send. Raises `Conflict` when it is too late.
+
+    A sender that has claimed it meanwhile loses it: its claim is another one's by then.
+    """
+    wanted = {"status": DeliveryStatus.CANCELLED.value, "claim": delivery_rows.c.claim + 1}
+    await _turn(
+        session, message, DeliveryStatus.QUEUED, wanted, "it is too late to take it back", by=by, now=now, waiting=True
+    )
+
+
+async def _turn(
+    session: AsyncSession,
+    message: RowMapping,
+    before: DeliveryStatus,
+    values: dict[str, Any],
+    why: str,
+    *,
+    by: Actor,
+    now: datetime,
+    waiting: bool = False,
+) -> None:
+    """Move a delivery from one state to another, if it is still there: the sender may be faster.
+
+    The delivery comes before its message, and that before its conversation, as for the sender and for a split, which
+    may have moved it: otherwise each could wait for the other.
+    """
+    mine = update(delivery_rows).where(
+        delivery_rows.c.message_id == message["id"], delivery_rows.c.status == before.value
+    )
+    if waiting:
+        mine = mine.where(delivery_rows.c.next_attempt_at > now, delivery_rows.c.attempts == 0)
+    done = await session.execute(mine.values(values).returning(delivery_rows.c.message_id))
+    if done.first() is None:
+        raise Conflict(why, slug="delivery_state")
+    shown = update(messages).where(messages.c.id == message["id"]).values(delivery_status=values["status"])
+    place = await session.scalar(shown.returning(messages.c.conversation_id))
+    locked = select(conversations).where(conversations.c.id == place).with_for_update(key_share=True)
+    conversation = (await session.execute(locked)).mappings().one()
+    changes = {"delivery": [before.value, values["status"]], "message_id": str(message["id"])}
+    await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)
