@@ -285,7 +285,10 @@ class LiveHost(Protocol):
         """What he may see after this seq, the oldest first."""
 
     async def log_before(self, visitor: Visitor, seq: int | None, *, limit: int) -> Log:
-        """The last entries before this seq (None: of all), still the oldest first."""
+        """The last entries before this seq (None: of all), still the oldest first.
+
+        Below zero is what he said before a merge, and in the conversation that he had before this one.
+        """
 
     async def read(self, visitor: Visitor, seq: int) -> None:
         """He has read up to here. Never goes back."""

@@ -120,6 +120,15 @@ class ChatClient:
         async with asyncio.timeout(seconds):
             await self._changes.until(done)
 
+    async def earlier(self, seq: int | None = None, *, limit: int = 50) -> list[Entry]:
+        """What is further up than this entry (None: than the log), the oldest first; none where it begins.
+
+        Below zero it is what he said before a merge, or in the conversation before this one: to be shown, and no more.
+        """
+        first = seq if seq is not None else self.log[0].seq if self.log else 1
+        page = await self._page({"before_seq": first, "limit": limit})
+        return [Entry.of(item) for item in page["items"]]
+
     # -- what an app asks --
 
     async def config(self) -> Mapping[str, Any]:

@@ -158,6 +158,21 @@ def earlier(limit: int) -> Select[Any]:
     return said.where(number < seq).order_by(number.desc()).limit(_literal(limit + 1))
 
 
+def former() -> Select[Any]:
+    """Where the conversation that he began last, but for `:home`, is by now."""
+    mine, home = conversations.alias("mine"), conversations.alias("home")
+    return (
+        select(home.c.id)
+        .select_from(mine)
+        .join(visits, _V.conversation_id == mine.c.id)
+        .join(home, home.c.id == func.coalesce(mine.c.merged_into_id, mine.c.id))
+        .where(_V.contact_id == _contact(), _V.inbox_id == _inbox(), _V.feedback.is_(False))
+        .where(home.c.id.is_distinct_from(bindparam("home", type_=Uuid())))
+        .order_by(mine.c.id.desc())
+        .limit(_literal(1))
+    )
+
+
 def shown() -> Select[Any]:
     link, sources = conversation_links.c, visits.alias("sources")
     here = (

@@ -9,11 +9,15 @@ Where his conversation went into another one, the log is that one's, and what ha
 was said until then stays where it is, and is further up in the log, under numbers below zero: the source's own ones,
 less `EARLIER` for the first of his sources, twice that for the second. Only who goes back meets them: after zero is
 what is in the conversation itself, and its first entry follows none.
+
+Further up still is the conversation that he had before, in the same way and by the same rules: the numbers of its own
+log, less `FORMER`. Whoever has none that his next message would join finds it there, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -25,6 +29,9 @@ from helpdesk.domain.values import AuthorKind, Status
 from helpdesk.live import Item, ItemKind, Log, Visitor
 from helpdesk.services import visitor_entries as entries
 from helpdesk.services.visitor_entries import AT, CHANNEL, CLIENT, FILES, FLAG, HOME, ID, KIND, NAME, SEQ, TEXT, WORD
+
+FORMER: Final = 100 * entries.EARLIER
+"""Its numbers are below those of the first ninety-eight of his sources."""
 
 _AUTHORS: Final = {AuthorKind.CONTACT: "visitor", AuthorKind.AGENT: "agent", AuthorKind.BOT: "bot"}
 
@@ -38,7 +45,27 @@ async def before(
     database: Database, visitor: Visitor, conversation_id: UUID | None, seq: int | None, *, limit: int
 ) -> Log:
     """The last entries before this seq (None: of all), still the oldest first."""
-    return await _read(database, visitor, conversation_id, _END if seq is None else seq, limit=limit, back=True)
+    upto = _END if seq is None else seq
+    if in_former := upto <= entries.EARLIER - FORMER:
+        here = await after(database, visitor, conversation_id, _END - 1, limit=1)
+    else:
+        here = await _read(database, visitor, conversation_id, upto, limit=limit, back=True)
+    if here.more or (here.conversation_id is None and conversation_id is not None):
+        return here
+    statement = database.prepared("visitor_log.former", entries.former)
+    found = await database.fetch(statement, _whose(visitor) | {"home": here.conversation_id})
+    if not found:
+        return here
+    upto, room = upto + FORMER if in_former else _END, limit - len(here.items)
+    former = await _read(database, visitor, found[0][0], upto, limit=room, back=True)
+    return replace(here, items=[*map(_further_up, former.items), *here.items], more=former.more)
+
+
+def _further_up(item: Item) -> Item:
+    """As it is told once it is over: nobody is asked to rate it any more."""
+    data = item.data if item.kind is not ItemKind.STATE else {**item.data, "rating": False}
+    previous = item.prev_seq - FORMER if item.prev_seq else 0
+    return replace(item, seq=item.seq - FORMER, prev_seq=previous, data=data)
 
 
 _END: Final = 2**31 - 1
@@ -101,10 +128,13 @@ async def shows(database: Database, visitor: Visitor, message_id: UUID) -> bool:
     return bool(await database.fetch(statement, _about(visitor) | {"message": message_id}))
 
 
+def _whose(visitor: Visitor) -> dict[str, Any]:
+    return {"contact": visitor.contact_id, "inbox": visitor.inbox_id}
+
+
 def _about(visitor: Visitor) -> dict[str, Any]:
     return {
-        "contact": visitor.contact_id,
-        "inbox": visitor.inbox_id,
+        **_whose(visitor),
         "session": visitor.session_id,
         "own_handle": visitor.handle,
         "own_address": visitor.email.lower(),

@@ -579,3 +579,23 @@ def test_earlier_messages_are_read_when_they_are_asked_for(desk: Scene, browser:
     visit.page.locator(".bubble", has_text=re.compile(r"^Number 0$")).wait_for()
     assert visit.bubbles == [f"Number {number}" for number in range(42)]
     visit.context.close()
+
+
+def test_what_was_closed_stays_above_and_the_next_message_begins_anew(desk: Scene, browser: Browser) -> None:
+    visit = desk.visit(browser).open().begin()
+    visit.say("Where is it?")
+    former = desk.conversation()
+    desk.answer(former, "It is on its way", status="closed")
+    visit.sees("It is on its way")
+    visit.reload()
+    visit.open().sees("It is on its way")
+    visit.page.locator(".log .line", has_text="chat has ended").wait_for()
+    visit.say("It has not come")
+    assert desk.conversation() != former
+    for _ in range(2):
+        visit.sees("It has not come")
+        assert visit.bubbles == ["Where is it?", "It is on its way", "It has not come"]
+        visit.reload()
+        visit.open()
+    assert not visit.troubles
+    visit.context.close()

@@ -18,7 +18,8 @@ from joserfc.jwk import OctKey
 from helpdesk import clock
 from helpdesk.chat_client import ChatClient, Refused, Transport
 from helpdesk.domain.values import SYSTEM, InboxStatus
-from helpdesk.services import inboxes
+from helpdesk.services import conversations, inboxes
+from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from tests import factories
 from tests.chat.wire import SECRET, inbox
@@ -58,6 +59,11 @@ class Scene:
         async with httpx.AsyncClient(headers=anna.headers, trust_env=False) as http:
             made = await http.post(url, json={"text": text}, headers={"Idempotency-Key": text})
         assert made.status_code == 201, made.text
+
+    async def close(self, conversation_id: str) -> None:
+        async with self.services.database.transaction() as session:
+            found = await get_conversation(session, SYSTEM, UUID(conversation_id), lock=True)
+            await conversations.change(self.services, session, found, {"status": "closed"}, by=SYSTEM, now=clock.now())
 
     def vouch(self, sub: str) -> str:
         claims: dict[str, Any] = {"aud": str(self.inbox_id), "sub": sub, "jti": str(uuid4())}
@@ -213,6 +219,25 @@ async def test_it_ends_when_nobody_serves_it_any_more(scene: Scene, transport: T
             await chat.until(lambda: not chat.waiting, seconds=10)
         assert chat.ended is not None
         assert chat.ended.for_good
+
+
+async def test_what_was_closed_is_further_up_and_the_next_message_begins_anew(scene: Scene) -> None:
+    async with scene.client() as chat:
+        await chat.open()
+        former = (await chat.say("one").stored)["conversation_id"]
+        await chat.say("two").stored
+        kept = chat.state
+        await scene.close(former)
+    async with scene.client(state=kept) as chat:
+        await chat.until(lambda: chat.connections == 1 and chat.conversation_id is None, seconds=10)
+        was = await chat.earlier()
+        assert [one.data.get("text") or one.data["state"] for one in was] == ["one", "two", "closed"]
+        assert was[-1].seq < 0
+        assert (await chat.say("three").stored)["conversation_id"] != former
+        await chat.until(lambda: texts(chat) == ["three"], seconds=10)
+        assert await chat.earlier(limit=1) == was[-1:]
+        assert await chat.earlier(was[-1].seq) == was[:-1]
+        assert await chat.earlier(was[0].seq) == []
 
 
 async def test_a_refusal_names_the_field_that_is_wrong(scene: Scene) -> None:

@@ -337,7 +337,8 @@ function begun(form = {}) {
 async function adopt(opened, subject = "") {
   session = { token: opened.token, visitor: opened.visitor, expires_at: opened.expires_at, subject };
   store("session", session);
-  if (opened.conversation_id) await anew();
+  // Whoever is known may have said something before, though it is over.
+  if (opened.conversation_id || opened.visitor.identified) await anew();
   else log = emptyLog();
   connect();
   return session;
