@@ -191,8 +191,9 @@ def _engine(url: str, *, is_postgresql: bool, pool: int, plan_once: bool) -> Asy
         plans = {"plan_cache_mode": "force_generic_plan"} if plan_once else {}
         engine = create_async_engine(
             url,
-            pool_size=pool,
-            max_overflow=pool,
+            # What overflows is closed again when it comes back: connections that last a request cost more than it.
+            pool_size=2 * pool,
+            max_overflow=0,
             pool_pre_ping=False,
             pool_recycle=1800,
             # The connection that was used last knows the statements best, on both sides.

@@ -163,7 +163,13 @@ Recently = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE, Role.ADMIN, rece
 Console = Annotated[Actor, Depends(allow(console=True))]
 Keeper = Annotated[Actor, Depends(allow(Scope.SETTINGS_WRITE))]
 
-House = Annotated[Services, Depends(services_of)]
+
+# FastAPI runs what is not `async` in another thread, which takes longer than most of what routes do themselves.
+async def _house(request: Request) -> Services:
+    return services_of(request)
+
+
+House = Annotated[Services, Depends(_house)]
 
 
 async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
@@ -181,7 +187,9 @@ Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
 Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 
 
-def _if_match(if_match: Annotated[str | None, Header(description='`"<version>"` of what was read')] = None) -> int:
+async def _if_match(
+    if_match: Annotated[str | None, Header(description='`"<version>"` of what was read')] = None,
+) -> int:
     if if_match is None:
         raise PreconditionRequired
     text = if_match.strip()

@@ -30,7 +30,7 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def _replaced(
+async def _replaced(
     if_match: Annotated[str | None, Header(description='`"<version>"` of the draft that it replaces')] = None,
     if_none_match: Annotated[str | None, Header(description="`*` for a new one")] = None,
 ) -> int | None:
