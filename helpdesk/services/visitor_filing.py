@@ -19,6 +19,7 @@ from helpdesk.channels import Address
 from helpdesk.domain.admission import Admitted
 from helpdesk.domain.matching import Placement
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, InboxStatus, LinkKind, Status
+from helpdesk.domain.visitor_notes import note
 from helpdesk.errors import Conflict
 from helpdesk.live import Feedback, Said, SessionRefused, Visitor
 from helpdesk.models.contacts import contact_identities, contacts
@@ -98,7 +99,7 @@ async def file(
         if feedback is None:
             await visitor_forms.introduce(services, session, conversation, visitor, now=now)
     if feedback is not None:
-        await _mark(services, session, conversation, feedback, now=now)
+        await _mark(services, session, conversation, feedback, language=visitor.language, now=now)
     visits.ring_live(session, conversation["id"])
     return Said(written["id"], conversation["id"], written["seq"], now, repeated=False)
 
@@ -189,7 +190,7 @@ _SAID: Final = Statement(_said_under)
 
 
 async def _mark(
-    services: Services, session: AsyncSession, conversation: Row, feedback: Feedback, *, now: datetime
+    services: Services, session: AsyncSession, conversation: Row, feedback: Feedback, *, language: str, now: datetime
 ) -> None:
     """Tag it, say what it is about, and note for the agents what it was written with."""
     wanted: dict[str, Any] = {"tags": [FEEDBACK]}
@@ -197,6 +198,5 @@ async def _mark(
         wanted["category"] = feedback.category
     after: Any = await conversation_verbs.change(services, session, conversation, wanted, by=SYSTEM, now=now)
     said = {"app_version": feedback.app_version, "device": feedback.device}
-    text = "\n".join(f"{name}: {value}" for name, value in said.items() if value)
-    if text:
+    if text := note(said, language=language):
         await replies.reply(services, session, after, Draft(text=text, private=True), by=SYSTEM, now=now)

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain.values import SYSTEM
+from helpdesk.domain.visitor_notes import note
 from helpdesk.errors import Invalid
 from helpdesk.live import Visitor
 from helpdesk.models.visitors import visitor_sessions
@@ -41,9 +42,8 @@ async def introduce(
     if CATEGORY in fields and await is_category(session, fields[CATEGORY]):
         wanted = {CATEGORY: fields.pop(CATEGORY)}
         after = await conversation_verbs.change(services, session, after, wanted, by=SYSTEM, now=now)
-    said = [f"{name}: {value}" for name, value in sorted(fields.items()) if name != CLAIMED or not visitor.email]
-    if said:
-        text = "\n".join(said)
+    shown = {name: value for name, value in fields.items() if name != CLAIMED or not visitor.email}
+    if text := note(shown, language=visitor.language):
         await replies.reply(services, session, after, Draft(text=text, private=True), by=SYSTEM, now=now)
     await session.execute(update(visitor_sessions).where(_S.id == visitor.session_id).values(fields={}))
 

@@ -315,7 +315,7 @@ async def test_feedback_is_a_matter_of_its_own(services: Services, desk: UUID) -
     found = {one["id"]: one["category"] for one in await rows(services, conversations)}
     assert (found[first.conversation_id], found[second.conversation_id]) == (category, None)
     note = await row(services, messages, messages.c.private)
-    assert (note["conversation_id"], note["text"]) == (first.conversation_id, "app_version: 5.2.1\ndevice: Pixel 9")
+    assert (note["conversation_id"], note["text"]) == (first.conversation_id, "App version: 5.2.1\nDevice: Pixel 9")
 
 
 async def test_who_begins_too_much_is_kept_together(

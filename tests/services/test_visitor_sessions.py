@@ -99,7 +99,7 @@ async def test_what_the_form_asked_is_noted_for_the_agents_once_and_its_category
     await say(services, opened, "Hello?", at=NOW + timedelta(minutes=1))
     said = await rows(services, messages, messages.c.conversation_id == begun)
     assert [one["text"] for one in said if one["private"]] == [
-        "claimed_email: mina@customer.test\nwallet_address: 0xabc"
+        "E-mail (as he says, not proved): mina@customer.test\nWallet address: 0xabc"
     ]
     (conversation,) = await rows(services, conversations)
     assert conversation["category"] == "account"
