@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -14,13 +14,21 @@ from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Span, S
 class Ledger:
     """A conversation's clocks while something happens to it. `now` is when it is noticed.
 
-    `clocks` are what they were made of, changed. The oldest come first; a kind's cycles count from one.
+    `clocks` are what they were made of, changed. The oldest come first; a kind's cycles count from one. Whoever leaves
+    out some that have ended says in `past` how many cycles there have been.
     """
 
-    def __init__(self, clocks: Sequence[Clock] = (), *, status: str = "open", now: datetime) -> None:
+    def __init__(
+        self,
+        clocks: Sequence[Clock] = (),
+        *,
+        status: str = "open",
+        past: Mapping[Kind, int] | None = None,
+        now: datetime,
+    ) -> None:
         self.clocks = list(clocks)
         self.status = status
-        self._now = now
+        self._past, self._now = past or {}, now
 
     def latest(self, kind: Kind) -> Clock | None:
         return next((clock for clock in reversed(self.clocks) if clock.kind is kind), None)
@@ -40,7 +48,7 @@ class Ledger:
     def _start(self, kind: Kind, origin: Origin, terms: Terms) -> None:
         if kind not in terms.targets:
             return
-        cycle = sum(clock.kind is kind for clock in self.clocks) + 1
+        cycle = max(sum(clock.kind is kind for clock in self.clocks), self._past.get(kind, 0)) + 1
         clock = Clock(kind, cycle, terms, terms.targets[kind], origin).checked()
         if terms.halts(kind, self.status):
             clock = clock.halt(origin.at, State.PAUSED)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from helpdesk.domain.clocks import Clock, Origin
+from helpdesk.domain.clocks import Clock, Kind, Origin
 from helpdesk.domain.sla import Ledger
 from helpdesk.domain.values import REOPENED, Status
 from helpdesk.services import clock_rows
@@ -23,10 +23,22 @@ def matters(conversation: Row, at: datetime) -> bool:
 
 
 class FiledClocks:
-    """`clocks` are those, as they were, of the conversations to which a message of the batch `matters`."""
+    """`clocks` are those, as they were, of the conversations to which a message of the batch `matters`.
 
-    def __init__(self, book: Book, inbox: Row, clocks: Mapping[UUID, Sequence[Clock]], *, now: datetime) -> None:
+    Where they are not all, `past` counts the cycles that there have been (`domain.sla.Ledger`).
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        inbox: Row,
+        clocks: Mapping[UUID, Sequence[Clock]],
+        *,
+        past: Mapping[UUID, Mapping[Kind, int]] | None = None,
+        now: datetime,
+    ) -> None:
         self._book, self._inbox, self._before, self._now = book, inbox, clocks, now
+        self._past = past or {}
         self._ledgers: dict[UUID, Ledger] = {}
 
     def wait(self, conversation: dict[str, Any], at: datetime) -> None:
@@ -56,8 +68,9 @@ class FiledClocks:
     def _ledger(self, conversation: Row) -> Ledger:
         found = self._ledgers.get(conversation["id"])
         if found is None:
-            before = self._before.get(conversation["id"], ())
-            found = self._ledgers[conversation["id"]] = Ledger(before, status=conversation["status"], now=self._now)
+            before, past = self._before.get(conversation["id"], ()), self._past.get(conversation["id"])
+            found = Ledger(before, status=conversation["status"], past=past, now=self._now)
+            self._ledgers[conversation["id"]] = found
         return found
 
     def difference(self) -> Difference:

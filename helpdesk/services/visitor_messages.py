@@ -1,8 +1,8 @@
 """What visitors say: in the conversation at once, once for each id that their client gave it.
 
-Nearly always it is the next message of somebody who is waiting for an answer already (`services.visitor_next`).
-Everything else (the first message, one that opens a conversation again, files, feedback, somebody blocked) is filed as
-mail is (`services.visitor_filing`).
+Nearly always it is the next message in an open conversation (`services.visitor_next`). Everything else (the first
+message, one that opens a conversation again, files, feedback, somebody blocked) is filed as mail is
+(`services.visitor_filing`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def say(
     """
     message = _admitted(visitor, text, files=len(set(attachment_ids)))
     if visitor.conversation_id is not None and not attachment_ids and feedback is None:
-        said = await visitor_next.say(session, visitor, message, client_id=client_id, now=now)
+        said = await visitor_next.say(services, session, visitor, message, client_id=client_id, now=now)
         if said is not None:
             return said
     return await visitor_filing.file(
