@@ -7,6 +7,7 @@ an index, so that a long conversation costs no more than a short one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
@@ -88,8 +89,19 @@ def _word(word: str) -> ColumnElement[str]:
     return literal_column(f"'{word}'", String())
 
 
-def both_sides(*, back: bool, limit: int) -> CompoundSelect[Any]:
-    """The entries on the wanted side of `:seq`, one more than wanted, and for those after it the last one before."""
+class Way(Enum):
+    """Which entries are wanted of a conversation, seen from `:seq`."""
+
+    BACK = auto()
+    """Those before it."""
+    ON = auto()
+    """It, where it is one, and those after it."""
+    AROUND = auto()
+    """Those after it, and the last one until then: in a long conversation that may be far away."""
+
+
+def of_home(way: Way, limit: int) -> CompoundSelect[Any]:
+    """The entries that are wanted, one more than `limit`."""
     home = _home().cte("home")
     seq = bindparam("seq", type_=Integer())
     parts = []
@@ -97,8 +109,10 @@ def both_sides(*, back: bool, limit: int) -> CompoundSelect[Any]:
     columns = ((said, _M.conversation_id, _M.seq), (_happened(home), _E.conversation_id, _E.seq))
     for entries, place, number in columns:
         here = entries.where(place == _of(home, "id"))
-        if back:
+        if way is Way.BACK:
             parts.append(here.where(number < seq).order_by(number.desc()).limit(_literal(limit + 1)))
+        elif way is Way.ON:
+            parts.append(here.where(number >= seq).order_by(number).limit(_literal(limit + 2)))
         else:
             parts.append(here.where(number > seq).order_by(number).limit(_literal(limit + 1)))
             parts.append(here.where(number <= seq).order_by(number.desc()).limit(_literal(1)))

@@ -77,13 +77,13 @@ async def _read(
 ) -> Log:
     if conversation_id is None:
         return Log(None, 0, (), more=False)
-    room = _room(limit)
-    statement = database.prepared(("visitor_log", back, room), partial(entries.both_sides, back=back, limit=room))
-    rows = await database.fetch(statement, _about(visitor) | {"conversation": conversation_id, "seq": seq})
-    home = next((row for row in rows if row[KIND] == HOME), None)
+    asked = _about(visitor) | {"conversation": conversation_id, "seq": seq}
+    home, found = await _ask(database, entries.Way.BACK if back else entries.Way.ON, asked, limit)
+    if home is not None and not back and seq and (not found or found[0][SEQ] != seq):
+        # Mostly he names an entry, the last one that he has. What it is that he has otherwise takes another look.
+        home, found = await _ask(database, entries.Way.AROUND, asked, limit)
     if home is None:
         return Log(None, 0, (), more=False)
-    found = sorted((row for row in rows if row[KIND] != HOME), key=lambda row: row[SEQ])
     if back and home[FLAG] and len(found) <= limit:
         return await _read_on(database, visitor, home[ID], seq, found, limit=limit)
     if back:
@@ -99,6 +99,18 @@ async def _read(
         head = (await _read(database, visitor, conversation_id, _END, limit=1, back=True)).head_seq
     items = await _items(database, chosen, previous)
     return Log(home[ID], head, items, more=more)
+
+
+async def _ask(
+    database: Database, way: entries.Way, asked: Mapping[str, Any], limit: int
+) -> tuple[Sequence[Any] | None, list[Sequence[Any]]]:
+    """Where the conversation is by now, if it is his, and the entries in their order."""
+    room = _room(limit)
+    rows = await database.fetch(
+        database.prepared(("visitor_log", way, room), partial(entries.of_home, way, room)), asked
+    )
+    home = next((row for row in rows if row[KIND] == HOME), None)
+    return home, sorted((row for row in rows if row[KIND] != HOME), key=lambda row: row[SEQ])
 
 
 def _room(limit: int) -> int:
