@@ -42,14 +42,21 @@ def _clocks() -> Select[Any]:
 
 _CLOCKS = Statement(_clocks)
 _LOCKED = Statement(lambda: _clocks().with_for_update(key_share=True))
+_LIVE = Statement(lambda: _clocks().where(sla_clocks.c.ended_at.is_(None)).with_for_update(key_share=True))
+"""Those that an answer may end. A chat of a day has hundreds that have ended."""
 
 
 async def clocks_of(
     services: Services, session: AsyncSession, conversation_ids: Sequence[UUID], *, lock: bool = True
 ) -> dict[UUID, list[Clock]]:
     """All clocks of some conversations, each one's oldest first; with `lock` to be changed."""
+    return await _read(services, session, conversation_ids, _LOCKED if lock else _CLOCKS)
+
+
+async def _read(
+    services: Services, session: AsyncSession, conversation_ids: Sequence[UUID], ask: Statement
+) -> dict[UUID, list[Clock]]:
     found: dict[UUID, list[Clock]] = {one: [] for one in conversation_ids}
-    ask = _LOCKED if lock else _CLOCKS
     rows = await ask.rows(session, conversations=list(conversation_ids)) if conversation_ids else []
     for one, terms in zip(rows, await services.promises.terms(session, rows), strict=True):
         found[one["conversation_id"]].append(clock_rows.clock(one, terms))
@@ -95,7 +102,7 @@ async def answered(
 
     `conversation` is locked, and was merged into no other one. Whoever calls writes what this answers.
     """
-    before = (await clocks_of(services, session, [conversation["id"]]))[conversation["id"]]
+    before = (await _read(services, session, [conversation["id"]], _LIVE))[conversation["id"]]
     ledger = Ledger(before, status=conversation["status"], now=now)
     ledger.answered(now, seq=seq, by=message_id)
     found = clock_rows.difference(conversation["id"], before, ledger.clocks)
