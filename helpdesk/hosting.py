@@ -30,7 +30,7 @@ from helpdesk.services import (
     visits,
 )
 from helpdesk.services.house import Services
-from helpdesk.services.visiting import VisitorHub
+from helpdesk.services.visiting import PER_PROCESS, VisitorHub
 from helpdesk.services.visitor_filing import SaidMeanwhile
 
 _FRESH: Final = 2.0
@@ -44,6 +44,7 @@ class VisitorHost:
         settings = services.settings
         self.base_url = settings.base_url
         self.max_upload_bytes = settings.max_upload_mb * 1024 * 1024
+        self.most_connected = PER_PROCESS
         self.demo = settings.demo_page or settings.env != "production"
         self._services, self._database, self._visitors = services, services.database, visitors
         self._channel, self._reading = channel, asyncio.Lock()

@@ -237,6 +237,8 @@ class LiveHost(Protocol):
 
     base_url: str
     max_upload_bytes: int
+    most_connected: int
+    """So many subscriptions there may be in this process."""
     demo: bool
     """Whether a page may show the channel to whoever asks."""
 

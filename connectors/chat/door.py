@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from connectors.chat import origins
 from connectors.chat.config import ChatConfig
 from connectors.chat.rates import ADDRESS_RATES, RATES, RateLimited, Rates, Seats, network
 from helpdesk.channels import Misconfigured
 from helpdesk.errors import HelpdeskError
-from helpdesk.live import LiveHost, LiveInbox, SessionRefused, Visitor
+from helpdesk.live import LiveHost, LiveInbox, SessionRefused, Subscription, Visitor
 
 MOST_TOKEN: Final = 200
 _STRANGERS, _STRANGERS_EACH = 2000, 200
 """Sockets that have not said who they are: of this process, and of one address."""
+_GUESTS_EACH = 500
+"""Connections of one address in any case; the host says how many there may be of all."""
+_FULL_SECONDS = 30
 _FILES, _FILES_EACH = 64, 16
 """Files that are on their way, and in memory until then: of this process, and of one session."""
 
@@ -37,6 +42,7 @@ class Door:
         self.host = host
         self.rates = Rates()
         self.strangers = Seats(most=_STRANGERS, each=_STRANGERS_EACH)
+        self._guests = Seats(most=host.most_connected, each=_GUESTS_EACH, spare=True)
         self._files = Seats(most=_FILES, each=_FILES_EACH)
         self._own = origins.own(host.base_url)
 
@@ -64,6 +70,20 @@ class Door:
     def take_at(self, address: str, kind: str) -> None:
         """The same for an address. Raises `RateLimited`."""
         self.rates.take(network(address), kind, ADDRESS_RATES[kind])
+
+    @asynccontextmanager
+    async def subscribe(
+        self, address: str, visitor: Visitor, *, after: int, conversation_id: UUID | None
+    ) -> AsyncIterator[Subscription]:
+        """Have him read along, from this address. Raises `RateLimited` where too many do, and what the host raises."""
+        whose = network(address)
+        if not self._guests.sit(whose):
+            raise RateLimited(extra={"retry_after": _FULL_SECONDS})
+        try:
+            async with self.host.subscribe(visitor, after=after, conversation_id=conversation_id) as line:
+                yield line
+        finally:
+            self._guests.rise(whose)
 
     def take_file(self, visitor: Visitor) -> Callable[[], None]:
         """One more that he is sent; what is answered has to be called at its end. Raises `RateLimited`."""

@@ -91,16 +91,21 @@ def network(address: str) -> str:
 
 
 class Seats:
-    """Who takes up room, at the door or with a file: bounded as a whole, and for each address or session."""
+    """Who takes up room, at the door, inside or with a file: bounded as a whole, and for each address or session.
 
-    def __init__(self, *, most: int, each: int) -> None:
-        self._most, self._each = most, each
+    `spare`: one may have more than `each` as long as no less is left for all others. So a company behind one address
+    is served while there is room, and nobody takes more than half of it.
+    """
+
+    def __init__(self, *, most: int, each: int, spare: bool = False) -> None:
+        self._most, self._each, self._spare = most, each, spare
         self._taken: dict[str, int] = {}
         self._all = 0
 
     def sit(self, address: str) -> bool:
         """Whether there is room; then `rise` has to follow."""
-        if self._all >= self._most or self._taken.get(address, 0) >= self._each:
+        bound = max(self._each, self._most - self._all) if self._spare else self._each
+        if self._all >= self._most or self._taken.get(address, 0) >= bound:
             return False
         self._taken[address] = self._taken.get(address, 0) + 1
         self._all += 1

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from connectors.chat import frames
-from connectors.chat.calls import Calls, answer
+from connectors.chat.calls import Calls, address_of, answer
 from connectors.chat.door import Door, bearer
 from connectors.chat.following import SLOW_SECONDS, TOKEN, Follower, close_code
 from connectors.chat.frames import MOST_SEQ, BadFrame, Out
@@ -57,7 +57,8 @@ class Streams:
         """Until there is an entry, the time is over, or he has gone."""
         gone = asyncio.create_task(_gone(request.receive))
         try:
-            async with self._host.subscribe(visitor, after=after, conversation_id=known) as line:
+            at = address_of(request)
+            async with self._door.subscribe(at, visitor, after=after, conversation_id=known) as line:
                 something = asyncio.create_task(_something(line))
                 await asyncio.wait((gone, something), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 something.cancel()
@@ -72,8 +73,9 @@ class Streams:
         asked = identifier(request.query_params, "conversation_id")
         known = log.conversation_id if asked is None else asked
         opened = AsyncExitStack()
+        since = log.head_seq if after is None else after
         line = await opened.enter_async_context(
-            self._host.subscribe(visitor, after=log.head_seq if after is None else after, conversation_id=known)
+            self._door.subscribe(address_of(request), visitor, after=since, conversation_id=known)
         )
         token = bearer(request.headers["authorization"])
         return _EventStream(opened, line, Follower(self._door, token, visitor, log))

@@ -70,7 +70,7 @@ async def serve(door: Door, ws: WebSocket) -> None:
                 visitor, hello = await connection.meet()
         finally:
             door.strangers.rise(address)
-        code = await connection.attend(visitor, hello)
+        code = await connection.attend(address, visitor, hello)
     except _Over as over:
         code = over.code
     except TimeoutError:
@@ -128,7 +128,7 @@ class Connection:
             raise _Over(FAST) from None
         return visitor, hello
 
-    async def attend(self, visitor: Visitor, hello: Hello) -> int | None:
+    async def attend(self, address: str, visitor: Visitor, hello: Hello) -> int | None:
         """Both directions until one ends; answers the code to close with, None where the client is gone."""
         resume = hello.resume
         try:
@@ -136,7 +136,7 @@ class Connection:
             follower = self._follower = Follower(self._door, hello.token, visitor, log)
             after = resume.last_seq if resume else log.head_seq
             known = resume.conversation_id if resume else log.conversation_id
-            async with self._host.subscribe(visitor, after=after, conversation_id=known) as line:
+            async with self._door.subscribe(address, visitor, after=after, conversation_id=known) as line:
                 await self._send(follower.welcome)
                 return await self._both(line)
         except SessionRefused as refused:

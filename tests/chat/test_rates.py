@@ -80,3 +80,16 @@ def test_there_is_room_for_so_many_strangers_and_for_so_many_from_one_place() ->
     for address in ("a", "b", "c"):
         seats.rise(address)
     assert [seats.sit("a"), seats.sit("a"), seats.sit("a")] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("others", "room"), [(0, 50), (20, 40), (60, 20), (70, 15), (80, 10), (90, 10), (95, 5), (100, 0)]
+)
+def test_one_place_takes_what_is_spare_and_its_share_in_any_case(others: int, room: int) -> None:
+    """Of a hundred seats ten are its share; half of what the others leave is spare."""
+    seats = Seats(most=100, each=10, spare=True)
+    assert all(seats.sit(f"other {number}") for number in range(others))
+    assert sum(seats.sit("office") for _ in range(100)) == room
+    for _ in range(room):
+        seats.rise("office")
+    assert seats.sit("office") is (room > 0)

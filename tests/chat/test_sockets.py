@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from connectors.chat import door, frames, ws
-from helpdesk import clock
+from helpdesk import clock, hosting
 from helpdesk.api import sockets
 from helpdesk.domain.values import SYSTEM, InboxStatus
 from helpdesk.hosting import VisitorHost
@@ -235,6 +235,37 @@ async def test_a_flood_is_told_three_times_and_then_cut_off_while_others_are_ser
             told_once = await wire.ask({**SEND, "client_id": "n20"})
             assert told_once == {"type": "error", "code": "rate_limited", "retry_after": 1, "client_id": "n20"}
             assert (await wire.ask(PING))["type"] == "pong"
+
+
+@ON_ONE_DATABASE
+async def test_one_address_does_not_fill_the_house_by_any_transport(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "PER_PROCESS", 5)
+    monkeypatch.setattr(door, "_GUESTS_EACH", 2)
+    inbox_id = await inbox(services)
+    async with Served(services) as served:
+        tokens = [await begin(served.port, inbox_id) for _ in range(4)]
+        http = httpx.AsyncClient(base_url=url(served.port), headers={"Authorization": f"Bearer {tokens[3]}"})
+        async with Wire(served.port) as one, Wire(served.port) as two, Wire(served.port) as three, http:
+            for wire, token in zip((one, two, three), tokens, strict=False):
+                await wire.hello(token)
+            async with Wire(served.port) as late:
+                late.send({"type": "hello", "token": tokens[3]})
+                assert await late.end() == 1013
+            for refused in (await http.get("/events"), await http.get("/messages?after_seq=0&wait=5")):
+                assert (refused.status_code, refused.headers["Retry-After"]) == (429, "30")
+            assert (await http.get("/messages")).status_code == 200, "whoever waits for nothing takes up no room"
+            assert (await one.ask(PING))["type"] == "pong"
+            three.send({"type": "hello", "token": ""})
+            for _ in range(5):
+                three.send("{")
+            assert await three.end() == 4000
+            async with http.stream("GET", "/events") as events:
+                assert events.status_code == 200
+            async with asyncio.timeout(5):
+                while (await http.get("/messages?after_seq=0&wait=1")).status_code != 200:
+                    await asyncio.sleep(0.01)
 
 
 @ON_ONE_DATABASE
