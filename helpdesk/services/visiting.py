@@ -262,12 +262,15 @@ class VisitorHub:
             self._position = await feed.newest(self._database)
         while rows := await visitor_news.happened(self._database, after=self._position):
             sent = []
-            for _, conversation_id, seq, message_id in rows:
+            for _, conversation_id, seq, message_id, inbox_id in rows:
                 room = self._rooms.get(conversation_id)
-                if room is not None and message_id is not None:
+                if room is None:
+                    continue
+                if message_id is None:
+                    if seq is not None and seq > max(room.looked, room.wanted):
+                        self._tell(room, seq)
+                elif any(str(seat.visitor.inbox_id) != inbox_id for seat in room.seats):
                     sent.append(UUID(message_id))
-                elif room is not None and seq is not None and seq > max(room.looked, room.wanted):
-                    self._tell(room, seq)
             await self._catch_up(sent)
             self._position = rows[-1][0]
             if len(rows) < visitor_news.BATCH:

@@ -70,8 +70,8 @@ async def homes(database: Database, session_ids: Collection[UUID], *, now: datet
 
 
 async def happened(database: Database, *, after: int) -> Sequence[Sequence[Any]]:
-    """Of the events after a position, in their order and at most `BATCH`: position, conversation, seq, and the id of
-    the message that was sent, as text, if it is that."""
+    """Of the events after a position, in their order and at most `BATCH`: position, conversation, seq, and if a message
+    was sent, its id and the inbox that it left by, both as text."""
     return await database.fetch(database.prepared("visitors.happened", _happened), {"after": after})
 
 
@@ -110,9 +110,10 @@ def _homes() -> Select[Any]:
 
 
 def _happened() -> Select[Any]:
-    message_id = case((_E.type == literal_column(f"'{MessageSent.type}'"), kept(_E.data, "message_id", str)))
+    sent = _E.type == literal_column(f"'{MessageSent.type}'")
+    about = (case((sent, kept(_E.data, name, str))) for name in ("message_id", "inbox_id"))
     return (
-        select(_E.position, _E.conversation_id, _E.seq, message_id)
+        select(_E.position, _E.conversation_id, _E.seq, *about)
         .where(_E.position > bindparam("after", type_=BigInteger()))
         .order_by(_E.position)
         .limit(literal_column(str(BATCH)))
