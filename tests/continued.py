@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select, update
 
@@ -54,9 +55,10 @@ class Chat:
         continued_by: Desk | None = None,
         language: str = "en",
         now: datetime | None = None,
+        inbox_id: UUID | None = None,
     ) -> Chat:
         services, at = house.services, now or clock.now()
-        inbox_id = await factories.inbox(services, channel="chat")
+        inbox_id = inbox_id or await factories.inbox(services, channel="chat")
         form: dict[str, Any] = {"identity": None, "name": "", "email": "", "language": language, "fields": {}}
         async with services.database.transaction() as session:
             if continued_by is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, bindparam, exists, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import claimable, insert_ignoring, ring
@@ -30,6 +30,7 @@ from helpdesk.services import acknowledgements, sla, visitor_mail
 from helpdesk.services import conversations as verbs
 from helpdesk.services.house import Services
 from helpdesk.services.visitor_mail import Mail
+from helpdesk.services.visits import CONTINUED_WITHIN
 from helpdesk.statements import Row
 from helpdesk.writes import Update
 
@@ -56,7 +57,7 @@ def due() -> Select[Any]:
 async def go_on(services: Services, session: AsyncSession, *, now: datetime) -> int:
     """Mail what has not been read in time, of a batch of conversations; answers how many were due.
 
-    A chat that was missed is due as well, once its visitor has proved an address after all (`can_be_reached`).
+    So is a chat that was missed, or answered unread, once its visitor has proved an address (`can_be_reached`).
     Conversations that somebody has in hand are left for the next time.
     """
     query = select(_V.conversation_id).where(_V.mail_due_at <= now).order_by(_V.mail_due_at).limit(BATCH)
@@ -193,9 +194,19 @@ async def _files(session: AsyncSession, message_ids: Sequence[UUID]) -> Mapping[
 
 
 async def can_be_reached(session: AsyncSession, contact_id: UUID, *, now: datetime) -> None:
-    """He has proved an address. What nobody came for until now goes on by mail."""
-    missed = update(visits).where(_V.contact_id == contact_id, _V.missed, _V.mail_due_at.is_(None))
-    await session.execute(missed.values(mail_due_at=now))
+    """He has proved an address. What nobody came for until now goes on by mail, and so does what he has not read.
+
+    Not what was written so long ago that his next message would begin another conversation: it is in no letter that
+    he would expect.
+    """
+    unread = (
+        exists()
+        .where(_M.conversation_id == _V.conversation_id, _M.seq > _V.read_seq, _M.seq > _V.mailed_seq)
+        .where(_M.type == MessageType.OUTGOING.value, _M.private.is_(False), _M.auto_submitted.is_(None))
+        .where(_M.created_at > now - CONTINUED_WITHIN)
+    )
+    waiting = update(visits).where(_V.contact_id == contact_id, or_(_V.missed, unread), _V.mail_due_at.is_(None))
+    await session.execute(waiting.values(mail_due_at=now))
     ring(session, "continuing")
 
 

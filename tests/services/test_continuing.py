@@ -26,6 +26,7 @@ from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.reply_writing import Draft
 from helpdesk.services.visiting import VisitorHub
+from helpdesk.services.visits import CONTINUED_WITHIN
 from tests import factories
 from tests.continued import MINA, Chat, words
 from tests.house import Desk, House, mail
@@ -321,3 +322,67 @@ async def test_whoever_proves_an_address_after_his_chat_was_missed_is_answered_t
     row = await chat.row()
     assert (row["channel"], row["inbox_id"], row["contact_handle"]) == ("email", desk.id, MINA)
     assert await go_on(house, after=LATER) == 0
+
+
+async def test_whoever_proves_an_address_is_mailed_what_he_has_not_read(house: House, desk: Desk) -> None:
+    chat = await Chat.begin(house, proved=False)
+    await chat.answer("We have found it.")
+    await chat.answer("Only for us.", private=True)
+    assert await mailed(house) == []
+    await chat.set(online_until=(await chat.visit())["last_seen_at"])
+    await chat.prove()
+    (letter,) = await mailed(house, after=timedelta(0))
+    assert (str(letter["To"]), letter["From"].addresses[0].addr_spec) == (MINA, desk.address)
+    assert "    We have found it." in words(letter)
+    assert "Only for us" not in letter.as_string()
+    assert await mailed(house) == []
+
+
+@pytest.mark.parametrize("why", ["read", "mailed", "old", "there"])
+async def test_whoever_proves_an_address_is_not_mailed(house: House, desk: Desk, why: str) -> None:
+    """What he has read or got, what is of long ago, and what he may still read where he is."""
+    chat = await Chat.begin(house, proved=False)
+    await chat.answer()
+    assert await mailed(house) == []
+    until, seq = (await chat.visit())["last_seen_at"], (await chat.row())["seq"]
+    await chat.set(online_until=clock.now() + LATER if why == "there" else until)
+    if why in ("read", "mailed"):
+        await chat.set(**{f"{why}_seq": seq})
+    elif why == "old":
+        async with house.services.database.transaction() as session:
+            written = update(messages).where(messages.c.conversation_id == chat.id)
+            await session.execute(written.values(created_at=clock.now() - CONTINUED_WITHIN - LATER))
+    await chat.prove()
+    due = (await chat.visit())["mail_due_at"]
+    assert (due is None) is (why != "there")
+    assert await mailed(house, after=timedelta(0)) == []
+    assert len(await mailed(house, after=LATER * 3)) == (why == "there")
+    assert desk.address
+
+
+async def test_whoever_proves_an_address_is_mailed_nothing_that_was_said_to_another(house: House, desk: Desk) -> None:
+    """An agent takes the two for one, and has merged what they said; one of them then proves who he is."""
+    await house.receive(desk, mail(MINA, dmarc="pass"))
+    mina = await Chat.begin(house, proved=False)
+    otto = await Chat.begin(house, address="otto@customer.test", proved=False, inbox_id=mina.inbox_id)
+    await otto.answer("To Otto alone")
+    await mina.answer("To Mina alone")
+    async with house.services.database.transaction() as session:
+        how: dict[str, Any] = {"version": None, "by": SYSTEM, "now": clock.now()}
+        await contact_merging.merge(session, otto.contact_id, into=mina.contact_id, **how)
+        how["version"] = (await get_conversation(session, SYSTEM, otto.id))["version"]
+        await merging.merge(house.services, session, otto.id, into=mina.id, **how)
+    for one in (otto, mina):
+        await mina.answer(f"By name, to {one.visitor.handle}", to=[{"handle": one.visitor.handle, "name": ""}])
+    await house.drain()
+    assert [one for one in await mailed(house) if "New answers" in one["Subject"]] == []
+    for one in (otto, mina):
+        await one.set(online_until=(await one.visit())["last_seen_at"])
+    for one, other, name in ((mina, otto, "Mina"), (otto, mina, "Otto")):
+        await one.prove()
+        letters = [found for found in await mailed(house, after=timedelta(0)) if "New answers" in found["Subject"]]
+        said = "".join(map(words, letters))
+        assert f"To {name} alone" in said
+        assert said.count(" alone") == 1
+        assert other.visitor.handle not in said
+        assert {str(found["To"]) for found in letters} == {MINA if one is mina else "otto@customer.test"}
