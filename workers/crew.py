@@ -15,7 +15,17 @@ from helpdesk.channels import Channel
 from helpdesk.errors import Invalid
 from helpdesk.logs import fault
 from helpdesk.net import Guard
-from helpdesk.services import deliveries, filing, jobs, leases, notices, webhook_sending
+from helpdesk.services import (
+    automation,
+    deliveries,
+    filing,
+    jobs,
+    leases,
+    notices,
+    search_indexing,
+    triage,
+    webhook_sending,
+)
 from helpdesk.services.house import Services
 from workers.account_letters import AccountLetters
 from workers.automate import run_rules, sweep_rules
@@ -45,6 +55,18 @@ from workers.watch import Watch
 log = structlog.get_logger()
 
 STOP_SECONDS = 15.0
+
+FOLLOWING: Mapping[str, int] = {
+    "search": search_indexing.FOLLOWER.batch,
+    "triage": triage.FOLLOWER.batch,
+    # It stops early where rules had much to do, and goes on at once.
+    "automate": automation.MOST_RUNS,
+}
+"""Loops that may rest for a quarter of a tick after a step that did less: nobody waits for what they do.
+
+Somebody waits for everything else: for what is received, filed, relayed and sent, for jobs, and for webhooks, which
+claim whenever there is room.
+"""
 
 
 class Holder(Protocol):
@@ -130,7 +152,10 @@ class Crew:
             Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )
         loops = [
-            *(Loop(name, steps[name], tick=tick, watched=True) for name in watched),
+            *(
+                Loop(name, steps[name], tick=tick, watched=True, full=FOLLOWING.get(name, 1), rest=tick / 4)
+                for name in watched
+            ),
             *(loop for loop in unwatched if not wanted or loop.name in wanted),
             *([Loop("watch", watch.step, tick=tick)] if watched else []),
             Loop("renew", self._renew, tick=services.settings.lease_seconds / 3),

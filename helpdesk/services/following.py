@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from sqlalchemy import Select, func, literal_column, select, update
+from sqlalchemy import BindParameter, Executable, Integer, Select, String, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, insert_ignoring
 from helpdesk.models.events import events, followers
-from helpdesk.statements import Row
+from helpdesk.statements import Row, Statement
 
 _E: Final = events.c
 _F: Final = followers.c
@@ -70,14 +70,13 @@ class Ahead(Generic[Found]):
 
 async def look(session: AsyncSession, follower: Follower[Found]) -> Ahead[Found]:
     """The next batch. Only reads."""
-    newest = select(func.max(_E.position)).scalar_subquery()
     # Before anybody is asked: who becomes interested after this misses nothing of what happens from then on.
-    begun, last = (await session.execute(select(_reached(follower.name).scalar_subquery(), newest))).one()
+    (came,) = await _COME.rows(session, name=follower.name)
+    begun, last = came["begun"], came["last"]
     start = begun or 0
     if (begun is None and follower.from_now) or not await follower.interested(session):
         return Ahead(begun, last or start, None)
-    query = select(events).where(_E.position > start).order_by(_E.position).limit(follower.batch)
-    happened = (await session.execute(query)).mappings().all()
+    happened = await _AFTER.rows(session, start=start, most=follower.batch)
     if not happened:
         return Ahead(begun, start, None)
     return Ahead(begun, happened[-1]["position"], await follower.read(session, happened))
@@ -89,12 +88,11 @@ async def keep(session: AsyncSession, follower: Follower[Found], ahead: Ahead[Fo
     if ahead.begun is None:
         begin = insert_ignoring(session, followers, on=["name"]).values(name=follower.name, position=0)
         await session.execute(begin)
-    mine = _reached(follower.name).where(_F.position == start).with_for_update(key_share=True, skip_locked=True)
-    if (await session.execute(mine)).first() is None:
+    if not await _MINE.rows(session, name=follower.name, start=start):
         return 0
     reached = None if ahead.found is None else await handle(session, ahead.found)
     end = ahead.end if reached is None else reached
-    await session.execute(update(followers).where(_F.name == follower.name).values(position=end))
+    await _MOVE.rows(session, name=follower.name, end=end)
     return end - start
 
 
@@ -108,5 +106,42 @@ async def follow(database: Database, follower: Follower[Found], handle: Keep[Fou
         return await keep(session, follower, ahead, handle)
 
 
-def _reached(name: str) -> Select[Any]:
+def _reached(name: str | BindParameter[str]) -> Select[Any]:
     return select(_F.position).where(_F.name == name)
+
+
+def _name() -> BindParameter[str]:
+    return bindparam("name", type_=String())
+
+
+def _come() -> Executable:
+    newest = select(func.max(_E.position)).scalar_subquery()
+    return select(_reached(_name()).scalar_subquery().label("begun"), newest.label("last"))
+
+
+def _mine() -> Executable:
+    own = _reached(_name()).where(_F.position == bindparam("start", type_=_F.position.type))
+    return own.with_for_update(key_share=True, skip_locked=True)
+
+
+_COME: Final = Statement(_come)
+
+_AFTER: Final = Statement(
+    lambda: (
+        select(events)
+        .where(_E.position > bindparam("start", type_=_E.position.type))
+        .order_by(_E.position)
+        .limit(bindparam("most", type_=Integer()))
+    )
+)
+
+_MINE: Final = Statement(_mine)
+
+_MOVE: Final = Statement(
+    lambda: (
+        update(followers)
+        .where(_F.name == _name())
+        .values(position=bindparam("end", type_=_F.position.type))
+        .returning(_F.name)
+    )
+)
