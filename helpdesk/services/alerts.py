@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, Select, bindparam, literal_column, select, tuple_, update
+from sqlalchemy import Executable, RowMapping, Select, String, bindparam, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, new_id, ring
+from helpdesk.dialects import among
 from helpdesk.domain.actions import Alert
 from helpdesk.domain.alerting import AlertStatus, Reach, severest
 from helpdesk.domain.clocks import OVER, State
@@ -189,15 +191,29 @@ async def acknowledge(session: AsyncSession, alert: RowMapping, *, by: Actor, no
 
 
 async def resolve_alerts(services: Services, session: AsyncSession, happened: Sequence[Row], *, now: datetime) -> None:
-    """Subscriber of `sla.met`: what a clock's alerts warned of is over. Nobody is called for it any more."""
+    """Subscriber of `sla.met`: what a clock's alerts warned of is over. Nobody is called for it any more.
+
+    Nearly every answer comes in time, so that there is none: it is looked before anything is locked.
+    """
     a = alerts.c
     clocks = {(one["conversation_id"], one["data"]["kind"], one["data"]["cycle"]) for one in happened}
-    query = select(a.id).where(
-        a.conversation_id.in_({one for one, _, _ in clocks}),
-        tuple_(a.conversation_id, a.clock_kind, a.clock_cycle).in_(clocks),
-        a.status != AlertStatus.RESOLVED.value,
+    found = await _UNRESOLVED.rows(session, ids=list({one for one, _, _ in clocks}))
+    clock = itemgetter("conversation_id", "clock_kind", "clock_cycle")
+    concerned = [one["id"] for one in found if clock(one) in clocks]
+    if concerned:
+        query = select(a.id).where(a.id.in_(concerned), a.status != AlertStatus.RESOLVED.value)
+        await _resolve(session, query, now=now)
+
+
+def _unresolved() -> Executable:
+    a = alerts.c
+    over = literal_column(f"'{AlertStatus.RESOLVED.value}'", String())
+    return select(a.id, a.conversation_id, a.clock_kind, a.clock_cycle).where(
+        among(a.conversation_id, "ids", "uuid"), a.status != over
     )
-    await _resolve(session, query, now=now)
+
+
+_UNRESOLVED: Final = Statement(_unresolved)
 
 
 async def end_with(session: AsyncSession, conversation_ids: Sequence[UUID], *, now: datetime) -> None:

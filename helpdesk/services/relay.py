@@ -97,6 +97,11 @@ async def relay(
     after a failure, and only then.
     """
     happened: list[Row] = []
+    # One for all of its types: what it asks of the database it asks once.
+    types: dict[Subscriber, set[str]] = {}
+    for type_, subscribers in subscriptions.items():
+        for subscriber in subscribers:
+            types.setdefault(subscriber, set()).add(type_)
     # What subscribers tell is positioned in the same transaction; what that leads to can wait for the next one.
     for first in (True, False):
         batch, unnumbered = take_numbered(session)
@@ -104,15 +109,14 @@ async def relay(
             found = await _POSITION.rows(session, lease=lease, fence=fence)
             batch += sorted(found, key=lambda event: event["position"])
         happened += batch
-        for type_, subscribers in subscriptions.items():
-            for subscriber in subscribers:
-                mine = [e for e in batch if e["type"] == type_ and not is_done(session, subscriber.__name__, e["id"])]
-                if not mine:
-                    continue
-                if careful:
-                    await _run(services, session, subscriber, mine, now=now)
-                else:
-                    await subscriber(services, session, mine, now=now)
+        for subscriber, its in types.items():
+            mine = [e for e in batch if e["type"] in its and not is_done(session, subscriber.__name__, e["id"])]
+            if not mine:
+                continue
+            if careful:
+                await _run(services, session, subscriber, mine, now=now)
+            else:
+                await subscriber(services, session, mine, now=now)
         if not (first and len(batch) < BATCH and unring(session, "relay")):
             break
     return happened

@@ -6,16 +6,16 @@ Texts suggest again while nothing was applied and no agent has said otherwise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, or_, select, update
+from sqlalchemy import Executable, RowMapping, and_, false, literal_column, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import insert_ignoring
+from helpdesk.dialects import among
 from helpdesk.domain import triage
 from helpdesk.domain.events import ConversationUpdated, MessageReceived
 from helpdesk.domain.triage import Rule, Suggestion
@@ -29,7 +29,8 @@ from helpdesk.services import conversations as verbs
 from helpdesk.services.conversations import Conversation
 from helpdesk.services.following import Follower
 from helpdesk.services.house import Services
-from helpdesk.statements import Row
+from helpdesk.statements import Row, Statement
+from helpdesk.writes import Insert, write
 
 _T: Final = triage_suggestions.c
 
@@ -77,9 +78,7 @@ def _said(event: Row) -> Iterator[Said]:
 async def _suggest(session: AsyncSession, happened: Sequence[Row]) -> list[Read]:
     """What the messages among these events suggest."""
     ids = [UUID(one["data"]["message_id"]) for one in happened if one["type"] == MessageReceived.type]
-    m = messages.c
-    wanted = select(m.id, m.conversation_id, m.subject, m.new_text).where(m.id.in_(ids), _of_people())
-    written = (await session.execute(wanted.order_by(m.conversation_id, m.seq))).mappings().all()
+    written = await _WRITTEN.rows(session, ids=ids) if ids else []
     if not written:
         return []
     # In a thread: a batch of long mails takes as long as a few hundred requests.
@@ -87,16 +86,23 @@ async def _suggest(session: AsyncSession, happened: Sequence[Row]) -> list[Read]
 
 
 # What an installation was told before, its agents have sorted themselves.
-FOLLOWER: Final[Follower[Found]] = Follower(name="triage", batch=50, read=_look, from_now=True)
+FOLLOWER: Final[Follower[Found]] = Follower(name="triage", batch=200, read=_look, from_now=True)
 
 
-def _of_people() -> Any:
+def _written() -> Executable:
     """Written just now by somebody: no answering machine, and nothing out of an archive."""
     m = messages.c
-    return m.backfilled.is_(False) & or_(m.auto_submitted.is_(None), m.auto_submitted.in_(("", "no")))
+    by_a_person = or_(
+        m.auto_submitted.is_(None), *(m.auto_submitted == literal_column(said) for said in ("''", "'no'"))
+    )
+    wanted = select(m.id, m.conversation_id, m.subject, m.new_text).where(among(m.id, "ids", "uuid"))
+    return wanted.where(m.backfilled.is_(false()), by_a_person).order_by(m.conversation_id, m.seq)
 
 
-def _read(written: Sequence[RowMapping], rules: Sequence[Rule]) -> list[Read]:
+_WRITTEN: Final = Statement(_written)
+
+
+def _read(written: Sequence[Row], rules: Sequence[Rule]) -> list[Read]:
     return [
         Read(one["conversation_id"], one["id"], triage.suggest(one["subject"], one["new_text"], by=rules))
         for one in written
@@ -114,23 +120,55 @@ async def keep(services: Services, session: AsyncSession, found: Found, /, *, no
 
 
 async def _keep_all(services: Services, session: AsyncSession, found: Sequence[Read], *, now: datetime) -> None:
-    ids = sorted({one.conversation_id for one in found})
-    c = conversations.c
-    query = select(conversations).where(c.id.in_(ids), c.spam.is_(False), c.merged_into_id.is_(None))
-    locked = (await session.execute(query.order_by(c.id).with_for_update(key_share=True))).mappings()
-    rows: dict[UUID, Conversation] = {row["id"]: row for row in locked}
-    known = (await session.execute(select(triage_suggestions).where(_T.conversation_id.in_(ids)))).mappings()
-    settled = {row["conversation_id"] for row in known if row["applied"] or row["corrected_at"] is not None}
-    for one in found:
+    """Of each conversation the first that is applied is kept, or the last. Most of what comes changes nothing: only
+    what is not settled is locked, and asked about again then.
+    """
+    says = [one for one in found if _says_something(one.suggestion)]
+    asked = {one.conversation_id for one in says}
+    asked -= await _settled(session, asked)
+    if not asked:
+        return
+    rows: dict[UUID, Conversation] = {row["id"]: row for row in await _LOCKED.rows(session, ids=list(asked))}
+    settled = await _settled(session, asked)
+    kept: dict[UUID, dict[str, Any]] = {}
+    for one in says:
         row = rows.get(one.conversation_id)
-        if row is None or one.conversation_id in settled or not _says_something(one.suggestion):
+        if row is None or one.conversation_id in settled:
             continue
         wanted = _wanted(row, one.suggestion) if services.settings.triage == "apply" else {}
-        changed = await verbs.change(services, session, row, wanted, by=SYSTEM, now=now) if wanted else row
-        rows[one.conversation_id] = changed
         if wanted:
+            rows[one.conversation_id] = await verbs.change(services, session, row, wanted, by=SYSTEM, now=now)
             settled.add(one.conversation_id)
-        await _keep(session, one, applied=bool(wanted), now=now)
+        kept[one.conversation_id] = _kept(one, applied=bool(wanted), now=now)
+    unsaid = dict.fromkeys(("corrected_at", "corrected_by", "corrected_category", "corrected_priority"))
+    added = [{"conversation_id": key, **values, **unsaid} for key, values in sorted(kept.items())]
+    replaced = tuple(next(iter(kept.values()), ()))
+    await write(session, Insert(triage_suggestions, added, unless=("conversation_id",), replacing=replaced))
+
+
+async def _settled(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
+    """Those whose suggestion was applied, or of which an agent has spoken."""
+    return {row["conversation_id"] for row in await _SETTLED.rows(session, ids=list(ids))} if ids else set()
+
+
+_SETTLED: Final = Statement(
+    lambda: select(_T.conversation_id).where(
+        among(_T.conversation_id, "ids", "uuid"), or_(_T.applied.is_(true()), _T.corrected_at.is_not(None))
+    )
+)
+
+_LOCKED: Final = Statement(
+    lambda: (
+        select(conversations)
+        .where(
+            among(conversations.c.id, "ids", "uuid"),
+            conversations.c.spam.is_(false()),
+            conversations.c.merged_into_id.is_(None),
+        )
+        .order_by(conversations.c.id)
+        .with_for_update(key_share=True)
+    )
+)
 
 
 def _says_something(suggestion: Suggestion) -> bool:
@@ -147,9 +185,9 @@ def _wanted(conversation: Conversation, suggestion: Suggestion) -> dict[str, Any
     return wanted
 
 
-async def _keep(session: AsyncSession, one: Read, *, applied: bool, now: datetime) -> None:
+def _kept(one: Read, *, applied: bool, now: datetime) -> dict[str, Any]:
     suggestion = one.suggestion
-    values = {
+    return {
         "message_id": one.message_id,
         "category": suggestion.category,
         "priority": None if suggestion.priority is None else int(suggestion.priority),
@@ -168,12 +206,6 @@ async def _keep(session: AsyncSession, one: Read, *, applied: bool, now: datetim
         "applied": applied,
         "created_at": now,
     }
-    unsaid = dict.fromkeys(("corrected_at", "corrected_by", "corrected_category", "corrected_priority"))
-    row = {"conversation_id": one.conversation_id, **values, **unsaid}
-    added = insert_ignoring(session, triage_suggestions, on=["conversation_id"]).values(row)
-    if (await session.execute(added.returning(_T.conversation_id))).first() is None:
-        mine = update(triage_suggestions).where(_T.conversation_id == one.conversation_id)
-        await session.execute(mine.values(values))
 
 
 async def suggestion_for(session: AsyncSession, conversation_id: UUID) -> RowMapping | None:

@@ -23,7 +23,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.visitors import visits
 from helpdesk.services import continuing, routing, visitor_queue
 from helpdesk.services.house import Services
-from helpdesk.statements import Row
+from helpdesk.statements import Row, Statement
 from helpdesk.writes import Update, write
 
 GONE: Final = timedelta(minutes=1)
@@ -50,13 +50,12 @@ async def follow_visits(services: Services, session: AsyncSession, happened: Seq
     mine = [event for event in happened if _matters(event, live)]
     if not mine:
         return
-    about = _columns().where(among(_C.id, list({event["conversation_id"] for event in mine}), "uuid"))
-    concerned = _changes((await session.execute(about)).mappings().all(), mine, live)
+    about = await _VISITS.rows(session, ids=list({event["conversation_id"] for event in mine}))
+    concerned = _changes(about, mine, live)
     if concerned:
         # The conversation first: whoever writes into it holds it.
-        these = _columns().where(among(_C.id, [row["conversation_id"] for row in concerned], "uuid"))
-        locked = await session.execute(these.order_by(_C.id).with_for_update(key_share=True))
-        await _write(session, _changes(locked.mappings().all(), mine, live))
+        locked = await _LOCKED.rows(session, ids=[row["conversation_id"] for row in concerned])
+        await _write(session, _changes(locked, mine, live))
         ring(session, "routing")
 
 
@@ -108,6 +107,13 @@ def _columns() -> Select[Any]:
     return select(_C.id, _C.channel, _C.status, _C.assignee_id, *own).join_from(
         conversations, visits, _V.conversation_id == _C.id
     )
+
+
+_VISITS: Final = Statement(lambda: _columns().where(among(_C.id, "ids", "uuid")))
+
+_LOCKED: Final = Statement(
+    lambda: _columns().where(among(_C.id, "ids", "uuid")).order_by(_C.id).with_for_update(key_share=True)
+)
 
 
 def _different(changes: Iterable[tuple[Row, Mapping[str, Any]]]) -> list[dict[str, Any]]:

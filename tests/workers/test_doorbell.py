@@ -135,6 +135,30 @@ async def test_what_is_rung_while_a_ring_is_on_its_way_goes_after_it() -> None:
     assert redis.published == [["live:1"], ["live:2"]], "nobody may ring for as long as a visitor waits"
 
 
+async def test_rings_aloud_go_out_a_few_milliseconds_apart_while_jobs_are_gathered_for_longer() -> None:
+    class Counting(Slow):
+        def __init__(self) -> None:
+            super().__init__()
+            self.jobs: list[list[str]] = []
+
+        async def enqueue_job(self, _name: str, names: list[str]) -> None:
+            self.jobs.append(names)
+
+    redis = Counting()
+    redis.may.set()
+    bell = Doorbell(redis)
+    bell.ring(frozenset({"relay", "deliver"}))
+    for number in range(3):
+        await asyncio.sleep(0.004)
+        bell.ring(frozenset({f"live:{number}", "relay", "process"}))
+    assert len(redis.published) >= 2, "somebody waits for each of them"
+    await bell.close()
+    assert sorted({name for names in redis.published for name in names}) == ["live:0", "live:1", "live:2", "relay"]
+    assert redis.jobs[0] == ["deliver"]
+    assert redis.jobs[1:] == [["process"]] * len(redis.jobs[1:])
+    assert len(redis.jobs) <= len(redis.published)
+
+
 async def test_nobody_is_called_where_nobody_else_is() -> None:
     bell, asked = Doorbell(), []
 
@@ -143,7 +167,7 @@ async def test_nobody_is_called_where_nobody_else_is() -> None:
         raise ConnectionError
 
     bell.hang(connect, alone=True)
-    bell.ring(frozenset({"stream", "presence", "live:1"}))
+    bell.ring(frozenset({"stream", "presence", "relay", "live:1"}))
     await bell.close()
     assert asked == []
 

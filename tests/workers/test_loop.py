@@ -110,6 +110,28 @@ async def test_a_step_that_raises_is_tried_again() -> None:
         await work.until(4)
 
 
+async def test_a_loop_rests_after_a_little_and_not_after_a_lot() -> None:
+    work = Work(7, 5, 2, 1)
+    loop = Loop("test", work.step, tick=FAR, full=5, rest=FAR)
+    async with running(loop):
+        await work.until(3)
+        loop.ring()
+        await asyncio.sleep(0.05)
+        assert work.steps == 3, "what is rung for while it rests is done together"
+    assert work.steps == 3, "whoever stops it does not wait for it"
+
+
+async def test_a_loop_goes_on_after_its_rest_and_answers_the_first_ring_at_once() -> None:
+    work = Work(1, 1)
+    loop = Loop("test", work.step, tick=FAR, full=5, rest=0.01)
+    async with running(loop):
+        await work.until(3)
+        await asyncio.sleep(0.03)
+        loop.ring()
+        await work.until(4)
+        assert work.steps == 4
+
+
 async def test_stop_lets_the_step_at_hand_finish_and_begins_no_other() -> None:
     began, go = asyncio.Event(), asyncio.Event()
     finished = 0
