@@ -164,6 +164,17 @@ def test_an_english_word_is_found_whole_and_a_beginning_as_a_beginning() -> None
     assert triage.suggest("", "withdrawals").reasons[0].words == ("withdraw*",)
 
 
+def test_every_word_is_found_alone_and_at_the_end_and_the_first_come_first() -> None:
+    words = dict.fromkeys([*(word for rule in RULES for word in (*rule.words, *sum(rule.also, ()))), "a", "ab", "钱"])
+    for word in words:
+        mine = Rule("mine", "account", 3, (word,))
+        for text in (word.rstrip("*"), f"zz {word.rstrip('*')}"):
+            assert triage.suggest("", text, by=[mine]).reasons[0].words == (word,), text
+    mine = Rule("mine", "account", 3, ("gone", "钱", "ab", "coins"), also=(("wallet", "x"),))
+    assert triage.suggest("", "Coins gone: 钱, ab. A wallet", by=[mine]).reasons[0].words == ("gone", "钱", "wallet")
+    assert triage.suggest("", "Coins gone: 钱, ab", by=[mine]).reasons == ()
+
+
 def test_a_word_is_found_however_its_apostrophes_and_blanks_were_typed() -> None:
     own = Rule("category card", "card", 5, ("card won\u2019t", "virtual  card"), None, deniable=False)
     for text in ("my card won't work", "my card won\u2019t work", "a virtual card"):
