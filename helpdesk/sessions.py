@@ -140,6 +140,14 @@ class _Session(AsyncSession):
             await_only(adapter._start_transaction())
         return self._pooled.driver_connection
 
+    async def rollback(self) -> None:
+        """End what was begun, by whichever way; what comes next begins anew."""
+        if self._whole:
+            await super().rollback()
+        self._info.pop("driver", None)
+        if self._pooled is not None and self._pooled.dbapi_connection._transaction is not None:
+            await greenlet_spawn(self._pooled.dbapi_connection.rollback)
+
     async def finish(self) -> None:
         if self._whole:
             await self.commit()

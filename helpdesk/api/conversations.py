@@ -15,7 +15,7 @@ from helpdesk.api.answers import Json, answer, page
 from helpdesk.api.dependencies import House, IfMatch, Reader, Reading, Transaction, Writer, read_conversations
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
-from helpdesk.api.repeating import once
+from helpdesk.api.repeating import once, request_of
 from helpdesk.api.schemas import conversations as shapes
 from helpdesk.api.schemas.conversations import (
     ConversationCreate,
@@ -183,7 +183,7 @@ async def start_conversation(
     if idempotency_key is None:
         status, made = await start()
         return answer(made, status=status, version=made["version"], location=_location(request, made))
-    found = await once(session, actor, "POST /conversations", idempotency_key, body, start, now=now)
+    found = await once(session, request_of(actor, "POST /conversations", idempotency_key, body), start, now=now)
     return answer(
         found.body, status=found.status, version=found.body["version"], location=_location(request, found.body)
     )

@@ -15,7 +15,7 @@ from helpdesk.api.dependencies import House, IfMatch, Reader, Reading, Transacti
 from helpdesk.api.messages import show_unseen
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
-from helpdesk.api.repeating import once
+from helpdesk.api.repeating import once, request_of
 from helpdesk.api.schemas import macros as shapes
 from helpdesk.api.schemas.actions import stored
 from helpdesk.api.schemas.macros import MacroCreate, MacroPatch, MacroPreview, MacroRun, MacroShown, Previewed, Ran
@@ -181,5 +181,5 @@ async def run_macro(
         )
         return 200, {"conversation": shown, "actions": shapes.outcomes(done)}
 
-    found = await once(session, actor, f"POST /macros/{macro_id}/run", idempotency_key, body, run, now=now)
+    found = await once(session, request_of(actor, f"POST /macros/{macro_id}/run", idempotency_key, body), run, now=now)
     return answer(found.body, status=found.status, version=found.body["conversation"]["version"])

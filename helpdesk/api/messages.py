@@ -16,7 +16,7 @@ from helpdesk.api.answers import answer, page
 from helpdesk.api.dependencies import House, Reader, Reading, Transaction, Writer
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
-from helpdesk.api.repeating import once
+from helpdesk.api.repeating import answer_of, once, request_of
 from helpdesk.api.schemas import messages as shapes
 from helpdesk.api.schemas.messages import MessageCreate, MessageShown
 from helpdesk.api.schemas.shared import Page
@@ -25,10 +25,12 @@ from helpdesk.domain.filenames import disposition
 from helpdesk.domain.html import PAGE_HEADERS
 from helpdesk.domain.values import Status
 from helpdesk.errors import Conflict, Forbidden, NotFound, StillRunning
-from helpdesk.services import describing, paging, redelivery, replies, sources
+from helpdesk.services import describing, idempotency, paging, redelivery, replies, reply_at_once, sources
 from helpdesk.services.access import get_conversation, get_message
 from helpdesk.services.describing import Thread
-from helpdesk.services.reply_writing import Draft
+from helpdesk.services.idempotency import Answer
+from helpdesk.services.reply_writing import Draft, Stored
+from helpdesk.writes import Insert
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
 
@@ -114,35 +116,47 @@ async def create_message(
     With `seen_seq`, nothing is written when the contact has written something newer or a colleague has answered: 409
     with those messages. A repetition under the same key gets the first answer, whatever has happened since.
     """
-    now = clock.now()
+    now, draft = clock.now(), _draft(body)
+    how: dict[str, Any] = {"by": actor, "now": now}
+    route = f"POST /conversations/{conversation_id}/messages"
+    request = request_of(actor, route, idempotency_key, body)
+    made: list[Answer] = []
+
+    def keep(stored: Stored) -> Insert:
+        made.append(answer_of(201, _shown(describing.without_files(stored))[0]))
+        return idempotency.kept(request, made[-1], now=now)
 
     async def write() -> tuple[int, dict[str, Any]]:
         conversation = await get_conversation(session, actor, conversation_id, lock=True)
-        draft = Draft(
-            text=body.text,
-            html=body.html,
-            private=body.private,
-            inbox_id=body.inbox_id,
-            visibility=body.visibility,
-            to=[one.model_dump() for one in body.to],
-            cc=[one.model_dump() for one in body.cc],
-            attachment_ids=body.attachment_ids,
-            seen_seq=body.seen_seq,
-            status=Status(body.status) if body.status else None,
-            undo_seconds=body.undo_seconds,
-            mentions=body.mentions,
-        )
-        try:
-            stored = await replies.reply(services, session, conversation, draft, by=actor, now=now)
-        except Conflict as error:
-            await show_unseen(session, error)
-            raise
+        stored = await replies.reply(services, session, conversation, draft, **how)
         return 201, _shown(await describing.just_stored(session, stored))[0]
 
-    route = f"POST /conversations/{conversation_id}/messages"
-    again = partial(get_conversation, session, actor, conversation_id)
-    found = await once(session, actor, route, idempotency_key, body, write, again=again, now=now)
+    try:
+        if await reply_at_once.reply(services, session, conversation_id, draft, request, keep, **how):
+            return answer(made[-1].body, status=made[-1].status)
+        again = partial(get_conversation, session, actor, conversation_id)
+        found = await once(session, request, write, again=again, now=now)
+    except Conflict as error:
+        await show_unseen(session, error)
+        raise
     return answer(found.body, status=found.status)
+
+
+def _draft(body: MessageCreate) -> Draft:
+    return Draft(
+        text=body.text,
+        html=body.html,
+        private=body.private,
+        inbox_id=body.inbox_id,
+        visibility=body.visibility,
+        to=[one.model_dump() for one in body.to],
+        cc=[one.model_dump() for one in body.cc],
+        attachment_ids=body.attachment_ids,
+        seen_seq=body.seen_seq,
+        status=Status(body.status) if body.status else None,
+        undo_seconds=body.undo_seconds,
+        mentions=body.mentions,
+    )
 
 
 @router.post(

@@ -198,6 +198,11 @@ async def just_stored(session: AsyncSession, stored: Stored) -> Thread:
     """A message that was written in this transaction: asked for again only where it has files."""
     if stored.message["attachment_count"]:
         return await some_messages(session, [stored.message["id"]])
+    return without_files(stored)
+
+
+def without_files(stored: Stored) -> Thread:
+    """A message as it is written, which has no files."""
     delivery = stored.delivery or {}
     told = {f"d_{name}": delivery.get(name) for name in ("status", "attempts", "error", "next_attempt_at")}
     return Thread([{**stored.message, **told}], {})

@@ -24,6 +24,7 @@ from helpdesk.writes import Insert, write
 
 KEPT: Final = timedelta(hours=24)
 MAX_KEY: Final = 255
+_KEY: Final = ("actor", "route", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Request:
     route: str
     key: str
     digest: str
+
+    @property
+    def name(self) -> str:
+        """What is taken while it is worked on."""
+        return f"idempotency:{self.actor}:{self.route}:{self.key}"
 
     @classmethod
     def of(cls, actor: Actor, route: str, key: str | None, body: bytes) -> Request:
@@ -61,7 +67,7 @@ async def find_answer(session: AsyncSession, request: Request, *, now: datetime)
     look = _LOOK[is_postgresql(session)]
     whose: dict[str, Any] = {"actor": request.actor, "route": request.route, "key": request.key}
     if is_postgresql(session):
-        whose["number"] = number_of(f"idempotency:{request.actor}:{request.route}:{request.key}")
+        whose["number"] = number_of(request.name)
     (found,) = await look.rows(session, **whose)
     if not found["ours"]:
         raise StillRunning
@@ -81,7 +87,7 @@ def _look(locked: bool) -> Select[Any]:
     """On PostgreSQL the key is taken by its number; on SQLite a writer is alone from its first word."""
     k, one = idempotency_keys.c, select(literal_column("1").label("one")).subquery()
     ours = func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger())) if locked else literal_column("1")
-    same = and_(*(k[name] == bindparam(name, type_=String()) for name in ("actor", "route", "key")))
+    same = and_(*(k[name] == bindparam(name, type_=String()) for name in _KEY))
     columns = k.request_digest, k.status, k.response, k.created_at
     return select(ours.label("ours"), *columns).select_from(one.outerjoin(idempotency_keys, same))
 
@@ -91,7 +97,18 @@ _LOOK: Final = {locked: Statement(partial(_look, locked)) for locked in (True, F
 
 async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: datetime) -> None:
     """Remember the answer. Raises `StillRunning` where somebody else has, between our look and our taking the key."""
-    row = {
+    (new,) = await write(session, Insert(idempotency_keys, [row(request, answer, now=now)], unless=_KEY))
+    if not new:
+        raise StillRunning
+
+
+def kept(request: Request, answer: Answer, *, now: datetime) -> Insert:
+    """For a `write` that fails where somebody else has the key."""
+    return Insert(idempotency_keys, [row(request, answer, now=now)])
+
+
+def row(request: Request, answer: Answer, *, now: datetime) -> dict[str, Any]:
+    return {
         "actor": request.actor,
         "route": request.route,
         "key": request.key,
@@ -100,9 +117,6 @@ async def keep(session: AsyncSession, request: Request, answer: Answer, *, now: 
         "response": answer.body,
         "created_at": now,
     }
-    (kept,) = await write(session, Insert(idempotency_keys, [row], unless=("actor", "route", "key")))
-    if not kept:
-        raise StillRunning
 
 
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:

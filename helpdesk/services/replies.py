@@ -43,18 +43,9 @@ async def reply(
     `Forbidden` when he sees the conversation but may not answer through its inbox, `Invalid` for what the channel
     cannot do.
     """
-    if conversation["merged_into_id"] is not None:
-        raise Conflict("it went into another conversation; write there", slug="conversation_merged")
-    await check_seen(session, conversation, draft.seen_seq, by=by)
-    content = _content(draft)
-    await _check_mentions(session, conversation, draft)
     agent_id = by.id if by.kind is AuthorKind.AGENT else None
     facts = await reply_facts.look(session, conversation, draft.inbox_id or conversation["inbox_id"], agent_id=agent_id)
-    if draft.private:
-        _check_note(draft)
-        written = Written(conversation, draft, content, by=by, now=now)
-    else:
-        written = await _answer(services, session, conversation, draft, content, facts, by=by, now=now)
+    written = await checked(services, session, conversation, draft, facts, by=by, now=now)
     stored = await write_down(services, session, written)
     message = stored.message
     if agent_id is not None and facts.began is draft.private:
@@ -67,6 +58,28 @@ async def reply(
     if draft.status is not None and draft.status != conversation["status"]:
         await conversation_verbs.change(services, session, latest, {"status": draft.status}, by=by, now=now)
     return stored
+
+
+async def checked(
+    services: Services,
+    session: AsyncSession,
+    conversation: Row,
+    draft: Draft,
+    facts: Facts,
+    *,
+    by: Actor,
+    now: datetime,
+) -> Written:
+    """What is to be written, once it is clear that it may: raises what `reply` does."""
+    if conversation["merged_into_id"] is not None:
+        raise Conflict("it went into another conversation; write there", slug="conversation_merged")
+    await check_seen(session, conversation, draft.seen_seq, by=by)
+    content = _content(draft)
+    await _check_mentions(session, conversation, draft)
+    if draft.private:
+        _check_note(draft)
+        return Written(conversation, draft, content, by=by, now=now)
+    return await _answer(services, session, conversation, draft, content, facts, by=by, now=now)
 
 
 async def check_seen(session: AsyncSession, conversation: Row, seen_seq: int | None, *, by: Actor) -> None:

@@ -44,7 +44,8 @@ async def look(session: AsyncSession, conversation: Row, inbox_id: UUID, *, agen
     return Facts(**found[0])
 
 
-def _facts() -> Select[Any]:
+def facts(inbox_id: ColumnElement[Any]) -> Select[Any]:
+    """The columns of `Facts`, of the conversation `:conversation` and this inbox, for the agent `:agent`."""
     c, i, k, m = conversations.c, inboxes.c, contact_identities.c, messages.c
     agent, nothing = bindparam("agent", type_=Uuid()), literal_column("''", String())
     one: ColumnElement[int] = literal_column("1")
@@ -73,9 +74,9 @@ def _facts() -> Select[Any]:
             reads.is_mentioned(c.id, agent).label("mentioned"),
         )
         .select_from(conversations)
-        .outerjoin(inboxes, (i.id == bindparam("inbox", type_=Uuid())) & i.deleted_at.is_(None))
+        .outerjoin(inboxes, (i.id == inbox_id) & i.deleted_at.is_(None))
         .where(c.id == bindparam("conversation", type_=Uuid()))
     )
 
 
-_FACTS: Final = Statement(_facts)
+_FACTS: Final = Statement(lambda: facts(bindparam("inbox", type_=Uuid())))

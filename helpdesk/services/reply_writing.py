@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Capabilities
 from helpdesk.db import new_id, ring
+from helpdesk.domain.clocks import Clock
 from helpdesk.domain.events import DomainEvent, MessageCreated, MessageSent
 from helpdesk.domain.plain import preview_of
 from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageType, Status, Visibility
@@ -25,7 +26,7 @@ from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
 from helpdesk.services.reply_facts import Facts
 from helpdesk.statements import Row
-from helpdesk.writes import Insert, Part, Update, write
+from helpdesk.writes import Holding, Insert, Part, Update, write
 
 Person = Mapping[str, str]
 
@@ -80,10 +81,23 @@ class Stored:
     delivery: dict[str, Any] | None
 
 
-async def write_down(services: Services, session: AsyncSession, written: Written) -> Stored:
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """For what is written without a lock: the live clocks as they were, what must be as it was, and what else to write
+    of the message. There is nothing else in the transaction."""
+
+    clocks: Sequence[Clock]
+    holding: Sequence[Holding]
+    more: Callable[[Stored], Part]
+
+
+async def write_down(
+    services: Services, session: AsyncSession, written: Written, at_once: AtOnce | None = None
+) -> Stored:
     """The message row, the conversation's counters, the event, and what has to be sent: one statement for all of it.
 
     What is read where it is written is delivered by that: then follows here what `deliveries.sent` does for others.
+    Raises `NotHeld`.
     """
     conversation, draft, by, now = written.conversation, written.draft, written.by, written.now
     message = _row(written)
@@ -96,7 +110,7 @@ async def write_down(services: Services, session: AsyncSession, written: Written
     if by.id is not None:
         parts.append(reads.to_the_end(conversation, by.id, message["seq"], now=now))
     if written.facts is not None and written.capabilities.live:
-        ended, more = await _arrived(services, session, written, message)
+        ended, more = await _arrived(services, session, written, message, at_once)
         told_of += [_sent(message), *(ended.events if ended else ())]
         values |= ended.values if ended else {}
         parts += more
@@ -105,7 +119,13 @@ async def write_down(services: Services, session: AsyncSession, written: Written
         parts.append(Insert(delivery_rows, [delivery]))
         ring(session, "deliver")
     events = outbox(session, [event_row(one, now=now) for one in told_of])
-    *_, count = await write(session, Insert(messages, [message]), Update(conversations, [values]), *parts, events)
+    stored = Stored(message, delivery)
+    how: dict[str, Any] = {}
+    if at_once is not None:
+        parts.append(at_once.more(stored))
+        how = {"holding": at_once.holding, "last": True}
+    stated = Insert(messages, [message]), Update(conversations, [values])
+    *_, count = await write(session, *stated, *parts, events, **how)
     told(session, events, count)
     if draft.attachment_ids:
         owner: dict[str, Any] = {"message_id": message["id"], "contact_id": conversation["contact_id"], "by": by}
@@ -113,7 +133,7 @@ async def write_down(services: Services, session: AsyncSession, written: Written
     if draft.to or draft.cc:
         people = [(message["channel"], one["handle"], one["name"]) for one in (*written.to, *written.cc)]
         await conversation_verbs.add_participants(session, conversation, people, by=by, now=now)
-    return Stored(message, delivery)
+    return stored
 
 
 def _row(written: Written) -> dict[str, Any]:
@@ -175,7 +195,7 @@ def _sent(message: Row) -> DomainEvent:
 
 
 async def _arrived(
-    services: Services, session: AsyncSession, written: Written, message: Row
+    services: Services, session: AsyncSession, written: Written, message: Row, at_once: AtOnce | None
 ) -> tuple[sla.Ended | None, Sequence[Part]]:
     """What an agent's answer ends, and when the visitor would be written to who does not read it."""
     conversation, now = written.conversation, written.now
@@ -185,7 +205,8 @@ async def _arrived(
     waits = visits.answered(conversation["id"], now=now)
     if written.by.kind is not AuthorKind.AGENT:
         return None, [waits]
-    ended = await sla.answered(services, session, conversation, message["id"], seq=message["seq"], now=now)
+    what: dict[str, Any] = {"seq": message["seq"], "clocks": at_once and at_once.clocks, "now": now}
+    ended = await sla.answered(services, session, conversation, message["id"], **what)
     return ended, [waits, *ended.parts]
 
 

@@ -96,13 +96,23 @@ class Ended:
 
 
 async def answered(
-    services: Services, session: AsyncSession, conversation: Row, message_id: UUID, *, seq: int, now: datetime
+    services: Services,
+    session: AsyncSession,
+    conversation: Row,
+    message_id: UUID,
+    *,
+    seq: int,
+    clocks: Sequence[Clock] | None = None,
+    now: datetime,
 ) -> Ended:
     """A person's answer that arrives with its own commit: nothing can have been written between the two.
 
-    `conversation` is locked, and was merged into no other one. Whoever calls writes what this answers.
+    `conversation` is locked, and was merged into no other one. Whoever calls writes what this answers. With `clocks`
+    he knows the live ones, and holds them and the conversation to what they were.
     """
-    before = (await _read(services, session, [conversation["id"]], _LIVE))[conversation["id"]]
+    if clocks is None:
+        clocks = (await _read(services, session, [conversation["id"]], _LIVE))[conversation["id"]]
+    before = clocks
     ledger = Ledger(before, status=conversation["status"], now=now)
     ledger.answered(now, seq=seq, by=message_id)
     found = clock_rows.difference(conversation["id"], before, ledger.clocks)

@@ -1,0 +1,208 @@
+"""An answer without a lock: the same rows as under one, and nothing where something else happened meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import update
+
+from helpdesk.domain.values import Actor
+from helpdesk.errors import Conflict, StillRunning
+from helpdesk.live import Said
+from helpdesk.models.conversations import conversations
+from helpdesk.models.events import events, idempotency_keys
+from helpdesk.models.messages import messages
+from helpdesk.models.sla import sla_clocks
+from helpdesk.services import idempotency, replies, reply_at_once, unsent
+from helpdesk.services.access import get_conversation
+from helpdesk.services.house import Services
+from helpdesk.services.idempotency import Answer, Request
+from helpdesk.services.promises import Promises
+from helpdesk.services.reply_writing import Draft, Stored
+from tests import factories
+from tests.services.test_live_replies import anna
+from tests.services.test_visitor_messages import LATER, begin, change, desk, elsewhere, row, rows, say, visitor
+from tests.services.test_visitor_next import ON_POSTGRESQL, PROMISES, everything, promise, told
+
+__all__ = ["desk", "elsewhere"]
+
+TEXT = "We look into it."
+pytestmark = ON_POSTGRESQL
+
+
+async def at_once(
+    services: Services, place: UUID, by: Actor, *, key: str = "k", now: Any = LATER, **given: Any
+) -> Stored | None:
+    request = Request.of(by, f"POST {place}", key, b"")
+    async with services.database.transaction() as session:
+
+        def keep(stored: Stored) -> Any:
+            return idempotency.kept(request, Answer(201, {"text": stored.message["text"]}), now=now)
+
+        draft = Draft(**{"text": TEXT, **given})
+        return await reply_at_once.reply(services, session, place, draft, request, keep, by=by, now=now)
+
+
+async def locked(services: Services, place: UUID, by: Actor, *, key: str = "k", now: Any = LATER) -> Stored:
+    request = Request.of(by, f"POST {place}", key, b"")
+    async with services.database.transaction() as session:
+        assert await idempotency.find_answer(session, request, now=now) is None
+        found = await get_conversation(session, by, place, lock=True)
+        stored = await replies.reply(services, session, found, Draft(text=TEXT), by=by, now=now)
+        await idempotency.keep(session, request, Answer(201, {"text": stored.message["text"]}), now=now)
+    return stored
+
+
+@pytest.mark.parametrize("promised", PROMISES)
+async def test_what_is_written_at_once_is_what_is_written_under_a_lock(
+    services: Services, desk: UUID, promised: str
+) -> None:
+    await promise(services, promised)
+    agent, pair = await anna(services), []
+    for _ in range(2):
+        token = await begin(services, desk)
+        await say(services, token, client_id="first")
+        pair.append((token, await visitor(services, token)))
+    for turn in range(2):
+        now = LATER + timedelta(minutes=2 * turn)
+        seen = []
+        ways: list[Any] = [at_once, locked]
+        for (_, who), way in zip(pair, ways, strict=True):
+            assert who.conversation_id is not None
+            before = await everything(services)
+            stored = await way(services, who.conversation_id, agent, key=f"k{turn}", now=now)
+            assert stored is not None
+            said = Said(stored.message["id"], who.conversation_id, stored.message["seq"], now, repeated=False)
+            seen.append(told(before, await everything(services), who, said))
+        assert seen[0] == seen[1]
+        assert {"messages", "events", "conversations", "conversation_reads", "idempotency_keys"} <= set(seen[0])
+        assert ("sla_clocks" in seen[0]) == ("first_response" in PROMISES[promised].get("targets", ()))
+        for number, (token, _) in enumerate(pair):
+            await say(services, token, f"and {turn}", client_id=f"{number}-{turn}", now=now + timedelta(minutes=1))
+
+
+async def asked(services: Services, desk: UUID) -> UUID:
+    """A conversation of somebody who was promised an answer."""
+    await promise(services, "everything")
+    return (await say(services, await begin(services, desk))).conversation_id
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[object]]) -> None:
+    """This happens once, between the look and the writing."""
+    checked, waiting = replies.checked, [happens]
+
+    async def then(*given: Any, **named: Any) -> Any:
+        found = await checked(*given, **named)
+        if waiting:
+            await waiting.pop()()
+        return found
+
+    monkeypatch.setattr(replies, "checked", then)
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["at hand", "to be read"])
+async def test_where_the_visitor_writes_at_the_same_moment_nothing_is_written_and_it_is_tried_under_the_lock(
+    services: Services, elsewhere: Services, desk: UUID, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    await promise(services, "everything")
+    token = await begin(services, desk)
+    place, agent = (await say(services, token)).conversation_id, await anna(services)
+    racing = services if fresh else replace(services, promises=Promises())
+    meanwhile(monkeypatch, lambda: say(elsewhere, token, "And?", client_id="and", now=LATER))
+    assert await at_once(racing, place, agent) is None
+    assert [one["text"] for one in await rows(services, messages)].count(TEXT) == 0
+    assert not await rows(services, idempotency_keys)
+    assert (await locked(services, place, agent)).message["seq"] == 3
+
+
+async def test_a_session_whose_answer_was_not_written_goes_on_in_a_transaction(
+    services: Services, elsewhere: Services, desk: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done after it is committed, or rolled back, as one."""
+    place, agent = await asked(services, desk), await anna(services)
+    meanwhile(monkeypatch, lambda: change(elsewhere, place, priority=3, now=LATER))
+    request = Request.of(agent, "POST", "k", b"")
+    how: dict[str, Any] = {"by": agent, "now": LATER}
+
+    def keep(_: Stored) -> Any:
+        return idempotency.kept(request, Answer(201, {}), now=LATER)
+
+    async def fail() -> None:
+        async with services.database.transaction() as session:
+            assert not await reply_at_once.reply(services, session, place, Draft(text=TEXT), request, keep, **how)
+            found = await get_conversation(session, agent, place, lock=True)
+            await replies.reply(services, session, found, Draft(text=TEXT), **how)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert [one["text"] for one in await rows(services, messages)].count(TEXT) == 0
+
+
+async def test_a_clock_that_the_sweep_moves_at_the_same_moment_is_not_written_over(
+    services: Services, elsewhere: Services, desk: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+
+    async def sweep() -> None:
+        async with elsewhere.database.transaction() as session:
+            await session.execute(update(sla_clocks).values(warned=1))
+
+    meanwhile(monkeypatch, sweep)
+    assert await at_once(services, place, agent) is None
+    await locked(services, place, agent)
+    assert {one["warned"] for one in await rows(services, sla_clocks)} == {1}
+
+
+async def test_the_same_key_at_the_same_moment_is_answered_once(
+    services: Services, elsewhere: Services, desk: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+    meanwhile(monkeypatch, lambda: at_once(elsewhere, place, agent))
+    assert await at_once(services, place, agent) is None
+    assert await at_once(services, place, agent) is None
+    assert [one["text"] for one in await rows(services, messages)].count(TEXT) == 1
+    assert len(await rows(services, events, events.c.type == "message.created")) == 1
+    assert len(await rows(services, idempotency_keys)) == 1
+
+
+async def test_what_somebody_is_at_under_the_same_key_is_still_running(
+    services: Services, elsewhere: Services, desk: UUID
+) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+    async with elsewhere.database.transaction() as session:
+        await idempotency.find_answer(session, Request.of(agent, f"POST {place}", "k", b""), now=LATER)
+        with pytest.raises(StillRunning):
+            await at_once(services, place, agent)
+
+
+async def test_what_is_more_than_a_text_is_left_to_the_lock(services: Services, desk: UUID) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+    for given in ({"mentions": [agent.id]}, {"status": "resolved"}, {"attachment_ids": [uuid4()]}, {"inbox_id": desk}):
+        assert await at_once(services, place, agent, **given) is None
+    assert agent.id is not None
+    async with services.database.transaction() as session:
+        begun: dict[str, Any] = {"content": {"text": "We", "private": False}, "version": None, "now": LATER}
+        await unsent.keep(session, place, agent_id=agent.id, **begun)
+    assert await at_once(services, place, agent) is None
+    assert await at_once(services, place, agent, private=True) is not None
+    assert await at_once(services, uuid4(), agent) is None
+
+
+async def test_what_may_not_be_answered_is_refused_as_ever(services: Services, desk: UUID) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+    with pytest.raises(Conflict, match="not seen"):
+        await at_once(services, place, agent, seen_seq=0)
+    await change(services, place, status="closed", now=LATER)
+    with pytest.raises(Conflict, match="closed"):
+        await at_once(services, place, agent)
+    stranger = await factories.agent(services, role="agent")
+    hidden = Actor(agent.kind, stranger.id, stranger.name)
+    assert await at_once(services, place, hidden) is None
+    assert not [one for one in await rows(services, messages) if one["text"] == TEXT]
+    assert (await row(services, conversations))["last_agent_seq"] == 0
