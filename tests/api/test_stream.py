@@ -155,17 +155,24 @@ async def test_whoever_loses_a_conversation_is_told_that_and_no_more(
     services: Services, client: Client, tell: Tell
 ) -> None:
     anna, ben = await factories.agent(services), await factories.agent(services)
+    sara = await factories.agent(services, role="supervisor")
     desk = await factories.inbox(services, members=[ben.id])
     team, other = await factories.team(services, members=[anna.id]), await factories.team(services, members=[ben.id])
     mail = await factories.conversation(services, inbox_id=desk, messages=0, team_id=team)
     await tell()
     begin = (await poll(client, anna, None))["position"]
-    async with Served(services) as served, Listening(served.port, anna.token) as listening:
+    async with (
+        Served(services) as served,
+        Listening(served.port, anna.token) as listening,
+        Listening(served.port, sara.token) as everything,
+    ):
         await tell(message(mail, desk))
         async with services.database.transaction() as session:
             row = await get_conversation(session, SYSTEM, mail, lock=True)
             await conversation_service.change(services, session, row, {"team_id": other}, by=SYSTEM, now=clock.now())
         await tell(message(mail, desk, 9))
+        # Who may have it is decided as it leaves: before it comes back to her, it has to have left.
+        await everything.until(lambda found: bool(found) and found[-1].get("seq") == 9)
         async with services.database.transaction() as session:
             row = await get_conversation(session, SYSTEM, mail, lock=True)
             await conversation_service.change(services, session, row, {"team_id": team}, by=SYSTEM, now=clock.now())
