@@ -77,6 +77,12 @@ class _Among(FunctionElement[bool]):
     inherit_cache = True
 
 
+class _ByKey(FunctionElement[bool]):
+    name = "by_key"
+    type = Boolean()
+    inherit_cache = True
+
+
 class _Gathered(FunctionElement[Any]):
     name = "gathered"
     inherit_cache = True
@@ -137,6 +143,16 @@ def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal
     return _Among(column, bound)
 
 
+def by_key(column: ColumnElement[Any], name: str) -> _ByKey:
+    """`column`, a key, is one of the UUIDs that the parameter of this name will hold.
+
+    As `among`, but for PostgreSQL to plan once: a short list in `among` looks cheaper than the long one that it takes
+    an unknown list for, so that it is planned each time, which takes longer than finding a few rows. For what finds its
+    rows by an index in any case; where it depends on the values what is best, let them be looked at.
+    """
+    return _ByKey(column, bindparam(name, type_=ListOf("uuid")))
+
+
 def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -> ColumnElement[Any]:
     """An aggregate: the column's values as a list, in no particular order."""
     found = _Gathered(column)
@@ -185,8 +201,16 @@ def _among_postgresql(element: _Among, compiler: Any, **options: Any) -> str:
     return f"{compiler.process(column, **options)} = ANY ({compiler.process(values, **options)})"
 
 
+@compiles(_ByKey, "postgresql")
+def _by_key_postgresql(element: _ByKey, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    # Through a SELECT it is no constant in any plan, so that none is cheaper for having looked at it.
+    return f"{compiler.process(column, **options)} = ANY ((SELECT {compiler.process(values, **options)})::uuid[])"
+
+
+@compiles(_ByKey, "sqlite")
 @compiles(_Among, "sqlite")
-def _among_sqlite(element: _Among, compiler: Any, **options: Any) -> str:
+def _among_sqlite(element: _Among | _ByKey, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
     member = f"json_each({compiler.process(values, **options)})"
     return f"{compiler.process(column, **options)} IN (SELECT value FROM {member})"  # noqa: S608 - both are compiled SQL

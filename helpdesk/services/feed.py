@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import BigInteger, Select, bindparam, func, literal_column, select
 
 from helpdesk.db import Database
-from helpdesk.dialects import among, gathered
+from helpdesk.dialects import among, by_key, gathered
 from helpdesk.domain.events import AlertAcknowledged, AlertRaised, ConversationAssigned, InboxFailing, InboxRecovered
 from helpdesk.domain.values import Actor
 from helpdesk.models.alerts import alert_recipients
@@ -209,7 +209,7 @@ def _audiences() -> Select[Any]:
     c, touched = conversations.c, conversation_inboxes.c
     inboxes = select(gathered(touched.inbox_id, "uuid")).where(touched.conversation_id == c.id)
     return select(c.id, c.inbox_id, c.team_id, c.assignee_id, inboxes.correlate(conversations).scalar_subquery()).where(
-        among(c.id, "ids", "uuid")
+        by_key(c.id, "ids")
     )
 
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import CTE
 
-from helpdesk.dialects import UtcDateTime, addressed, among, kept
+from helpdesk.dialects import UtcDateTime, addressed, by_key, kept
 from helpdesk.domain.clocks import OVER
 from helpdesk.domain.events import ConversationAssigned, ConversationStatusChanged
 from helpdesk.domain.values import DeliveryStatus, LinkKind, MessageType, Visibility
@@ -295,4 +295,4 @@ def _happened(home: CTE) -> Select[Any]:
 def attached() -> Select[Any]:
     a = attachments.c
     shown = select(a.message_id, a.id, a.filename, a.content_type, a.size)
-    return shown.where(among(a.message_id, "ids", "uuid")).order_by(a.id)
+    return shown.where(by_key(a.message_id, "ids")).order_by(a.id)

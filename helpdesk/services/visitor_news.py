@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CompoundSelect, Select, bindparam, case, literal_column, select, union_all
 
 from helpdesk.db import Database
-from helpdesk.dialects import among, kept, portions
+from helpdesk.dialects import among, by_key, kept, portions
 from helpdesk.domain.events import MessageSent
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events
@@ -121,7 +121,7 @@ def _happened() -> Select[Any]:
 
 
 def _sent() -> Select[Any]:
-    return select(_M.conversation_id, _M.inbox_id, _M.seq).where(among(_M.id, "ids", "uuid"))
+    return select(_M.conversation_id, _M.inbox_id, _M.seq).where(by_key(_M.id, "ids"))
 
 
 def _contacts() -> CompoundSelect[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Integer, delete, func, select, text, update
 
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
@@ -17,7 +17,17 @@ from helpdesk.live import Item, ItemKind, Log, Visitor
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
 from helpdesk.models.visitors import visitor_sessions, visits
-from helpdesk.services import attachments, contact_merging, merging, replies, rows, splitting, visitor_log
+from helpdesk.services import (
+    attachments,
+    contact_merging,
+    feed,
+    merging,
+    replies,
+    rows,
+    splitting,
+    visitor_log,
+    visitor_news,
+)
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.reply_writing import Draft
@@ -291,6 +301,25 @@ async def test_a_rating_is_asked_for_where_it_was_resolved(services: Services, d
 
 
 # -- whatever happens -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_is_asked_for_each_message_is_planned_once(services: Services, desk: UUID) -> None:
+    """A few times with its values, as PostgreSQL does to compare, and then no more."""
+    database, token = services.database, await begin(services, desk)
+    said = await say(services, token, "Hello?")
+    who = await visitor(services, token)
+    for _ in range(20):
+        await visitor_log.after(database, who, said.conversation_id, said.seq, limit=500)
+        await feed.audiences_of(database, [said.conversation_id])
+        await visitor_news.sent(database, [said.message_id])
+    looked = text(
+        "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE custom_plans + generic_plans >= 20"
+    )
+    plans = await database.fetch(
+        database.prepared("plans", lambda: looked.columns(custom=Integer(), generic=Integer())), {}
+    )
+    assert sorted(map(tuple, plans)) == [(5, 15)] * 3
 
 
 @dataclass
