@@ -106,12 +106,12 @@ async def opened(given: dict[str, Any], number: int, hello: dict[str, Any]) -> S
     return socket
 
 
-async def paced(rate: float, seconds: float) -> Any:
-    """Numbers from 0 on, each at its time; those that are late come at once."""
-    begun = time.monotonic()
-    for number in range(int(rate * seconds)):
+async def paced(given: dict[str, Any]) -> Any:
+    """Numbers from 0 on, each at its time, and whether it counts yet; those that are late come at once."""
+    begun, rate, warm = time.monotonic(), given["rate"], given["warm"]
+    for number in range(int(rate * (warm + given["seconds"]))):
         await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        yield number
+        yield number, number >= rate * warm
 
 
 async def go() -> None:
@@ -129,9 +129,10 @@ async def visitors(given: dict[str, Any]) -> dict[str, Any]:
     await go()
     sent: dict[str, float] = {}
     beats = asyncio.create_task(_beat(sockets[given["active"] :]))
-    async for number in paced(given["rate"], given["seconds"]):
+    async for number, counts in paced(given):
         client_id = f"v{number}"
-        sent[client_id] = time.monotonic()
+        if counts:
+            sent[client_id] = time.monotonic()
         sockets[number % given["active"]].say(
             {"type": "message.send", "client_id": client_id, "text": f"{client_id} where is my transfer of 320 USDT?"}
         )
@@ -216,12 +217,15 @@ async def agents(given: dict[str, Any]) -> dict[str, Any]:
     tasks = []
 
     async def answer(number: int) -> None:
-        place = given["conversations"][number % len(given["conversations"])]
+        # The visitors write in the same turns at the same times: each is answered half a turn after he has written.
+        places = given["conversations"]
+        place = places[(number + len(places) // 2) % len(places)]
         path, body = f"/api/v1/conversations/{place}/messages", {"text": f"a{number} it arrives within the hour"}
         statuses.append(await posters[number % len(posters)].post(path, body, f"a{number}"))
 
-    async for number in paced(given["rate"], given["seconds"]):
-        sent[f"a{number}"] = time.monotonic()
+    async for number, counts in paced(given):
+        if counts:
+            sent[f"a{number}"] = time.monotonic()
         tasks.append(asyncio.create_task(answer(number)))
     await asyncio.gather(*tasks)
     await asyncio.sleep(_AFTER)

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.dialects import among
+from helpdesk.dialects import by_key
 from helpdesk.domain.clocks import OVER, RESPONSES, Clock, Kind, Origin, Terms
 from helpdesk.domain.events import ConversationStatusChanged, DomainEvent
 from helpdesk.domain.sla import Ledger
@@ -35,7 +35,7 @@ from helpdesk.writes import Insert, Part, Update, write
 def _clocks() -> Select[Any]:
     return (
         select(sla_clocks)
-        .where(among(sla_clocks.c.conversation_id, "conversations", "uuid"))
+        .where(by_key(sla_clocks.c.conversation_id, "conversations"))
         .order_by(sla_clocks.c.conversation_id, sla_clocks.c.started_at, sla_clocks.c.cycle)
     )
 
