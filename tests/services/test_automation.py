@@ -26,6 +26,7 @@ from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from workers.automate import run_rules
+from workers.crew import FOLLOWING
 
 URGENT = {"do": "priority", "to": "urgent"}
 
@@ -169,6 +170,19 @@ async def test_a_conversation_has_so_many_runs_in_an_hour_and_a_batch_so_many_in
     await settles(services)
     found = [one["outcome"] for one in await runs(services, rule_id)]
     assert found == ["done"] * 20 + ["looped"] * 10
+
+
+@ON_ONE_DATABASE
+async def test_a_batch_that_is_broken_off_is_gone_on_with_at_once(services: Services) -> None:
+    """Its loop rests after less than a batch, and several rules have had enough after a few events."""
+    talks = [await talk(services) for _ in range(2)]
+    for name in ("one", "another", "a third"):
+        await factories.automation_rule(services, tags(name))
+    for mail in talks * 5:
+        await writes(services, mail)
+    assert await run_rules(services) >= FOLLOWING["automate"]
+    await numbered(services)
+    assert 0 < await run_rules(services) < FOLLOWING["automate"]
 
 
 async def test_what_is_refused_or_at_fault_keeps_nothing_else_from_being_done(services: Services) -> None:
