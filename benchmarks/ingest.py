@@ -89,7 +89,7 @@ class Bench:
             "HELPDESK_DATA": str(folder / "data"),
             "HELPDESK_SECRET_KEY": SECRET,
             "HELPDESK_ALLOW_HOSTS": "127.0.0.0/8,::1/128",
-            "HELPDESK_WORKER_LOOPS": "receive,process,relay,renew",
+            "HELPDESK_WORKER_LOOPS": "receive,process,relay",
             "HELPDESK_ACK_PER_MINUTE": "1000000",
             "HELPDESK_LOG_LEVEL": "warning",
         }
