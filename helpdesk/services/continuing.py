@@ -32,7 +32,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.visitor_mail import Mail
 from helpdesk.services.visits import CONTINUED_WITHIN
 from helpdesk.statements import Row
-from helpdesk.writes import Update
+from helpdesk.writes import Update, write
 
 AWAY: Final = timedelta(minutes=10)
 """Whoever was there when his answer was due to be mailed, and had not read it, is given so long from his leaving on."""
@@ -81,6 +81,9 @@ async def go_on(services: Services, session: AsyncSession, *, now: datetime) -> 
         *(_settled(row, (row["mailed_seq"], row["online_until"] + AWAY)) for row in there if row not in missed),
         *(_settled(row, (row["mailed_seq"], None)) for row in missed),
     ]
+    # Whoever answers without a lock, and waits for ours, looks at the visit as it was: he has to find a change.
+    kept = [{"id": one, "seq": held[one]["seq"]} for one in (row["conversation_id"] for row in gone)]
+    await write(session, Update(conversations, kept))
     await visitor_mail.send(services, session, mails, Update(visits, settled, by=("conversation_id",)), now=now)
     if len(waiting) == BATCH:
         ring(session, "continuing")

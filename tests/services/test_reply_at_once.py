@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, StillRunning
@@ -18,7 +19,8 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.events import events, idempotency_keys
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import idempotency, replies, reply_at_once, unsent
+from helpdesk.models.visitors import visits
+from helpdesk.services import continuing, idempotency, replies, reply_at_once, unsent
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.idempotency import Answer, Request
@@ -32,6 +34,7 @@ from tests.services.test_visitor_next import ON_POSTGRESQL, PROMISES, everything
 __all__ = ["desk", "elsewhere"]
 
 TEXT = "We look into it."
+_WAITING = text("SELECT true FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 pytestmark = ON_POSTGRESQL
 
 
@@ -157,6 +160,23 @@ async def test_a_clock_that_the_sweep_moves_at_the_same_moment_is_not_written_ov
     assert await at_once(services, place, agent) is None
     await locked(services, place, agent)
     assert {one["warned"] for one in await rows(services, sla_clocks)} == {1}
+
+
+async def test_an_answer_that_waits_for_the_end_of_the_last_one_s_time_has_a_time_of_its_own(
+    services: Services, elsewhere: Services, desk: UUID
+) -> None:
+    """He has read the one before: nothing is mailed, and nobody looks again until he is told something new."""
+    place, agent, then = await asked(services, desk), await anna(services), LATER + timedelta(hours=1)
+    assert await at_once(services, place, agent)
+    async with services.database.transaction() as session:
+        await session.execute(update(visits).values(read_seq=2, online_until=None))
+    async with elsewhere.database.transaction() as session:
+        assert await continuing.go_on(elsewhere, session, now=then) == 1
+        answering = asyncio.ensure_future(at_once(services, place, agent, key="next", now=then))
+        while not await session.scalar(_WAITING):
+            assert not answering.done()
+    assert await answering or await locked(services, place, agent, key="next", now=then)
+    assert (await row(services, visits))["mail_due_at"] == then + timedelta(minutes=10)
 
 
 async def test_the_same_key_at_the_same_moment_is_answered_once(
