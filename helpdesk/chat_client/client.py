@@ -124,9 +124,15 @@ class ChatClient:
         """What is further up than this entry (None: than the log), the oldest first; none where it begins.
 
         Below zero it is what he said before a merge, or in the conversation before this one: to be shown, and no more.
+        Where his conversation is another one by now, or is over, `log` is read anew, and this is what is above that.
         """
         first = seq if seq is not None else self.log[0].seq if self.log else 1
         page = await self._page({"before_seq": first, "limit": limit})
+        if page["conversation_id"] != self.conversation_id:
+            # What was in the log may be among it, under other numbers.
+            await self._log.is_in(page["conversation_id"])
+            self._changes.tell()
+            return await self.earlier(limit=limit)
         return [Entry.of(item) for item in page["items"]]
 
     # -- what an app asks --

@@ -240,6 +240,18 @@ async def test_what_was_closed_is_further_up_and_the_next_message_begins_anew(sc
         assert await chat.earlier(was[0].seq) == []
 
 
+async def test_what_is_closed_while_he_reads_along_is_there_once(scene: Scene) -> None:
+    async with scene.client() as chat:
+        await chat.open()
+        place = (await chat.say("one").stored)["conversation_id"]
+        await chat.until(lambda: texts(chat) == ["one"], seconds=10)
+        await scene.close(place)
+        await chat.until(lambda: bool(chat.log) and chat.log[-1].data.get("state") == "closed", seconds=10)
+        was = await chat.earlier()
+        assert [one.data.get("text") or one.data["state"] for one in [*was, *chat.log]] == ["one", "closed"]
+        assert await chat.earlier(was[0].seq) == []
+
+
 async def test_a_refusal_names_the_field_that_is_wrong(scene: Scene) -> None:
     async with scene.client() as chat:
         with pytest.raises(Refused) as refused:
