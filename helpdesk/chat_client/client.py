@@ -44,6 +44,7 @@ class ChatClient:
         self._log = Log(self._page, self._notify)
         self._log.conversation_id = kept.get("conversation_id")
         self._hearing = Hearing(self._log, self._notify)
+        self._hearing.visitor = dict(kept.get("visitor", {}))
         self._link = Link(transport, self._requests, self._log, self._hearing, self._changes, spread, proxies=proxies)
         self._outbox = Outbox(self._link.send, lambda: self._link.ready, self._changes, spread)
         self._kept: Sequence[Mapping[str, Any]] = kept.get("outbox", ())
@@ -72,7 +73,8 @@ class ChatClient:
     @property
     def state(self) -> dict[str, Any]:
         """To be kept, and given to the next client: JSON. The log is read anew."""
-        return {"token": self.token, "conversation_id": self.conversation_id, "outbox": self._outbox.bodies}
+        known = {"token": self.token, "conversation_id": self.conversation_id, "visitor": dict(self.visitor)}
+        return {**known, "outbox": self._outbox.bodies}
 
     @property
     def token(self) -> str:
@@ -144,11 +146,11 @@ class ChatClient:
         """Begin a session and connect. `identity` is the host site's JWT."""
         given = {"prechat": dict(prechat or {}), "identity": identity, "language": language}
         body = {name: value for name, value in given.items() if value}
-        self._adopt(await self._requests.call("POST", f"/{self.inbox_id}/sessions", json=body))
+        self._begin_as(await self._requests.call("POST", f"/{self.inbox_id}/sessions", json=body))
 
     async def identify(self, identity: str) -> None:
-        """Say who he is, in a session that there is: the token is replaced."""
-        self._adopt(await self._requests.call("POST", "/session/identify", json={"identity": identity}))
+        """Say who he is, in a session that there is: the token is replaced. What another had not sent is dropped."""
+        self._begin_as(await self._requests.call("POST", "/session/identify", json={"identity": identity}))
 
     async def claim_email(self, email: str) -> None:
         """Have a code sent to this address."""
@@ -199,7 +201,7 @@ class ChatClient:
         refused = Refused("session_refused")
         if self._following is not None:
             self._following.cancel()
-        self._requests.token = ""
+        self._requests.token, self._hearing.visitor = "", {}
         self._log.forget(None)
         self._outbox.drop(refused)
         self._changes.end(refused)
@@ -209,6 +211,17 @@ class ChatClient:
         self._link.nudge()
 
     # -- between the parts --
+
+    def _begin_as(self, opened: Mapping[str, Any]) -> None:
+        """What was not sent goes with him, unless he was somebody before, and is another now."""
+        was, now = self.visitor, opened["visitor"]
+        if was.get("identified"):
+            another = was["id"] != now["id"]
+        else:
+            another = now["identified"] and bool(was.get("email")) and was["email"] != now["email"]
+        if another:
+            self._outbox.drop(Refused("session_refused"))
+        self._adopt(opened)
 
     def _adopt(self, opened: Mapping[str, Any]) -> None:
         self._requests.token, self._hearing.visitor = opened["token"], dict(opened["visitor"])

@@ -168,7 +168,7 @@ async def test_whoever_logs_out_leaves_nothing_to_who_comes_next(scene: Scene, t
         await asyncio.sleep(0.05)
         await asyncio.to_thread(scene.gate.open)
         await chat.log_out()
-        assert chat.state == {"token": "", "conversation_id": None, "outbox": []}
+        assert chat.state == {"token": "", "conversation_id": None, "visitor": {}, "outbox": []}
         assert (chat.log, chat.ended and chat.ended.code) == ([], "session_refused")
         await asyncio.gather(left.stored, return_exceptions=True)
         await chat.open()
@@ -250,6 +250,24 @@ async def test_what_is_closed_while_he_reads_along_is_there_once(scene: Scene) -
         was = await chat.earlier()
         assert [one.data.get("text") or one.data["state"] for one in [*was, *chat.log]] == ["one", "closed"]
         assert await chat.earlier(was[0].seq) == []
+
+
+async def test_what_one_user_had_not_sent_is_not_said_by_the_next_one(scene: Scene) -> None:
+    async with scene.client() as chat:
+        await chat.open(identity=scene.vouch("mina"))
+        assert chat._following is not None
+        chat._following.cancel()  # the network is gone for a while
+        unsent = chat.say("by Mina")
+        await chat.identify(scene.vouch("mina"))
+        assert (await unsent.stored)["seq"]
+        chat._following.cancel()
+        await asyncio.gather(chat._following, return_exceptions=True)
+        unsent = chat.say("by Mina again")
+        await chat.identify(scene.vouch("otto"))
+        await chat.say("by Otto").stored
+        await chat.until(lambda: texts(chat) == ["by Otto"], seconds=10)
+        with pytest.raises(Refused):
+            await unsent.stored
 
 
 async def test_a_refusal_names_the_field_that_is_wrong(scene: Scene) -> None:
