@@ -85,12 +85,13 @@ async def of_events(
 async def of_conversations(
     session: AsyncSession, rule: Rule, elapsed: Elapsed, clock: Clock, found: Mapping[UUID, datetime], *, now: datetime
 ) -> list[Act]:
-    """Because of time, in these conversations, whose column says what time was counted from."""
+    """Because of time, in these conversations and their order, whose column says what time was counted from."""
     query = select(_C.id, _C.number).where(among(_C.id, list(found), "uuid"), _C.merged_into_id.is_(None))
     if not filtering.names_spam(rule.condition):
         query = query.where(_C.spam.is_(False))
     query = query.where(filtering.condition(rule.condition, actor=SYSTEM, now=now))
-    return [Act(one, number, clock.time.due(found[one], elapsed.span)) for one, number in await session.execute(query)]
+    numbers = {one: number for one, number in await session.execute(query)}
+    return [Act(one, numbers[one], clock.time.due(at, elapsed.span)) for one, at in found.items() if one in numbers]
 
 
 async def newest_position(session: AsyncSession) -> int:
