@@ -528,6 +528,7 @@ async def test_an_agent_who_writes_is_seen_to_and_one_who_writes_a_note_is_not(d
 
 @ON_ONE_DATABASE
 async def test_whoever_waits_is_told_his_place_and_everybody_whether_somebody_is_there(desk: Desk) -> None:
+    await factories.hours(desk.services, default=True, weekly=[[["00:00", "24:00"]]] * 7)
     (first, _), (second, _) = await desk.chat(), await desk.chat()
     newcomer, _ = await desk.arrive()
     conversation_id = first.conversation_id
