@@ -90,7 +90,7 @@ async def of_conversations(
     if not filtering.names_spam(rule.condition):
         query = query.where(_C.spam.is_(False))
     query = query.where(filtering.condition(rule.condition, actor=SYSTEM, now=now))
-    numbers = {one: number for one, number in await session.execute(query)}
+    numbers = {row.id: row.number for row in await session.execute(query)}
     return [Act(one, numbers[one], clock.time.due(at, elapsed.span)) for one, at in found.items() if one in numbers]
 
 
