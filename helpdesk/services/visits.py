@@ -32,6 +32,7 @@ from helpdesk.db import insert_ignoring, ring
 from helpdesk.domain.values import LinkKind, Status
 from helpdesk.live import Visitor
 from helpdesk.models.conversations import conversation_links, conversations
+from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visits
 from helpdesk.services import presence
 from helpdesk.statements import Row, Statement
@@ -180,9 +181,8 @@ def is_read_through(conversation_id: Any, inbox_id: Any) -> ColumnElement[bool]:
 
 
 def _read_through() -> Select[Any]:
-    link, here = conversation_links.c, bindparam("conversation", type_=Uuid())
-    merged = select(link.conversation_id).where(link.related_id == here, link.kind == LinkKind.MERGED.value)
-    return select(_V.inbox_id).where(or_(_V.conversation_id == here, _V.conversation_id.in_(merged))).distinct()
+    i = inboxes.c
+    return select(i.id).where(is_read_through(bindparam("conversation", type_=Uuid()), i.id))
 
 
 _READ_THROUGH: Final = Statement(_read_through)
@@ -190,7 +190,7 @@ _READ_THROUGH: Final = Statement(_read_through)
 
 async def read_through(session: AsyncSession, conversation_id: UUID) -> frozenset[UUID]:
     """The inboxes through which a visitor reads this conversation along, his own or the one that his went into."""
-    return frozenset(row["inbox_id"] for row in await _READ_THROUGH.rows(session, conversation=conversation_id))
+    return frozenset(row["id"] for row in await _READ_THROUGH.rows(session, conversation=conversation_id))
 
 
 async def contact_presence(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> Mapping[str, Any] | None:
