@@ -127,6 +127,15 @@ class Update:
 Part = Insert | Update
 
 
+_UNIQUE, _DIVISION_BY_ZERO = "23505", "22012"
+"""SQLSTATEs. The driver has classes for them, which would be imported where there is no PostgreSQL, too."""
+
+
+def is_there_already(error: Exception) -> bool:
+    """Whether PostgreSQL refused a row since another has its key."""
+    return getattr(error, "sqlstate", "") == _UNIQUE
+
+
 class NotHeld(Exception):
     """The row of a `Holding` is not there. Nothing was written."""
 
@@ -154,10 +163,6 @@ async def insert(session: AsyncSession, table: Table, rows: Sequence[Mapping[str
 
 _FEW = 4
 """Up to so many rows are VALUES. Each number of them is a statement of its own, which the server has to plan."""
-
-
-_DIVISION_BY_ZERO = "22012"
-"""The SQLSTATE. The driver has a class for it, which would be imported where there is no PostgreSQL, too."""
 
 
 async def _on_postgresql(

@@ -47,7 +47,7 @@ async def advance(session: AsyncSession, conversation_id: UUID, agent_id: UUID, 
     """Keep that he has read that far, and that he knows where he is mentioned until there."""
     whose: dict[str, Any] = {"agent": agent_id, "conversation": conversation_id, "at": now}
     reached: int = (await _ADVANCED[is_postgresql(session)].rows(session, **whose, until=seq))[0]["seq"]
-    await _KNOWN.rows(session, **whose, until=reached)
+    await know(session, conversation_id, agent_id, reached, now=now)
     return reached
 
 

@@ -29,10 +29,7 @@ from helpdesk.services.idempotency import Request
 from helpdesk.services.reply_facts import Facts, facts
 from helpdesk.services.reply_writing import AtOnce, Draft, Stored, write_down
 from helpdesk.statements import Row, Statement
-from helpdesk.writes import VERSION, Holding, NotHeld, Part
-
-_UNIQUE: Final = "23505"
-"""The SQLSTATE of a row that is there already. The driver's class for it is not there without PostgreSQL."""
+from helpdesk.writes import VERSION, Holding, NotHeld, Part, is_there_already
 
 _FACTS: Final = tuple(one.name for one in fields(Facts))
 
@@ -73,7 +70,7 @@ async def reply(
     except NotHeld:
         pass
     except Exception as error:
-        if getattr(error, "sqlstate", "") != _UNIQUE:
+        if not is_there_already(error):
             raise
     # Where something had to be read again, and with that a transaction begun, this has ended it.
     await session.rollback()

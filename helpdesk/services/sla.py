@@ -112,12 +112,10 @@ async def answered(
     """
     if clocks is None:
         clocks = (await _read(services, session, [conversation["id"]], _LIVE))[conversation["id"]]
-    before = clocks
-    ledger = Ledger(before, status=conversation["status"], now=now)
+    ledger = Ledger(clocks, status=conversation["status"], now=now)
     ledger.answered(now, seq=seq, by=message_id)
-    found = clock_rows.difference(conversation["id"], before, ledger.clocks)
-    parts = _parts(found)
-    return Ended(parts, found.events, {"waiting_since": None, **clock_rows.repeated(ledger.clocks)})
+    found = clock_rows.difference(conversation["id"], clocks, ledger.clocks)
+    return Ended(_parts(found), found.events, {"waiting_since": None, **clock_rows.repeated(ledger.clocks)})
 
 
 async def _go_on(

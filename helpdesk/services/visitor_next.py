@@ -34,13 +34,10 @@ from helpdesk.services.filed_clocks import FiledClocks, matters
 from helpdesk.services.house import Services
 from helpdesk.services.visitor_filing import SaidMeanwhile, placement_of
 from helpdesk.statements import Row, Statement
-from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Update, write
+from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Update, is_there_already, write
 
 _C: Final = conversations.c
 _Q: Final = sla_clocks.c
-_UNIQUE: Final = "23505"
-"""The SQLSTATE of a row that is there already. The driver's class for it is not there without PostgreSQL."""
-
 _INBOX: Final = ("id", "channel", "sla_policy_id", "business_hours_id")
 _KEPT: Final = (
     *("id", "seq", "message_count", "status", "priority", "category", "last_agent_seq", "language"),
@@ -178,7 +175,7 @@ async def _write(
         await session.rollback()
         return False
     except Exception as error:
-        if getattr(error, "sqlstate", "") == _UNIQUE:
+        if is_there_already(error):
             raise SaidMeanwhile from None
         raise
     events.told(session, told, count)
