@@ -49,7 +49,7 @@ from helpdesk.crypto import Keyring
 from helpdesk.db import Database
 from helpdesk.domain.business_hours import Timetable
 from helpdesk.domain.values import SYSTEM
-from helpdesk.services import agents, business_hours, inboxes, leases, relay, replanning, sweep
+from helpdesk.services import agents, business_hours, inboxes, relay, replanning, sweep
 from helpdesk.services.house import Services
 from helpdesk.services.timetables import default_hours, timetable
 from tests.peers.postgres import Postgres
@@ -191,7 +191,7 @@ async def swept(services: Services, server: Postgres, *, due: int, now: datetime
     )
     cpu = Cpu(server)
     async with services.database.transaction() as session:
-        fence = await leases.acquire(session, "relay", owner="benchmark", seconds=600)
+        fence = await relay.acquire(session, "relay", owner="benchmark", seconds=600)
     assert fence is not None
     how: dict[str, Any] = {"lease": "relay", "fence": fence, "careful": False, "now": now}
     for _ in range(50):

@@ -13,14 +13,34 @@ from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, JSON, Boolean, DateTime, Dialect, Executable, Float, Integer, String, Uuid, bindparam
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Executable,
+    Float,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-_ITEMS: Mapping[str, Callable[[], TypeEngine[Any]]] = {"uuid": Uuid, "text": String, "int": Integer}
+Item = Literal["uuid", "text", "int", "bigint"]
+
+_ITEMS: Mapping[str, Callable[[], TypeEngine[Any]]] = {
+    "uuid": Uuid,
+    "text": String,
+    "int": Integer,
+    "bigint": BigInteger,
+}
 
 
 class ListOf(TypeDecorator[Sequence[Any]]):
@@ -29,7 +49,7 @@ class ListOf(TypeDecorator[Sequence[Any]]):
     impl = String
     cache_ok = True
 
-    def __init__(self, item: Literal["uuid", "text", "int"]) -> None:
+    def __init__(self, item: Item) -> None:
         super().__init__()
         self.item = item
 
@@ -133,7 +153,7 @@ def portions(ids: Iterable[_Id]) -> Iterator[list[_Id]]:
         yield wanted[begin : begin + _SOME]
 
 
-def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Literal["uuid", "text", "int"]) -> _Among:
+def among(column: ColumnElement[Any], values: str | Sequence[Any], item: Item) -> _Among:
     """`column` is one of `values`: a list, or the name of a parameter that will hold one."""
     bound: BindParameter[Any] = (
         bindparam(values, type_=ListOf(item))
@@ -153,7 +173,7 @@ def by_key(column: ColumnElement[Any], name: str) -> _ByKey:
     return _ByKey(column, bindparam(name, type_=ListOf("uuid")))
 
 
-def gathered(column: ColumnElement[Any], item: Literal["uuid", "text", "int"]) -> ColumnElement[Any]:
+def gathered(column: ColumnElement[Any], item: Item) -> ColumnElement[Any]:
     """An aggregate: the column's values as a list, in no particular order."""
     found = _Gathered(column)
     found.type = ListOf(item)

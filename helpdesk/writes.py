@@ -66,14 +66,40 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """Numbers for a column of an `Insert`: those after the table's highest, in the order of the rows.
+    """Numbers for a column of an `Insert`, in the order of the rows: those after what `counter` has in its `column`.
 
-    They are given where `holding` holds and no row of the table still waits for a number, and never on SQLite.
-    Otherwise the column is empty.
+    They are given where the counter is free, `holding` holds and no row of the table still waits for a number, and
+    never on SQLite. Otherwise the column is empty. The counter stays locked until the transaction ends, so that numbers
+    become visible in their order; nobody waits for it, since others have it locked for longer. The numbers that were
+    given are rows of `noted` as well.
     """
 
     column: str
-    holding: Holding
+    counter: Holding
+    holding: Holding | None = None
+    noted: Table | None = None
+
+    @property
+    def how(self) -> tuple[Any, ...]:
+        noted = self.noted.name if self.noted is not None else ""
+        return self.column, self.counter.how, self.holding.how if self.holding else (), noted
+
+    @property
+    def values(self) -> list[Any]:
+        """The parameters of `sql`."""
+        return [*self.counter.row.values(), *(self.holding.row.values() if self.holding else ())]
+
+    def sql(self, table: str, size: str, first: int) -> str:
+        """Moves the counter by `size` and answers the number before the first, or no row where none may be given."""
+        counter, column, own = _quoted(self.counter.table.name), _quoted(self.column), list(self.counter.row)
+        free = f"({self.counter.sql(first)} SKIP LOCKED) AS free"
+        held = f", ({self.holding.sql(first + len(own))}) AS holding" if self.holding else ""
+        named = " AND ".join(f"{counter}.{_quoted(name)} = ${at}" for at, name in enumerate(own, first))
+        return (
+            f"UPDATE {counter} SET {column} = {counter}.{column} + {size} FROM {free}{held} WHERE {named} "  # noqa: S608
+            f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NULL) "
+            f"RETURNING {counter}.{column} - {size} AS number"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +120,7 @@ class Insert:
     @property
     def how(self) -> tuple[tuple[str, ...], ...]:
         numbering = self.numbering
-        held = (numbering.column, *numbering.holding.how) if numbering else ()
-        return self.unless, self.replacing, self.from_now, held
+        return self.unless, self.replacing, self.from_now, numbering.how if numbering else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +203,7 @@ async def _on_postgresql(
     arguments: list[Any] = [value for one in holding for value in one.row.values()]
     for part, ready, number in zip(parts, prepared, few, strict=True):
         if isinstance(part, Insert) and part.numbering:
-            arguments += part.numbering.holding.row.values()
+            arguments += part.numbering.values
         if number:
             arguments += [value for row in part.rows for value in ready.values(row)]
         else:
@@ -236,6 +261,10 @@ class _Prepared:
         """What one row has in the columns of `names`."""
         return [row[name] if process is None else process(row[name]) for name, process in self._columns]
 
+    def size(self, first: int, few: int) -> str:
+        """How many rows there are in `source`, for the same parameters."""
+        return str(few) if few else f"cardinality(${first}::{self.types[0][0]}[])"
+
     def source(self, first: int, few: int) -> tuple[str, int]:
         """The rows as a table, for parameters from `$first` on, and the next parameter's number."""
         if not few:
@@ -274,28 +303,22 @@ def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Sequence[
     for place, (part, rows) in enumerate(zip(parts, few, strict=True)):
         last = f"last{place}"
         if part.numbering:
-            named.append(f"{last} AS ({_last(part, part.numbering, number)})")
-            number += len(part.numbering.holding.row)
+            first = number + len(part.numbering.values)
+            named.append(f"{last} AS ({part.numbering.sql(part.table, part.size(first, rows), number)})")
+            number = first
         source, number = part.source(number, rows)
         text = part.sql.replace(_SOURCE, source).replace(_LAST, last)
         if part.counted:
             text += f" RETURNING {part.counted} AS counted"
             counts.append(f"(SELECT count(counted) FROM w{place})")  # noqa: S608
         named.append(f"w{place} AS ({text})")
+        if part.numbering and part.numbering.noted is not None:
+            noted = f"SELECT counted FROM w{place} WHERE counted IS NOT NULL"  # noqa: S608
+            named.append(f"noted{place} AS (INSERT INTO {_quoted(part.numbering.noted.name)} {noted})")
     return f"WITH {', '.join(named)} SELECT {', '.join(counts)}"
 
 
 _SOURCE, _LAST = "<source>", "<last>"
-
-
-def _last(part: _Prepared, numbering: Numbering, first: int) -> str:
-    """The highest number, or no row where none may be given."""
-    table, column = part.table, _quoted(numbering.column)
-    return (
-        f"SELECT (SELECT coalesce(max({column}), 0) FROM {table}) AS number "  # noqa: S608
-        f"FROM ({numbering.holding.sql(first)}) AS holding "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NULL)"
-    )
 
 
 def _postgresql(part: Part, names: tuple[str, ...], *, now: str) -> str:

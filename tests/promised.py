@@ -30,7 +30,7 @@ from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import escalations, sla_clocks
 from helpdesk.services import alerts as alert_verbs
-from helpdesk.services import bounces, climbing, clock_rows, deliveries, filing, intake, leases, relay, replies, sweep
+from helpdesk.services import bounces, climbing, clock_rows, deliveries, filing, intake, relay, replies, sweep
 from helpdesk.services import (
     conversations as conversation_verbs,
 )
@@ -161,7 +161,7 @@ class Wall:
 
     async def relays(self, now: datetime) -> int:
         async with self.services.database.transaction() as session:
-            fence = await leases.acquire(session, "relay", owner="wall", seconds=60)
+            fence = await relay.acquire(session, "relay", owner="wall", seconds=60)
         assert fence is not None
         async with self.services.database.transaction() as session:
             how: dict[str, Any] = {"lease": "relay", "fence": fence, "careful": False, "now": now}

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from asyncpg import InterfaceError, InternalClientError, PostgresError
-from sqlalchemy import func, literal_column, select, text, update
+from sqlalchemy import delete, func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import sessions
 from helpdesk.db import Database, new_id
 from helpdesk.domain.events import InboxRecovered
 from helpdesk.models.contacts import contact_identities, contacts
-from helpdesk.models.events import events
+from helpdesk.models.events import events, followers, undistributed
 from helpdesk.models.inboxes import leases
 from helpdesk.services import rows
 from helpdesk.services.events import row as event_row
@@ -209,7 +209,8 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_statement_locks_nobod
 async def happen(database: Database, size: int, *, fence: int) -> tuple[int, list[int | None]]:
     """So many events, numbered while the lease has this fence; the count that was answered, and all positions."""
     given = [event_row(InboxRecovered(inbox_id=new_id()), now=NOW) for _ in range(size)]
-    numbering = Numbering("position", Holding(leases, {"name": "relay", "fence": fence}))
+    counter = Holding(followers, {"name": "numbered"}, written=True)
+    numbering = Numbering("position", counter, Holding(leases, {"name": "relay", "fence": fence}))
     async with database.transaction() as session:
         (count,) = await write(session, Insert(events, given, numbering=numbering))
     async with database.reading() as session:
@@ -222,6 +223,7 @@ async def test_numbers_follow_the_highest_where_the_lease_holds_and_nothing_wait
 ) -> None:
     async with database.transaction() as session:
         await insert(session, leases, [{"name": "relay", "owner": "me", "fence": 7, "expires_at": 0.0}])
+        await insert(session, followers, [{"name": "numbered", "position": 0}])
     if not database.is_postgresql:
         assert await happen(database, size, fence=7) == (0, [None] * size)
         return
@@ -333,3 +335,46 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_its_locks(data
     """As told to the server: waiting for it to happen would take as long as it takes."""
     async with database.transaction() as session:
         assert await session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "15s"
+
+
+async def test_numbers_of_many_writers_are_dense_and_seen_in_their_order(database: Database) -> None:
+    """Whoever finds the counter taken writes without a number, and waits for nobody."""
+    if not database.is_postgresql:
+        pytest.skip("one writer at a time")
+    async with database.transaction() as session:
+        await insert(session, followers, [{"name": "numbered", "position": 0}])
+    counter = Holding(followers, {"name": "numbered"}, written=True)
+    numbering = Numbering("position", counter, noted=undistributed)
+    over = asyncio.Event()
+    numbered = 0
+
+    async def say() -> None:
+        nonlocal numbered
+        for _ in range(60):
+            given = [event_row(InboxRecovered(inbox_id=new_id()), now=NOW) for _ in range(2)]
+            async with database.transaction() as session:
+                (count,) = await write(session, Insert(events, given, numbering=numbering), last=True)
+            assert count in (0, 2)
+            numbered += count
+            if not count:
+                async with database.transaction() as session:
+                    await session.execute(delete(events).where(events.c.position.is_(None)))
+
+    async def watch() -> None:
+        """Between two looks nothing may come to be before what was seen."""
+        seen: set[int] = set()
+        while not over.is_set():
+            async with database.reading() as session:
+                found = set((await session.scalars(select(events.c.position))).all()) - {None}
+            assert min(found - seen, default=len(seen) + 1) == len(seen) + 1
+            assert found == set(range(1, len(found) + 1))
+            seen = found
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(say() for _ in range(4)))
+    over.set()
+    await watching
+    async with database.reading() as session:
+        assert (await session.scalars(select(followers.c.position))).all() == [numbered]
+        assert sorted((await session.scalars(select(undistributed.c.position))).all()) == [*range(1, numbered + 1)]
+    assert numbered >= 60

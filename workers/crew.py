@@ -18,6 +18,7 @@ from helpdesk.net import Guard
 from helpdesk.services import (
     automation,
     deliveries,
+    events,
     filing,
     jobs,
     leases,
@@ -55,6 +56,9 @@ from workers.watch import Watch
 log = structlog.get_logger()
 
 STOP_SECONDS = 15.0
+
+DISTRIBUTING_SECONDS = 0.1
+"""So long an event that has its position may wait for what else follows from it."""
 
 FOLLOWING: Mapping[str, int] = {
     "search": search_indexing.FOLLOWER.batch,
@@ -166,6 +170,7 @@ class Crew:
         self._deliverer.on_free = lambda: self.ring(["deliver"])
         self._hooks.on_free = lambda: self.ring(["hooks"])
         self._tasks: list[asyncio.Task[None]] = []
+        self._soon: asyncio.TimerHandle | None = None
         self._doors = AsyncExitStack()
 
     def ring(self, names: Sequence[str]) -> None:
@@ -173,11 +178,26 @@ class Crew:
         for name in names:
             if name in self._loops:
                 self._loops[name].ring()
+        if events.DISTRIBUTE in names:
+            self._distribute()
 
     def hear(self, names: Sequence[str]) -> None:
         """What is rung aloud is for whoever can do it at once: to ask for the relay's lease is the tick's business."""
-        if "relay" in names and self._relaying.holds:
+        if not self._relaying.holds:
+            return
+        if "relay" in names:
             self.ring(["relay"])
+        elif events.DISTRIBUTE in names:
+            self._distribute()
+
+    def _distribute(self) -> None:
+        """Soon: who listens has been told, and one step for many events costs little more than for one."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(DISTRIBUTING_SECONDS, self._relay)
+
+    def _relay(self) -> None:
+        self._soon = None
+        self.ring(["relay"])
 
     async def start(self) -> None:
         """Open the doors, then start the loops. Raises when a door's address is taken."""

@@ -61,7 +61,7 @@ class Relaying:
         async with services.database.transaction() as session:
             if self._fence is None:
                 seconds = services.settings.lease_seconds
-                self._fence = await leases.acquire(session, LEASE, owner=self._worker, seconds=seconds)
+                self._fence = await relay.acquire(session, LEASE, owner=self._worker, seconds=seconds)
             if self._fence is None:
                 return 0
             happened = await self._relay(session, fence=self._fence, careful=careful)

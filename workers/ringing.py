@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from helpdesk.logs import fault
+from helpdesk.services.events import DISTRIBUTE, STREAM
 from helpdesk.services.visits import LIVE
 
 log = structlog.get_logger()
@@ -22,7 +23,7 @@ _APART, _JOBS_APART = 0.002, 0.02
 """Seconds between what is published, for which people wait, and between jobs, which are found by polling anyway."""
 
 CHANNEL = "helpdesk:aloud"
-ALOUD = frozenset({"stream", "presence", "relay"})
+ALOUD = frozenset({STREAM, DISTRIBUTE, "presence", "relay"})
 """What is published, for every process to hear, and is no job besides: that would be one worker's, who need not be the
 one who relays, is late by arq's polling, and costs both sides more than what it wakes."""
 

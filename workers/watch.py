@@ -54,7 +54,7 @@ from workers.jobs import HANDLERS
 
 QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "process": lambda: [filing.due()],
-    "relay": lambda: [relay.unnumbered(), relay.late()],
+    "relay": lambda: [relay.unnumbered(), relay.numbered_ahead(), relay.late()],
     "deliver": lambda: [deliveries.due()],
     "sla": lambda: [sweep.due(), climbing.due(), alerts.due()],
     "notify": lambda: [notices.due()],

@@ -13,7 +13,11 @@ from helpdesk.models.columns import Base, at, json, key, only_where, prose, tabl
 
 
 class Event(Base, table=True):
-    """A fact, written in the transaction that made it true. `position` is given by the relay, after the commit."""
+    """A fact, written in the transaction that made it true.
+
+    Positions are dense and become visible in their order: whoever gives some has the follower `numbered` locked until
+    they are committed. The relay does, and whoever finds it free as he writes.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
@@ -48,6 +52,14 @@ class Follower(Base, table=True):
 
     name: str = Field(primary_key=True, sa_type=String)
     position: int = Field(default=0, sa_type=BigInteger)
+
+
+class Undistributed(Base, table=True):
+    """An event whose position its writer gave it: the stream has it by then, and the relay hands it on (`relay`)."""
+
+    __tablename__ = "undistributed"
+
+    position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
 
 
 class PendingWork(Base, table=True):
@@ -121,6 +133,7 @@ class AuditAnchor(Base, table=True):
 
 events = table_of(Event)
 followers = table_of(Follower)
+undistributed = table_of(Undistributed)
 pending_work = table_of(PendingWork)
 idempotency_keys = table_of(IdempotencyKey)
 audit = table_of(AuditEntry)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, select
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import new_id, ring
 from helpdesk.domain.events import DomainEvent
-from helpdesk.models.events import events
+from helpdesk.models.events import events, followers, undistributed
 from helpdesk.statements import Row
 from helpdesk.writes import Holding, Insert, Numbering, write
 
@@ -40,13 +40,32 @@ async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -
     told(session, part, count)
 
 
-def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> Insert:
-    """What a `write` has to hold to tell of what it does."""
-    return Insert(events, rows, numbering=session.info.get("numbering"))
+STREAM: Final = "stream"
+DISTRIBUTE: Final = "distribute"
+"""Rung for events that have their positions: at once for who listens, and soon for the relay to hand them on."""
+
+NUMBERED: Final = "numbered"
+"""The follower that is the last position that was given."""
+
+_COUNTER: Final = Holding(followers, {"name": NUMBERED}, written=True)
+_AHEAD: Final = Numbering("position", _COUNTER, noted=undistributed)
+
+
+def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]], *, ahead: bool = False) -> Insert:
+    """What a `write` has to hold to tell of what it does.
+
+    `ahead` has them numbered by who writes them, ahead of the relay, if that can be done at once: for what people wait
+    for. Only for the last statement of a short transaction: until that ends nobody else can do so.
+    """
+    return Insert(events, rows, numbering=_AHEAD if ahead else session.info.get("numbering"))
 
 
 def told(session: AsyncSession, part: Insert, count: int) -> None:
     """What became of an `outbox`: `write` answered this count for it. The relay is rung after the commit."""
+    if part.numbering is _AHEAD and count:
+        ring(session, STREAM)
+        ring(session, DISTRIBUTE)
+        return
     if part.numbering and count:
         session.info.setdefault("numbered", []).extend(part.rows)
     elif part.rows:
@@ -59,7 +78,7 @@ def number(session: AsyncSession, holding: Holding) -> None:
 
     Not for sessions with savepoints: what is rolled back to one would be taken for told.
     """
-    session.info["numbering"] = Numbering("position", holding)
+    session.info["numbering"] = Numbering("position", _COUNTER, holding)
 
 
 def take_numbered(session: AsyncSession) -> tuple[list[Row], bool]:

@@ -1,8 +1,9 @@
 """The relay: gives committed events their position and turns them into work, one relay at a time.
 
 Positions are what resuming streams and webhook order use. They are given after the commit, because ids and serials
-commit out of order. What a subscriber does is rows in the relay's own transaction, so it happens exactly once; a
-subscriber that fails is remembered per event and tried again, and holds nobody else up.
+commit out of order; or with it, by one writer at a time (`events.outbox`), and then they are noted for the relay. What
+a subscriber does is rows in the relay's own transaction, so it happens exactly once; a subscriber that fails is
+remembered per event and tried again, and holds nobody else up.
 """
 
 from __future__ import annotations
@@ -12,14 +13,29 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Executable, Select, and_, bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, unring
+from helpdesk.dialects import among
 from helpdesk.logs import fault
-from helpdesk.models.events import events, pending_work
+from helpdesk.models.events import events, followers, pending_work, undistributed
 from helpdesk.models.inboxes import leases
-from helpdesk.services.events import take_numbered
+from helpdesk.services import leases as leasing
+from helpdesk.services.events import NUMBERED, take_numbered
 from helpdesk.services.foreseen import is_done
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
@@ -43,31 +59,25 @@ class Subscriber(Protocol):
 Subscriptions = Mapping[str, Sequence[Subscriber]]
 
 
-def _position() -> Executable:
-    """One statement claims, numbers and returns: the lease keeps other relays out, the constraint would catch them.
+def _held() -> CTE:
+    """The caller's lease, which stays his until the transaction ends. Empty where it is another's by now."""
+    mine = leases.c.name == bindparam("lease", type_=leases.c.name.type)
+    current = leases.c.fence == bindparam("fence", type_=leases.c.fence.type)
+    return select(leases.c.name).where(mine, current).with_for_update(read=True).cte("held")
 
-    It holds the lease until the transaction ends, and finds nothing where that is another's.
-    """
-    held = (
-        select(leases.c.name)
-        .where(
-            leases.c.name == bindparam("lease", type_=leases.c.name.type),
-            leases.c.fence == bindparam("fence", type_=leases.c.fence.type),
-        )
-        .with_for_update(read=True)
-        .cte("held")
-    )
-    waiting = (
-        select(events.c.id)
-        .where(events.c.position.is_(None), exists(select(held.c.name)))
-        .order_by(events.c.id)
-        .limit(literal_column(str(BATCH)))
-        .subquery("waiting")
-    )
-    last = select(func.coalesce(func.max(events.c.position), literal_column("0"))).scalar_subquery()
-    numbered = select(waiting.c.id, (last + func.row_number().over(order_by=waiting.c.id)).label("position")).subquery(
-        "numbered"
-    )
+
+def _last() -> Executable:
+    """The last position, as long as nobody else can give any."""
+    numbered = followers.c.name == literal_column(f"'{NUMBERED}'")
+    return select(followers.c.position).where(numbered, exists(select(_held().c.name))).with_for_update(key_share=True)
+
+
+def _position() -> Executable:
+    """Constraints would catch whoever else did it."""
+    waiting = unnumbered().order_by(events.c.id).limit(literal_column(str(BATCH))).subquery("waiting")
+    last = bindparam("last", type_=events.c.position.type)
+    place = last + func.row_number().over(order_by=waiting.c.id)
+    numbered = select(waiting.c.id, place.label("position")).subquery("numbered")
     return (
         update(events)
         .where(events.c.id == numbered.c.id, events.c.position.is_(None))
@@ -76,7 +86,53 @@ def _position() -> Executable:
     )
 
 
-_POSITION = Statement(_position)
+def _move() -> Executable:
+    to = bindparam("last", type_=followers.c.position.type)
+    numbered = followers.c.name == literal_column(f"'{NUMBERED}'")
+    return update(followers).where(numbered).values(position=to).returning(followers.c.name)
+
+
+def _ahead() -> Executable:
+    noted = select(events).join(undistributed, undistributed.c.position == events.c.position)
+    return noted.where(exists(select(_held().c.name))).order_by(events.c.position).limit(literal_column(str(BATCH)))
+
+
+def _taken() -> Executable:
+    taken = delete(undistributed).where(among(undistributed.c.position, "positions", "bigint"))
+    return taken.returning(undistributed.c.position)
+
+
+_LAST, _POSITION, _MOVE = Statement(_last), Statement(_position), Statement(_move)
+_AHEAD, _TAKEN = Statement(_ahead), Statement(_taken)
+
+
+async def acquire(session: AsyncSession, lease: str, *, owner: str, seconds: float) -> int | None:
+    """`leases.acquire`, for one who will `relay`: whoever was first begins to count, from what there is."""
+    fence = await leasing.acquire(session, lease, owner=owner, seconds=seconds)
+    if fence is not None:
+        highest = select(literal_column(f"'{NUMBERED}'"), func.coalesce(func.max(events.c.position), 0))
+        begin = insert_ignoring(session, followers, on=["name"])
+        await session.execute(begin.from_select(["name", "position"], highest.where(true())))
+    return fence
+
+
+async def _number(session: AsyncSession, **lease: Any) -> list[Row]:
+    """Give positions to what has none. Answers these events, in order; none where the lease is another's."""
+    counted = await _LAST.rows(session, **lease)
+    if not counted:
+        return []
+    found: list[Row] = list(await _POSITION.rows(session, last=counted[0]["position"]))
+    if found:
+        await _MOVE.rows(session, last=counted[0]["position"] + len(found))
+    return found
+
+
+async def _take(session: AsyncSession, **lease: Any) -> list[Row]:
+    """Events that have their positions from who wrote them, and were handed on to nobody yet."""
+    found: list[Row] = list(await _AHEAD.rows(session, **lease))
+    if found:
+        await _TAKEN.rows(session, positions=[event["position"] for event in found])
+    return found
 
 
 async def relay(
@@ -106,8 +162,10 @@ async def relay(
     for first in (True, False):
         batch, unnumbered = take_numbered(session)
         if unnumbered or not batch:
-            found = await _POSITION.rows(session, lease=lease, fence=fence)
-            batch += sorted(found, key=lambda event: event["position"])
+            held: dict[str, Any] = {"lease": lease, "fence": fence}
+            batch += await _number(session, **held)
+            batch += await _take(session, **held) if first else []
+            batch.sort(key=lambda event: event["position"])
         happened += batch
         for subscriber, its in types.items():
             mine = [e for e in batch if e["type"] in its and not is_done(session, subscriber.__name__, e["id"])]
@@ -155,6 +213,11 @@ async def _attempt(session: AsyncSession, work: Callable[[], Awaitable[None]]) -
 def unnumbered() -> Select[Any]:
     """Events that `relay` would position."""
     return select(events.c.id).where(events.c.position.is_(None))
+
+
+def numbered_ahead() -> Select[Any]:
+    """Events with positions that `relay` would hand on."""
+    return select(undistributed.c.position)
 
 
 def late() -> Select[Any]:

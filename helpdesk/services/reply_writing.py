@@ -118,7 +118,7 @@ async def write_down(
         delivery = _delivery(services, written, message)
         parts.append(Insert(delivery_rows, [delivery]))
         ring(session, "deliver")
-    events = outbox(session, [event_row(one, now=now) for one in told_of])
+    events = outbox(session, [event_row(one, now=now) for one in told_of], ahead=at_once is not None)
     stored = Stored(message, delivery)
     how: dict[str, Any] = {}
     if at_once is not None:

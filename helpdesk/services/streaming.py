@@ -24,7 +24,7 @@ from helpdesk import clock
 from helpdesk.domain.values import Actor
 from helpdesk.errors import TooMany, Unavailable
 from helpdesk.logs import fault
-from helpdesk.services import feed, identities, presence, visitor_news
+from helpdesk.services import events, feed, identities, presence, visitor_news
 from helpdesk.services.feed import Audience, Sight, Told
 from helpdesk.services.house import Services
 from helpdesk.services.visitor_news import ContactThere
@@ -40,7 +40,7 @@ WAITING: Final = 1000
 MISSED: Final = 10_000
 """Whoever is further behind than this reads his lists again rather than everything that happened."""
 
-BELL: Final = "stream"
+BELL: Final = events.STREAM
 _TICK, _QUIET_TICK = 0.25, 1.0
 _PRESENCE, _IDENTIFY, _HEARTBEAT = 2.0, 3.0, 15.0
 _LEAST: Final = 0.1

@@ -157,7 +157,7 @@ async def _write(
         first=False,
         silent=False,
     )
-    told = events.outbox(session, [events.row(event, now=now) for event in (received, *clocks.events)])
+    told = events.outbox(session, [events.row(one, now=now) for one in (received, *clocks.events)], ahead=True)
     try:
         *_, count = await write(
             session,

@@ -60,7 +60,7 @@ class Noting:
 
 async def _relay(services: Services, subscriber: Noting) -> None:
     async with services.database.transaction() as session:
-        fence = await leases.acquire(session, LEASE, owner="test", seconds=60)
+        fence = await relay.acquire(session, LEASE, owner="test", seconds=60)
         assert fence is not None
         subscriptions = {InboxFailing.type: (subscriber,)}
         how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": True, "now": clock.now()}
@@ -71,7 +71,7 @@ async def test_a_relay_whose_lease_went_to_another_positions_nothing(quick: Serv
     await _happen(quick, "a")
     for owner in ("first", "first"):
         async with quick.database.transaction() as session:
-            fence = await leases.acquire(session, LEASE, owner=owner, seconds=60)
+            fence = await relay.acquire(session, LEASE, owner=owner, seconds=60)
     assert fence == 2
     for late, positions in ((1, [("a", None)]), (2, [("a", 1)])):
         async with quick.database.transaction() as session:
@@ -140,7 +140,7 @@ class Telling:
 async def test_what_a_subscriber_tells_is_relayed_in_the_same_step(quick: Services) -> None:
     await _happen(quick, "first")
     async with quick.database.transaction() as session:
-        fence = await leases.acquire(session, LEASE, owner="test", seconds=60)
+        fence = await relay.acquire(session, LEASE, owner="test", seconds=60)
         assert fence is not None
         how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": False, "now": clock.now()}
         happened = await relay.relay(quick, session, {InboxFailing.type: (Telling(),)}, **how)
