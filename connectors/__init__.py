@@ -11,10 +11,11 @@ from helpdesk.channels import Channel
 
 @cache
 def discover() -> dict[str, Channel]:
-    """Every folder here that exposes `CHANNEL`, by channel name, in alphabetical order."""
+    """The `CHANNEL` of every folder here, or its `CHANNELS`, by channel name, in alphabetical order."""
     found: dict[str, Channel] = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
-        channel = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CHANNEL", None)
-        if isinstance(channel, Channel):
-            found[channel.name] = channel
-    return found
+        package = importlib.import_module(f"{__name__}.{module.name}")
+        for channel in getattr(package, "CHANNELS", (getattr(package, "CHANNEL", None),)):
+            if isinstance(channel, Channel):
+                found[channel.name] = channel
+    return dict(sorted(found.items()))

@@ -13,12 +13,20 @@ Errors that a connector raises:
     ChannelError
     ├── TemporaryFailure        try again later, after `retry_after` seconds if the other side said so
     │   ├── Unreachable         no connection, time-out, TLS failure
-    │   └── RateLimited         too fast
+    │   ├── RateLimited         too fast
+    │   └── BudgetSpent         what was paid for is used up until `retry_after`
     ├── PermanentFailure        the other side will never take this message
-    │   └── RecipientRefused    … for each of the recipients in `refusals`
+    │   ├── RecipientRefused    … for each of the recipients in `refusals`
+    │   ├── WindowClosed        the other side takes no answer so long after the question
+    │   └── TargetGone          what is answered was deleted
     ├── AuthenticationFailed    password, token or grant refused: nothing helps but a person
+    │   └── AccessRevoked       … since the token or the app was taken away
     ├── Misconfigured           a mailbox that is not there, a setting the other side cannot serve
+    │   ├── PermissionMissing   `detail` names the permission
+    │   └── PlanChanged         the plan no longer offers this call
     └── Uncertain               the connection died after the final byte: it may have been taken
+
+The `detail` of each is ours, one sentence that says what to do, and never the other side's text.
 """
 
 from __future__ import annotations
@@ -46,6 +54,8 @@ class ChannelError(HelpdeskError):
     """The root of what a connector raises. `kind` is a stable word for logs, `doctor` and `inbox check`."""
 
     kind: ClassVar[str] = "channel"
+    urgent: ClassVar[bool] = False
+    """Only a person can end it: `inbox.failing` is told with the first one, not after some minutes."""
 
 
 class TemporaryFailure(ChannelError):
@@ -64,6 +74,10 @@ class RateLimited(TemporaryFailure):
     kind = "rate_limited"
 
 
+class BudgetSpent(TemporaryFailure):
+    kind = "budget"
+
+
 class PermanentFailure(ChannelError):
     kind = "refused"
 
@@ -76,12 +90,35 @@ class RecipientRefused(PermanentFailure):
         self.refusals = tuple(refusals)
 
 
+class WindowClosed(PermanentFailure):
+    kind = "window_closed"
+
+
+class TargetGone(PermanentFailure):
+    kind = "target_gone"
+
+
 class AuthenticationFailed(ChannelError):
     kind = "authentication"
+    urgent = True
+
+
+class AccessRevoked(AuthenticationFailed):
+    kind = "revoked"
 
 
 class Misconfigured(ChannelError):
     kind = "misconfigured"
+
+
+class PermissionMissing(Misconfigured):
+    kind = "permission"
+    urgent = True
+
+
+class PlanChanged(Misconfigured):
+    kind = "plan"
+    urgent = True
 
 
 class Uncertain(ChannelError):
@@ -100,6 +137,33 @@ class Address:
 
     handle: str
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An account as the vendor shows it to everybody.
+
+    `id` never changes, `handle` may. `verified` is the vendor's word, in lower case.
+    """
+
+    id: str
+    handle: str
+    name: str = ""
+    url: str = ""
+    followers: int | None = None
+    verified: str = ""
+    avatar_url: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What comments hang under. `own`: our account wrote it."""
+
+    external_id: str
+    url: str = ""
+    text: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +223,17 @@ class Bounce:
 
 @dataclass(frozen=True, slots=True)
 class InboundAttachment:
-    """A part that is not the text. `content_type` is what the sender claims; the core decides what it is served as."""
+    """A part that is not the text. `content_type` is what the sender claims; the core decides what it is served as.
+
+    `source` is what `FetchesMedia.fetch` understands, where the bytes are not here yet and `body` is empty.
+    """
 
     filename: str
     content_type: str
     body: bytes
     inline: bool = False
     content_id: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +244,10 @@ class InboundMessage:
     or `message_id`. `external_id` is the channel's id, or a digest where it gave none. `suspect` names what is wrong
     with the sender lines (`several_from`, `group_from`, ...): such a message is quarantined and joins nothing.
     `html` is raw; the core sanitises it. `new_text` is the text without quotes and signature.
+
+    One author in one `thread` is one conversation (`dm:ID`, `post:ROOT`, `chat:ID`); where it is empty tokens decide,
+    as for mail. `written_by_us` makes it an echo: our account wrote it, through this house or by other hands, to
+    `recipient`; `client_token` is then what `OutboundMessage.client_token` was, where the vendor gives it back.
     """
 
     external_id: str
@@ -200,6 +272,45 @@ class InboundMessage:
     notes: tuple[str, ...] = ()
     external_url: str = ""
     visibility: str = "direct"
+    thread: str = ""
+    post: Post | None = None
+    profile: Profile | None = None
+    written_by_us: bool = False
+    client_token: str = ""
+    recipient: Address | None = None
+
+
+class ChangeKind(StrEnum):
+    """`NOTHING` is kept as raw source and shown nowhere: a reaction, a kind that we do not know."""
+
+    EDITED = "edited"
+    DELETED = "deleted"
+    HIDDEN = "hidden"
+    SHOWN = "shown"
+    DELIVERED = "delivered"
+    READ = "read"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundChange:
+    """What happened to messages that were there before, instead of a new one.
+
+    `external_id` names the message; `DELIVERED` and `READ` have none but `thread` and `at`: all of ours there up to
+    that time. `why` is a stable word for `NOTHING` (`unknown_kind`, `reaction`). It may come before the message itself.
+    """
+
+    kind: ChangeKind
+    external_id: str = ""
+    thread: str = ""
+    handle: str = ""
+    text: str = ""
+    at: datetime | None = None
+    why: str = ""
+
+
+Inbound = InboundMessage | InboundChange
+"""What `parse` gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +338,7 @@ class OutboundMessage:
 
     `client_token` is fixed for the life of the message: vendors that know idempotency get it. `automatic` is set on
     acknowledgements and the like (RFC 3834); `references` are external ids, the oldest first, and `in_reply_to` the
-    one that is answered.
+    one that is answered. `thread` is the one it belongs to, and `post` the external id of what that hangs under.
     """
 
     message_id: UUID
@@ -248,6 +359,8 @@ class OutboundMessage:
     automatic: bool = False
     language: str = "en"
     visibility: str = "direct"
+    thread: str = ""
+    post: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +389,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The channel took the message (for `accepted`, at least). `external_id` may differ from the composed one."""
+    """The channel took the message (for `accepted`, at least). `external_id` may differ from the composed one.
+
+    `thread` is where his answer to this will come in, if that is another one: it is this conversation from now on.
+    """
 
     external_id: str
     sent_at: datetime
     accepted: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     external_url: str = ""
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +409,18 @@ class Check:
     name: str
     ok: bool
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """What a text weighs on the channel, and what it may weigh.
+
+    `unit` is for the person who writes: `characters`, `weighted`, `utf-16` or `bytes`.
+    """
+
+    used: int
+    limit: int
+    unit: str = "characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +442,18 @@ class Capabilities:
     """Whether it can carry a letter to any address: alerts reach agents by it."""
     live: bool = False
     """Whether its readers read the conversation itself (`helpdesk.live`): what is written is delivered by that."""
+    chains: bool = False
+    """Whether a long public answer may go as several posts, each of which answers the one before."""
+    hide: bool = False
+    """Whether others' posts below ours can be hidden: `Moderates`."""
+    looks_up: bool = True
+    """False: an uncertain message can never be found again, so it is not sent again by itself; a person decides."""
     max_length: int | None = None
+    """Of a public text, where the channel has no `measure`."""
     reply_window: timedelta | None = None
+    """How long after his last direct message he can be answered directly."""
+    private_reply_window: timedelta | None = None
+    """So long after a public message its author can be written to directly, once for each. None: at any time."""
 
 
 class Host(Protocol):
@@ -357,6 +496,10 @@ class InboxView:
 
     inbox_id: UUID
     config: BaseModel
+    channel: str = ""
+    own: str = ""
+    """The inbox's own handle."""
+    active: bool = True
 
 
 class ServiceHost(Protocol):
@@ -370,6 +513,27 @@ class ServiceHost(Protocol):
 
     async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
         """As `Host.accept`; there is no cursor, since the other side keeps what was not confirmed."""
+
+
+class WebhookHost(Protocol):
+    """What the house hands to the routes of a channel without visitors.
+
+    What `accept` has taken is committed; nobody may answer 2xx before.
+    """
+
+    base_url: str
+
+    async def inbox(self, inbox_id: UUID) -> InboxView:
+        """With secrets, as it was two seconds ago at most, paused ones too. Raises `NotFound`."""
+
+    async def inboxes(self) -> Sequence[InboxView]:
+        """All inboxes of the folder's channels, likewise."""
+
+    async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
+        """As `ServiceHost.accept`."""
+
+    async def unknown_account(self, inbox_id: UUID, account: str) -> None:
+        """Something came for an account that no inbox has: an alert, once for each account."""
 
 
 class Connector(Protocol):
@@ -396,7 +560,12 @@ class Composer(Protocol):
 @runtime_checkable
 class FindsSent(Protocol):
     async def find_sent(self, message: Composed) -> Receipt | None:
-        """Look an uncertain message up at the other side; None when it cannot be found or looked for."""
+        """Look an uncertain message up at the other side; None: it is not there and is sent again.
+
+        None also where it cannot be looked for and a second one does no harm, since both bear the same id.
+
+        Raises `Uncertain` when that cannot be told, another `ChannelError` when it could not be asked now.
+        """
 
 
 @runtime_checkable
@@ -426,6 +595,24 @@ class Backfills(Protocol):
 
 
 @runtime_checkable
+class Moderates(Protocol):
+    async def hide(self, external_id: str, *, hidden: bool) -> None:
+        """Hide somebody's post from the others, or show it again. Idempotent. Raises a `ChannelError`."""
+
+
+@runtime_checkable
+class FetchesMedia(Protocol):
+    async def fetch(self, source: str, *, max_bytes: int) -> bytes:
+        """The bytes behind `InboundAttachment.source`. Raises a `ChannelError`, a permanent one when they are gone."""
+
+
+@runtime_checkable
+class KnowsItself(Protocol):
+    async def profile(self) -> Profile:
+        """Our own account, for comparing others with it."""
+
+
+@runtime_checkable
 class Closes(Protocol):
     async def close(self) -> None:
         """Let go of pooled connections."""
@@ -443,6 +630,8 @@ class House:
     outgoing: str
     save_secrets: Callable[[Mapping[str, str]], Awaitable[None]]
     stored_secrets: Callable[[], Awaitable[Mapping[str, str]]]
+    base_url: str = ""
+    """Where the house is reached from outside, for webhooks that are registered there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,10 +639,16 @@ class Channel:
     """The descriptor of one folder. The strings are `module:name`, imported on first use.
 
     `config` is a pydantic model; fields of type `SecretStr` are stored encrypted and are write-only.
-    `connector(config, house)` builds a `Connector`; `parse(raw, public_config)` makes an `InboundMessage`, on channels
+    `connector(config, house)` builds a `Connector`; `parse(raw, public_config)` makes an `Inbound`, on channels
     that accept raw items; `service(host)` is a context manager that serves the channel as a whole in each worker;
     `routes(host)` gives an `APIRouter`, mounted under `/channels/{name}`, and `pages(host)` one at the root.
     `address_key` names the config field that is the inbox's own handle.
+
+    The routes of a live channel are handed a `LiveHost`, those of any other a `WebhookHost`. A folder with several
+    channels exposes `CHANNELS` and names a `family`: all are served under `/channels/{family}`, by the first one's
+    routes. `measure(text, visibility, config)` tells a text's `Length`: pure, and it imports nothing of the vendor's.
+    On live channels `handoff(opened, *, inbox_id, language)` gives a page and its headers, which hand a visitor's
+    browser the session that was opened for him.
     """
 
     name: str
@@ -466,6 +661,9 @@ class Channel:
     service: str = ""
     routes: str = ""
     pages: str = ""
+    measure: str = ""
+    family: str = ""
+    handoff: str = ""
 
     def load_config(self) -> type[BaseModel]:
         found: type[BaseModel] = load(self.config)
@@ -481,6 +679,18 @@ class Channel:
 
     def load_routes(self) -> Callable[[LiveHost], APIRouter]:
         found: Callable[[LiveHost], APIRouter] = load(self.routes)
+        return found
+
+    def load_webhooks(self) -> Callable[[WebhookHost], APIRouter]:
+        found: Callable[[WebhookHost], APIRouter] = load(self.routes)
+        return found
+
+    def load_handoff(self) -> Callable[..., tuple[str, Mapping[str, str]]]:
+        found: Callable[..., tuple[str, Mapping[str, str]]] = load(self.handoff)
+        return found
+
+    def load_measure(self) -> Callable[[str, str, Mapping[str, Any]], Length]:
+        found: Callable[[str, str, Mapping[str, Any]], Length] = load(self.measure)
         return found
 
     def load_pages(self) -> Callable[[LiveHost], APIRouter]:
