@@ -16,6 +16,7 @@ from helpdesk.models import (
     rules,
     search,
     sla,
+    social,
     visitors,
     webhooks,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "rules",
     "search",
     "sla",
+    "social",
     "visitors",
     "webhooks",
 ]

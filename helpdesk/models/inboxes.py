@@ -18,7 +18,8 @@ class Inbox(Base, table=True):
     `config` is public; `secrets` is sealed JSON. `key` is the inbox's own key, sealed by the master key. `handle` is
     the inbox's own address on its channel, in lower case, and unique there among the inboxes that are not deleted.
     `rating`: whoever wrote is asked for one when his conversation is resolved. `continued_by_id` is the inbox by which
-    goes on what a visitor of a live channel did not read in time.
+    goes on what a visitor of a live channel did not read in time. `integration_replies_count`: what a bot answers ends
+    clocks as an agent's answer does.
     """
 
     __tablename__ = "inboxes"
@@ -45,6 +46,7 @@ class Inbox(Base, table=True):
     sla_policy_id: UUID | None = Field(default=None)
     continued_by_id: UUID | None = Field(default=None)
     rating: bool = Field(default=False, sa_type=Boolean)
+    integration_replies_count: bool = Field(default=False, sa_type=Boolean)
     version: int = 1
     created_at: datetime = at()
     updated_at: datetime = at()

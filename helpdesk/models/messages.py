@@ -18,6 +18,9 @@ class Message(Base, table=True):
     `html` is sanitised (by `html_policy`). `new_text` is the text without quotes and signature. `content_digest` tells
     the same mail delivered twice from two mails that claim one id. `delivery_status` repeats the delivery's status, so
     that a list needs no join.
+
+    `thread` is where on the channel it stands. A chain of posts is one answer: `part_of` is the first of them. With
+    `answers` a bot's message ends the clocks that an agent's would. What was deleted there stays here.
     """
 
     __tablename__ = "messages"
@@ -64,6 +67,12 @@ class Message(Base, table=True):
     received_at: datetime | None = at(nullable=True)
     created_at: datetime = at()
     sent_at: datetime | None = at(nullable=True)
+    thread: str = prose()
+    part_of: UUID | None = Field(default=None)
+    answers: bool = False
+    hidden: bool = False
+    edited_at: datetime | None = at(nullable=True)
+    deleted_at: datetime | None = at(nullable=True)
 
 
 class Attachment(Base, table=True):
@@ -88,6 +97,7 @@ class Delivery(Base, table=True):
 
     `body` is the frozen message, encrypted with `data_key`; it, `sender` and `recipients` are written once, before the
     first attempt. `final_at` is set just before the final byte: a worker that died without it can be repeated safely.
+    It leaves once the one of `after_id` is sent. `delivered_at` and `read_at` are what the channel says of him.
     """
 
     __tablename__ = "deliveries"
@@ -126,6 +136,9 @@ class Delivery(Base, table=True):
     claimed_until: float = 0.0
     claim: int = 0
     copied: bool = False
+    after_id: UUID | None = Field(default=None)
+    delivered_at: datetime | None = at(nullable=True)
+    read_at: datetime | None = at(nullable=True)
 
 
 class Acknowledgement(Base, table=True):

@@ -86,6 +86,9 @@ def row(
         "claimed_until": 0.0,
         "claim": 0,
         "copied": False,
+        "after_id": None,
+        "delivered_at": None,
+        "read_at": None,
     }
 
 

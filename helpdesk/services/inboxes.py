@@ -1,8 +1,8 @@
 """Inboxes: settings checked by their channel's own model, secrets sealed apart, and a saved password that never
 follows to a changed host.
 
-`team_id`, `business_hours_id`, `sla_policy_id`, `rating` and `continued_by_id` are settings of every inbox; all others
-are the channel's. By the last one goes on what a visitor of a live channel does not read in time.
+`COMMON` are settings of every inbox; all others are the channel's. By the one of `continued_by_id` goes on what a
+visitor of a live channel does not read in time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from helpdesk.services.access import may_use
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 
-COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id", "rating", "continued_by_id")
+SWITCHES: Final = ("rating", "integration_replies_count")
+COMMON: Final = ("team_id", "business_hours_id", "sla_policy_id", *SWITCHES, "continued_by_id")
 
 
 async def add(
@@ -68,7 +69,7 @@ async def add(
         "key": Keys(services.keyring).create(f"inbox:{inbox_id}"),
         "state": InboxStatus.ACTIVE.value,
         **dict.fromkeys(COMMON),
-        "rating": False,
+        **dict.fromkeys(SWITCHES, False),
         **common,
         "version": 1,
         "created_at": now,
@@ -181,7 +182,7 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, UUID | bool | None], 
     common: dict[str, UUID | bool | None] = {}
     for name in COMMON:
         if name in settings:
-            common[name] = (_switch if name == "rating" else _id)(name, settings[name])
+            common[name] = (_switch if name in SWITCHES else _id)(name, settings[name])
     return common, {name: value for name, value in settings.items() if name not in COMMON}
 
 
@@ -193,9 +194,10 @@ def _id(name: str, value: Any) -> UUID | None:
 
 
 def _switch(name: str, value: Any) -> bool:
-    if value not in ("on", "off"):
+    word = str(value).lower()
+    if word not in ("on", "off", "true", "false"):
         raise Invalid.field(name, "use on or off")
-    return bool(value == "on")
+    return word in ("on", "true")
 
 
 def _validate(descriptor: Channel, settings: Mapping[str, Any]) -> BaseModel:
@@ -323,7 +325,8 @@ def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
         return open_secrets(services, found) if found is not None else {}
 
     outgoing = str(services.settings.data / "outgoing")
-    house = House(guard, row["id"], outgoing, save_secrets=save, stored_secrets=stored)
+    base_url = services.settings.base_url
+    house = House(guard, row["id"], outgoing, save_secrets=save, stored_secrets=stored, base_url=base_url)
     return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 

@@ -140,6 +140,12 @@ def message(message_id: UUID, **given: Any) -> dict[str, Any]:
         "delivery_status": None,
         "received_at": None,
         "sent_at": None,
+        "thread": "",
+        "part_of": None,
+        "answers": False,
+        "hidden": False,
+        "edited_at": None,
+        "deleted_at": None,
     } | given
 
 
