@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from helpdesk.channels import Closes, Connector, Misconfigured
+from helpdesk.channels import Channel, Closes, Connector, Misconfigured
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
 from helpdesk.services.house import Services
@@ -36,6 +36,11 @@ class Connections:
                     raise Misconfigured("the inbox's settings do not fit its channel") from error
                 self._built[inbox_id] = (inbox["version"], connector)
             return connector
+
+    async def channel(self, inbox_id: UUID) -> Channel:
+        async with self._services.database.reading() as session:
+            name = (await session.execute(select(inboxes.c.channel).where(inboxes.c.id == inbox_id))).scalar_one()
+        return self._services.channel(name)
 
     async def close(self) -> None:
         for _, connector in self._built.values():

@@ -139,17 +139,35 @@ class Deliverer:
         if died_late:
             await self._doubt(delivery)
             return True
-        found = await connector.find_sent(composed) if composed and isinstance(connector, FindsSent) else None
+        try:
+            found = await self._found(delivery, connector, composed)
+        except Uncertain:  # nobody can tell: a person decides
+            return await self._rest(delivery)
+        except ChannelError:  # asked again later, and nothing is sent before
+            await self._doubt(delivery)
+            return True
         if found is not None:
             await self._accepted(delivery, found)
             return True
         if delivery["resends"] >= deliveries.MAX_RESENDS:
-            async with self._services.database.transaction() as session:
-                await deliveries.rest(session, delivery)
-            return True
+            return await self._rest(delivery)
         async with self._services.database.transaction() as session:
             await deliveries.resend(session, delivery)
         return False
+
+    async def _found(self, delivery: RowMapping, connector: Connector, composed: Composed | None) -> Receipt | None:
+        """Whether it is there. Raises `Uncertain` where that cannot be told, and a second one could do harm."""
+        if composed is not None and isinstance(connector, FindsSent):
+            return await connector.find_sent(composed)
+        if not (await self._connections.channel(delivery["inbox_id"])).capabilities.looks_up:
+            raise Uncertain("it cannot be looked up")
+        return None
+
+    async def _rest(self, delivery: RowMapping) -> bool:
+        """Leave it to a person. Answers that there is nothing left to send."""
+        async with self._services.database.transaction() as session:
+            await deliveries.rest(session, delivery)
+        return True
 
     async def _freeze(self, delivery: RowMapping, connector: Connector) -> OutboundMessage | Composed:
         """The message as it will leave, committed before anything leaves. Composing is pure and may take a while."""
