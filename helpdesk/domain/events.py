@@ -232,6 +232,7 @@ class InboxFailing(DomainEvent):
     type = "inbox.failing"
     inbox_id: UUID
     kind: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.channels import ChannelError
+from helpdesk.channels import BudgetSpent, ChannelError
 from helpdesk.db import is_postgresql
 from helpdesk.domain.events import InboxFailing, InboxRecovered
 from helpdesk.domain.values import InboxStatus
@@ -43,7 +43,7 @@ async def succeeded(session: AsyncSession, inbox_id: UUID, *, now: datetime) -> 
 
 
 async def failed(session: AsyncSession, inbox_id: UUID, error: ChannelError, *, now: datetime) -> None:
-    """An attempt failed. The alarm is another matter: see `report`."""
+    """An attempt failed. The alarm is another matter (see `report`), unless waiting can mend nothing."""
     maker = postgresql.insert if is_postgresql(session) else sqlite.insert
     told = {"error_kind": error.kind, "error_detail": error.detail}
     statement = maker(inbox_states).values(inbox_id=inbox_id, cursor={}, failing_since=now, **told)
@@ -54,10 +54,12 @@ async def failed(session: AsyncSession, inbox_id: UUID, error: ChannelError, *, 
         .where(inbox_states.c.inbox_id == inbox_id, inbox_states.c.failing_since.is_(None))
         .values(failing_since=now)
     )
+    if error.urgent or isinstance(error, BudgetSpent):
+        await report(session, after=timedelta(0), only=inbox_id, now=now)
 
 
-async def report(session: AsyncSession, *, after: timedelta, now: datetime) -> Sequence[UUID]:
-    """`inbox.failing`, once per failure, for inboxes that have not worked for `after`."""
+async def report(session: AsyncSession, *, after: timedelta, only: UUID | None = None, now: datetime) -> Sequence[UUID]:
+    """`inbox.failing`, once per failure, for inboxes that have not worked for `after`; for one of them with `only`."""
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
     found = await session.execute(
         update(inbox_states)
@@ -65,10 +67,12 @@ async def report(session: AsyncSession, *, after: timedelta, now: datetime) -> S
             inbox_states.c.failing_since <= now - after,
             inbox_states.c.failing_reported_at.is_(None),
             inbox_states.c.inbox_id.in_(active),
+            *([inbox_states.c.inbox_id == only] if only else []),
         )
         .values(failing_reported_at=now)
-        .returning(inbox_states.c.inbox_id, inbox_states.c.error_kind)
+        .returning(inbox_states.c.inbox_id, inbox_states.c.error_kind, inbox_states.c.error_detail)
     )
     failing = found.all()
-    await record(session, *(InboxFailing(inbox_id=inbox_id, kind=kind) for inbox_id, kind in failing), now=now)
-    return [inbox_id for inbox_id, _ in failing]
+    told = (InboxFailing(inbox_id=inbox_id, kind=kind, advice=advice) for inbox_id, kind, advice in failing)
+    await record(session, *told, now=now)
+    return [inbox_id for inbox_id, *_ in failing]

@@ -292,7 +292,11 @@ async def get_inbox(session: AsyncSession, actor: Actor, inbox_id: UUID, *, vers
 
 
 _WITH_STATE: Final = select(
-    inboxes, inbox_states.c.last_success_at, inbox_states.c.failing_since, inbox_states.c.error_kind
+    inboxes,
+    inbox_states.c.last_success_at,
+    inbox_states.c.failing_since,
+    inbox_states.c.error_kind,
+    inbox_states.c.error_detail,
 ).outerjoin(inbox_states, inbox_states.c.inbox_id == inboxes.c.id)
 
 

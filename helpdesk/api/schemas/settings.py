@@ -56,6 +56,9 @@ class InboxShown(InboxName):
     business_hours_id: UUID | None
     sla_policy_id: UUID | None
     rating: Literal["on", "off"] = Field(description="Whether contacts are asked how it went, once it is resolved")
+    integration_replies_count: Literal["on", "off"] = Field(
+        description="Whether what a bot answers ends clocks as an agent's answer does"
+    )
     continued_by_id: UUID | None = Field(
         description="By which inbox goes on what a visitor of a live channel does not read in time; "
         "null: by the oldest active one that carries letters"
@@ -64,6 +67,7 @@ class InboxShown(InboxName):
     last_success_at: datetime | None
     failing_since: datetime | None
     error_kind: str
+    error_detail: str = Field(description="What to do about it, where the channel knows")
     version: int
     created_at: datetime
     updated_at: datetime
@@ -79,6 +83,7 @@ class InboxCreate(Given):
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
     rating: Literal["on", "off"] = "off"
+    integration_replies_count: Literal["on", "off"] = "off"
     continued_by_id: UUID | None = None
     member_ids: Ids = Field(default_factory=list)
 
@@ -93,6 +98,7 @@ class InboxPatch(Given):
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
     rating: Literal["on", "off"] | None = None
+    integration_replies_count: Literal["on", "off"] | None = None
     continued_by_id: UUID | None = None
     member_ids: Ids | None = None
 
@@ -128,10 +134,12 @@ def inbox(row: RowMapping, secrets: Sequence[str], member_ids: Sequence[UUID], a
     return {
         **{name: row[name] for name in (*names, *more, "created_at", "updated_at")},
         "rating": "on" if row["rating"] else "off",
+        "integration_replies_count": "on" if row["integration_replies_count"] else "off",
         "settings": row["config"],
         "secrets": sorted(secrets),
         "member_ids": list(member_ids),
         "error_kind": row["error_kind"] or "",
+        "error_detail": row["error_detail"] or "",
     }
 
 
@@ -149,8 +157,14 @@ class CapabilitiesShown(Shown):
     deferrable: bool
     letters: bool
     live: bool = Field(description="Whether its visitors read the conversation itself, as it is written")
+    chains: bool = Field(description="Whether a long public answer may go as several posts")
+    hide: bool = Field(description="Whether others' posts below ours can be hidden")
+    looks_up: bool = Field(description="Whether a message of which it is uncertain that it left can be found again")
     max_length: int | None
-    reply_window: float | None = Field(description="Seconds")
+    reply_window: float | None = Field(description="Seconds from his last direct message in which to answer directly")
+    private_reply_window: float | None = Field(
+        description="Seconds from a public message in which its author can be written to directly, once; null: any time"
+    )
 
 
 class ChannelShown(Shown):
