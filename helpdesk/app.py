@@ -61,7 +61,8 @@ from helpdesk.api import (
 )
 from helpdesk.api.dependencies import Touches
 from helpdesk.api.edge import JSON_LIMIT, Edge
-from helpdesk.hosting import VisitorHost
+from helpdesk.channels import Channel
+from helpdesk.hosting import VendorHost, VisitorHost
 from helpdesk.services.house import Services
 from helpdesk.services.streaming import Hub
 from helpdesk.services.visiting import VisitorHub
@@ -176,5 +177,17 @@ def create_app(
             app.include_router(channel.load_routes()(host), prefix=f"/channels/{channel.name}")
             if channel.pages:
                 app.include_router(channel.load_pages()(host))
+    for family, members in _families(services).items():
+        routes = members[0].load_webhooks()(VendorHost(services, members))
+        app.include_router(routes, prefix=f"/channels/{family}")
     reference.install(app)
     return app
+
+
+def _families(services: Services) -> dict[str, list[Channel]]:
+    """The channels that vendors call, by the word that their addresses begin with."""
+    found: dict[str, list[Channel]] = {}
+    for channel in services.channels.values():
+        if channel.routes and not channel.capabilities.live:
+            found.setdefault(channel.family or channel.name, []).append(channel)
+    return found

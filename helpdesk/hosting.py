@@ -1,6 +1,7 @@
-"""What the house hands to the routes of a live channel: `live.LiveHost`, over the services.
+"""What the house hands to the routes of channels, over the services.
 
-Each call is one transaction and reads the clock once. Nothing is decided here.
+`live.LiveHost` to those of a live one, `channels.WebhookHost` to those that vendors call. Each call is one transaction
+and reads the clock once. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -11,14 +12,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from helpdesk.channels import Channel
+import structlog
+from sqlalchemy import select
+
+from helpdesk import failpoints
+from helpdesk.channels import Channel, InboxView, RawInbound
 from helpdesk.clock import now
-from helpdesk.errors import NotFound
+from helpdesk.domain.actions import Alert
+from helpdesk.domain.values import InboxStatus
+from helpdesk.errors import HelpdeskError, NotFound
 from helpdesk.live import Feedback, Identity, LiveInbox, Log, Opened, ProofRefused, Said, Subscription, Upload, Visitor
+from helpdesk.logs import fault
+from helpdesk.models.inboxes import inboxes
 from helpdesk.services import (
+    alerts,
+    intake,
     live_inboxes,
     transcripts,
     visitor_emails,
@@ -29,12 +41,22 @@ from helpdesk.services import (
     visitor_uploads,
     visits,
 )
+from helpdesk.services.alerts import Subject
 from helpdesk.services.house import Services
+from helpdesk.services.inboxes import load_config
+from helpdesk.services.keys import Keys
 from helpdesk.services.visiting import PER_PROCESS, VisitorHub
 from helpdesk.services.visitor_filing import SaidMeanwhile
 
+log = structlog.get_logger()
+
 _FRESH: Final = 2.0
 """Seconds for which what is known of the inboxes is taken to be so."""
+
+_UNKNOWN: Final = 0.2
+"""… before it is said of one that there is none: what comes first for a new inbox must not bounce."""
+
+_WARNING: Final = Alert(who=("admins",), agent_ids=(), severity="warning", acknowledge=None)
 
 
 class VisitorHost:
@@ -184,3 +206,63 @@ class VisitorHost:
 
     async def file(self, visitor: Visitor, attachment_id: UUID) -> tuple[Upload, bytes]:
         return await visitor_uploads.read(self._services, visitor, attachment_id)
+
+
+class VendorHost:
+    """The channels of one folder in this process, for the routes that vendors call."""
+
+    def __init__(self, services: Services, channels: Sequence[Channel]) -> None:
+        self.base_url = services.settings.base_url
+        self._services, self._names = services, [channel.name for channel in channels]
+        self._keys: dict[UUID, Keys] = {}
+        self._reading = asyncio.Lock()
+        self._inboxes: Mapping[UUID, InboxView] = {}
+        self._read_at = -_FRESH
+
+    async def inbox(self, inbox_id: UUID) -> InboxView:
+        for seconds in (_FRESH, _UNKNOWN):
+            if (found := (await self._known(seconds)).get(inbox_id)) is not None:
+                return found
+        raise NotFound("there is no such inbox")
+
+    async def inboxes(self) -> Sequence[InboxView]:
+        return list((await self._known(_FRESH)).values())
+
+    async def _known(self, seconds: float) -> Mapping[UUID, InboxView]:
+        """The inboxes as they were at most `seconds` ago."""
+        async with self._reading:
+            begun = time.monotonic()
+            if begun - self._read_at >= seconds:
+                self._inboxes, self._read_at = await self._read(), begun
+        return self._inboxes
+
+    async def _read(self) -> Mapping[UUID, InboxView]:
+        query = select(inboxes).where(inboxes.c.channel.in_(self._names), inboxes.c.deleted_at.is_(None))
+        async with self._services.database.reading() as session:
+            rows = (await session.execute(query)).mappings().all()
+        found = {}
+        for row in rows:
+            try:
+                config = load_config(self._services, row)
+            except (HelpdeskError, ValueError) as error:  # one that cannot be opened must not close the others
+                log.error("inbox.cannot_be_opened", inbox_id=str(row["id"]), **fault(error))
+                continue
+            active = row["state"] == InboxStatus.ACTIVE.value
+            found[row["id"]] = InboxView(row["id"], config, row["channel"], row["handle"], active)
+        return found
+
+    async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
+        staged = await intake.stage(self._services, batch)
+        keys = self._keys.setdefault(inbox_id, Keys(self._services.keyring))
+        async with self._services.database.transaction() as session:
+            new = await intake.accept(
+                self._services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now()
+            )
+        failpoints.reached("raw.committed")
+        return len(new)
+
+    async def unknown_account(self, inbox_id: UUID, account: str) -> None:
+        subject = Subject(f"unknown_account:{inbox_id}:{sha256(account.encode()).hexdigest()[:16]}", "unknown_account")
+        data = {"inbox_id": str(inbox_id), "account": account}
+        async with self._services.database.transaction() as session:
+            await alerts.call(self._services, session, subject, [_WARNING], None, data=data, now=now())
