@@ -1,0 +1,1 @@
+"""Telegram: private chats with a bot, and groups that call it."""

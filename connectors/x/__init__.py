@@ -1,0 +1,1 @@
+"""X: mentions, direct messages and answers to them."""
