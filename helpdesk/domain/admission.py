@@ -9,9 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 
-from helpdesk.channels import Address, Authentication, Automatic, Bounce, InboundMessage
+from helpdesk.channels import (
+    Address,
+    Authentication,
+    Automatic,
+    Bounce,
+    ChangeKind,
+    InboundChange,
+    InboundMessage,
+    Post,
+    Profile,
+)
 from helpdesk.domain import html, language
 from helpdesk.domain.filenames import display_name
 from helpdesk.domain.media_types import safe_type
@@ -37,6 +48,7 @@ class AdmittedFile:
     body: bytes
     inline: bool
     content_id: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,25 @@ class Admitted:
     notes: tuple[str, ...]
     external_url: str
     visibility: str
+    thread: str
+    post: Post | None
+    profile: Profile | None
+    written_by_us: bool
+    client_token: str
+    recipient: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedChange:
+    """What became of a message, as it may be stored."""
+
+    kind: ChangeKind
+    external_id: str
+    thread: str
+    handle: str
+    text: str
+    at: datetime | None
+    why: str
 
 
 def admit(message: InboundMessage) -> Admitted:
@@ -83,6 +114,7 @@ def admit(message: InboundMessage) -> Admitted:
             body=file.body,
             inline=file.inline,
             content_id=line(file.content_id),
+            source=line(file.source),
         )
         for file in message.attachments
     )
@@ -116,6 +148,25 @@ def admit(message: InboundMessage) -> Admitted:
         notes=tuple(dict.fromkeys(notes)),
         external_url=line(message.external_url),
         visibility=message.visibility,
+        thread=line(message.thread),
+        post=_post(message.post) if message.post else None,
+        profile=_profile(message.profile) if message.profile else None,
+        written_by_us=message.written_by_us,
+        client_token=line(message.client_token),
+        recipient=_address(message.recipient) if message.recipient else None,
+    )
+
+
+def admit_change(change: InboundChange) -> AdmittedChange:
+    """Clean what a parser says has become of a message."""
+    return AdmittedChange(
+        kind=change.kind,
+        external_id=line(change.external_id),
+        thread=line(change.thread),
+        handle=line(change.handle),
+        text=_body(change.text)[0],
+        at=change.at,
+        why=line(change.why),
     )
 
 
@@ -143,6 +194,23 @@ def _body(value: str) -> tuple[str, bool]:
 def _address(address: Address) -> Address:
     # Handles are compared in lower case, and the Kelvin sign is the one foreign letter whose lower case is a plain one.
     return Address(line(address.handle).replace("\u212a", "\ufffd"), line(address.name)[:120])
+
+
+def _post(post: Post) -> Post:
+    return Post(line(post.external_id), line(post.url), _body(post.text)[0], post.own)
+
+
+def _profile(profile: Profile) -> Profile:
+    return Profile(
+        id=line(profile.id),
+        handle=line(profile.handle),
+        name=line(profile.name)[:120],
+        url=line(profile.url),
+        followers=profile.followers,
+        verified=line(profile.verified).lower(),
+        avatar_url=line(profile.avatar_url),
+        created_at=profile.created_at,
+    )
 
 
 def _addresses(given: Iterable[Address]) -> tuple[Address, ...]:
