@@ -60,6 +60,8 @@ _MAX_PREPARED = 500
 class Database:
     """An engine with its habits. `on_commit` is called, after a commit, with the names that `ring` collected.
 
+    Just before that `on_handed` is, with what `hand` collected.
+
     `plan_once` lets PostgreSQL plan a prepared statement without looking at its values: right for a worker, whose
     statements find rows by their keys and are planned in more time than they run, and wrong for lists with filters.
     """
@@ -72,6 +74,7 @@ class Database:
         self._spare = sessions.Spare()
         self._lock = None if self.is_postgresql else asyncio.Lock()
         self.on_commit: Callable[[frozenset[str]], None] = _silence
+        self.on_handed: Callable[[Sequence[Any]], None] = _silence
         self._prepared: dict[Hashable, Prepared] = {}
 
     async def close(self) -> None:
@@ -96,6 +99,8 @@ class Database:
         self._committed(session)
 
     def _committed(self, session: AsyncSession) -> None:
+        if handed := session.info.get("handed"):
+            self.on_handed(handed)
         rung = frozenset(session.info.get("rings", ()))
         if rung:
             self.on_commit(rung)
@@ -122,24 +127,40 @@ class Database:
 
         With `seconds`, the database gives up after these: raises TimeoutError.
         """
-        return statement.decode(await greenlet_spawn(self._fetch, statement.sql, statement.arguments(values), seconds))
+        arguments = statement.arguments(values)
+        pooled = self._spare.take() if self.is_postgresql else None
+        if pooled is None:
+            return statement.decode(await greenlet_spawn(self._fetch, statement.sql, arguments, seconds))
+        try:
+            found = await self._ask(pooled, statement.sql, arguments, seconds)
+        finally:
+            if pooled.is_valid and self._spare.free:
+                self._spare.keep(pooled)
+            else:
+                await greenlet_spawn(pooled.close)
+        return statement.decode(found)
 
-    def _fetch(self, sql: str, arguments: Sequence[Any], seconds: float | None) -> Any:
-        """Check out, run and hand back within one greenlet: each further one would cost as much as the checkout."""
-        pooled: Any = self._spare.take() or self.engine.sync_engine.raw_connection()
+    async def _ask(self, pooled: Any, sql: str, arguments: Sequence[Any], seconds: float | None) -> Any:
+        """On PostgreSQL."""
         driver = pooled.driver_connection
         try:
-            if self.is_postgresql:
-                return await_only(driver.fetch(sql, *arguments, timeout=seconds))
-            return await_only(_within(driver, sql, arguments, seconds))
+            return await driver.fetch(sql, *arguments, timeout=seconds)
         except Exception as error:
             # SQLAlchemy does not see what happens here, so it must be told not to hand a dead connection out again.
-            if self.is_postgresql and driver.is_closed():
+            if driver.is_closed():
                 pooled.invalidate()
                 if seconds is not None and isinstance(error, TimeoutError):
                     raise  # a server too busy to stop in time is left by closing the connection
                 raise Unavailable("the database went away") from error
             raise
+
+    def _fetch(self, sql: str, arguments: Sequence[Any], seconds: float | None) -> Any:
+        """Check out, run and hand back within one greenlet: each further one would cost as much as the checkout."""
+        pooled: Any = self.engine.sync_engine.raw_connection()
+        try:
+            if self.is_postgresql:
+                return await_only(self._ask(pooled, sql, arguments, seconds))
+            return await_only(_within(pooled.driver_connection, sql, arguments, seconds))
         finally:
             if self.is_postgresql and pooled.is_valid:
                 self._spare.keep(pooled)
@@ -164,13 +185,18 @@ async def _within(driver: Any, sql: str, arguments: Sequence[Any], seconds: floa
         late.cancel()
 
 
-def _silence(names: frozenset[str]) -> None:
+def _silence(_: Any) -> None:
     """Until the composition root hangs the doorbell up, nobody listens."""
 
 
 def ring(session: AsyncSession, name: str) -> None:
     """After this session's commit, wake who does `name` work. Nothing depends on it: they also look by themselves."""
     session.info.setdefault("rings", set()).add(name)
+
+
+def hand(session: AsyncSession, what: Any) -> None:
+    """After this session's commit, give this to whoever wants it in this process. Nothing depends on it either."""
+    session.info.setdefault("handed", []).append(what)
 
 
 def unring(session: AsyncSession, name: str) -> bool:

@@ -4,7 +4,7 @@ Opening, beginning and committing an `AsyncSession` takes longer than the statem
 work goes through `statements` and `writes`, which need the driver alone; what calls `execute` gets the whole session,
 on the same connection and in the same transaction, and does not notice.
 
-The connection that was used last stays at hand for a while (`Spare`): to check one out of SQLAlchemy's pool and in
+The connections that were used last stay at hand for a while (`Spare`): to check one out of SQLAlchemy's pool and in
 again costs a mail that comes alone as much as one of its questions.
 """
 
@@ -25,42 +25,42 @@ from helpdesk.logs import fault
 
 log = structlog.get_logger()
 
-KEEP_SECONDS = 30.0
+KEEP, KEEP_SECONDS = 4, 30.0
 
 
 class Spare:
-    """One connection of the pool, checked out and idle between uses."""
+    """A few connections of the pool, checked out and idle between uses; the one that was used last comes first."""
 
     def __init__(self) -> None:
-        self._pooled: Any = None
+        self._kept: list[Any] = []
         self._until = 0.0
 
     def take(self) -> Any:
-        """The connection, for whoever comes first, or None. One that was closed meanwhile is given up."""
-        pooled, self._pooled = self._pooled, None
-        if pooled is not None and pooled.driver_connection.is_closed():
+        """A connection, or None. One that was closed meanwhile is given up."""
+        while self._kept:
+            pooled = self._kept.pop()
+            if not pooled.driver_connection.is_closed():
+                return pooled
             pooled.invalidate()
-            return None
-        return pooled
+        return None
 
     @property
     def free(self) -> bool:
         """Whether one would be kept. Now and then none is: the pool must see them, to let go of those that are old."""
-        return self._pooled is None and time.monotonic() < self._until
+        return len(self._kept) < KEEP and time.monotonic() < self._until
 
     def keep(self, pooled: Any) -> None:
         """Keep it, or give it back to the pool, for which one has to be in a greenlet."""
         if self.free:
-            self._pooled = pooled
+            self._kept.append(pooled)
             return
-        if self._pooled is None:
+        if len(self._kept) < KEEP:
             self._until = time.monotonic() + KEEP_SECONDS
         pooled.close()
 
     async def close(self) -> None:
-        """Give it back to the pool."""
-        pooled = self.take()
-        if pooled is not None:
+        """Give them back to the pool."""
+        while (pooled := self.take()) is not None:
             await greenlet_spawn(pooled.close)
 
 
@@ -89,6 +89,9 @@ class Transaction:
             await self._give_up()
             raise
         self._committed(self._session)
+        if self._session.info.get("handed"):
+            # Who waits for it on the other side goes before the one who said it.
+            await asyncio.sleep(0)
 
     async def _give_up(self) -> None:
         """Whoever was cancelled must not leave the connection half way either."""

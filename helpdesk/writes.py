@@ -9,7 +9,7 @@ there are and is planned once. Foreign keys between the parts hold: they are che
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -68,36 +68,42 @@ class Holding:
 class Numbering:
     """Numbers for a column of an `Insert`, in the order of the rows: those after what `counter` has in its `column`.
 
-    They are given where the counter is free, `holding` holds and no row of the table still waits for a number, and
-    never on SQLite. Otherwise the column is empty. The counter stays locked until the transaction ends, so that numbers
-    become visible in their order; nobody waits for it, since others have it locked for longer. The numbers that were
-    given are rows of `noted` as well.
+    They are given where the counter is free, `holding` holds and no row of the table (of those that are `like` this)
+    still waits for a number, and never on SQLite. Otherwise the column is empty. The counter stays locked until the
+    transaction ends, so that numbers become visible in their order; nobody waits for it, since others have it locked
+    for longer. The numbers that were given are rows of `noted` as well.
     """
 
     column: str
     counter: Holding
     holding: Holding | None = None
+    like: Mapping[str, Any] = field(default_factory=dict)
     noted: Table | None = None
 
     @property
     def how(self) -> tuple[Any, ...]:
         noted = self.noted.name if self.noted is not None else ""
-        return self.column, self.counter.how, self.holding.how if self.holding else (), noted
+        return self.column, self.counter.how, self.holding.how if self.holding else (), *self.like, noted
 
     @property
     def values(self) -> list[Any]:
         """The parameters of `sql`."""
-        return [*self.counter.row.values(), *(self.holding.row.values() if self.holding else ())]
+        held = self.holding.row.values() if self.holding else ()
+        return [*self.counter.row.values(), *held, *self.like.values()]
 
-    def sql(self, table: str, size: str, first: int) -> str:
+    def sql(self, table: Table, size: str, first: int) -> str:
         """Moves the counter by `size` and answers the number before the first, or no row where none may be given."""
         counter, column, own = _quoted(self.counter.table.name), _quoted(self.column), list(self.counter.row)
         free = f"({self.counter.sql(first)} SKIP LOCKED) AS free"
         held = f", ({self.holding.sql(first + len(own))}) AS holding" if self.holding else ""
         named = " AND ".join(f"{counter}.{_quoted(name)} = ${at}" for at, name in enumerate(own, first))
+        like = first + len(self.values) - len(self.like)
+        alike = "".join(
+            f" AND {_quoted(name)} = ${at}::{_array(table.c[name])[0]}" for at, name in enumerate(self.like, like)
+        )
         return (
             f"UPDATE {counter} SET {column} = {counter}.{column} + {size} FROM {free}{held} WHERE {named} "  # noqa: S608
-            f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NULL) "
+            f"AND NOT EXISTS (SELECT 1 FROM {_quoted(table.name)} WHERE {column} IS NULL{alike}) "
             f"RETURNING {counter}.{column} - {size} AS number"
         )
 
@@ -168,7 +174,7 @@ class NotHeld(Exception):
 async def write(session: AsyncSession, *parts: Part, holding: Sequence[Holding] = (), last: bool = False) -> list[int]:
     """Write every part. Answers how many rows each of them wrote; one without rows is left out and wrote none.
 
-    Of an `Insert` with a `numbering` it is how many were given a number: all of them or none.
+    Of an `Insert` with a `numbering` it is the last number that was given instead, 0 where none was.
 
     Inserts come in the order of their foreign keys, for SQLite's sake. `last` says that the transaction has nothing
     more to do: if it had nothing to do before either, it is spared. Raises `NotHeld`, and what the driver raises.
@@ -215,7 +221,11 @@ async def _on_postgresql(
             raise NotHeld from None
         raise
     next(counted)
-    return [next(counted) if ready.counted else len(part.rows) for part, ready in zip(parts, prepared, strict=True)]
+    numbering = _in_order(prepared)
+    return [
+        next(counted) if numbering or ready.counted else len(part.rows)
+        for part, ready in zip(parts, prepared, strict=True)
+    ]
 
 
 async def _on_sqlite(
@@ -251,7 +261,7 @@ class _Prepared:
         self.names = tuple(name for name in names if name not in by and name != numbered) + by
         self._columns = [(name, _processor(table.c[name], dialect)) for name in self.names]
         self.types = [_array(table.c[name]) for name in self.names]
-        self.table = _quoted(table.name)
+        self.whose = table
         make = _postgresql if native else _sqlite
         self.sql = make(part, self.names, now=str(epoch().compile(dialect=dialect)))
         sure = isinstance(part, Insert) and not part.unless
@@ -299,23 +309,29 @@ def _together(parts: Sequence[_Prepared], few: Sequence[int], holding: Sequence[
         held.append(f"(SELECT count(*) FROM held{place})")  # noqa: S608
         number += len(one.row)
     # What is not held ends the statement here, with all its parts. Conditions on them took a fifth of its work.
-    counts = [" / ".join(held)]
+    counts, numbering = [" / ".join(held)], _in_order(parts)
     for place, (part, rows) in enumerate(zip(parts, few, strict=True)):
         last = f"last{place}"
         if part.numbering:
             first = number + len(part.numbering.values)
-            named.append(f"{last} AS ({part.numbering.sql(part.table, part.size(first, rows), number)})")
+            named.append(f"{last} AS ({part.numbering.sql(part.whose, part.size(first, rows), number)})")
             number = first
         source, number = part.source(number, rows)
         text = part.sql.replace(_SOURCE, source).replace(_LAST, last)
-        if part.counted:
-            text += f" RETURNING {part.counted} AS counted"
-            counts.append(f"(SELECT count(counted) FROM w{place})")  # noqa: S608
+        if numbering or part.counted:
+            text += f" RETURNING {part.counted or 1} AS counted"
+            count = "coalesce(max(counted), 0)" if part.numbering else "count(counted)"
+            counts.append(f"(SELECT {count} FROM w{place})")  # noqa: S608
         named.append(f"w{place} AS ({text})")
         if part.numbering and part.numbering.noted is not None:
             noted = f"SELECT counted FROM w{place} WHERE counted IS NOT NULL"  # noqa: S608
             named.append(f"noted{place} AS (INSERT INTO {_quoted(part.numbering.noted.name)} {noted})")
     return f"WITH {', '.join(named)} SELECT {', '.join(counts)}"
+
+
+def _in_order(parts: Sequence[_Prepared]) -> bool:
+    """Whether all of them are counted, so that they run one after the other: a counter is locked as late as can be."""
+    return any(part.numbering for part in parts)
 
 
 _SOURCE, _LAST = "<source>", "<last>"

@@ -57,7 +57,7 @@ log = structlog.get_logger()
 
 STOP_SECONDS = 15.0
 
-DISTRIBUTING_SECONDS = 0.1
+DISTRIBUTING_SECONDS = 0.25
 """So long an event that has its position may wait for what else follows from it."""
 
 FOLLOWING: Mapping[str, int] = {

@@ -75,6 +75,7 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
 
     bell = Doorbell(here=here)
     services.database.on_commit = bell.ring
+    services.database.on_handed = _hearing(hub, visitors)
     listening: list[asyncio.Task[None]] = []
     try:
         await migrate.upgrade(services.database)
@@ -94,6 +95,14 @@ async def _everything(settings: Settings, listener: socket.socket, *, ready: str
         await _end(*listening)
         await bell.close()
         await services.database.close()
+
+
+def _hearing(hub: Hub, visitors: VisitorHub) -> Callable[[Sequence[Any]], None]:
+    def handed(fresh: Sequence[Any]) -> None:
+        hub.hear(fresh)
+        visitors.hear(fresh)
+
+    return handed
 
 
 async def _hang(bell: Doorbell, settings: Settings, crew: Crew, hub: Hub, visitors: VisitorHub) -> None:
@@ -132,6 +141,7 @@ async def api(settings: Settings, *, host: str, port: int) -> None:
 
         bell = Doorbell(connect, here=here)
         services.database.on_commit = bell.ring
+        services.database.on_handed = _hearing(hub, visitors)
         hearing: list[asyncio.Task[None]] = []
         try:
             await migrate.check(services.database)

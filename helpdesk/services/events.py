@@ -36,8 +36,8 @@ def row(event: DomainEvent, *, now: datetime) -> dict[str, Any]:
 async def record(session: AsyncSession, *happened: DomainEvent, now: datetime) -> None:
     """Add events to the outbox; the relay is rung after the commit."""
     part = outbox(session, [row(event, now=now) for event in happened])
-    (count,) = await write(session, part)
-    told(session, part, count)
+    (last,) = await write(session, part)
+    told(session, part, last)
 
 
 STREAM: Final = "stream"
@@ -48,25 +48,30 @@ NUMBERED: Final = "numbered"
 """The follower that is the last position that was given."""
 
 _COUNTER: Final = Holding(followers, {"name": NUMBERED}, written=True)
-_AHEAD: Final = Numbering("position", _COUNTER, noted=undistributed)
 
 
-def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]], *, ahead: bool = False) -> Insert:
-    """What a `write` has to hold to tell of what it does.
+def outbox(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> Insert:
+    """What a `write` has to hold to tell of what it does."""
+    return Insert(events, rows, numbering=session.info.get("numbering"))
 
-    `ahead` has them numbered by who writes them, ahead of the relay, if that can be done at once: for what people wait
-    for. Only for the last statement of a short transaction: until that ends nobody else can do so.
+
+def outbox_ahead(rows: Sequence[Mapping[str, Any]]) -> Insert:
+    """The same for what people wait for: numbered by who writes it, ahead of the relay, if that can be done at once.
+
+    For events of one conversation, at the end of the last statement of a transaction: until that ends nobody else can
+    number any. None is numbered while an earlier one of the conversation waits for the relay.
     """
-    return Insert(events, rows, numbering=_AHEAD if ahead else session.info.get("numbering"))
+    like = {"conversation_id": rows[0]["conversation_id"]}
+    return Insert(events, rows, numbering=Numbering("position", _COUNTER, like=like, noted=undistributed))
 
 
-def told(session: AsyncSession, part: Insert, count: int) -> None:
-    """What became of an `outbox`: `write` answered this count for it. The relay is rung after the commit."""
-    if part.numbering is _AHEAD and count:
+def told(session: AsyncSession, part: Insert, last: int) -> None:
+    """What became of an `outbox`: `write` answered this for it. The relay is rung after the commit."""
+    if part.numbering and part.numbering.noted is not None and last:
         ring(session, STREAM)
         ring(session, DISTRIBUTE)
         return
-    if part.numbering and count:
+    if part.numbering and last:
         session.info.setdefault("numbered", []).extend(part.rows)
     elif part.rows:
         session.info["unnumbered"] = True

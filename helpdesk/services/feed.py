@@ -6,22 +6,24 @@ database). One question tells that for a whole batch of events; each client is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, Select, bindparam, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.db import Database
+from helpdesk.db import Database, hand
 from helpdesk.dialects import among, by_key, gathered
 from helpdesk.domain.events import AlertAcknowledged, AlertRaised, ConversationAssigned, InboxFailing, InboxRecovered
 from helpdesk.domain.values import Actor
 from helpdesk.models.alerts import alert_recipients
 from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.events import events
+from helpdesk.statements import Row
 
 BATCH: Final = 500
 FEW: Final = 50
@@ -45,6 +47,29 @@ class Audience:
 
 
 NOBODY_ELSE: Final = Audience()
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Events of one conversation that have just got positions, up to `last`, and what tells who may see it."""
+
+    rows: Sequence[Row]
+    last: int
+    whose: Row
+
+    @property
+    def first(self) -> int:
+        return self.last - len(self.rows) + 1
+
+    def told(self) -> list[Told]:
+        """As if they were read."""
+        conversation_id, audience = _seen_by([self.whose[name] for name in WHOSE])
+        return [_told(_event(row), {conversation_id: audience}, {}) for row in self._as_kept()]
+
+    def _as_kept(self) -> Iterator[Sequence[Any]]:
+        for position, row in enumerate(self.rows, self.first):
+            known = {**row, "position": position, "data": orjson.dumps(row["data"]).decode()}
+            yield [known[column.name] for column in _EVENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +147,27 @@ async def read(database: Database, *, after: int, to: int, limit: int = BATCH) -
     """The events after a position, up to and with another one."""
     statement = database.prepared(("feed.events", limit), partial(_events, limit))
     rows = await database.fetch(statement, {"after": after, "to": to})
-    happened = [_event(row) for row in rows]
-    audiences = await audiences_of(database, {one["conversation_id"] for one in happened if one["conversation_id"]})
+    size = len(_EVENT)
+    happened = [_event(row[:size]) for row in rows]
+    audiences = dict(_seen_by(row[size:]) for row in rows if row[size] is not None)
     called = await _called(database, [one for one in happened if one["type"] == AlertAcknowledged.type])
-    return [
-        told(
-            one["type"],
-            {name: value for name, value in one.items() if value is not None or name not in ("conversation_id", "seq")},
-            position=one["position"],
-            conversation_id=one["conversation_id"],
-            audience=_audience(one, audiences, called),
-        )
-        for one in happened
-    ]
+    return [_told(one, audiences, called) for one in happened]
+
+
+def hand_over(session: AsyncSession, rows: Sequence[Row], last: int, whose: Row) -> None:
+    """After the commit those who listen in this process have these, `last` being what `write` answered for them."""
+    if last:
+        hand(session, Fresh(rows, last, whose))
+
+
+def _told(event: Mapping[str, Any], audiences: Mapping[UUID, Audience], called: Mapping[str, frozenset[UUID]]) -> Told:
+    return told(
+        event["type"],
+        {name: value for name, value in event.items() if value is not None or name not in ("conversation_id", "seq")},
+        position=event["position"],
+        conversation_id=event["conversation_id"],
+        audience=_audience(event, audiences, called),
+    )
 
 
 async def audiences_of(database: Database, conversation_ids: Iterable[UUID]) -> dict[UUID, Audience]:
@@ -143,10 +176,13 @@ async def audiences_of(database: Database, conversation_ids: Iterable[UUID]) -> 
     if not wanted:
         return {}
     rows = await database.fetch(database.prepared("feed.audiences", _audiences), {"ids": wanted})
-    return {
-        identifier: Audience(_ids(inbox_id, *(touched or ())), _ids(team_id), _ids(assignee_id))
-        for identifier, inbox_id, team_id, assignee_id, touched in rows
-    }
+    return dict(map(_seen_by, rows))
+
+
+def _seen_by(row: Sequence[Any]) -> tuple[UUID, Audience]:
+    """Of a conversation."""
+    identifier, inbox_id, team_id, assignee_id, touched = row
+    return identifier, Audience(_ids(inbox_id, *(touched or ())), _ids(team_id), _ids(assignee_id))
 
 
 def _event(row: Sequence[Any]) -> dict[str, Any]:
@@ -196,9 +232,12 @@ def _newest() -> Select[Any]:
 
 
 def _events(limit: int) -> Select[Any]:
+    """Each with what tells who may see its conversation: two statements would take twice as long, for one event too."""
     e = events.c
     return (
-        select(e.id, e.position, e.type, e.occurred_at, e.conversation_id, e.seq, e.data)
+        select(*_EVENT, *whose())
+        .select_from(events)
+        .outerjoin(conversations, conversations.c.id == e.conversation_id)
         .where(e.position > bindparam("after", type_=BigInteger()), e.position <= bindparam("to", type_=BigInteger()))
         .order_by(e.position)
         .limit(literal_column(str(limit)))
@@ -206,11 +245,21 @@ def _events(limit: int) -> Select[Any]:
 
 
 def _audiences() -> Select[Any]:
+    return select(*whose()).where(by_key(conversations.c.id, "ids"))
+
+
+def whose() -> Sequence[ColumnElement[Any]]:
+    """What tells who may see a conversation, by the names in `WHOSE`."""
     c, touched = conversations.c, conversation_inboxes.c
     inboxes = select(gathered(touched.inbox_id, "uuid")).where(touched.conversation_id == c.id)
-    return select(c.id, c.inbox_id, c.team_id, c.assignee_id, inboxes.correlate(conversations).scalar_subquery()).where(
-        by_key(c.id, "ids")
-    )
+    columns = c.id, c.inbox_id, c.team_id, c.assignee_id, inboxes.correlate(conversations).scalar_subquery()
+    return [column.label(name) for name, column in zip(WHOSE, columns, strict=True)]
+
+
+WHOSE: Final = tuple(f"seen_by_{name}" for name in ("conversation", "inbox", "team", "assignee", "inboxes"))
+
+_E: Final = events.c
+_EVENT: Final = _E.id, _E.position, _E.type, _E.occurred_at, _E.conversation_id, _E.seq, _E.data
 
 
 def _recipients() -> Select[Any]:

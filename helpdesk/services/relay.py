@@ -93,8 +93,8 @@ def _move() -> Executable:
 
 
 def _ahead() -> Executable:
-    noted = select(events).join(undistributed, undistributed.c.position == events.c.position)
-    return noted.where(exists(select(_held().c.name))).order_by(events.c.position).limit(literal_column(str(BATCH)))
+    noted = numbered_ahead().where(exists(select(_held().c.name)))
+    return noted.order_by(undistributed.c.position).limit(literal_column(str(BATCH)))
 
 
 def _taken() -> Executable:
@@ -104,6 +104,7 @@ def _taken() -> Executable:
 
 _LAST, _POSITION, _MOVE = Statement(_last), Statement(_position), Statement(_move)
 _AHEAD, _TAKEN = Statement(_ahead), Statement(_taken)
+_EVENTS = Statement(lambda: select(events).where(among(events.c.position, "positions", "bigint")))
 
 
 async def acquire(session: AsyncSession, lease: str, *, owner: str, seconds: float) -> int | None:
@@ -129,10 +130,11 @@ async def _number(session: AsyncSession, **lease: Any) -> list[Row]:
 
 async def _take(session: AsyncSession, **lease: Any) -> list[Row]:
     """Events that have their positions from who wrote them, and were handed on to nobody yet."""
-    found: list[Row] = list(await _AHEAD.rows(session, **lease))
-    if found:
-        await _TAKEN.rows(session, positions=[event["position"] for event in found])
-    return found
+    positions = [noted["position"] for noted in await _AHEAD.rows(session, **lease)]
+    if not positions:
+        return []
+    await _TAKEN.rows(session, positions=positions)
+    return list(await _EVENTS.rows(session, positions=positions))
 
 
 async def relay(

@@ -23,7 +23,7 @@ from helpdesk.errors import StillRunning
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import idempotency_keys
 from helpdesk.models.sla import sla_clocks
-from helpdesk.services import access, clock_rows, replies
+from helpdesk.services import access, clock_rows, feed, replies
 from helpdesk.services.house import Services
 from helpdesk.services.idempotency import Request
 from helpdesk.services.reply_facts import Facts, facts
@@ -66,7 +66,7 @@ async def reply(
     for row, version in zip(rows, (one["q_version_of_row"] for one in found), strict=False):
         holding.append(_held(sla_clocks, {name: row[name] for name in clock_rows.KEY}, version))
     try:
-        return await write_down(services, session, written, AtOnce(clocks, holding, keep))
+        return await write_down(services, session, written, AtOnce(clocks, holding, keep, found[0]))
     except NotHeld:
         pass
     except Exception as error:
@@ -108,6 +108,7 @@ def _looked(everything: bool) -> Select[Any]:
         # For as long as this statement runs: whoever works on the same has it.
         func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger())).label("ours"),
         k.created_at.is_not(None).label("used"),
+        *feed.whose(),
     )
     query = query.outerjoin(sla_clocks, and_(q.conversation_id == c.id, q.ended_at.is_(None)))
     query = query.outerjoin(idempotency_keys, same).order_by(q.started_at, q.cycle)

@@ -19,12 +19,13 @@ from helpdesk.domain.values import Actor, AuthorKind, DeliveryStatus, MessageTyp
 from helpdesk.models.conversations import conversation_inboxes, conversations
 from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
-from helpdesk.services import attachments, deliveries, reads, rows, sla, visits
+from helpdesk.services import attachments, deliveries, feed, reads, rows, sla, visitor_fresh, visits
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services.events import outbox, told
+from helpdesk.services.events import outbox, outbox_ahead, told
 from helpdesk.services.events import row as event_row
 from helpdesk.services.house import Services
 from helpdesk.services.reply_facts import Facts
+from helpdesk.services.visitor_fresh import Fresh
 from helpdesk.statements import Row
 from helpdesk.writes import Holding, Insert, Part, Update, write
 
@@ -84,11 +85,12 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class AtOnce:
     """For what is written without a lock: the live clocks as they were, what must be as it was, and what else to write
-    of the message. There is nothing else in the transaction."""
+    of the message, and who may see the conversation. There is nothing else in the transaction."""
 
     clocks: Sequence[Clock]
     holding: Sequence[Holding]
     more: Callable[[Stored], Part]
+    whose: Row
 
 
 async def write_down(
@@ -118,15 +120,20 @@ async def write_down(
         delivery = _delivery(services, written, message)
         parts.append(Insert(delivery_rows, [delivery]))
         ring(session, "deliver")
-    events = outbox(session, [event_row(one, now=now) for one in told_of], ahead=at_once is not None)
+    happened = [event_row(one, now=now) for one in told_of]
+    events = outbox(session, happened) if at_once is None else outbox_ahead(happened)
     stored = Stored(message, delivery)
     how: dict[str, Any] = {}
     if at_once is not None:
         parts.append(at_once.more(stored))
         how = {"holding": at_once.holding, "last": True}
     stated = Insert(messages, [message]), Update(conversations, [values])
-    *_, count = await write(session, *stated, *parts, events, **how)
-    told(session, events, count)
+    *_, last = await write(session, *stated, *parts, events, **how)
+    told(session, events, last)
+    if at_once is not None:
+        feed.hand_over(session, happened, last, at_once.whose)
+    if at_once is not None and written.capabilities.live:
+        visitor_fresh.tell(session, Fresh(message))
     if draft.attachment_ids:
         owner: dict[str, Any] = {"message_id": message["id"], "contact_id": conversation["contact_id"], "by": by}
         await attachments.take(services, session, draft.attachment_ids, **owner)

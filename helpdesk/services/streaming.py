@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -25,7 +25,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import TooMany, Unavailable
 from helpdesk.logs import fault
 from helpdesk.services import events, feed, identities, presence, visitor_news
-from helpdesk.services.feed import Audience, Sight, Told
+from helpdesk.services.feed import Audience, Fresh, Sight, Told
 from helpdesk.services.house import Services
 from helpdesk.services.visitor_news import ContactThere
 from helpdesk.stream import Line
@@ -109,7 +109,7 @@ class Hub:
         self._bell, self._joining = asyncio.Event(), asyncio.Lock()
         self._reading = asyncio.Semaphore(4)
         self._task: asyncio.Task[None] | None = None
-        self._closed = self._presence_rung = False
+        self._closed = self._presence_rung = self._given = False
 
     @property
     def listeners(self) -> int:
@@ -119,8 +119,18 @@ class Hub:
     def ring(self, names: Sequence[str]) -> None:
         """Something is new: events, or who is where. Other names are somebody else's business."""
         self._presence_rung |= presence.BELL in names
-        if self._listeners and (presence.BELL in names or BELL in names):
+        given, self._given = self._given, False
+        if self._listeners and (presence.BELL in names or (BELL in names and not given)):
             self._bell.set()
+
+    def hear(self, handed: Iterable[Any]) -> None:
+        """What has just happened here is told at once where it follows what was read; its ring, which is next, says no
+        more then."""
+        self._given = False
+        for fresh in handed:
+            if isinstance(fresh, Fresh) and self._listeners and fresh.first == self._position + 1:
+                self._tell(fresh.told())
+                self._given = True
 
     async def join(self, listener: Listener, after: int | None) -> bool:
         """Listen from after this position on, or from now on. Answers whether that was possible.
@@ -215,15 +225,21 @@ class Hub:
         while batch := await feed.read(self._database, after=self._position, to=_TO_THE_END):
             judged = 0
             for told in batch:
-                for listener in tuple(self._listeners):
-                    listener.offer(told)
-                self._position = max(self._position, told.position or 0)
+                if told.position is not None and told.position <= self._position:
+                    continue  # it was heard of while this was read
+                self._tell([told])
                 judged += len(self._listeners)
                 if judged > _AT_ONCE:
                     judged = 0
                     await asyncio.sleep(0)
             if len(batch) < feed.BATCH:
                 return
+
+    def _tell(self, happened: Sequence[Told]) -> None:
+        for told in happened:
+            for listener in tuple(self._listeners):
+                listener.offer(told)
+            self._position = max(self._position, told.position or 0)
 
     async def _look_around(self) -> None:
         """Tell those who look at the same conversation who has come, has gone, or has begun to write.

@@ -15,7 +15,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -29,6 +29,7 @@ from helpdesk.services.house import Services
 from helpdesk.services.rounds import Rounds
 from helpdesk.services.visitor_asides import Asides
 from helpdesk.services.visitor_attendance import Attendance
+from helpdesk.services.visitor_fresh import Fresh
 from helpdesk.services.visitor_rooms import Room, Seat
 
 log = structlog.get_logger()
@@ -55,6 +56,8 @@ class VisitorHub:
         """By contact, whoever came first before the others."""
         self._rooms: dict[UUID, Room] = {}
         self._stale: dict[Room, None] = {}
+        self._given: set[UUID] = set()
+        """Rooms whose next ring has nothing new: it comes with what was given to them, and is for other processes."""
         self._readers: set[asyncio.Task[None]] = set()
         self._position: int | None = None
         self._astray: set[UUID] = set()
@@ -92,12 +95,25 @@ class VisitorHub:
             else:
                 self._rounds.ring(name)
 
+    def hear(self, handed: Iterable[Any]) -> None:
+        """What was said here is given to those who have all before it; the others read it, when its ring comes."""
+        self._given.clear()
+        for one in handed:
+            room = self._rooms.get(one.conversation_id) if isinstance(one, Fresh) else None
+            if room is None or room in self._stale or not one.give(room):
+                continue
+            self._given.add(room.id)
+            for seat in [seat for seat in room.seats if seat.ended is not None]:
+                self._leave(seat)
+
     def _ring_live(self, name: str) -> None:
         try:
             found = UUID(name)
         except ValueError:
             return
-        if found in self._rooms:
+        if found in self._given:
+            self._given.remove(found)
+        elif found in self._rooms:
             self._tell(self._rooms[found])
         elif found in self._seats:
             self._seek(self._seats[found])
@@ -229,6 +245,8 @@ class VisitorHub:
             for seat in seats:
                 if seat.room is room:
                     self._hear(seat, room, read)
+                if seat.room is room and seat.seen is not None:
+                    seat.seen = max(seat.seen, wanted)
         reached = (seat.at or 0 for seat in room.seats)
         room.looked = max(room.looked, wanted, *reached, 0)
 
@@ -244,7 +262,7 @@ class VisitorHub:
 
     def _move(self, seat: Seat, conversation_id: UUID | None) -> None:
         self._get_up(seat)
-        seat.at = None
+        seat.at = seat.seen = None
         if conversation_id is not None:
             self._enter(seat, conversation_id)
 
@@ -284,7 +302,7 @@ class VisitorHub:
                 continue
             for seat in room.seats:
                 if seat.at is not None and seat.at > seq:
-                    seat.at = None
+                    seat.at = seat.seen = None
             self._tell(room)
 
     async def _inspect(self) -> None:

@@ -69,6 +69,7 @@ _COLUMNS: Final[Mapping[str, Any]] = {
     "flag": Boolean(),
 }
 KIND, SEQ, ID, WORD, NAME, TEXT, CHANNEL, FILES, AT, CLIENT, FLAG = range(len(_COLUMNS))
+NAMES: Final = tuple(_COLUMNS)
 
 
 def _columns(**known: ColumnElement[Any]) -> list[Label[Any]]:

@@ -29,6 +29,7 @@ from helpdesk.domain.values import AuthorKind, Status
 from helpdesk.live import Item, ItemKind, Log, Visitor
 from helpdesk.services import visitor_entries as entries
 from helpdesk.services.visitor_entries import AT, CHANNEL, CLIENT, FILES, FLAG, HOME, ID, KIND, NAME, SEQ, TEXT, WORD
+from helpdesk.statements import Row
 
 FORMER: Final = 100 * entries.EARLIER
 """Its numbers are below those of the first ninety-eight of his sources."""
@@ -161,6 +162,21 @@ async def _items(database: Database, rows: Sequence[Sequence[Any]], previous: in
         items.append(Item(ItemKind(row[KIND]), row[SEQ], previous, make(row, files)))
         previous = row[SEQ]
     return items
+
+
+def entry(message: Row, client_id: str | None, previous: int) -> Item:
+    """A message without files as it is read for whom it is for; `client_id` for the session that said it."""
+    known = {
+        "seq": message["seq"],
+        "id": message["id"],
+        "word": message["author_kind"],
+        "name": message["author_name"],
+        "text": message["new_text"] or message["text"],
+        "channel": message["channel"],
+        "at": message["created_at"],
+        "client_id": client_id,
+    }
+    return Item(ItemKind.MESSAGE, message["seq"], previous, _message([known.get(name) for name in entries.NAMES], {}))
 
 
 def _message(row: Sequence[Any], files: Mapping[UUID, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -28,11 +28,12 @@ from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visitor_messages, visitor_sessions
-from helpdesk.services import clock_rows, events, rows, visits
+from helpdesk.services import clock_rows, events, feed, rows, visitor_fresh, visits
 from helpdesk.services.clock_rows import Difference
 from helpdesk.services.filed_clocks import FiledClocks, matters
 from helpdesk.services.house import Services
 from helpdesk.services.visitor_filing import SaidMeanwhile, placement_of
+from helpdesk.services.visitor_fresh import Fresh
 from helpdesk.statements import Row, Statement
 from helpdesk.writes import VERSION, Holding, Insert, NotHeld, Update, is_there_already, write
 
@@ -74,9 +75,9 @@ async def say(
     holding = [Holding(conversations, {"id": after["id"], VERSION: before[VERSION]}, written=True)] if native else []
     written = _message(visitor, message, after, inbox, before["contact_id"], now=now)
     kept = {"session_id": visitor.session_id, "client_id": client_id, "message_id": written["id"]}
-    if not await _write(session, after, written, kept, clocks, holding, now=now):
+    if not await _write(session, after, written, kept, clocks, holding, before, now=now):
         return None
-    visits.ring_live(session, after["id"])
+    visitor_fresh.tell(session, Fresh(written, visitor.session_id, client_id))
     return Said(written["id"], after["id"], after["seq"], now, repeated=False)
 
 
@@ -144,6 +145,7 @@ async def _write(
     kept: Mapping[str, Any],
     clocks: Difference,
     holding: Sequence[Holding],
+    whose: Row,
     *,
     now: datetime,
 ) -> bool:
@@ -157,9 +159,9 @@ async def _write(
         first=False,
         silent=False,
     )
-    told = events.outbox(session, [events.row(one, now=now) for one in (received, *clocks.events)], ahead=True)
+    told = events.outbox_ahead([events.row(one, now=now) for one in (received, *clocks.events)])
     try:
-        *_, count = await write(
+        *_, last = await write(
             session,
             Update(conversations, [{name: after[name] for name in _CHANGED}]),
             Insert(sla_clocks, clocks.new),
@@ -178,7 +180,8 @@ async def _write(
         if is_there_already(error):
             raise SaidMeanwhile from None
         raise
-    events.told(session, told, count)
+    events.told(session, told, last)
+    feed.hand_over(session, told.rows, last, whose)
     return True
 
 
@@ -197,6 +200,7 @@ def _looked(*more: ColumnElement[Any]) -> Select[Any]:
             cycles.scalar_subquery().label("cycles"),
             k.id.label("contact_id"),
             k.name.label("contact_name"),
+            *feed.whose(),
             *more,
         )
         .select_from(conversations)

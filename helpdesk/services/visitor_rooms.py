@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from helpdesk.live import Anew, Ended, Heard, Log, Visitor
+from helpdesk.live import Anew, Ended, Heard, Item, Log, Visitor
 from helpdesk.services.visitor_queue import Place
 from helpdesk.stream import Line
 
@@ -21,11 +21,13 @@ _AT_ONCE: Final = 200
 class Seat:
     """A `live.Subscription`: one client. He has everything up to `at`; None: he has yet to be told where to begin.
 
+    `at` is an entry. That there is none for him after it, up to `seen`, was seen as well, where that is known.
     `attended` and `place` are what he was told of these last, `barred` is the last room that turned out not to be his.
     """
 
     visitor: Visitor
     at: int | None
+    seen: int | None = None
     room: Room | None = None
     ended: Ended | None = None
     line: Line[Heard] = field(default_factory=lambda: Line[Heard](WAITING))
@@ -51,11 +53,16 @@ class Seat:
             self.begin_anew(read)
             return
         for item in read.items:
-            self.give(item)
-            self.at = item.seq
+            self.follow(item)
+        self.seen = self.at
+
+    def follow(self, item: Item) -> None:
+        """Take the entry that is next for him."""
+        self.give(item)
+        self.at = self.seen = item.seq
 
     def begin_anew(self, read: Log) -> None:
-        self.at = read.head_seq
+        self.at = self.seen = read.head_seq
         self.give(Anew(read.conversation_id, read.head_seq))
 
 

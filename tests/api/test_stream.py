@@ -17,7 +17,7 @@ from helpdesk.db import new_id
 from helpdesk.domain.events import InboxFailing, MessageReceived
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import TooMany, Unavailable
-from helpdesk.models.events import events
+from helpdesk.models.events import events, followers
 from helpdesk.services import accounts, agents, streaming, tokens
 from helpdesk.services import conversations as conversation_service
 from helpdesk.services.access import get_conversation
@@ -114,7 +114,8 @@ async def test_a_position_that_is_too_old_or_unknown_means_reading_again(
     mail = await factories.conversation(services, inbox_id=desk, messages=0)
     await tell()
     async with services.database.transaction() as session:
-        await session.execute(update(events).values(position=events.c.position + 20_000))
+        for numbered in (events, followers):
+            await session.execute(update(numbered).values(position=numbered.c.position + 20_000))
     async with services.database.reading() as session:
         newest = max((await session.execute(events.select())).mappings(), key=lambda row: row["position"])["position"]
     async with Served(services) as served, Listening(served.port, anna.token, last_id=last) as listening:

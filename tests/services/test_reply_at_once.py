@@ -16,11 +16,11 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, StillRunning
 from helpdesk.live import Said
 from helpdesk.models.conversations import conversations
-from helpdesk.models.events import events, idempotency_keys
+from helpdesk.models.events import events, idempotency_keys, undistributed
 from helpdesk.models.messages import messages
 from helpdesk.models.sla import sla_clocks
 from helpdesk.models.visitors import visits
-from helpdesk.services import continuing, idempotency, replies, reply_at_once, unsent
+from helpdesk.services import continuing, feed, idempotency, replies, reply_at_once, unsent
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.idempotency import Answer, Request
@@ -30,6 +30,7 @@ from tests import factories
 from tests.services.test_live_replies import anna
 from tests.services.test_visitor_messages import LATER, begin, change, desk, elsewhere, row, rows, say, visitor
 from tests.services.test_visitor_next import ON_POSTGRESQL, PROMISES, everything, promise, told
+from workers.relaying import Relaying
 
 __all__ = ["desk", "elsewhere"]
 
@@ -226,3 +227,50 @@ async def test_what_may_not_be_answered_is_refused_as_ever(services: Services, d
     assert await at_once(services, place, hidden) is None
     assert not [one for one in await rows(services, messages) if one["text"] == TEXT]
     assert (await row(services, conversations))["last_agent_seq"] == 0
+
+
+async def test_events_that_are_written_at_once_have_their_positions_and_are_handed_on_once(
+    services: Services, desk: UUID
+) -> None:
+    """Who listens in this process is handed what he would read, and what follows from it the relay does afterwards."""
+    place, agent = await asked(services, desk), await anna(services)
+    relaying, handed = Relaying(services, worker="one"), list[Any]()
+    while await relaying.step():
+        pass
+    since = await feed.newest(services.database)
+    services.database.on_handed = handed.extend
+    assert await at_once(services, place, agent, key="a")
+    (told,) = [one for one in handed if isinstance(one, feed.Fresh)]
+    read = await feed.read(services.database, after=since, to=since + 10)
+    assert [one.type for one in read] == ["message.created", "message.sent", "sla.met", "sla.met"]
+    assert told.told() == read
+    assert (told.first, told.last) == (since + 1, since + 4)
+    assert len(await rows(services, undistributed)) == 4
+    (visit,) = await rows(services, visits)
+    assert visit["responded_at"] is None
+    while await relaying.step():
+        pass
+    (visit,) = await rows(services, visits)
+    assert visit["responded_at"] == LATER, "the visit follows the answer by a subscriber"
+    assert await rows(services, undistributed) == []
+    assert await feed.newest(services.database) == since + 4
+    await relaying.close()
+
+
+async def test_nothing_is_numbered_at_once_while_something_earlier_of_the_conversation_waits(
+    services: Services, desk: UUID
+) -> None:
+    place, agent = await asked(services, desk), await anna(services)
+    relaying = Relaying(services, worker="one")
+    while await relaying.step():
+        pass
+    await locked(services, place, agent, key="a")
+    assert await at_once(services, place, agent, key="b", now=LATER + timedelta(minutes=1))
+    waiting = [one for one in await rows(services, events) if one["position"] is None]
+    assert [one["seq"] for one in waiting if one["type"] == "message.created"] == [2, 3]
+    assert await rows(services, undistributed) == []
+    while await relaying.step():
+        pass
+    found = sorted(await rows(services, events), key=lambda one: one["position"])
+    assert [one["seq"] for one in found if one["type"] == "message.created"] == [2, 3]
+    await relaying.close()

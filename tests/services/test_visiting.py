@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -60,7 +60,10 @@ class Desk:
         self.by = Actor(AuthorKind.AGENT, anna.id, "Anna", Role.ADMIN)
         self.hub = VisitorHub(services, rung=True)
         self.relaying = Relaying(services, worker="one")
-        self.database.on_commit = self.rung
+        self.database.on_commit, self.database.on_handed = self.rung, self.handed
+
+    def handed(self, what: Sequence[Any]) -> None:
+        self.hub.hear(what)
 
     def rung(self, names: frozenset[str]) -> None:
         self.hub.ring(sorted(names))
@@ -276,6 +279,65 @@ async def test_a_ring_that_is_lost_is_made_good_soon(desk: Desk) -> None:
         assert new.said == ["And I?"]
 
 
+class Reads:
+    """How often the log was read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self._after = 0, visitor_log.after
+        monkeypatch.setattr(visitor_log, "after", self)
+
+    async def __call__(self, *args: Any, **given: Any) -> Any:
+        self.count += 1
+        return await self._after(*args, **given)
+
+
+async def test_what_is_said_here_is_given_without_reading_it_and_is_what_would_be_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, _ = await desk.chat()
+    conversation_id = visitor.conversation_id
+    assert conversation_id is not None
+    async with Readers(desk) as readers:
+        here = await readers.come(visitor)
+        await here.until(lambda one: one.said == ["Hello?"])
+        reads = Reads(monkeypatch)
+        for number in range(3):
+            await desk.say(visitor, f"{number} 我的提现没有到账")
+        await here.until(lambda one: len(one.said) == 4)
+        assert reads.count == 0
+        await desk.write(conversation_id, "A note", private=True)
+        await desk.say(visitor, "Are you there?")
+        await here.until(lambda one: len(one.said) == 5)
+        assert reads.count >= 1, "a note is not given, so that what follows has to be read"
+        assert here.items == await desk.shown(visitor, conversation_id)
+
+
+async def test_whoever_lacks_what_was_said_elsewhere_reads_before_he_is_given_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, token = await desk.chat()
+    conversation_id = visitor.conversation_id
+    assert conversation_id is not None
+    async with Readers(desk) as readers:
+        here = await readers.come(visitor)
+        await here.until(lambda one: one.said == ["Hello?"])
+        # Another process says it, and its ring is slow.
+        desk.database.on_commit = desk.database.on_handed = lambda _: None
+        await desk.say(visitor, "One")
+        desk.database.on_commit, desk.database.on_handed = desk.rung, desk.handed
+        reads = Reads(monkeypatch)
+        await desk.say(visitor, "Two")
+        await here.until(lambda one: one.said == ["Hello?", "One", "Two"])
+        assert reads.count >= 1
+        other = await readers.come(await desk.again(token))
+        await other.until(lambda one: len(one.said) == 3)
+        # Two sessions of his: whose client id it is has to be told to one of them alone.
+        await desk.say(visitor, "Three")
+        for reader in (here, other):
+            await reader.until(lambda one: len(one.said) == 4)
+            assert reader.items == await desk.shown(visitor, conversation_id)
+
+
 @ON_ONE_DATABASE
 async def test_a_ring_that_comes_while_the_log_is_read_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor, _ = await desk.chat()
@@ -291,7 +353,8 @@ async def test_a_ring_that_comes_while_the_log_is_read_is_not_lost(desk: Desk, m
         here = await readers.come(visitor)
         await here.until(lambda one: one.said and one("presence"))
         monkeypatch.setattr(visitor_log, "after", slowly)
-        await desk.say(visitor, "One")
+        assert visitor.conversation_id is not None
+        await desk.write(visitor.conversation_id, "One")
         await read.wait()
         await desk.say(visitor, "Two")
         go_on.set()
