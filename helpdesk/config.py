@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     alert_from: str = ""
     database_pool: int = 10
     max_upload_mb: int = 25
+    media_mb: int = 25
     demo_page: bool = False
 
     @field_validator("database_url")

@@ -39,6 +39,7 @@ from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
 from workers.jobs import Jobs
 from workers.loop import Loop, Step
+from workers.media import Media
 from workers.notify import Notifier
 from workers.process import Processor
 from workers.ratings import ask_for_ratings
@@ -141,6 +142,7 @@ class Crew:
             "continuing": partial(go_on_by_mail, services),
             "search": self._searching.step,
             "triage": partial(sort_new, services),
+            "media": Media(services, self._connections, worker=worker).step,
             "automate": partial(run_rules, services),
             "letters": AccountLetters(services, self._connections).step,
             "visitor_letters": VisitorLetters(services, self._connections).step,

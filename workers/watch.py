@@ -36,6 +36,7 @@ from helpdesk.services import (
     deliveries,
     filing,
     jobs,
+    media,
     notices,
     promises,
     rating_requests,
@@ -69,6 +70,7 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "jobs": lambda: [jobs.due(HANDLERS)],
     "search": lambda: [search_indexing.FOLLOWER.unseen(), search_indexing.walks()],
     "triage": lambda: [triage.FOLLOWER.unseen()],
+    "media": lambda: [media.due()],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""
 

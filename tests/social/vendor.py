@@ -57,6 +57,9 @@ class State:
         self.cut_after_accepting = False
         self.cannot_look: ChannelError | None = None
         self.refusal: ChannelError | None = None
+        self.media: dict[str, bytes | ChannelError] = {}
+        """What `fetch` gives for a source, or raises."""
+        self.own = Profile("us", "wallet", "Wallet")
 
     def refuse(self, error: ChannelError | None) -> None:
         self.refusal = error
@@ -99,6 +102,15 @@ class Wall:
 
     async def hide(self, external_id: str, *, hidden: bool) -> None:
         WALL.hidden[external_id] = hidden
+
+    async def fetch(self, source: str, *, max_bytes: int) -> bytes:
+        found = WALL.media[source]
+        if isinstance(found, ChannelError):
+            raise found
+        return found
+
+    async def profile(self) -> Profile:
+        return WALL.own
 
     def _receipt(self, external_id: str, message: Composed) -> Receipt:
         return Receipt(external_id, now(), message.recipients, external_url=f"https://wall.test/{external_id}")
