@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping
 from helpdesk import failpoints
 from helpdesk.channels import (
     AuthenticationFailed,
+    BudgetSpent,
     ChannelError,
     Composed,
     Composer,
@@ -34,7 +35,7 @@ from helpdesk.channels import (
 from helpdesk.clock import now
 from helpdesk.domain.values import DeliveryStatus
 from helpdesk.logs import fault
-from helpdesk.services import deliveries, outgoing
+from helpdesk.services import deliveries, health, outgoing
 from helpdesk.services.house import Services
 from workers.connections import Connections
 
@@ -122,6 +123,7 @@ class Deliverer:
         except (TemporaryFailure, AuthenticationFailed, Misconfigured) as error:
             retry_after = error.retry_after if isinstance(error, TemporaryFailure) else None
             await self._record(deliveries.retry_later, delivery, error=error.kind, retry_after=retry_after)
+            await self._tell(delivery, error)
         except Exception as error:
             log.error("delivery.failed", message_id=str(delivery["message_id"]), **fault(error))
             if attempt.final:
@@ -220,6 +222,15 @@ class Deliverer:
             await deliveries.doubt(
                 session, delivery, look_up_after=timedelta(seconds=self._services.settings.uncertain_seconds), now=now()
             )
+
+    async def _tell(self, delivery: RowMapping, error: ChannelError) -> None:
+        """That the inbox cannot send until a person does something: with a message's first try, as the rest only wait.
+
+        What is receiving meanwhile may be well, and says so.
+        """
+        if delivery["attempts"] == 0 and (error.urgent or isinstance(error, BudgetSpent)):
+            async with self._services.database.transaction() as session:
+                await health.failed(session, delivery["inbox_id"], error, now=now())
 
     async def _copy(self, delivery: RowMapping, connector: FilesSent, message: Composed) -> None:
         """Best effort: the customer has the message, whether or not the mailbox takes a copy."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal_column, select
+from sqlalchemy import Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import ring
@@ -133,7 +133,7 @@ def _under_way() -> Select[Any]:
         .where(
             among(m.conversation_id, "conversations", "uuid"),
             m.type == literal_column(f"'{MessageType.OUTGOING.value}'"),
-            m.author_kind == literal_column(f"'{AuthorKind.AGENT.value}'"),
+            or_(m.author_kind == literal_column(f"'{AuthorKind.AGENT.value}'"), m.answers),
             m.private.is_(False),
             m.auto_submitted.is_(None),
             m.delivery_status.in_([literal_column(f"'{word}'") for word in _UNDER_WAY]),

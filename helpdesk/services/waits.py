@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, select
+from sqlalchemy import ColumnElement, RowMapping, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain.clocks import Origin
@@ -27,12 +27,12 @@ ASKING = (
 
 ANSWERING = (
     _M.type == MessageType.OUTGOING.value,
-    _M.author_kind == AuthorKind.AGENT.value,
+    or_(_M.author_kind == AuthorKind.AGENT.value, _M.answers),
     _M.private.is_(False),
     _M.auto_submitted.is_(None),
     _M.delivery_status == DeliveryStatus.SENT.value,
 )
-"""A public reply of a person that the channel has accepted. Nothing else is an answer."""
+"""A reply of a person, or of a bot whose replies count, that the channel has accepted. Nothing else is an answer."""
 
 
 async def answer(session: AsyncSession, message_id: UUID) -> RowMapping | None:

@@ -1,0 +1,102 @@
+"""Exactly one post, whatever happens between the vendor's taking it and our knowing of that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from helpdesk import clock
+from helpdesk.channels import AccessRevoked, Uncertain, Unreachable
+from helpdesk.services import deliveries
+from helpdesk.services.house import Services
+from tests.house import House
+from tests.social.vendor import WALL
+from tests.social.wall_story import Wall, wall
+
+
+@pytest.fixture
+async def story(services: Services) -> AsyncIterator[Wall]:
+    async with wall(services) as opened:
+        await opened.house.reply(opened.conversation_id, visibility="public")
+        yield opened
+
+
+async def test_what_was_taken_before_the_line_went_dead_is_found_again_and_not_sent_twice(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    assert await story.states() == ["uncertain"]
+    WALL.cut_after_accepting = False
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+    (message,) = await story.outgoing()
+    assert (message["external_id"], message["external_url"]) == ("wall-1", "https://wall.test/wall-1")
+    assert await story.told() == ["message.uncertain", "message.sent"]
+
+
+async def test_what_is_surely_not_there_is_sent_once_more(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    WALL.sent.clear()  # it never arrived
+    WALL.cut_after_accepting = False
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+
+
+async def test_while_it_cannot_be_looked_up_nothing_is_sent(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    WALL.cannot_look = Unreachable("no answer")
+    await story.house.deliver()
+    for _ in range(3):
+        await story.due_now()
+        await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["uncertain"], 1)
+    WALL.cannot_look = None
+    await story.due_now()
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+    assert await story.told() == ["message.uncertain", "message.sent"]
+
+
+async def test_where_nobody_can_tell_a_person_decides(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    WALL.cannot_look = Uncertain("the timeline ends before it")
+    for _ in range(3):
+        await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["uncertain"], 1)
+    assert await story.told() == ["message.uncertain"]
+
+
+async def test_a_worker_that_dies_after_the_final_byte_leaves_it_to_be_looked_up(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    WALL.cut_after_accepting = False
+    # As a worker leaves it that was killed while it waited for the answer.
+    async with story.services.database.transaction() as session:
+        (claimed,) = await deliveries.claim(session, worker="dies", limit=1, lease_seconds=60, now=clock.now())
+        await deliveries.start(session, claimed)
+        await deliveries.at_final(session, claimed, now=clock.now())
+        await deliveries.release(session, worker="dies")
+    for _ in range(2):
+        await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+
+
+async def test_two_workers_send_it_once(story: Wall) -> None:
+    async with House(story.services, worker="second") as second:
+        for worker in (story.house, second) * 2:
+            await worker.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+
+
+async def test_that_nothing_can_be_sent_until_a_person_helps_is_told_once_for_each_message(story: Wall) -> None:
+    WALL.refuse(AccessRevoked("Log in again"))
+    for _ in range(2):
+        await story.due_now()
+        await story.house.deliver()
+    assert await story.told("inbox.failing") == ["inbox.failing"]
+    assert (await story.states(), WALL.sent) == (["queued"], [])
+    WALL.refuse(None)
+    await story.due_now()
+    await story.house.deliver()
+    assert await story.states() == ["sent"]
