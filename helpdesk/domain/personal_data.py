@@ -1,0 +1,206 @@
+"""What a text that everybody reads may not say about somebody: addresses, numbers, hashes, his names.
+
+The text is looked at as a reader sees it: without marks that are not shown, and full-width letters as plain ones. Every
+pattern is linear in the text. What is found is told by its kind and its place, never by its words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from helpdesk.domain import search_folding, wallet_addresses
+
+EMAIL: Final = "email"
+PHONE: Final = "phone"
+NAME: Final = "name"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Found:
+    """`text[start:end]` is of this kind: `email`, `phone`, `address`, `transaction_hash` or `name`."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def found_in(text: str, *, names: Collection[str] = (), allowed: Collection[str] = ()) -> list[Found]:
+    """All of it, in order. `names` are his: what he is called, and his handles on any channel.
+
+    `allowed` may be said although they look like it, or hold a name: our own addresses and handles, and `@handle` under
+    which he is known where this is read.
+    """
+    seen = _Seen(text, _plain)
+    shown = _without(seen.text, allowed)
+    # The hash in a link has no dot beside it that would make a number of it, so all look at the same text.
+    spans = [(EMAIL, *span) for span in _emails(shown)]
+    spans += wallet_addresses.places(shown)
+    spans += [(PHONE, *span) for span in _phones(shown)]
+    found = {Found(seen.places[start], seen.places[end - 1] + 1, kind) for kind, start, end in spans}
+    folded = _Seen(text, _folded)
+    said = _without(folded.text, [search_folding.fold(one) for one in allowed])
+    for start, end in _called(said, names):
+        found.add(Found(folded.places[start], folded.places[end - 1] + 1, NAME))
+    return _outermost(sorted(found, key=lambda one: (one.start, -one.end)))
+
+
+def _outermost(found: Collection[Found]) -> list[Found]:
+    """Without what lies inside of what is found already: the digits of an address are no telephone number."""
+    kept: list[Found] = []
+    for one in found:
+        if not kept or one.end > kept[-1].end:
+            kept.append(one)
+    return kept
+
+
+# -- how it is read ---------------------------------------------------------------------------------------------------
+
+
+class _Seen:
+    """A text with every letter read by itself; `places` tells where each comes from."""
+
+    def __init__(self, text: str, read: Callable[[str], str]) -> None:
+        letters = [(place, letter) for place, given in enumerate(text) for letter in read(given)]
+        self.text = "".join(letter for _, letter in letters)
+        self.places = [place for place, _ in letters]
+
+
+def _plain(letter: str) -> str:
+    if letter < "\x80":
+        return letter
+    if unicodedata.category(letter) == "Cf" or "\ufe00" <= letter <= "\ufe0f":
+        return ""
+    if unicodedata.category(letter) == "Pd":
+        return "-"
+    return unicodedata.normalize("NFKC", letter)
+
+
+def _folded(letter: str) -> str:
+    return search_folding.fold(_plain(letter))
+
+
+def _without(text: str, allowed: Collection[str]) -> str:
+    """The text with what may be said blotted out. A longer word that begins alike is not what was allowed."""
+    for one in sorted(filter(None, allowed), key=len, reverse=True):
+        pattern = rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)"
+        text = re.sub(pattern, lambda hit: "\x00" * len(hit[0]), text, flags=re.IGNORECASE)
+    return text
+
+
+# -- addresses and numbers --------------------------------------------------------------------------------------------
+
+# Letters of scripts that are written without spaces end an address: 写信到mina@example.com谢谢.
+_L: Final = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_LOCAL: Final = rf"(?:{_L}|[.%+'-]){{1,64}}"
+_LABEL: Final = rf"(?:{_L}|-){{1,63}}"
+_AT: Final = r"\s{0,2}[\[({<]\s{0,2}(?:at|@)\s{0,2}[\])}>]\s{0,2}"
+_DOT: Final = r"\s{0,2}(?:\.|[\[({<]\s{0,2}(?:dot|\.)\s{0,2}[\])}>]|\sdot\s)\s{0,2}"
+_EMAIL: Final = re.compile(
+    rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
+    rf"|{_LOCAL}\s{{0,2}}@\s{{1,2}}{_LABEL}(?:\.{_LABEL}){{1,8}}"
+    rf"|{_LOCAL}{_AT}{_LABEL}(?:{_DOT}{_LABEL}){{1,4}}"
+    rf"|{_LOCAL}\s{{1,2}}at\s{{1,2}}{_LABEL}(?:\s{{1,2}}dot\s{{1,2}}{_LABEL}){{1,4}}",
+    re.IGNORECASE,
+)
+
+_NUMBER: Final = re.compile(
+    r"(?<![A-Za-z0-9_.,$€£¥#])\+?\(?[0-9](?:[0-9 ()./\u00b7-]){6,28}(?<=[0-9])(?![A-Za-z0-9_%])"
+)
+_AMOUNT: Final = re.compile(
+    r"(?:0|[1-9][0-9]*)\.[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}"
+    r"|[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4}"
+    r"|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+)
+"""Sums, days, and addresses of machines."""
+
+
+def _emails(text: str) -> Iterator[tuple[int, int]]:
+    for hit in _EMAIL.finditer(text):
+        yield hit.span()
+
+
+def _phones(text: str) -> Iterator[tuple[int, int]]:
+    for hit in _NUMBER.finditer(text):
+        for start, end in _without_amounts(hit):
+            if _is_phone(text[start:end]):
+                yield start, end
+
+
+def _without_amounts(hit: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """What is left of a run of digits once sums and days are taken out. With a plus before it, all of it."""
+    start = hit.start()
+    if hit[0].startswith("+"):
+        yield hit.span()
+        return
+    for word in re.finditer(r"[^ ]+", hit[0]):
+        if _AMOUNT.fullmatch(word[0].strip("()/-")):
+            yield start, hit.start() + word.start()
+            start = hit.start() + word.end()
+    yield start, hit.end()
+
+
+def _is_phone(said: str) -> bool:
+    """Eight digits or more in groups or behind a plus, ten without: fewer are a sum or a block's number."""
+    digits = sum(letter in "0123456789" for letter in said)
+    grouped = not said.strip().isdigit()
+    if said.startswith("+") and _AMOUNT.fullmatch(said[1:]):
+        return False
+    return (8 if grouped else 10) <= digits <= 15
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+_EVERYDAY: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """about account admin and application binance bitcoin blockchain btc chain coin coins contact crypto customer
+        dear defi ethereum exchange finance for from fund funds good hello help holder home hope info king long mail may
+        money moon new news nft not now office official our page real rich service sol solana support team thank
+        thanks the token trader trading tron trust usdt user wallet was web we will win with you young your
+        客服 用户 钱包 支持 帮助 官方 比特币 你好 谢谢 先生 女士""",
+    )
+)
+"""Alone they name nobody: whoever calls himself Crypto King could be told nothing of crypto otherwise."""
+_DENSE: Final = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_MOST_WORDS: Final = 4
+"""Whoever calls himself by a whole sentence is named by all of it only."""
+
+
+def _called(folded: str, names: Collection[str]) -> Iterator[tuple[int, int]]:
+    wanted = {part for name in names for part in _parts(search_folding.fold(name).strip())}
+    for one in sorted(wanted):
+        bounds = ("", "") if re.fullmatch(rf"[{_DENSE}]+", one) else (rf"(?<![^\W{_DENSE}])", rf"(?![^\W{_DENSE}])")
+        for hit in re.finditer(bounds[0] + re.escape(one) + bounds[1], folded):
+            yield hit.span()
+
+
+def _parts(name: str) -> Iterator[str]:
+    """The name, each word of it, and the part before the sign of an address, where they are long enough to name him."""
+    local, at, _ = name.partition("@")
+    words = [word for word in re.split(r"[\W_]+", local) if word]
+    if at and local:
+        yield from (one for one in [local] if _tells(one))
+        return
+    if len(words) > 1 and not all(word in _EVERYDAY for word in words):
+        yield local
+    if len(words) <= _MOST_WORDS:
+        for word in words:
+            yield from (one for one in (word, _given(word)) if _tells(one))
+
+
+def _given(word: str) -> str:
+    """Chinese names begin with the family's; without it he is named as well."""
+    return word[1:] if re.fullmatch(r"[\u3400-\u9fff]{3}", word) else ""
+
+
+def _tells(word: str) -> bool:
+    if word in _EVERYDAY:
+        return False
+    letters = sum(letter.isalnum() for letter in word)
+    if word.isdigit():
+        return letters > 4
+    return letters >= (2 if re.search(rf"[{_DENSE}]", word) else 3)
