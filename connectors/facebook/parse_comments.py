@@ -1,0 +1,246 @@
+"""What is said under posts: the changes `feed` and `mention` of a Page, `comments` and `mentions` of Instagram.
+
+An item is one change with what stood around it: `{"object", "entry", "time", "event": {"field", "value"}}`. One author
+under one post is one conversation; what he wrote on the Page himself is a post that he is the first to speak under.
+Nothing is asked of the vendor here, so that a mention which names only ids stays without words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from helpdesk.channels import (
+    Address,
+    Authentication,
+    ChangeKind,
+    Inbound,
+    InboundAttachment,
+    InboundChange,
+    InboundMessage,
+    Post,
+    Profile,
+    Unreadable,
+)
+
+PAGE_FIELDS: Final = frozenset({"feed", "mention"})
+FIELDS: Final = PAGE_FIELDS | {"comments", "live_comments", "mentions"}
+
+_POSTS: Final = frozenset({"post", "status", "photo", "video", "share", "link", "album", "note"})
+_CHANGES: Final = {
+    "edit": ChangeKind.EDITED,
+    "edited": ChangeKind.EDITED,
+    "remove": ChangeKind.DELETED,
+    "delete": ChangeKind.DELETED,
+    "hide": ChangeKind.HIDDEN,
+    "unhide": ChangeKind.SHOWN,
+}
+_BY_VISITORS: Final = "wall_post"
+"""The `status_type` of what others wrote on a Page; its id begins with the Page's like that of the Page's own."""
+
+
+def parse(item: Mapping[str, Any], config: Mapping[str, Any], *, prefix: str = "") -> Inbound:
+    """One change as a message or as what became of one. `prefix` stands before ids of people.
+
+    Raises Unreadable where an id is missing or none.
+    """
+    event = _object(item.get("event"))
+    value, field = _object(event.get("value")), event.get("field")
+    if field in PAGE_FIELDS:
+        return _page(item, value, config, prefix)
+    if field == "mentions":
+        return _mention(value, prefix)
+    if field in FIELDS:
+        return _comment(value, config, prefix)
+    return InboundChange(ChangeKind.NOTHING, why="unknown_kind")
+
+
+def position(item: Mapping[str, Any]) -> str:
+    """Where a change stands in its inbox, the same however it came; empty where only its own bytes can say that.
+
+    A second deletion of one comment says nothing new, but it may be edited and hidden as often as anyone likes.
+    """
+    try:
+        found = parse(item, {})
+    except Unreadable:
+        return ""
+    if isinstance(found, InboundMessage):
+        return f"m;{found.external_id}"
+    return f"c;deleted;{found.external_id}" if found.kind == ChangeKind.DELETED else ""
+
+
+def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str, Any], prefix: str) -> Inbound:
+    kind, verb = str(value.get("item", "")), str(value.get("verb", ""))
+    if kind in ("reaction", "like"):
+        return InboundChange(ChangeKind.NOTHING, why="reaction")
+    if kind != "comment" and kind not in _POSTS:
+        return InboundChange(ChangeKind.NOTHING, why="unknown_kind")
+    post_id = identity(value.get("post_id"))
+    external_id = identity(value.get("comment_id")) if kind == "comment" else post_id
+    author = _page_author(value, prefix)
+    ours = _is(author, config.get("page_id"), prefix)
+    if verb in _CHANGES:
+        return InboundChange(
+            _CHANGES[verb],
+            external_id=external_id,
+            thread=f"post:{post_id}",
+            handle=author.handle,
+            text=_text(value.get("message")),
+            at=_time(item.get("time")) or _time(value.get("created_time")),
+        )
+    if verb != "add" or (ours and kind != "comment"):
+        return InboundChange(ChangeKind.NOTHING, why="own_post" if verb == "add" else "unknown_kind")
+    parent = _optional(value.get("parent_id"))
+    return _message(
+        external_id,
+        author,
+        text=_page_text(value, kind),
+        # Under his own post he answers nobody; we do.
+        in_reply_to=parent if ours or parent != post_id else "",
+        attachments=_page_files(value, kind, external_id),
+        external_url=f"https://www.facebook.com/{external_id}",
+        thread=f"post:{post_id}",
+        post=_page_post(value, kind, post_id, config),
+        profile=Profile(author.handle, "", author.name) if author.handle and not ours else None,
+        written_by_us=ours,
+    )
+
+
+def _page_author(value: Mapping[str, Any], prefix: str) -> Address:
+    """Who wrote it; without a handle where the app may not know."""
+    given = _object(value.get("from"))
+    found = _optional(given.get("id")) or _optional(value.get("sender_id"))
+    return Address(prefix + found if found else "", _text(given.get("name") or value.get("sender_name")))
+
+
+def _is(author: Address, own: object, prefix: str) -> bool:
+    return bool(own) and author.handle == f"{prefix}{own}"
+
+
+def _page_post(value: Mapping[str, Any], kind: str, post_id: str, config: Mapping[str, Any]) -> Post:
+    given = _object(value.get("post"))
+    on_our_page = post_id.partition("_")[0] == config.get("page_id")
+    return Post(
+        post_id,
+        url=_text(given.get("permalink_url")) or f"https://www.facebook.com/{post_id}",
+        text="" if kind == "comment" else _text(value.get("message")),
+        own=kind == "comment" and on_our_page and given.get("status_type") != _BY_VISITORS,
+    )
+
+
+def _page_text(value: Mapping[str, Any], kind: str) -> str:
+    """His words, and below them what he links to unless that is the file itself."""
+    text, link = _text(value.get("message")), _text(value.get("link"))
+    if not link or link in text or kind in ("photo", "video"):
+        return text
+    return f"{text}\n{link}".strip()
+
+
+def _page_files(value: Mapping[str, Any], kind: str, external_id: str) -> tuple[InboundAttachment, ...]:
+    """Files by the id of what they hang on: their own addresses are long, and good for some days only."""
+    if kind == "comment":
+        if value.get("video"):
+            return (_file("comment", external_id, "video/mp4"),)
+        return (_file("comment", external_id, "image/jpeg"),) if value.get("photo") else ()
+    if kind == "video":
+        return (_file("post", f"{external_id}#0", "video/mp4"),)
+    photos = value.get("photos")
+    count = min(len(photos), 20) if isinstance(photos, list) else int(kind == "photo" or bool(value.get("photo")))
+    return tuple(_file("post", f"{external_id}#{number}", "image/jpeg") for number in range(count))
+
+
+def _file(kind: str, source: str, content_type: str) -> InboundAttachment:
+    return InboundAttachment("", content_type, b"", source=f"{kind}:{source}")
+
+
+def _comment(value: Mapping[str, Any], config: Mapping[str, Any], prefix: str) -> Inbound:
+    external_id = identity(value.get("id"))
+    media_id = identity(_object(value.get("media")).get("id"))
+    author, profile = _instagram_author(value, prefix)
+    ours = _is(author, config.get("instagram_id"), prefix)
+    return _message(
+        external_id,
+        author,
+        text=_text(value.get("text")),
+        in_reply_to=_optional(value.get("parent_id")),
+        thread=f"post:{media_id}",
+        post=Post(media_id, own=True),
+        profile=None if ours else profile,
+        written_by_us=ours,
+    )
+
+
+def _mention(value: Mapping[str, Any], prefix: str) -> Inbound:
+    """Our name under, or in, what others posted. It is answered by another call than a comment, hence its own ids.
+
+    The comment may be one on a post of ours as well, which then comes by itself and with its words.
+    """
+    media_id = _optional(value.get("media_id")) or identity(_object(value.get("media")).get("id"))
+    comment_id = _optional(value.get("comment_id")) or _optional(value.get("id"))
+    author, profile = _instagram_author(value, prefix)
+    return _message(
+        f"mention:{comment_id or media_id}",
+        author,
+        text=_text(value.get("text")),
+        thread=f"mention:{media_id}",
+        post=Post(media_id),
+        profile=profile,
+    )
+
+
+def _instagram_author(value: Mapping[str, Any], prefix: str) -> tuple[Address, Profile | None]:
+    given = _object(value.get("from"))
+    found, name = _optional(given.get("id")), _text(given.get("username"))
+    if not found:
+        return Address("", f"@{name}" if name else ""), None
+    url = f"https://www.instagram.com/{name}/" if name else ""
+    return Address(prefix + found, f"@{name}" if name else ""), Profile(prefix + found, name, url=url)
+
+
+def _message(external_id: str, author: Address, *, text: str, **what: Any) -> InboundMessage:
+    """Public. Whom the vendor does not name is a stranger in each of his comments: he could be anybody."""
+    hidden = not author.handle
+    return InboundMessage(
+        external_id=external_id,
+        sender=Address(f"unknown:{external_id}", author.name) if hidden else author,
+        text=text,
+        new_text=text,
+        authentication=Authentication.NONE if hidden else Authentication.PASS,
+        notes=("author_hidden",) if hidden else (),
+        visibility="public",
+        **what,
+    )
+
+
+def identity(value: object) -> str:
+    """An id as text, also where it came as a number. Raises Unreadable for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise Unreadable("an id is missing")
+    return str(value).strip()
+
+
+def _optional(value: object) -> str:
+    return "" if value is None or value == "" else identity(value)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _time(value: object) -> datetime | None:
+    """Seconds or milliseconds since 1970, or ISO 8601."""
+    try:
+        if isinstance(value, str) and not value.isdigit():
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            seconds = int(value)
+            return datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
