@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Loopback:
-    """Serves as a context. Whoever derives from it answers in `_get` and `_post`, each with a Content-Length."""
+    """Serves as a context. Whoever derives from it answers in `_get`, `_post`, `_put`, each with a Content-Length."""
 
     def __init__(self) -> None:
         owner = self
@@ -23,6 +23,9 @@ class Loopback:
             def do_POST(self) -> None:
                 owner._post(self)
 
+            def do_PUT(self) -> None:
+                owner._put(self)
+
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
                 pass
 
@@ -34,6 +37,9 @@ class Loopback:
         raise NotImplementedError
 
     def _post(self, request: BaseHTTPRequestHandler) -> None:
+        raise NotImplementedError
+
+    def _put(self, request: BaseHTTPRequestHandler) -> None:
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote
 
 SIGNED_ORIGIN: Final = "https://api.twitter.com"
 """What the client signs, wherever the request is really sent."""
@@ -58,7 +58,7 @@ class Tokens:
         return "an unknown token"
 
     def _signature(self, method: str, path: str, query: Mapping[str, str], header: str) -> str:
-        given = {name: _unquoted(value) for name, value in re.findall(r'(\w+)="([^"]*)"', header)}
+        given = {name: unquote(value) for name, value in re.findall(r'(\w+)="([^"]*)"', header)}
         signature = given.pop("oauth_signature", "")
         named = (given.get("oauth_consumer_key"), given.get("oauth_token"))
         if named != (self.oauth1["consumer_key"], self.oauth1["access_token"]):
@@ -105,7 +105,3 @@ class Tokens:
 
 def _quoted(text: str) -> str:
     return quote(text, safe="-._~")
-
-
-def _unquoted(text: str) -> str:
-    return dict(parse_qsl(f"a={text.replace('+', '%2B')}", keep_blank_values=True))["a"]
