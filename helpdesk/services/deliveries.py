@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
@@ -105,7 +105,12 @@ def due() -> Select[tuple[UUID]]:
 
 def _due(now: Any) -> Select[tuple[UUID]]:
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
+    before = deliveries.alias("before")
+    taken = select(before.c.message_id).where(
+        before.c.message_id == deliveries.c.after_id, before.c.status == literal_column(f"'{DeliveryStatus.SENT.value}'")
+    )
     return select(deliveries.c.message_id).where(
+        or_(deliveries.c.after_id.is_(None), taken.exists()),
         deliveries.c.status.in_([literal_column(f"'{status}'") for status in _OPEN]),
         deliveries.c.next_attempt_at <= now,
         deliveries.c.claimed_until < epoch(),

@@ -12,6 +12,7 @@ from helpdesk.domain import rating_texts
 from helpdesk.domain.values import MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import attachments, messages
+from helpdesk.models.social import conversation_threads, posts
 from helpdesk.services import blobs, rating_requests
 from helpdesk.services.house import Services
 
@@ -40,6 +41,7 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
     said = next((one for one in reversed(thread) if one["author_id"] == conversation["contact_id"]), None)
     recipients = {one["handle"].lower() for one in (*delivery["to"], *delivery["cc"], *delivery["bcc"])}
     text, html = await _words(services, session, message)
+    in_reply_to, place, post = await _place(services, session, message, delivery)
     # RFC 3834 section 5: what answers nothing says so, although it stands in the thread.
     generated = message["auto_submitted"] == "auto-generated"
     return OutboundMessage(
@@ -54,14 +56,42 @@ async def load(services: Services, session: AsyncSession, delivery: RowMapping) 
         author=message["author_name"],
         created_at=message["created_at"],
         token=delivery["token"],
-        in_reply_to=message["in_reply_to"] or (answered["external_id"] if answered and not generated else ""),
+        in_reply_to=in_reply_to or (answered["external_id"] if answered and not generated else ""),
         references=tuple(one["external_id"] for one in thread if _may_know(one, recipients))[-REFERENCES:],
         attachments=await _files(services, session, message),
         quote=_quote(said, delivery, recipients, handle=conversation["contact_handle"]),
         automatic=delivery["automatic"],
         language=message["language"] or conversation["language"] or "en",
         visibility=message["visibility"],
+        thread=place,
+        post=post,
     )
+
+
+async def _place(
+    services: Services, session: AsyncSession, message: RowMapping, delivery: RowMapping
+) -> tuple[str, str, str]:
+    """What it answers, in which thread of the channel that is, and under which post.
+
+    A later part of a long answer answers the part before, and stands where the first one does.
+    """
+    answered = message["in_reply_to"]
+    if services.channel(message["channel"]).capabilities.tokens or not answered:
+        return answered, "", ""
+    m, t = messages.c, conversation_threads.c
+    mine = (t.conversation_id == m.conversation_id) & (t.inbox_id == m.inbox_id) & (t.thread == m.thread)
+    query = (
+        select(m.thread, posts.c.external_id)
+        .select_from(messages.outerjoin(conversation_threads, mine).outerjoin(posts, posts.c.id == t.post_id))
+        .where(m.external_id == answered, m.inbox_id == message["inbox_id"])
+        .where(m.type == MessageType.INCOMING.value, m.conversation_id == message["conversation_id"])
+        .order_by(m.seq.desc(), t.post_id)
+        .limit(1)
+    )
+    thread, post = (await session.execute(query)).one_or_none() or ("", "")
+    if delivery["after_id"] is not None:
+        answered = await session.scalar(select(m.external_id).where(m.id == delivery["after_id"])) or answered
+    return answered, thread, post or ""
 
 
 async def _words(services: Services, session: AsyncSession, message: RowMapping) -> tuple[str, str | None]:

@@ -8,11 +8,12 @@ What a channel can do is asked of its capabilities, never of its name. The agent
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, union
+from sqlalchemy import RowMapping, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Capabilities
@@ -25,10 +26,11 @@ from helpdesk.models.conversations import participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import mentions, reads, reply_facts, unsent
+from helpdesk.services import mentions, public_guard, reads, reply_facts, reply_places, unsent
 from helpdesk.services.access import may_use
 from helpdesk.services.house import Services
 from helpdesk.services.reply_facts import Facts
+from helpdesk.services.reply_places import Place
 from helpdesk.services.reply_writing import Draft, Person, Stored, Written, write_down
 from helpdesk.statements import Row
 
@@ -52,7 +54,8 @@ async def reply(
         await unsent.sent(session, conversation["id"], agent_id=agent_id)
     if by.id is not None and facts.mentioned:
         await reads.know(session, conversation["id"], by.id, message["seq"], now=now)
-    latest: conversation_verbs.Conversation = {**conversation, "seq": message["seq"]}
+    end = stored.more[-1]["seq"] if stored.more else message["seq"]
+    latest: conversation_verbs.Conversation = {**conversation, "seq": end}
     if draft.mentions:
         latest = await mentions.write(session, latest, message["id"], draft.mentions, by=by, now=now)
     if draft.status is not None and draft.status != conversation["status"]:
@@ -146,14 +149,17 @@ async def _answer(
     if facts.inbox_id is None:
         raise NotFound("there is no such inbox")
     capabilities = services.channel(facts.channel).capabilities
-    visibility = _check_capabilities(capabilities, draft, content)
-    await _check_window(session, conversation, facts.channel, capabilities, now=now)
+    _check_capabilities(capabilities, draft, content)
+    place = await _place(session, conversation, facts, draft, capabilities, now=now)
+    facts = replace(facts, answered=place.answered)
+    if place.visibility == Visibility.PUBLIC:
+        await public_guard.check(session, conversation, content, facts, draft.attachment_ids)
     to, cc = await _recipients(session, conversation, facts, draft, capabilities)
     if capabilities.live and not facts.read_through:
         raise Invalid.field("inbox_id", "no visitor reads this conversation there: answer by one of its reply_channels")
     if draft.automatic_subject is not None:  # what he calls himself is not repeated to him by a machine
         to = [{**one, "name": ""} for one in to]
-    return Written(conversation, draft, content, by, now, facts, capabilities, visibility, to, cc)
+    return Written(conversation, draft, content, by, now, facts, capabilities, place.visibility, to, cc)
 
 
 def _check_use(wanted: UUID | None, default: UUID, *, by: Actor) -> None:
@@ -172,10 +178,8 @@ async def usable_inbox(session: AsyncSession, wanted: UUID | None, default: UUID
     return found
 
 
-def _check_capabilities(can: Capabilities, draft: Draft, content: Mapping[str, Any]) -> str:
-    """Raises `Invalid` for what the channel cannot do; answers the visibility."""
-    visibility = draft.visibility or (Visibility.DIRECT if can.direct_replies else Visibility.PUBLIC).value
-    allowed = can.public_replies if visibility == Visibility.PUBLIC else can.direct_replies
+def _check_capabilities(can: Capabilities, draft: Draft, content: Mapping[str, Any]) -> None:
+    """Raises `Invalid` for what the channel cannot do."""
     too_long = can.max_length is not None and len(content["text"]) > can.max_length
     checks = (
         ("html", content["html"] is not None and not can.html, "this channel takes plain text only"),
@@ -183,37 +187,21 @@ def _check_capabilities(can: Capabilities, draft: Draft, content: Mapping[str, A
         ("attachment_ids", bool(draft.attachment_ids) and not can.attachments, "this channel takes no files"),
         ("cc", bool(draft.cc) and not can.cc, "this channel has no copies"),
         ("to", len(draft.to) > 1 and not can.cc, "this channel takes one recipient"),
-        ("visibility", not allowed, f"this channel has no {visibility} replies"),
         ("undo_seconds", draft.undo_seconds > 0 and not can.deferrable, "this channel cannot defer"),
     )
     for name, wrong, why in checks:
         if wrong:
             raise Invalid.field(name, why)
-    return visibility
 
 
-async def _check_window(
-    session: AsyncSession, conversation: Row, channel: str, can: Capabilities, *, now: datetime
-) -> None:
-    if can.reply_window is None:
-        return
-    last = await last_incoming_at(session, conversation["id"], [channel])
-    if last.get(channel, datetime.min.replace(tzinfo=now.tzinfo)) + can.reply_window < now:
-        raise Conflict("the channel takes answers only for a while after a message", slug="reply_window_closed")
-
-
-async def last_incoming_at(
-    session: AsyncSession, conversation_id: UUID, channels: Sequence[str]
-) -> dict[str, datetime]:
-    """When the contact last wrote, by channel."""
-    at = func.coalesce(messages.c.received_at, messages.c.created_at)
-    query = (
-        select(messages.c.channel, func.max(at, type_=messages.c.created_at.type))
-        .where(messages.c.conversation_id == conversation_id, messages.c.type == MessageType.INCOMING.value)
-        .where(messages.c.channel.in_(channels))
-        .group_by(messages.c.channel)
-    )
-    return {row[0]: row[1] for row in await session.execute(query)}
+async def _place(
+    session: AsyncSession, conversation: Row, facts: Facts, draft: Draft, can: Capabilities, *, now: datetime
+) -> Place:
+    if not reply_places.matters(can) and draft.visibility in (None, Visibility.DIRECT):
+        return Place(Visibility.DIRECT, draft.in_reply_to or facts.answered)
+    assert facts.inbox_id is not None
+    heard = await reply_places.said(session, conversation["id"], [facts.inbox_id])
+    return reply_places.choose(can, heard[facts.inbox_id], draft.visibility, named=draft.in_reply_to, now=now)
 
 
 async def _recipients(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, Uuid, bindparam, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, String, Uuid, bindparam, case, false, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.domain.values import MessageType
@@ -25,7 +25,7 @@ class Facts:
     `own` is the contact's handle on its channel, empty where he has none, and `own_name` what he is called there.
     `answered` is the external id of his latest message on it. `read_through`: a visitor reads along there. `began` says
     whether what the agent had begun to write is a note, None where he had begun nothing, and `mentioned` whether he is
-    mentioned where he has not read yet.
+    mentioned where he has not read yet. `bots_count`: what a bot says there is an answer.
     """
 
     inbox_id: UUID | None
@@ -37,6 +37,7 @@ class Facts:
     read_through: bool
     began: bool | None
     mentioned: bool
+    bots_count: bool
 
 
 async def look(session: AsyncSession, conversation: Row, inbox_id: UUID, *, agent_id: UUID | None) -> Facts:
@@ -72,6 +73,7 @@ def facts(inbox_id: ColumnElement[Any]) -> Select[Any]:
             visits.is_read_through(c.id, i.id).label("read_through"),
             unsent.is_note(c.id, agent).label("began"),
             reads.is_mentioned(c.id, agent).label("mentioned"),
+            func.coalesce(i.integration_replies_count, false()).label("bots_count"),
         )
         .select_from(conversations)
         .outerjoin(inboxes, (i.id == inbox_id) & i.deleted_at.is_(None))

@@ -36,6 +36,8 @@ Person = Mapping[str, str]
 class Draft:
     """What an agent wants to say. `to` and `cc` are `{"handle", "name"}`; empty `to` is the contact himself.
 
+    `in_reply_to` is the external id of what is answered, unless that is what he wrote last.
+
     With an `automatic_subject` it is the house that says it by itself, under that one: nobody has answered by it.
     """
 
@@ -52,11 +54,15 @@ class Draft:
     undo_seconds: int = 0
     mentions: Sequence[UUID] = ()
     automatic_subject: str | None = None
+    in_reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One message with all that is written with it. A note goes through no inbox."""
+    """One message with all that is written with it. A note goes through no inbox.
+
+    Where it is too long for one, `parts` are its texts: each is a message, and leaves after the one before.
+    """
 
     conversation: Row
     draft: Draft
@@ -68,18 +74,26 @@ class Written:
     visibility: str = Visibility.DIRECT
     to: Sequence[Person] = ()
     cc: Sequence[Person] = ()
+    parts: Sequence[str] = ()
 
     @property
     def automatic(self) -> bool:
         return self.draft.automatic_subject is not None
 
+    @property
+    def answers(self) -> bool:
+        """Whether it ends clocks although no person wrote it."""
+        by_bot = self.by.kind is AuthorKind.BOT and self.facts is not None and self.facts.bots_count
+        return by_bot and not self.automatic
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The message as a row, and its delivery where there is one."""
+    """The message as a row, and its delivery where there is one. `more` are the other parts of what was too long."""
 
     message: dict[str, Any]
     delivery: dict[str, Any] | None
+    more: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +116,34 @@ async def write_down(
     Raises `NotHeld`.
     """
     conversation, draft, by, now = written.conversation, written.draft, written.by, written.now
-    message = _row(written)
-    told_of = [_created(written, message)]
-    values: dict[str, Any] = {"id": conversation["id"], **_counted(written, message)}
+    made = _rows(written)
+    message = made[0]
+    told_of = [_created(written, one) for one in made]
+    values: dict[str, Any] = {"id": conversation["id"], **_counted(written, made)}
     parts: list[Part] = []
     delivery = None
     if written.facts is not None:
         parts.append(_touched(conversation, message["inbox_id"]))
     if by.id is not None:
-        parts.append(reads.to_the_end(conversation, by.id, message["seq"], now=now))
+        parts.append(reads.to_the_end(conversation, by.id, made[-1]["seq"], now=now))
     if written.facts is not None and written.capabilities.live:
         ended, more = await _arrived(services, session, written, message, at_once)
         told_of += [_sent(message), *(ended.events if ended else ())]
         values |= ended.values if ended else {}
         parts += more
     elif written.facts is not None:
-        delivery = _delivery(services, written, message)
-        parts.append(Insert(delivery_rows, [delivery]))
+        queued = _deliveries(services, written, made)
+        delivery = queued[0]
+        parts.append(Insert(delivery_rows, queued))
         ring(session, "deliver")
     happened = [event_row(one, now=now) for one in told_of]
     events = outbox(session, happened) if at_once is None else outbox_ahead(happened)
-    stored = Stored(message, delivery)
+    stored = Stored(message, delivery, made[1:])
     how: dict[str, Any] = {}
     if at_once is not None:
         parts.append(at_once.more(stored))
         how = {"holding": at_once.holding, "last": True}
-    stated = Insert(messages, [message]), Update(conversations, [values])
+    stated = Insert(messages, made), Update(conversations, [values])
     *_, last = await write(session, *stated, *parts, events, **how)
     told(session, events, last)
     if at_once is not None:
@@ -141,6 +157,19 @@ async def write_down(
         people = [(message["channel"], one["handle"], one["name"]) for one in (*written.to, *written.cc)]
         await conversation_verbs.add_participants(session, conversation, people, by=by, now=now)
     return stored
+
+
+def _rows(written: Written) -> list[dict[str, Any]]:
+    first = _row(written)
+    rest = {"part_of": first["id"], "attachment_count": 0}
+    made = [first | _said(written.parts[0])] if written.parts else [first]
+    for place, text in enumerate(written.parts[1:], 1):
+        made.append({**first, **rest, **_said(text), "id": new_id(), "seq": first["seq"] + place})
+    return made
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"text": text, "new_text": text}
 
 
 def _row(written: Written) -> dict[str, Any]:
@@ -165,21 +194,22 @@ def _row(written: Written) -> dict[str, Any]:
         attachment_count=len(set(draft.attachment_ids)),
         delivery_status=status and status.value,
         sent_at=written.now if can.live else None,
-        in_reply_to=facts.answered if facts and not can.live else "",
+        in_reply_to=(draft.in_reply_to or facts.answered) if facts and not can.live else "",
+        answers=written.answers,
         auto_submitted="auto-replied" if written.automatic else None,
         created_at=written.now,
         **written.content,
     )
 
 
-def _counted(written: Written, message: Row) -> dict[str, Any]:
-    conversation, now = written.conversation, written.now
-    counted: dict[str, Any] = {"seq": message["seq"], "updated_at": now}
-    counted["message_count"] = conversation["message_count"] + 1
+def _counted(written: Written, made: Sequence[Row]) -> dict[str, Any]:
+    conversation, now, end = written.conversation, written.now, made[-1]["seq"]
+    counted: dict[str, Any] = {"seq": end, "updated_at": now}
+    counted["message_count"] = conversation["message_count"] + len(made)
     if not written.automatic:
-        counted |= {"last_agent_seq": message["seq"], "last_activity_at": now}
+        counted |= {"last_agent_seq": end, "last_activity_at": now}
     if written.facts and not written.automatic:
-        counted |= {"preview": preview_of(message["text"]), "last_message_direction": "outgoing"}
+        counted |= {"preview": preview_of(made[0]["text"]), "last_message_direction": "outgoing"}
     return counted
 
 
@@ -210,11 +240,20 @@ async def _arrived(
     if written.automatic:
         return None, ()
     waits = visits.answered(conversation["id"], now=now)
-    if written.by.kind is not AuthorKind.AGENT:
+    if written.by.kind is not AuthorKind.AGENT and not written.answers:
         return None, [waits]
     what: dict[str, Any] = {"seq": message["seq"], "clocks": at_once and at_once.clocks, "now": now}
     ended = await sla.answered(services, session, conversation, message["id"], **what)
     return ended, [waits, *ended.parts]
+
+
+def _deliveries(services: Services, written: Written, made: Sequence[Row]) -> list[dict[str, Any]]:
+    """Each leaves once the one before was taken."""
+    before: Sequence[Row | None] = [None, *made]
+    return [
+        _delivery(services, written, one) | {"after_id": earlier and earlier["id"]}
+        for one, earlier in zip(made, before, strict=False)
+    ]
 
 
 def _delivery(services: Services, written: Written, message: Row) -> dict[str, Any]:
