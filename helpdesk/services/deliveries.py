@@ -105,10 +105,8 @@ def due() -> Select[tuple[UUID]]:
 
 def _due(now: Any) -> Select[tuple[UUID]]:
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
-    before = deliveries.alias("before")
-    taken = select(before.c.message_id).where(
-        before.c.message_id == deliveries.c.after_id, before.c.status == literal_column(f"'{DeliveryStatus.SENT.value}'")
-    )
+    before, arrived = deliveries.alias("before"), literal_column(f"'{DeliveryStatus.SENT.value}'")
+    taken = select(before.c.message_id).where(before.c.message_id == deliveries.c.after_id, before.c.status == arrived)
     return select(deliveries.c.message_id).where(
         or_(deliveries.c.after_id.is_(None), taken.exists()),
         deliveries.c.status.in_([literal_column(f"'{status}'") for status in _OPEN]),
