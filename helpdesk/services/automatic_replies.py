@@ -19,7 +19,7 @@ from helpdesk.domain import acknowledgement, automatic_reply
 from helpdesk.domain.acknowledgement import Case, Outcome, mailbox
 from helpdesk.domain.actions import Reply
 from helpdesk.domain.events import MessageReceived
-from helpdesk.domain.values import Actor
+from helpdesk.domain.values import Actor, Visibility
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.events import events
@@ -111,7 +111,8 @@ async def _case(services: Services, session: AsyncSession, conversation: Row, ad
     )
     busy = [int(await session.scalar(query) or 0) for query in sent]
     return Case(
-        offered=services.channel(conversation["channel"]).capabilities.direct_replies,
+        # What a machine says is for him alone, and not the one direct answer that a public message may have.
+        offered=asked is None or asked["visibility"] == Visibility.DIRECT,
         silent=asked is None or asked["silent"] or conversation["spam"] or conversation["quarantined"],
         sender_verified=asked["sender_verified"] if asked else None,
         handle=handle,
@@ -129,7 +130,7 @@ async def _asked(session: AsyncSession, conversation: Row) -> dict[str, Any] | N
     """
     identity = contact_identities.c
     query = (
-        select(_M.sender_verified, contacts.c.blocked, identity.automatic_held_at, events.c.data)
+        select(_M.sender_verified, _M.visibility, contacts.c.blocked, identity.automatic_held_at, events.c.data)
         .select_from(messages)
         .join(contacts, contacts.c.id == conversation["contact_id"])
         .outerjoin(

@@ -18,7 +18,7 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, ratings, replies, visitor_mail, visits, watchers
+from helpdesk.services import attachments, listing, ratings, reply_places, visitor_mail, visits, watchers
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 from helpdesk.services.reply_writing import Stored
@@ -72,7 +72,7 @@ async def describe(
         row[-3],
         people.mappings().all(),
         await _related(session, actor, conversation_id),
-        await _reply_channels(services, session, actor, named),
+        await _reply_channels(services, session, actor, named, now=now),
         await watchers.list_watchers(session, conversation_id),
         row[-2],
         row[-1],
@@ -105,7 +105,7 @@ async def _related(session: AsyncSession, actor: Actor, conversation_id: UUID) -
 
 
 async def _reply_channels(
-    services: Services, session: AsyncSession, actor: Actor, conversation: dict[str, Any]
+    services: Services, session: AsyncSession, actor: Actor, conversation: dict[str, Any], *, now: datetime
 ) -> list[dict[str, Any]]:
     """Where the contact can be answered: each inbox that the actor may use, with the contact's newest handle there.
 
@@ -131,15 +131,15 @@ async def _reply_channels(
         read = await visits.read_through(session, conversation["id"])
         usable = [(i, channel) for i, channel in usable if channel not in live or i in read]
     usable.sort(key=lambda one: one[0] != conversation["inbox_id"])
-    windows = {channel: services.channels[channel].capabilities.reply_window for _, channel in usable}
-    narrow = [channel for channel, window in windows.items() if window is not None]
-    last = await replies.last_incoming_at(session, conversation["id"], narrow) if narrow else {}
+    can = {channel: services.channels[channel].capabilities for _, channel in usable}
+    asked = [inbox_id for inbox_id, channel in usable if reply_places.matters(can[channel])]
+    heard = await reply_places.said(session, conversation["id"], asked) if asked else {}
     return [
         {
             "inbox_id": inbox_id,
             "channel": channel,
             "handle": handles[channel],
-            "reply_until": last[channel] + window if (window := windows[channel]) and channel in last else None,
+            **reply_places.shown(can[channel], heard.get(inbox_id, ()), now=now),
         }
         for inbox_id, channel in usable
     ]

@@ -41,9 +41,9 @@ async def reply(
     """Write a message or note into the locked conversation.
 
     Raises `Conflict` (`conversation_moved` with the messages that came in, `conversation_closed`,
-    `conversation_merged`, `reply_window_closed`), `NotFound` for an inbox or upload that is not there for the actor,
-    `Forbidden` when he sees the conversation but may not answer through its inbox, `Invalid` for what the channel
-    cannot do.
+    `conversation_merged`, `reply_window_closed`, `private_reply_used`), `NotFound` for an inbox or upload that is not
+    there for the actor, `Forbidden` when he sees the conversation but may not answer through its inbox, `Invalid` for
+    what the channel cannot do, and for what nobody may say in public (`personal_data_in_public`).
     """
     agent_id = by.id if by.kind is AuthorKind.AGENT else None
     facts = await reply_facts.look(session, conversation, draft.inbox_id or conversation["inbox_id"], agent_id=agent_id)

@@ -80,7 +80,10 @@ class ReplyChannel(Shown):
     inbox_id: UUID
     channel: str
     handle: str
-    reply_until: datetime | None
+    reply_until: datetime | None = Field(description="Until when he can be answered directly; null where at any time")
+    visibilities: list[Literal["public", "direct"]] = Field(
+        description="How visible an answer can be now, the default first; empty where he cannot be answered"
+    )
 
 
 class ContactPresence(Shown):

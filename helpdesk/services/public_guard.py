@@ -1,0 +1,93 @@
+"""What is said in public names nobody: refused, whoever writes it, and told by its kind and its place only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from helpdesk.domain import personal_data
+from helpdesk.domain.plain import text_of
+from helpdesk.errors import FieldError, Invalid
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import attachments
+from helpdesk.models.social import social_accounts
+from helpdesk.services.reply_facts import Facts
+from helpdesk.statements import Row
+
+_A: Final = social_accounts.c
+_I: Final = contact_identities.c
+SLUG: Final = "personal_data_in_public"
+
+
+async def check(
+    session: AsyncSession, conversation: Row, content: Mapping[str, Any], facts: Facts, attachment_ids: Sequence[UUID]
+) -> None:
+    """Raises `Invalid` (`personal_data_in_public`, with what was `found`) for what all may not read of the contact."""
+    names, allowed = await _known(session, conversation, facts)
+
+    def look(text: str) -> list[personal_data.Found]:
+        return personal_data.found_in(text, names=names, allowed=allowed)
+
+    found = [{"field": "text", **_told(one)} for one in look(content["text"])]
+    if content["html"] is not None:
+        found += [{"field": "html", **_told(one)} for one in look(text_of(content["html"]))]
+    if attachment_ids:
+        named = select(attachments.c.filename).where(attachments.c.id.in_(list(attachment_ids)))
+        for filename in (await session.execute(named)).scalars():
+            # A file's name has its words apart by other signs than a text.
+            readable = filename.replace("_", " ").rpartition(".")[0] or filename
+            found += [{"field": "attachment_ids", **_told(one)} for one in look(readable)]
+    if found:
+        raise _refused(found)
+
+
+async def found(session: AsyncSession, conversation: Row, text: str, facts: Facts) -> list[dict[str, Any]]:
+    """What `check` would refuse in the text, as it tells it."""
+    names, allowed = await _known(session, conversation, facts)
+    return [_told(one) for one in personal_data.found_in(text, names=names, allowed=allowed)]
+
+
+def _told(one: personal_data.Found) -> dict[str, Any]:
+    return {"kind": one.kind, "start": one.start, "end": one.end}
+
+
+def _refused(found: Sequence[Mapping[str, Any]]) -> Invalid:
+    fields: dict[str, list[str]] = {}
+    for one in found:
+        kinds = fields.setdefault(one["field"], [])
+        if one["kind"] not in kinds:
+            kinds.append(one["kind"])
+    errors = [
+        FieldError(name, f"everybody reads this: take out {', '.join(kinds)}, or write directly")
+        for name, kinds in fields.items()
+    ]
+    return Invalid("this says in public what is the contact's own", errors=errors, extra={"found": found}, slug=SLUG)
+
+
+async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> tuple[set[str], set[str]]:
+    """His names on every channel, and what may be said all the same: `@name` of his here, and our own addresses."""
+    account = and_(_A.channel == _I.channel, _A.external_id == _I.handle)
+    query = (
+        select(contacts.c.name, _I.channel, _I.handle, _I.display, _A.handle.label("called"), _A.name.label("titled"))
+        .select_from(contacts)
+        .outerjoin(contact_identities, _I.contact_id == contacts.c.id)
+        .outerjoin(social_accounts, account)
+        .where(contacts.c.id == conversation["contact_id"])
+    )
+    names: set[str] = set()
+    allowed: set[str] = set()
+    for one in (await session.execute(query)).mappings():
+        names |= {one["name"], one["handle"], one["display"], one["called"], one["titled"]} - {None, ""}
+        if one["channel"] == facts.channel and one["called"] and one["handle"] == facts.own:
+            allowed.add(f"@{one['called']}")
+    ours = select(inboxes.c.handle, _A.handle.label("called"))
+    ours = ours.outerjoin(social_accounts, _A.inbox_id == inboxes.c.id).where(inboxes.c.deleted_at.is_(None))
+    for one in (await session.execute(ours)).mappings():
+        for handle in {one["handle"], one["called"]} - {None, ""}:
+            allowed |= {handle} if "@" in handle else {f"@{handle}"}
+    return names, allowed
