@@ -72,6 +72,7 @@ class Comment:
     post: str = ""
     under: str = ""
     hidden: bool = False
+    picture: str = ""
 
 
 @dataclass
@@ -156,9 +157,10 @@ class FakeGraph(Loopback):
         self.things[found] = Comment(found, text, author or own, self.names.get(author, "Wallet"), self.now())
         return found
 
-    def comments(self, post: str, author: str, text: str, *, under: str = "") -> dict[str, Any]:
+    def comments(self, post: str, author: str, text: str, *, under: str = "", picture: str = "") -> dict[str, Any]:
         """Somebody comments. Answers the item of `changes`."""
         one = self._add(post, author, text, under=under)
+        one.picture = picture
         if "_" not in post:
             value: dict[str, Any] = {"id": one.id, "text": text, "from": {"id": author, "username": one.name}}
             value["media"] = {"id": post, "media_product_type": "FEED"}
@@ -166,6 +168,7 @@ class FakeGraph(Loopback):
         value = {"from": {"id": author, "name": one.name}, "item": "comment", "verb": "add", "message": text}
         value |= {"comment_id": one.id, "post_id": post, "parent_id": under or post, "published": 1}
         value |= {"created_time": int(one.at.timestamp()), "post": {"permalink_url": f"https://fb.test/{post}"}}
+        value |= {"photo": self.file_url(picture)} if picture else {}
         return {"field": "feed", "value": value}
 
     def fail(
@@ -271,6 +274,9 @@ class FakeGraph(Loopback):
             return done(subject, given)
         if subject in self.things:
             return self._thing(method, self.things[subject], edge, given)
+        if method == "GET" and edge == "messages" and any(subject == f"t_{one.person}" for one in self.messages):
+            found = self._conversation(subject.removeprefix("t_"))["messages"]
+            return _page(found, given, _fields(given.get("fields", "id")))
         said = next((one for one in self.messages if one.id == subject), None)
         if said is None or method != "GET" or edge:
             raise _Refused(error(100, 33))
@@ -353,6 +359,18 @@ class FakeGraph(Loopback):
         self.uploads[found] = (name, body)
         return {"attachment_id": found}
 
+    def _post_photos(self, subject: str, given: dict[str, Any]) -> Any:
+        if given.get("published") != "false":
+            self.findings.append("a picture was posted on its own")
+        name, body = given["source"]
+        found = f"{next(self._serial)}11"
+        self.uploads[found] = (name, body)
+        return {"id": found}
+
+    def _post_mentions(self, subject: str, given: dict[str, Any]) -> Any:
+        post, under = given["media_id"], given.get("comment_id", "")
+        return {"id": self._add(post, subject, given["message"], under=under).id}
+
     def _post_take_thread_control(self, subject: str, given: dict[str, Any]) -> Any:
         self.standby.discard(given["recipient"]["id"])
         return {"success": True}
@@ -376,7 +394,9 @@ class FakeGraph(Loopback):
             own = self.page if "_" in one.id else self.instagram
             # A third storey does not exist: what answers an answer stands beside it.
             under = (one.under or one.id) if one.post else ""
-            return {"id": self._add(one.post or one.id, own, given["message"], under=under).id}
+            made = self._add(one.post or one.id, own, given["message"], under=under)
+            made.picture = self.uploads[given["attachment_id"]][0] if "attachment_id" in given else ""
+            return {"id": made.id}
         hide = given.get("is_hidden" if "_" in one.id else "hide")
         if method == "POST" and not edge and hide is not None:
             one.hidden = str(hide).lower() == "true"
@@ -393,8 +413,12 @@ class FakeGraph(Loopback):
         shown |= {"is_hidden" if on_page else "hidden": one.hidden, "updated_time": _stamp(one.at)}
         shown |= {"permalink_url" if on_page else "permalink": f"https://fb.test/{one.id}"}
         shown["comments" if on_page or not one.post else "replies"] = below
-        if on_page and one.under:
-            shown["parent"] = {"id": one.under}
+        if one.under:
+            shown |= {"parent": {"id": one.under}} if on_page else {"parent_id": one.under}
+        if one.picture:
+            shown["attachment"] = {"type": "photo", "media": {"image": {"src": self.file_url(one.picture)}}}
+        if one.id in self._answered_privately:
+            shown["private_reply_conversation"] = {"id": f"t_9{one.author}"}
         if not on_page:
             shown["username"] = one.name
         return shown
