@@ -93,13 +93,17 @@ def _timeline(asked: Asked) -> Answer:
 
 
 def _search(asked: Asked) -> Answer:
-    """`conversation_id:A OR conversation_id:B -from:desk`, in that much of the language."""
+    """`conversation_id:A OR conversation_id:B`, `to:NAME` and `-from:NAME` of the language; there are no retweets."""
     world, query = asked.fake.world, asked.query["query"]
     threads = set(re.findall(r"conversation_id:(\d+)", query))
-    without = {world.user(name) for name in re.findall(r"-from:(\w+)", query) if not name.isdigit()}
-    without |= set(re.findall(r"-from:(\d+)", query))
-    posts = world.posts.values()
-    found = [post for post in posts if post["conversation_id"] in threads and post["author_id"] not in without]
+    without = {world.user(name) for name in re.findall(r"-from:(\w+)", query)}
+    to = {world.user(name) for name in re.findall(r"(?<!\S)to:(\w+)", query)}
+
+    def wanted(post: Thing) -> bool:
+        answers = not to or post.get("in_reply_to_user_id") in to
+        return answers and post["author_id"] not in without and (not threads or post["conversation_id"] in threads)
+
+    found = [post for post in world.posts.values() if wanted(post)]
     return told(world.listed("tweet", found, asked.query, limit=asked.most(10)))
 
 

@@ -14,6 +14,9 @@ from helpdesk import clock
 Thing = dict[str, Any]
 Query = Mapping[str, str]
 
+_EPOCH: Final = 1_288_834_974_657
+"""Milliseconds: where the times inside ids begin."""
+
 _ALWAYS: Final = {
     "tweet": {"id", "text", "edit_history_tweet_ids"},
     "user": {"id", "name", "username"},
@@ -33,7 +36,7 @@ _EXPANDED: Final = {
 
 
 class World:
-    """Ids are beyond 2**53, as the vendor's are, and go up. `us` is the account that the tests' inbox is of."""
+    """Ids are beyond 2**53, as the vendor's are, and hold the time. `us` is the account that the tests' inbox is of."""
 
     def __init__(self, origin: str, us: str) -> None:
         self.origin, self.us = origin, us
@@ -45,11 +48,13 @@ class World:
         self.hidden: dict[str, bool] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
         """What lies at the origin: pictures by their path, with their type."""
-        self._number = count(1_900_000_000_000_000_001)
+        self._number = count(1)
         self.user("desk", "The Desk", id=us)
 
-    def next_id(self) -> str:
-        return str(next(self._number))
+    def next_id(self, at: datetime | None = None) -> str:
+        """What is made later has the larger one, also within a millisecond."""
+        made = int((at or clock.now()).timestamp() * 1000) - _EPOCH
+        return str((made << 22) + next(self._number))
 
     def user(self, username: str, name: str = "", *, followers: int = 12, **more: Any) -> str:
         """The id of the account that is called so now; made where there is none."""
@@ -74,7 +79,13 @@ class World:
         long: str = "",
     ) -> str:
         """`author` is an id, `media` are keys; `long` is the whole text of a post that was shortened."""
-        found: Thing = {"id": self.next_id(), "text": text, "author_id": author, "created_at": _stamp(at), "lang": "en"}
+        found: Thing = {
+            "id": self.next_id(at),
+            "text": text,
+            "author_id": author,
+            "created_at": _stamp(at),
+            "lang": "en",
+        }
         found |= {"edit_history_tweet_ids": [found["id"]], "conversation_id": found["id"]}
         if answers and answers in self.posts:
             parent = self.posts[answers]
@@ -100,7 +111,7 @@ class World:
         self, sender: str, other: str, text: str, *, media: Sequence[str] = (), at: datetime | None = None
     ) -> str:
         ends = sorted((sender, other), key=int)
-        found: Thing = {"id": self.next_id(), "event_type": "MessageCreate", "created_at": _stamp(at)}
+        found: Thing = {"id": self.next_id(at), "event_type": "MessageCreate", "created_at": _stamp(at)}
         found |= {"sender_id": sender, "dm_conversation_id": "-".join(ends)}
         found |= {"text": text} if text else {}
         found |= {"attachments": {"media_keys": list(media)}} if media else {}
