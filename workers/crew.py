@@ -37,6 +37,7 @@ from workers.deliver import Deliverer
 from workers.hooks import Hooks
 from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
+from workers.impersonators import Impersonators
 from workers.jobs import Jobs
 from workers.loop import Loop, Step
 from workers.media import Media
@@ -119,6 +120,7 @@ class Crew:
         self._receiver = Receiver(services, guard, self._connections, worker=worker, desk=desk)
         self._deliverer = Deliverer(services, self._connections, worker=worker)
         self._jobs = Jobs(services, worker=worker)
+        self._impersonators = Impersonators(services, guard, self._connections)
         self._notifier = Notifier(services, guard, self._connections, worker=worker)
         self._claims = (
             (filing, self._processor),
@@ -154,6 +156,7 @@ class Crew:
             Loop("elapsed", partial(sweep_rules, services), tick=10 * tick),
             Loop("taking_back", partial(take_back, services), tick=10 * tick),
             Loop("visits", partial(look_after, services), tick=10 * tick),
+            Loop("impersonators", self._impersonators.step, tick=10 * tick),
             Loop("tidy", partial(tidy, services), tick=3600.0),
             Loop("audit", partial(chain_audit, services), tick=10 * tick),
         )
@@ -258,6 +261,7 @@ class Crew:
             self._hooks.close,
             self._jobs.close,
             self._notifier.close,
+            self._impersonators.close,
             self._relaying.close,
             self._searching.close,
             self._connections.close,

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Final
 
-from PIL import Image
+MOST_BYTES: Final = 1024 * 1024
+_MOST_PIXELS: Final = 4096 * 4096
+
+
+class NoPicture(Exception):
+    """The bytes are none, or one that is larger than any that is shown beside a name."""
 
 
 def difference_hash(body: bytes) -> int:
     """Whether each of 8 × 8 spots is brighter than the one to its right, as a signed number of 64 bits.
 
-    Raises `OSError` for what is no picture. Decoding a stranger's file belongs into a process of its own.
+    Raises `NoPicture`. Decoding a stranger's file belongs into a process of its own.
     """
-    with Image.open(BytesIO(body)) as picture:
-        small = picture.convert("L").resize((9, 8)).tobytes()
+    from PIL import Image  # where it is used: nobody else's start has to wait for it
+
+    try:
+        with Image.open(BytesIO(body)) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise NoPicture
+            small = picture.convert("L").resize((9, 8)).tobytes()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise NoPicture from None
     bits = (small[9 * row + column] > small[9 * row + column + 1] for row in range(8) for column in range(8))
     unsigned = int("".join("1" if bit else "0" for bit in bits), 2)
     return unsigned - (1 << 64) if unsigned >> 63 else unsigned

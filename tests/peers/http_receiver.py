@@ -50,6 +50,8 @@ class HttpReceiver:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.pages: Mapping[str, bytes] = {}
+        """What is answered under these targets, whatever else is."""
         self.connections = 0
         self.open = 0
         self.most = 0
@@ -113,7 +115,7 @@ class HttpReceiver:
                 self.open += 1
                 self.most = max(self.most, self.open)
                 try:
-                    if not await self._reply(writer):
+                    if not await self._reply(writer, self.pages.get(request.target)):
                         break
                 finally:
                     self.open -= 1
@@ -122,9 +124,9 @@ class HttpReceiver:
         finally:
             writer.close()
 
-    async def _reply(self, writer: asyncio.StreamWriter) -> bool:
+    async def _reply(self, writer: asyncio.StreamWriter, page: bytes | None) -> bool:
         """Answers whether the connection stays."""
-        how = self._script.popleft() if self._script else self._always
+        how = _Answer(200, body=page) if page is not None else self._script.popleft() if self._script else self._always
         await asyncio.sleep(how.slow)
         if how.hang_up:
             return False

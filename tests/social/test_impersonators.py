@@ -1,0 +1,161 @@
+"""Who looks like us: found by name, settled by the picture, told once with what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+from sqlalchemy import select, update
+
+from helpdesk import clock
+from helpdesk.channels import Profile
+from helpdesk.models.alerts import alerts
+from helpdesk.models.social import social_accounts
+from helpdesk.net import AllowList, Guard
+from helpdesk.services import social_accounts as accounts
+from helpdesk.services.avatars import NoPicture, difference_hash
+from helpdesk.services.house import Services
+from tests import factories
+from tests.peers.http_receiver import HttpReceiver
+from tests.social.vendor import WALL, with_wall
+from workers.connections import Connections
+from workers.impersonators import Impersonators
+
+
+def picture(*, shade: int = 0, turned: bool = False) -> bytes:
+    made = Image.new("RGB", (64, 64))
+    for x in range(64):
+        for y in range(64):
+            value = (x * 3 if turned else 255 - x * 3) - shade
+            made.putpixel((x, y), (value % 256, (y * 2) % 256, value % 256))
+    body = BytesIO()
+    made.save(body, "PNG")
+    return body.getvalue()
+
+
+class Desk:
+    def __init__(self, services: Services) -> None:
+        self.services = with_wall(services)
+        guard = Guard(AllowList.parse(["127.0.0.1"]))
+        self.connections = Connections(self.services, guard)
+        self.loop = Impersonators(self.services, guard, self.connections)
+        WALL.own = Profile("us", "acmewallet", "Acme Wallet")
+
+    async def open(self) -> None:
+        self.inbox_id = await factories.inbox(self.services, channel="wall", name="us")
+
+    async def seen(self, *profiles: Profile, at: datetime | None = None) -> None:
+        async with self.services.database.transaction() as session:
+            await accounts.upsert(session, "wall", [(one, at or clock.now()) for one in profiles], now=clock.now())
+
+    async def rows(self, table: Any) -> list[Any]:
+        async with self.services.database.reading() as session:
+            return list((await session.execute(select(table).order_by(table.c.id))).mappings())
+
+    async def alerts(self) -> list[Any]:
+        return [one for one in await self.rows(alerts) if one["kind"] == "impersonator"]
+
+
+@pytest.fixture
+async def desk(services: Services) -> AsyncIterator[Desk]:
+    made = Desk(services)
+    await made.open()
+    yield made
+    await made.loop.close()
+
+
+async def test_who_is_called_like_us_is_told_of_once_with_what_was_seen(desk: Desk) -> None:
+    conversation_id = await factories.conversation(desk.services, inbox_id=desk.inbox_id, handle="66")
+    forger = Profile("66", "acme_wallet_support", "Acme Support", "https://wall.test/66")
+    await desk.seen(forger, Profile("67", "mina", "Mina"))
+    assert await desk.loop.step() == 2
+    (told,) = await desk.alerts()
+    assert {name: told["data"][name] for name in ("handle", "name", "url", "avatar_distance")} == {
+        "handle": "acme_wallet_support",
+        "name": "Acme Support",
+        "url": "https://wall.test/66",
+        "avatar_distance": None,
+    }
+    assert told["data"]["name_score"] >= 0.9
+    assert (told["conversation_id"], told["data"]["conversation_id"]) == (conversation_id, str(conversation_id))
+    await desk.seen(forger, at=clock.now() + timedelta(seconds=1))
+    assert await desk.loop.step() == 0
+    assert len(await desk.alerts()) == 1
+
+
+async def test_who_renames_himself_is_compared_again(desk: Desk) -> None:
+    await desk.seen(Profile("66", "mina", "Mina"))
+    assert await desk.loop.step() == 1
+    assert await desk.alerts() == []
+    await desk.seen(Profile("66", "acmewa11et", "Mina"), at=clock.now() + timedelta(seconds=1))
+    assert await desk.loop.step() == 1
+    assert [one["data"]["handle"] for one in await desk.alerts()] == ["acmewa11et"]
+
+
+async def test_our_picture_under_a_name_that_is_near_ours_is_told_and_another_picture_is_not(desk: Desk) -> None:
+    async with HttpReceiver() as site:
+        site.answer(404)
+        site.pages = {"/us": picture(), "/copy": picture(shade=4), "/own": picture(turned=True)}
+        WALL.own = Profile("us", "acmewallet", "Acme Wallet", avatar_url=site.url("/us"))
+        near = {"handle": "acme_watch"}
+        await desk.seen(
+            Profile("66", **near, avatar_url=site.url("/copy")),
+            Profile("67", **near, avatar_url=site.url("/own")),
+            Profile("68", **near, avatar_url=site.url("/missing")),
+            Profile("69", "mina", avatar_url=site.url("/copy")),
+        )
+        assert await desk.loop.step() == 4
+        asked = [one.target for one in site.requests]
+    (told,) = await desk.alerts()
+    assert told["data"]["handle"] == "acme_watch"
+    assert told["data"]["avatar_distance"] <= 6
+    assert 0.75 <= told["data"]["name_score"] < 0.9
+    assert sorted(asked) == ["/copy", "/missing", "/own", "/us"], "a picture alone makes nobody suspect"
+
+
+async def test_everybody_is_compared_anew_where_we_look_otherwise(desk: Desk) -> None:
+    await desk.seen(Profile("66", "aurora_pay"), Profile("67", "mina"))
+    assert await desk.loop.step() == 2
+    assert await desk.alerts() == []
+    WALL.own = Profile("us", "aurorapay", "Aurora Pay")
+    assert await desk.loop.step() == 0, "it is asked once a day what we look like"
+    async with desk.services.database.transaction() as session:
+        day_ago = clock.now() - timedelta(days=1, seconds=1)
+        ours = social_accounts.c.inbox_id.is_not(None)
+        await session.execute(update(social_accounts).where(ours).values(updated_at=day_ago))
+    desk.loop = Impersonators(desk.services, Guard(), desk.connections)
+    assert await desk.loop.step() == 2
+    assert [one["data"]["handle"] for one in await desk.alerts()] == ["aurora_pay"]
+
+
+async def test_as_long_as_nobody_knows_how_we_look_nobody_is_compared(services: Services) -> None:
+    desk = Desk(services)
+    await desk.seen(Profile("66", "acmewallet"))
+    assert await desk.loop.step() == 0
+    (one,) = await desk.rows(social_accounts)
+    assert one["checked_at"] is None
+    await desk.loop.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\x89PNG\r\n\x1a\n" + bytes(40), picture()[:80]])
+def test_what_is_no_picture_has_no_hash(body: bytes) -> None:
+    with pytest.raises(NoPicture):
+        difference_hash(body)
+
+
+def test_a_picture_that_is_far_too_large_is_not_decoded() -> None:
+    body = BytesIO()
+    Image.new("1", (5000, 5000)).save(body, "PNG")
+    with pytest.raises(NoPicture):
+        difference_hash(body.getvalue())
+
+
+def test_a_picture_that_was_changed_a_little_is_the_same_and_another_is_not() -> None:
+    ours = difference_hash(picture())
+    assert -(2**63) <= ours < 2**63
+    assert (ours ^ difference_hash(picture(shade=4))).bit_count() <= 6
+    assert ((ours ^ difference_hash(picture(turned=True))) & (2**64 - 1)).bit_count() > 6
