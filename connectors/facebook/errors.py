@@ -104,7 +104,7 @@ class Refusal:
             return float(said[:6])
         try:
             usage = json.loads(self.headers.get("x-business-use-case-usage", ""))
-            minutes = [_number(one.get("estimated_time_to_regain_access")) for one in sum(usage.values(), [])]
+            minutes = [_number(one.get("estimated_time_to_regain_access")) for used in usage.values() for one in used]
         except (ValueError, TypeError, AttributeError, RecursionError):
             return _PATIENCE
         return max([60.0 * minute for minute in minutes if 0 < minute <= 1440], default=_PATIENCE)
