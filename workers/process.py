@@ -16,7 +16,7 @@ from helpdesk.apart import Apart
 from helpdesk.channels import RawInbound
 from helpdesk.clock import now
 from helpdesk.crypto import CannotOpen
-from helpdesk.domain.admission import Admitted
+from helpdesk.domain.admission import Admitted, here
 from helpdesk.logs import fault
 from helpdesk.services import blobs, filing, intake
 from helpdesk.services.drafts import ClaimLost
@@ -93,7 +93,7 @@ class Processor:
         rows = [intake.row(raw, inbox_id=inbox["id"], keys=arrival.keys, now=now()) for raw in batch]
         try:
             readings = await self._readings(inbox, batch, seconds=AT_ONCE_SECONDS)
-            if any(isinstance(reading, Failure) for reading in readings):
+            if not all(filing.is_plain(reading) for reading in readings):
                 return False
             staged = [await _stage(self._services, reading) for reading in readings]
             entries = [Entry(*one) for one in zip(rows, readings, staged, strict=True)]
@@ -173,6 +173,11 @@ class Processor:
         return await read(self._apart, parser, raws, inbox["config"], seconds=seconds, memory_mb=memory_mb)
 
     async def _file(self, inbox: Row, entries: Sequence[Entry]) -> None:
+        """Messages first, and what tells of others after them: it may be about the very same batch."""
+        for part in filing.parted(entries):
+            await self._file_together(inbox, part)
+
+    async def _file_together(self, inbox: Row, entries: Sequence[Entry]) -> None:
         """In one transaction; when that fails, each alone, so that the one at fault is the only one to wait.
 
         What filing tells is relayed in it too, where this worker is the one that relays. Should that be what fails,
@@ -218,7 +223,7 @@ class Processor:
 
 
 async def _stage(services: Services, reading: Reading) -> Sequence[blobs.Staged]:
-    files = reading.files if isinstance(reading, Admitted) else ()
+    files = here(reading.files) if isinstance(reading, Admitted) else ()
     return await blobs.stage(services, [file.body for file in files]) if files else ()
 
 

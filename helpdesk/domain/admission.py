@@ -50,6 +50,16 @@ class AdmittedFile:
     content_id: str
     source: str
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Its bytes are still with the vendor, to be fetched once the message is filed."""
+        return bool(self.source) and not self.body
+
+
+def here(files: Iterable[AdmittedFile]) -> tuple[AdmittedFile, ...]:
+    """Those whose bytes have come with their message."""
+    return tuple(file for file in files if not file.is_elsewhere)
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

@@ -68,12 +68,14 @@ class DeliveryStatus(StrEnum):
 
 
 class RawState(StrEnum):
-    """`duplicate`: byte for byte or in content a message that is already filed; `own`: sent by us."""
+    """`duplicate`: byte for byte or in content a message that is already filed; `own`: sent by us; `kept`: it tells of
+    other messages and is none, or is shown nowhere."""
 
     RECEIVED = "received"
     FILED = "filed"
     DUPLICATE = "duplicate"
     OWN = "own"
+    KEPT = "kept"
     FAILED = "failed"
 
 

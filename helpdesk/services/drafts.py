@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import ring
-from helpdesk.domain.admission import Admitted
+from helpdesk.domain.admission import Admitted, here
 from helpdesk.domain.events import ConversationCreated, DomainEvent
 from helpdesk.domain.values import RawState
 from helpdesk.models.contacts import contact_identities, contacts
@@ -21,7 +21,8 @@ from helpdesk.models.inboxes import blobs as blob_rows
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import acknowledgements, attachments, deliveries, messages
 from helpdesk.models.sla import escalations, sla_clocks
-from helpdesk.services import blobs, clock_rows, events, foreseen, intake, rows
+from helpdesk.models.social import inbound_media
+from helpdesk.services import blobs, clock_rows, events, foreseen, intake, media, rows
 from helpdesk.services.blobs import Staged
 from helpdesk.services.foreseen import Filed
 from helpdesk.services.house import Services
@@ -112,7 +113,7 @@ class Drafts:
             conversation["number"] = number
             self.events.insert(0, self._created(conversation))
         work = self._foreseen()
-        files = await self._adopted()
+        files, waiting = await self._adopted(), self._waiting()
         await blobs.hand_over(session, self.keys, self.handed_over)
         touched = {**self.new, **self.changed}
         inboxes = [{"conversation_id": one, "inbox_id": self.inbox["id"]} for one in touched]
@@ -132,6 +133,7 @@ class Drafts:
             Insert(messages, self.messages + work.messages),
             Insert(blob_rows, self.blobs),
             Insert(attachments, files),
+            Insert(inbound_media, waiting),
             Insert(deliveries, work.deliveries),
             Insert(acknowledgements, work.acknowledgements),
             Insert(escalations, work.escalations),
@@ -193,12 +195,28 @@ class Drafts:
         files = [
             (message_id, file, owner, blob)
             for message_id, owner, message, staged in self.files
-            for file, blob in zip(message.files, staged, strict=True)
+            for file, blob in zip(here(message.files), staged, strict=True)
         ]
         identifiers = await self._blobs_for([(owner, blob) for *_, owner, blob in files])
         return [
             rows.attachment(message_id, file, blob_id=blob_id, size=blob.size, now=self.now)
             for (message_id, file, _, blob), blob_id in zip(files, identifiers, strict=True)
+        ]
+
+    def _waiting(self) -> list[dict[str, Any]]:
+        """The rows of files that are still with the vendor."""
+        return [
+            media.waiting(
+                message_id,
+                self.inbox["id"],
+                source=file.source,
+                filename=file.filename,
+                content_type=file.content_type,
+                now=self.now,
+            )
+            for message_id, _, message, _ in self.files
+            for file in message.files
+            if file.is_elsewhere
         ]
 
     async def _blobs_for(self, owned: Sequence[tuple[str, Staged]]) -> list[UUID]:

@@ -6,7 +6,7 @@ that one bad row never holds the next mail up.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,10 @@ from sqlalchemy import Executable, Float, Select, String, Uuid, bindparam, liter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among, epoch
-from helpdesk.domain.admission import Admitted
+from helpdesk.domain.admission import Admitted, AdmittedChange
 from helpdesk.domain.values import InboxStatus, RawState
 from helpdesk.models.inboxes import inboxes, raw_items
-from helpdesk.services import blobs, bounces, placing, replacing
+from helpdesk.services import blobs, bounces, changes, echoes, placing, replacing, social_accounts
 from helpdesk.services.drafts import ClaimLost
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival
@@ -55,6 +55,22 @@ class Entry:
     row: Row
     reading: Reading
     staged: Sequence[blobs.Staged] = ()
+
+
+def is_plain(reading: Reading) -> bool:
+    """Whether it may be filed as it arrives: what belongs to a thread is placed under a lock of that."""
+    return isinstance(reading, Admitted) and not reading.thread and not reading.written_by_us
+
+
+def parted(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """What is filed together: messages to us first, then what tells of messages, which may be those."""
+    for told in (False, True):
+        if some := [entry for entry in entries if _tells(entry.reading) == told]:
+            yield some
+
+
+def _tells(reading: Reading) -> bool:
+    return isinstance(reading, AdmittedChange) or (isinstance(reading, Admitted) and reading.written_by_us)
 
 
 def due() -> Select[Any]:
@@ -141,7 +157,7 @@ async def file(
     arrival: Arrival | None = None,
     now: datetime,
 ) -> int:
-    """File a batch of one inbox. Answers how many messages came of it.
+    """File a batch of one inbox, one of those that `parted` gives. Answers how many messages came of it.
 
     With an `arrival` the items are not stored yet, and are with what is filed. Raises `ClaimLost` when another worker
     has one of the items by now, and `NotHeld` when it has the inbox, or somebody has changed a conversation that an
@@ -149,16 +165,46 @@ async def file(
     """
     keys = arrival.keys if arrival else Keys(services.keyring)
     keys.add(f"inbox:{inbox['id']}", inbox["key"])
-    again = [entry for entry in entries if entry.row["message_id"] is not None]
-    held = await _still_claimed(session, again) if again else set()
-    for entry in again:
+    echoed: list[echoes.Echo] = []
+    changed: list[changes.Change] = []
+    said = []
+    for entry in entries:
+        match entry.reading:
+            case AdmittedChange() as change:
+                changed.append((entry.row, change))
+            case Admitted(written_by_us=True) as echo:
+                echoed.append((entry.row, echo))
+            case Admitted() | Failure() as message:
+                said.append((entry, message))
+    # Deliveries are locked before conversations, as by who sends them.
+    written = await echoes.settle(services, session, keys, inbox, echoed, now=now) if echoed else 0
+    if changed:
+        await changes.apply(services, session, keys, inbox, changed, now=now)
+    if said:
+        written += await _file_messages(services, session, keys, inbox, said, arrival=arrival, now=now)
+    return written
+
+
+async def _file_messages(
+    services: Services,
+    session: AsyncSession,
+    keys: Keys,
+    inbox: Row,
+    said: Sequence[tuple[Entry, Admitted | Failure]],
+    *,
+    arrival: Arrival | None,
+    now: datetime,
+) -> int:
+    again = [(entry, reading) for entry, reading in said if entry.row["message_id"] is not None]
+    held = await _still_claimed(session, [entry for entry, _ in again]) if again else set()
+    for entry, reading in again:
         if entry.row["id"] not in held:
             raise ClaimLost
-        await replacing.replace(services, session, keys, inbox, entry.row, entry.reading, entry.staged, now=now)
-    fresh = [entry for entry in entries if entry.row["message_id"] is None]
+        await replacing.replace(services, session, keys, inbox, entry.row, reading, entry.staged, now=now)
+    fresh = [(entry, reading) for entry, reading in said if entry.row["message_id"] is None]
     if not fresh:
         return 0
-    admitted = [entry.reading for entry in fresh if isinstance(entry.reading, Admitted)]
+    admitted = [reading for _, reading in fresh if isinstance(reading, Admitted)]
     known = await look_up(
         services,
         session,
@@ -166,18 +212,27 @@ async def file(
         admitted,
         channel=inbox["channel"],
         inbox_id=inbox["id"],
-        digests=[entry.row["digest"] for entry in fresh],
+        digests=[entry.row["digest"] for entry, _ in fresh],
         lock=arrival is None,
         now=now,
     )
-    earliest = min(entry.row["received_at"] for entry in fresh)
+    earliest = min(entry.row["received_at"] for entry, _ in fresh)
     batch = await placing.begin(services, session, keys, inbox, known, earliest=earliest, arrival=arrival, now=now)
-    for entry in fresh:
-        if isinstance(entry.reading, Failure):
-            batch.add_unreadable(entry.row, entry.reading)
+    for entry, reading in fresh:
+        if isinstance(reading, Failure):
+            batch.add_unreadable(entry.row, reading)
         else:
-            batch.add(entry.row, entry.reading, entry.staged)
-    written = await batch.write()
+            batch.add(entry.row, reading, entry.staged)
+    threaded = [one for one in admitted if one.thread]
+    profiles = [
+        (reading.profile, entry.row["received_at"])
+        for entry, reading in fresh
+        if isinstance(reading, Admitted) and reading.profile is not None
+    ]
+    await social_accounts.upsert(session, inbox["channel"], profiles, now=now)
+    written = await batch.write(last=not threaded)
+    if threaded:
+        await changes.catch_up(session, inbox["id"], {one.external_id for one in threaded}, now=now)
     for notice in batch.bounces:
         await bounces.apply(services, session, notice.bounce, original=notice.original, now=now)
     return written

@@ -447,8 +447,11 @@ class Batch:
         else:
             self._drafts.settled.append(end)
 
-    async def write(self) -> int:
-        """Everything at once. Answers how many messages there are. Raises `ClaimLost` and `NotHeld`."""
+    async def write(self, *, last: bool = True) -> int:
+        """Everything at once. Answers how many messages there are. Raises `ClaimLost` and `NotHeld`.
+
+        `last`: nothing else is to be done in the transaction, but for what `bounces` ask for.
+        """
         self._drafts.add_clocks(self._clocks.difference())
-        await self._drafts.write(final=not self.bounces)
+        await self._drafts.write(final=last and not self.bounces)
         return len(self._drafts.messages)

@@ -1,4 +1,4 @@
-"""What runs in the parsing process: bytes in, an admitted message or a failure out.
+"""What runs in the parsing process: bytes in, an admitted message or change or a failure out.
 
 Kept apart from `reading`, which runs in the worker, because the process imports this module and nothing that it does
 not need: its start-up is paid again whenever a hostile mail had to be killed.
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from helpdesk.channels import RawInbound, Unreadable, load
-from helpdesk.domain.admission import Admitted, admit
+from helpdesk.channels import InboundChange, RawInbound, Unreadable, load
+from helpdesk.domain.admission import Admitted, AdmittedChange, admit, admit_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Failure:
     reason: str
 
 
-Reading = Admitted | Failure
+Reading = Admitted | AdmittedChange | Failure
 
 
 def read_here(parse: str, batch: Sequence[RawInbound], config: Mapping[str, Any], memory_mb: int) -> list[Reading]:
@@ -35,7 +35,8 @@ def read_here(parse: str, batch: Sequence[RawInbound], config: Mapping[str, Any]
 
 def _one(parser: Any, raw: RawInbound, config: Mapping[str, Any]) -> Reading:
     try:
-        return admit(parser(raw, config))
+        found = parser(raw, config)
+        return admit_change(found) if isinstance(found, InboundChange) else admit(found)
     except Unreadable as error:
         return Failure(error.problem)
     except MemoryError:

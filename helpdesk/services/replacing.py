@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows
-from helpdesk.domain.admission import Admitted
+from helpdesk.domain.admission import Admitted, here
 from helpdesk.domain.events import MessageReceived
 from helpdesk.domain.matching import Facts, Placement, place
 from helpdesk.domain.values import SYSTEM, RawState
@@ -23,7 +23,7 @@ from helpdesk.services import blobs, rows, sla, spam
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
-from helpdesk.services.reader import Reading
+from helpdesk.services.reader import Failure
 from helpdesk.statements import Row
 
 
@@ -33,7 +33,7 @@ async def replace(
     keys: Keys,
     inbox: Row,
     raw: Row,
-    reading: Reading,
+    reading: Admitted | Failure,
     staged: Sequence[blobs.Staged],
     *,
     now: datetime,
@@ -42,7 +42,7 @@ async def replace(
 
     Its clock goes on from when it came in, unless nobody waits after all: a mail of a program, or of a colleague.
     """
-    if not isinstance(reading, Admitted):
+    if isinstance(reading, Failure):
         await _end(session, raw, RawState.FAILED, error=reading.reason)
         return
     # Before its conversation, as a split locks them.
@@ -58,7 +58,7 @@ async def replace(
     await keys.load(session, owner)
     await keys.load(session, raw["key_owner"])
     identifiers = await blobs.adopt(services, session, keys, [(owner, one) for one in staged], now=now)
-    files = zip(reading.files, identifiers, staged, strict=True)
+    files = zip(here(reading.files), identifiers, staged, strict=True)
     await insert_rows(
         session,
         attachments,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from helpdesk.channels import Address
 from helpdesk.db import new_id
-from helpdesk.domain.admission import Admitted, AdmittedFile
+from helpdesk.domain.admission import Admitted, AdmittedFile, here
 from helpdesk.domain.matching import Placement
 from helpdesk.domain.values import Actor, AuthorKind, MessageType, Priority, Status, Visibility
 from helpdesk.statements import Row
@@ -201,8 +201,9 @@ def content(admitted: Admitted) -> dict[str, Any]:
         "auto_submitted": admitted.automatic.value if admitted.automatic else None,
         "notes": list(admitted.notes),
         "language": admitted.language,
-        "attachment_count": len(admitted.files),
+        "attachment_count": len(here(admitted.files)),
         "visibility": admitted.visibility,
+        "thread": admitted.thread,
     }
 
 
