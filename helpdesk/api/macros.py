@@ -145,6 +145,8 @@ async def preview_macro(
         conversation_merged=(409, "It went into another conversation"),
         conversation_spam=(409, "It is spam"),
         reply_window_closed=(409, "The channel takes answers only for a while after a message"),
+        private_reply_used=(409, "He was written to directly once already, and has not answered that"),
+        personal_data_in_public=(422, "It says in public what is the contact's own; `found` tells kinds and places"),
         idempotency_key_reused=(422, "The key was used with another body"),
     ),
 )
