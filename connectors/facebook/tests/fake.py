@@ -210,22 +210,22 @@ class FakeGraph(Loopback):
         url = urlsplit(request.path)
         with self._lock:
             self.calls.append(f"{method} {url.path}")
+            given = dict(parse_qsl(url.query, keep_blank_values=True)) | _given(request, raw, self.findings)
+            found = next((one for one in self._faults if one.method == method and url.path.endswith(one.end)), None)
+            if found is not None:
+                found.times -= 1
+                if not found.times:
+                    self._faults.remove(found)
+                if found.cut:
+                    self._answer(request, method, url.path, url.query, given)
+                    request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + found.body)
+                    request.close_connection = True
+                    return
+                self._send(request, found.status, found.body, found.headers)
+                return
             if url.path.startswith("/cdn/"):
                 status, body = self._file(request, url.path)
             else:
-                given = dict(parse_qsl(url.query, keep_blank_values=True)) | _given(request, raw, self.findings)
-                found = next((one for one in self._faults if one.method == method and url.path.endswith(one.end)), None)
-                if found is not None:
-                    found.times -= 1
-                    if not found.times:
-                        self._faults.remove(found)
-                    if found.cut:
-                        self._answer(request, method, url.path, url.query, given)
-                        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + found.body)
-                        request.close_connection = True
-                        return
-                    self._send(request, found.status, found.body, found.headers)
-                    return
                 status, body = self._answer(request, method, url.path, url.query, given)
         self._send(request, status, body, {})
 

@@ -1,0 +1,99 @@
+"""Sends what answers a comment. The vendor knows no token of ours here: see `find_comments` for what that means."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from connectors.facebook.config import MetaConfig
+from connectors.facebook.graph import Graph
+from connectors.facebook.parse_comments import identity
+from helpdesk.channels import Composed, Receipt, Uncertain, Unreadable
+from helpdesk.clock import now
+
+ANSWER: Final = {"facebook": "comments", "instagram": "replies"}
+"""The edge of a comment that answers are added to."""
+
+PERMISSION: Final = {"facebook": "pages_manage_engagement", "instagram": "instagram_manage_comments"}
+_PRIVATE: Final = {"facebook": "pages_messaging", "instagram": "instagram_manage_messages"}
+
+
+async def send(
+    graph: Graph,
+    config: MetaConfig,
+    composed: Composed,
+    body: Mapping[str, Any],
+    *,
+    at_final: Callable[[], Awaitable[None]],
+) -> Receipt:
+    """Send what `compose_comments` froze. Raises a ChannelError."""
+    if body["kind"] == "private_reply":
+        return await _privately(graph, config, composed, body, at_final)
+    platform = body["platform"]
+    path, data = f"{body['target']}/{ANSWER[platform]}", {"message": body["text"]}
+    if body["kind"] == "mention":
+        path, data["media_id"] = f"{composed.sender}/mentions", body["post"]
+        if body["target"] != body["post"]:
+            data["comment_id"] = body["target"]
+    if body["media"]:
+        data["attachment_id"] = await _upload(graph, composed.sender, body["media"][0])
+    await at_final()
+    answer = await graph.post(path, data=data, permission=PERMISSION[platform], final=True)
+    return receipt(composed, platform, _id(answer, "id"))
+
+
+def receipt(composed: Composed, platform: str, external_id: str) -> Receipt:
+    """Of a comment of ours; only a Page's have an address that follows from their id."""
+    url = f"https://www.facebook.com/{external_id}" if platform == "facebook" else ""
+    return Receipt(external_id, now(), composed.recipients, external_url=url)
+
+
+async def _privately(
+    graph: Graph,
+    config: MetaConfig,
+    composed: Composed,
+    body: Mapping[str, Any],
+    at_final: Callable[[], Awaitable[None]],
+) -> Receipt:
+    """His answer comes as a message, under the id that he has there, which the vendor tells now."""
+    await at_final()
+    answer = await graph.post(
+        f"{config.page_id}/messages",
+        json={
+            "recipient": {"comment_id": body["target"]},
+            "message": {"text": body["text"], "metadata": body["token"]},
+        },
+        permission=_PRIVATE[body["platform"]],
+        final=True,
+    )
+    prefix = prefix_of(composed)
+    return Receipt(
+        _id(answer, "message_id"),
+        now(),
+        composed.recipients,
+        thread=f"dm:{prefix}{_id(answer, 'recipient_id')}",
+    )
+
+
+def prefix_of(composed: Composed) -> str:
+    """What stands before ids of people in this inbox, by the one that this is for."""
+    handle = composed.recipients[0] if composed.recipients else ""
+    return "instagram:" if handle.startswith("instagram:") else ""
+
+
+async def _upload(graph: Graph, page_id: str, media: Mapping[str, str]) -> str:
+    """A picture that stands nowhere until a comment shows it."""
+    given = (media["filename"], base64.b64decode(media["body"]), media["content_type"])
+    answer = await graph.post(
+        f"{page_id}/photos", data={"published": "false"}, files={"source": given}, permission="pages_manage_posts"
+    )
+    return _id(answer, "id")
+
+
+def _id(answer: Mapping[str, Any], name: str) -> str:
+    """Raises Uncertain: it was taken, but nobody knows as what."""
+    try:
+        return identity(answer.get(name))
+    except Unreadable:
+        raise Uncertain("The vendor took it and did not say under which id") from None
