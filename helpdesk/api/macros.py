@@ -147,6 +147,7 @@ async def preview_macro(
         reply_window_closed=(409, "The channel takes answers only for a while after a message"),
         private_reply_used=(409, "He was written to directly once already, and has not answered that"),
         personal_data_in_public=(422, "It says in public what is the contact's own; `found` tells kinds and places"),
+        text_too_long=(422, "It is longer than the channel takes; `length` tells by how much"),
         idempotency_key_reused=(422, "The key was used with another body"),
     ),
 )

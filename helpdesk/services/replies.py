@@ -26,7 +26,7 @@ from helpdesk.models.conversations import participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import messages
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import mentions, public_guard, reads, reply_facts, reply_places, unsent
+from helpdesk.services import lengths, mentions, public_guard, reads, reply_facts, reply_places, unsent
 from helpdesk.services.access import may_use
 from helpdesk.services.house import Services
 from helpdesk.services.reply_facts import Facts
@@ -43,7 +43,8 @@ async def reply(
     Raises `Conflict` (`conversation_moved` with the messages that came in, `conversation_closed`,
     `conversation_merged`, `reply_window_closed`, `private_reply_used`), `NotFound` for an inbox or upload that is not
     there for the actor, `Forbidden` when he sees the conversation but may not answer through its inbox, `Invalid` for
-    what the channel cannot do, and for what nobody may say in public (`personal_data_in_public`).
+    what the channel cannot do, for what is too long for it (`text_too_long`), and for what nobody may say in public
+    (`personal_data_in_public`).
     """
     agent_id = by.id if by.kind is AuthorKind.AGENT else None
     facts = await reply_facts.look(session, conversation, draft.inbox_id or conversation["inbox_id"], agent_id=agent_id)
@@ -148,18 +149,23 @@ async def _answer(
     _check_use(draft.inbox_id, conversation["inbox_id"], by=by)
     if facts.inbox_id is None:
         raise NotFound("there is no such inbox")
-    capabilities = services.channel(facts.channel).capabilities
+    channel = services.channel(facts.channel)
+    capabilities = channel.capabilities
     _check_capabilities(capabilities, draft, content)
     place = await _place(session, conversation, facts, draft, capabilities, now=now)
     facts = replace(facts, answered=place.answered)
     if place.visibility == Visibility.PUBLIC:
         await public_guard.check(session, conversation, content, facts, draft.attachment_ids)
+    config = await lengths.config_of(session, channel, facts.inbox_id)
+    parts = lengths.parts(channel, content["text"], place.visibility, config)
     to, cc = await _recipients(session, conversation, facts, draft, capabilities)
     if capabilities.live and not facts.read_through:
         raise Invalid.field("inbox_id", "no visitor reads this conversation there: answer by one of its reply_channels")
     if draft.automatic_subject is not None:  # what he calls himself is not repeated to him by a machine
         to = [{**one, "name": ""} for one in to]
-    return Written(conversation, draft, content, by, now, facts, capabilities, place.visibility, to, cc)
+    return Written(
+        conversation, draft, content, by, now, facts, capabilities, place.visibility, to, cc, parts[1:] and parts
+    )
 
 
 def _check_use(wanted: UUID | None, default: UUID, *, by: Actor) -> None:
@@ -180,10 +186,8 @@ async def usable_inbox(session: AsyncSession, wanted: UUID | None, default: UUID
 
 def _check_capabilities(can: Capabilities, draft: Draft, content: Mapping[str, Any]) -> None:
     """Raises `Invalid` for what the channel cannot do."""
-    too_long = can.max_length is not None and len(content["text"]) > can.max_length
     checks = (
         ("html", content["html"] is not None and not can.html, "this channel takes plain text only"),
-        ("text", too_long, f"this channel takes at most {can.max_length} characters"),
         ("attachment_ids", bool(draft.attachment_ids) and not can.attachments, "this channel takes no files"),
         ("cc", bool(draft.cc) and not can.cc, "this channel has no copies"),
         ("to", len(draft.to) > 1 and not can.cc, "this channel takes one recipient"),

@@ -194,7 +194,7 @@ def _row(written: Written) -> dict[str, Any]:
         attachment_count=len(set(draft.attachment_ids)),
         delivery_status=status and status.value,
         sent_at=written.now if can.live else None,
-        in_reply_to=(draft.in_reply_to or facts.answered) if facts and not can.live else "",
+        in_reply_to=facts.answered if facts and not can.live else "",
         answers=written.answers,
         auto_submitted="auto-replied" if written.automatic else None,
         created_at=written.now,
