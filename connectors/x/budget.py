@@ -11,7 +11,9 @@ from connectors.x.limits import until_next_month
 from helpdesk.channels import BudgetSpent
 
 LONGEST_SECONDS = 900.0
-QUIET_SECONDS = 300.0
+QUIET_SECONDS = 120.0
+WEBHOOK_SECONDS = 300.0
+"""How far an account's silence stretches it, without a webhook and with one."""
 SWEEPS_BELOW = 0.8
 """Looking for deletions is a nicety: it ends while this much of the month's reads is left to what is new."""
 
@@ -54,7 +56,7 @@ class Budget:
         return self.reads < self.limit * SWEEPS_BELOW
 
     def interval(self, wanted: float, quiet: float, expected: float, now: datetime) -> float:
-        """Seconds to the next look. `quiet`: how far it was stretched since nothing came; `expected` posts at a look."""
+        """Seconds to the next look. `quiet`: how far it is stretched since nothing came; `expected` posts at one."""
         self._turn(now)
         left = max(self.limit - self.reads, 1)
         affordable = until_next_month(now) * expected / left
@@ -69,6 +71,6 @@ class Budget:
             self.seen.clear()
 
 
-def quieter(quiet: float, wanted: float, *, found: bool) -> float:
+def quieter(quiet: float, wanted: float, *, found: bool, longest: float) -> float:
     """The stretch after a look: a hit ends it, each empty look doubles it."""
-    return 0.0 if found else min(max(quiet, wanted) * 2, max(QUIET_SECONDS, wanted))
+    return 0.0 if found else min(max(quiet, wanted) * 2, max(longest, wanted))

@@ -23,6 +23,8 @@ from helpdesk.channels import (
 )
 
 MAX_PATIENCE = 86_400.0
+DELETED = "What is answered is deleted or not visible to this account"
+_GONE = "deleted or not visible"
 _DUPLICATE = "duplicate content"
 _NO_REPLY = ("reply to this conversation", "not allowed to reply", "you are not permitted to perform this action")
 
@@ -45,7 +47,7 @@ def meaning(
     if status == 403:
         return _forbidden(kind, reason, problem)
     if status == 404:
-        return TargetGone("What is answered is deleted or not visible to this account")
+        return TargetGone(DELETED)
     if status == 429:
         return RateLimited("The vendor asks for patience", retry_after=patience(headers, now))
     if status == 400:
@@ -71,6 +73,8 @@ def _forbidden(kind: str, reason: str, problem: Mapping[str, Any]) -> ChannelErr
         return PermissionMissing("Give the app the permissions Read, Write and Direct Messages, then create new tokens")
     if kind in ("not-authorized-for-resource", "not-authorized-for-field") or "scope" in said:
         return PermissionMissing("The grant lacks a scope: run `helpdesk inbox authorize` again")
+    if _GONE in said:
+        return TargetGone(DELETED)
     if any(words in said for words in _NO_REPLY):
         return PermanentFailure("Its author does not let this account answer")
     return PermanentFailure("The vendor does not let this account do that")
