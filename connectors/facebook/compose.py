@@ -1,0 +1,72 @@
+"""An answer frozen as JSON, the same for the same input: to a person as a message, or under a post.
+
+The vendor gives ids only to what it took, so that a composed message has none. The token goes along with a message and
+comes back with its echo.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from connectors.facebook import compose_comments, lengths
+from connectors.facebook.config import InstagramConfig, MetaConfig
+from helpdesk.channels import Composed, OutboundAttachment, OutboundMessage, PermanentFailure
+
+INSTAGRAM: Final = "instagram:"
+"""Stands before ids of people of Instagram in an inbox of a Page."""
+
+
+def platform_of(config: MetaConfig, handle: str) -> str:
+    return "instagram" if isinstance(config, InstagramConfig) or handle.startswith(INSTAGRAM) else "facebook"
+
+
+def compose(config: MetaConfig, message: OutboundMessage) -> Composed:
+    """Freeze a message. Raises PermanentFailure."""
+    if len(message.to) != 1:
+        raise PermanentFailure("The message needs one recipient")
+    handle = message.to[0].handle
+    platform = platform_of(config, handle)
+    length = lengths.of(platform, message.text, message.visibility)
+    if length.used > length.limit:
+        raise PermanentFailure(f"The text is too long: {length.used} of {length.limit} {length.unit}")
+    sender = config.instagram_id if platform == "instagram" else config.page_id
+    if compose_comments.is_comment(message):
+        return compose_comments.compose(message, platform=platform, sender=sender)
+    if not message.text.strip() and not message.attachments:
+        raise PermanentFailure("The message is empty")
+    body = {
+        "v": 1,
+        "kind": "message",
+        "platform": platform,
+        "target": handle.removeprefix(INSTAGRAM),
+        "text": message.text,
+        "token": message.client_token,
+        "created_at": message.created_at.isoformat(),
+        "media": [_media(file) for file in message.attachments],
+    }
+    return Composed(
+        external_id="",
+        body=json.dumps(body, sort_keys=True).encode(),
+        sender=sender,
+        recipients=(handle,),
+        automatic=message.automatic,
+    )
+
+
+def _media(file: OutboundAttachment) -> dict[str, str]:
+    return {
+        "filename": file.filename,
+        "content_type": file.content_type,
+        "sha256": hashlib.sha256(file.body).hexdigest(),
+        "body": base64.b64encode(file.body).decode(),
+    }
+
+
+def body_of(composed: Composed) -> Mapping[str, Any]:
+    """What `compose` has frozen."""
+    found: Mapping[str, Any] = json.loads(composed.body)
+    return found
