@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     database_pool: int = 10
     max_upload_mb: int = 25
     media_mb: int = 25
+    continue_days: int = Field(default=14, ge=1)
     demo_page: bool = False
 
     @field_validator("database_url")

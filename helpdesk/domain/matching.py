@@ -1,8 +1,10 @@
 """Where a message belongs: pure rules over facts that were looked up before.
 
 A token routes, authentication identifies, and nothing else joins: not a number in the subject, not a Message-ID that
-we did not sign. When in doubt a message starts a conversation of its own, linked to where it may belong, so that a
-stranger neither sees history nor becomes somebody we write to. The scenarios are in `tests/services/test_threading.py`.
+we did not sign. Where the channel itself has threads, and says who writes in them, these take the token's place.
+
+When in doubt a message starts a conversation of its own, linked to where it may belong, so that a stranger neither sees
+history nor becomes somebody we write to. The scenarios are in `tests/services/test_threading.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from helpdesk.domain.values import LinkKind, Status
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A conversation that a valid token named. `participants` are handles in lower case."""
+    """A conversation that a valid token or a thread named. `participants` are handles in lower case."""
 
     conversation_id: UUID
     status: str
@@ -34,13 +36,19 @@ class TokenFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known when a message is placed. `colleague_sees` is None unless the sender's address is an agent's."""
+    """What is known when a message is placed. `colleague_sees` is None unless the sender's address is an agent's.
+
+    `thread` is where the author's thread has led so far, on channels that have some; `resting`: it was silent there for
+    so long that this is another matter.
+    """
 
     sender: str
     authentication: Authentication
     suspect: Sequence[str] = ()
     tokens: Sequence[TokenFact] = ()
     colleague_sees: frozenset[UUID] | None = None
+    thread: Candidate | None = None
+    resting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ def place(facts: Facts) -> Placement:
     draft = _Draft()
     verified = _verified(facts, draft)
     candidate, forged = _route(facts.tokens)
+    if not facts.tokens:
+        candidate = facts.thread
     if forged:
         draft.reasons.append("bad_token")
         draft.security.append("reply_token_refused")
@@ -107,7 +117,7 @@ def place(facts: Facts) -> Placement:
             identifies=identifies,
             reasons=(*draft.reasons, "not_a_participant"),
         )
-    if candidate.status == Status.CLOSED:
+    if candidate.status == Status.CLOSED or (facts.resting and not facts.tokens):
         return Placement(
             links=((candidate.conversation_id, LinkKind.FOLLOWS),),
             verified=verified,

@@ -130,6 +130,7 @@ class Drafts:
             Insert(conversation_inboxes, inboxes, unless=("conversation_id", "inbox_id")),
             Insert(participants, self.participants, unless=("conversation_id", "channel", "handle")),
             Insert(conversation_links, self.links, unless=("conversation_id", "related_id", "kind")),
+            *self.known.threads.parts(),
             Insert(messages, self.messages + work.messages),
             Insert(blob_rows, self.blobs),
             Insert(attachments, files),

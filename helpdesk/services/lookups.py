@@ -45,6 +45,8 @@ from helpdesk.models.messages import acknowledgements, messages
 from helpdesk.services.access import seen_by
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.services.threads import Threads
+from helpdesk.services.threads import look_up as look_up_threads
 from helpdesk.statements import NEXT_NUMBER, Statement, times
 from helpdesk.writes import VERSION
 
@@ -139,6 +141,7 @@ class Known:
     numbers: list[int] = field(default_factory=list)
     """Conversation numbers that were taken already, ascending; more have to be asked for."""
     sent_to: Automatic = field(default_factory=Automatic)
+    threads: Threads = field(default_factory=Threads)
 
     def home(self, conversation_id: UUID) -> UUID:
         """Where mail for this conversation goes by now."""
@@ -149,6 +152,22 @@ class Known:
         if conversation["spam"]:
             return False
         return any(one.blocked and one.contact_id == conversation["contact_id"] for one in self.contacts.values())
+
+    def led(self, message: Admitted) -> Candidate | None:
+        """Where the author's thread has led so far, if that is his: his own matter, or one that his was merged into.
+
+        Nobody comes into somebody else's by having written in the same thread.
+        """
+        place = self.threads.place_of(message)
+        home = self.conversations.get(self.home(place)) if place else None
+        if place is None or home is None:
+            return None
+        handle = message.sender.handle.lower()
+        contact = self.contacts.get(handle)
+        his = contact is not None and contact.contact_id == home["contact_id"]
+        carried = place in self.merged and handle in (home["present"] or ())
+        joins = (his or carried) and handle not in (home["gone"] or ())
+        return Candidate(home["id"], home["status"], frozenset({handle} if joins else ()))
 
     def facts(self, message: Admitted) -> list[TokenFact]:
         return [
@@ -191,6 +210,7 @@ async def look_up(
     )
     await _floods(session, known, inbox_id, now=now)
     await _owners(session, known, keys)
+    known.threads = await look_up_threads(session, inbox_id, admitted)
     await _conversations(services, session, known, admitted, joins, lock=lock)
     await _agents(session, known, colleagues)
     return known
@@ -300,6 +320,7 @@ async def _ask(
     wanted = {message.external_id for message in admitted}
     wanted.update(original for m in admitted if m.bounce for original in m.bounce.original_ids)
     answered = {message.in_reply_to for message in admitted if message.tokens} - {""}
+    threaded = {message.external_id for message in admitted if message.thread}
     colleagues = []
     everything = _EVERYTHING_AND_NUMBERS if is_postgresql(session) else _EVERYTHING
     for row in await everything.rows(
@@ -320,7 +341,9 @@ async def _ask(
             case "digest":
                 known.digests[row["asked"]] = row["id"]
             case "message":
-                _hold(known, row, own=row["asked"] in wanted, answered=row["asked"] in answered)
+                # An id of a channel with threads is its inbox's: what another has sent under the same is not this.
+                apart = row["asked"] in threaded and row["inbox_id"] != inbox_id
+                _hold(known, row, own=row["asked"] in wanted, answered=row["asked"] in answered, apart=apart)
             case "contact" if row["key"]:
                 keys.add(f"contact:{row['id']}", row["key"])
                 known.contacts[row["asked"]] = KnownContact(
@@ -342,12 +365,16 @@ async def _ask(
     return colleagues
 
 
-def _hold(known: Known, row: dict[str, Any], *, own: bool, answered: bool) -> None:
-    """A message that we hold under an id: one of the batch's `own`, or one that is `answered` by some of it."""
+def _hold(known: Known, row: dict[str, Any], *, own: bool, answered: bool, apart: bool) -> None:
+    """A message that we hold under an id: one of the batch's `own`, or one that is `answered` by some of it.
+
+    `apart`: what was sent under it is another message.
+    """
     if answered:
         known.answered.setdefault(row["asked"], set()).add(row["conversation_id"])
     if own and row["text"] == MessageType.OUTGOING:
-        known.outgoing[row["asked"]] = row
+        if not apart:
+            known.outgoing[row["asked"]] = row
     elif own:
         held = Held(row["id"], row["conversation_id"], row["inbox_id"], row["digest"])
         known.incoming.setdefault(row["asked"], []).append(held)
@@ -427,6 +454,7 @@ async def _conversations(
     wanted = {known.outgoing[original]["conversation_id"] for original in bounced if original in known.outgoing}
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
     wanted |= {one for places in known.answered.values() for one in places} | set(joins)
+    wanted |= {thread["conversation_id"] for thread in known.threads.led.values()}
     rows: dict[int, dict[str, Any]] = {}
     if numbers or wanted:
         locking = lock or not is_postgresql(session)

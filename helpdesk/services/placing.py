@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from helpdesk.domain.events import (
     ConversationUpdated,
     MessageReceived,
 )
-from helpdesk.domain.matching import Facts, Placement, place
+from helpdesk.domain.matching import Candidate, Facts, Placement, place
 from helpdesk.domain.values import REOPENED, SYSTEM, LinkKind, RawState, Status
 from helpdesk.services import blobs, former, rows, sla, spam
 from helpdesk.services.drafts import Drafts
@@ -86,6 +86,7 @@ class Batch:
         now: datetime,
     ) -> None:
         self._keys, self._inbox, self._known, self._now = keys, inbox, known, now
+        self._continued_within = timedelta(days=services.settings.continue_days)
         self._clocks = FiledClocks(book, inbox, clocks, now=now)
         self._drafts = Drafts(services, session, keys, inbox, known, arrival, now)
         self.bounces: list[BounceNotice] = []
@@ -100,10 +101,12 @@ class Batch:
             self._settle(raw, RawState.OWN, message_id=own["id"], error="own_message")
             return
         original = self._bounced(message)
-        placement = self._placement(message, original)
+        placement = self._placement(raw, message, original)
         contact = self._contact(message, placement, original)
         conversation = self._conversation(raw, message, placement, contact, original)
         message_id = self._write_message(raw, message, staged, placement, contact, conversation)
+        if message.thread and placement.identifies and not placement.private and conversation["id"] != contact.flood:
+            self._known.threads.lead(message, conversation["id"], now=self._now)
         self._remember(raw, message, message_id, conversation)
         self._settle(raw, RawState.FILED, message_id=message_id, owner=f"contact:{contact.contact_id}", error="")
         if original is not None and message.bounce is not None:
@@ -146,7 +149,9 @@ class Batch:
         held = self._known.digests.get(raw["digest"])
         if held is not None:
             return held
-        return next((same.message_id for same in self._same(message) if same.inbox_id == self._inbox["id"]), None)
+        # Where the vendor vouches for ids, one is one message, however it is described: by a webhook or when asked for.
+        same = self._known.incoming.get(message.external_id, ()) if message.thread else self._same(message)
+        return next((one.message_id for one in same if one.inbox_id == self._inbox["id"]), None)
 
     def _same(self, message: Admitted) -> list[Held]:
         """What we hold under the same id with the same content, in this inbox or another."""
@@ -159,7 +164,7 @@ class Batch:
             return None
         return next((found for i in message.bounce.original_ids if (found := self._known.outgoing.get(i))), None)
 
-    def _placement(self, message: Admitted, original: Row | None) -> Placement:
+    def _placement(self, raw: Row, message: Admitted, original: Row | None) -> Placement:
         if original is not None:
             home = self._known.home(original["conversation_id"])
             return Placement(join=home, identifies=False, private=True, reasons=("bounce",))
@@ -170,8 +175,24 @@ class Batch:
                 suspect=message.suspect,
                 tokens=self._known.facts(message),
                 colleague_sees=self._known.agents.get(message.sender.handle.lower()),
+                **self._thread(raw, message),
             )
         )
+
+    def _thread(self, raw: Row, message: Admitted) -> dict[str, Any]:
+        """What matching wants to know of the author's thread: it may have been begun in this very batch."""
+        if not message.thread:
+            return {}
+        begun = self._drafts.new.get(self._known.threads.place_of(message) or UUID(int=0))
+        if begun is not None:
+            there = Candidate(begun["id"], begun["status"], frozenset({message.sender.handle.lower()}))
+            return {"thread": there}
+        led = self._known.led(message)
+        if led is None:
+            return {}
+        written = raw["received_at"] if raw["backfilled"] else self._now
+        last = self._known.conversations[led.conversation_id]["last_activity_at"]
+        return {"thread": led, "resting": last < written - self._continued_within}
 
     def _contact(self, message: Admitted, placement: Placement, original: Row | None) -> KnownContact:
         if original is not None and original["id"] in self._known.owners:
@@ -208,6 +229,8 @@ class Batch:
         """The conversation's draft: the joined one's, or a new one's."""
         if placement.join is not None and placement.join in self._known.conversations:
             return self._change(placement.join)
+        if placement.join is not None and placement.join in self._drafts.new:
+            return self._drafts.new[placement.join]
         flooding = contact.started_lately >= FLOOD and not placement.private
         if flooding and contact.flood is not None:
             return self._drafts.new.get(contact.flood) or self._change(contact.flood)

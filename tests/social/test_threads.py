@@ -1,0 +1,156 @@
+"""One author in one thread is one conversation: what joins, what begins anew, and what never joins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from helpdesk import clock
+from helpdesk.models.contacts import contacts
+from helpdesk.models.conversations import conversation_links, conversations
+from helpdesk.models.inboxes import raw_items
+from helpdesk.models.social import conversation_threads, inbound_media, posts, social_accounts
+from helpdesk.services.house import Services
+from tests import factories
+from tests.house import Desk, House
+from tests.social.vendor import with_wall
+
+POST = {"external_id": "9", "url": "https://wall.test/9", "text": "We are hiring"}
+
+
+@pytest.fixture
+async def house(services: Services) -> AsyncIterator[House]:
+    async with House(with_wall(services)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def desk(house: House) -> Desk:
+    return Desk(await factories.inbox(house.services, channel="wall", name="us"), "us")
+
+
+def said(external_id: str, *, by: str = "17", thread: str = "post:9", **given: Any) -> bytes:
+    about = {"external_id": external_id, "sender": {"handle": by, "name": f"Mina {by}"}, "text": f"Help {external_id}"}
+    return json.dumps(about | {"thread": thread, "visibility": "public"} | given).encode()
+
+
+async def grouped(house: House) -> list[list[str]]:
+    """The external ids of what was said, conversation by conversation."""
+    found: dict[Any, list[str]] = {row["id"]: [] for row in await house.conversations()}
+    for message in await house.incoming():
+        found[message["conversation_id"]].append(message["external_id"])
+    return list(found.values())
+
+
+async def set_conversation(house: House, **values: Any) -> None:
+    async with house.services.database.transaction() as session:
+        await session.execute(update(conversations).values(values))
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4])
+async def test_one_author_in_one_thread_is_one_conversation(house: House, desk: Desk, at_a_time: int) -> None:
+    items = [said("1"), said("2", by="18"), said("3", thread="dm:17", visibility="direct"), said("4")]
+    for start in range(0, 4, at_a_time):
+        await house.receive(desk, *items[start : start + at_a_time])
+    assert await grouped(house) == [["1", "4"], ["2"], ["3"]]
+    assert len(await house.rows(contacts)) == 2
+    assert [(one["handle"], one["thread"]) for one in await house.rows(conversation_threads)] == [
+        *[("17", "dm:17"), ("17", "post:9")],
+        ("18", "post:9"),
+    ]
+
+
+async def test_a_thread_of_one_inbox_leads_nowhere_in_another(house: House, desk: Desk) -> None:
+    other = Desk(await factories.inbox(house.services, channel="wall", name="them"), "them")
+    await house.receive(desk, said("1"))
+    await house.receive(other, said("2"))
+    assert await grouped(house) == [["1"], ["2"]]
+
+
+async def test_a_resolved_matter_is_opened_again_and_a_closed_one_followed(house: House, desk: Desk) -> None:
+    await house.receive(desk, said("1"))
+    await set_conversation(house, status="resolved")
+    await house.receive(desk, said("2"))
+    assert [row["status"] for row in await house.conversations()] == ["open"]
+    await set_conversation(house, status="closed")
+    await house.receive(desk, said("3"), said("4"))
+    assert await grouped(house) == [["1", "2"], ["3", "4"]]
+    link = await house.row(conversation_links)
+    assert (link["related_id"], link["kind"]) == ((await house.conversations())[0]["id"], "follows")
+
+
+async def test_after_two_weeks_of_silence_it_is_another_matter(house: House, desk: Desk) -> None:
+    await house.receive(desk, said("1"))
+    await set_conversation(house, last_activity_at=clock.now() - timedelta(days=13))
+    await house.receive(desk, said("2"))
+    await set_conversation(house, last_activity_at=clock.now() - timedelta(days=15))
+    await house.receive(desk, said("3"))
+    assert await grouped(house) == [["1", "2"], ["3"]]
+
+
+async def test_a_thread_leads_into_what_its_conversation_was_merged_into(house: House, desk: Desk) -> None:
+    await house.receive(desk, said("1"), said("2", thread="dm:17"))
+    into, merged = [row["id"] for row in await house.conversations()]
+    async with house.services.database.transaction() as session:
+        mine = update(conversations).where(conversations.c.id == merged)
+        await session.execute(mine.values(merged_into_id=into, status="closed"))
+    await house.receive(desk, said("3", thread="dm:17"))
+    assert await grouped(house) == [["1", "3"], ["2"]]
+
+
+async def test_a_thread_leads_to_nobody_elses_conversation(house: House, desk: Desk) -> None:
+    await house.receive(desk, said("1"), said("2", by="18"))
+    somebody = (await house.conversations())[1]
+    async with house.services.database.transaction() as session:
+        mine = update(conversation_threads).where(conversation_threads.c.handle == "17")
+        await session.execute(mine.values(conversation_id=somebody["id"]))
+    await house.receive(desk, said("3"), said("4"))
+    assert await grouped(house) == [["1"], ["2"], ["3", "4"]]
+
+
+async def test_the_same_message_by_poll_and_webhook_is_one(house: House, desk: Desk) -> None:
+    await house.receive(desk, said("1"), said("1", text="Help 1 &amp; more"))
+    await house.receive(desk, said("1", text="Help 1 & more"))
+    assert await grouped(house) == [["1"]]
+    assert sorted(row["state"] for row in await house.rows(raw_items)) == ["duplicate", "duplicate", "filed"]
+
+
+async def test_what_another_inbox_sent_under_the_same_id_is_another_message(house: House, desk: Desk) -> None:
+    """Ids of private chats are often numbered by chat: two of our accounts have the same with one person."""
+    other = Desk(await factories.inbox(house.services, channel="wall", name="them"), "them")
+    await house.receive(desk, said("17:1", thread="chat:17", visibility="direct"))
+    await house.reply((await house.conversations())[0]["id"])
+    await house.drain()
+    (sent,) = [one for one in await house.messages() if one["type"] == "outgoing"]
+    await house.receive(other, said(sent["external_id"], thread="chat:17"))
+    assert sorted(await grouped(house)) == sorted([["17:1"], [sent["external_id"]]])
+
+
+async def test_posts_accounts_and_files_to_come_are_kept_with_it(house: House, desk: Desk) -> None:
+    profile = {"id": "17", "handle": "mina", "followers": 12}
+    await house.receive(desk, said("1", post={"external_id": "9"}, profile=profile))
+    await house.receive(desk, said("2", by="18", post=POST), said("3", post={"external_id": "9"}))
+    post = await house.row(posts)
+    assert (post["url"], post["text"]) == (POST["url"], POST["text"])
+    assert {one["post_id"] for one in await house.rows(conversation_threads)} == {post["id"]}
+    assert (await house.row(social_accounts))["followers"] == 12
+    assert await house.rows(inbound_media) == []
+
+
+async def test_two_workers_begin_one_conversation(services: Services) -> None:
+    house = with_wall(services)
+    async with House(house, worker="one") as first, House(house, worker="two") as second:
+        desk = Desk(await factories.inbox(house, channel="wall", name="us"), "us")
+        for number in range(1, 7):
+            positions = [f"m;{number}"]
+            await first.post(desk, said(str(number), by="17" if number % 2 else "18"), positions=positions)
+            await second.post(desk, said(str(number), by="17" if number % 2 else "18"), positions=positions)
+            await asyncio.gather(first.process(), second.process())
+        await first.drain()
+        assert sorted(map(sorted, await grouped(first))) == [["1", "3", "5"], ["2", "4", "6"]]
