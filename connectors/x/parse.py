@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.x import parse_v2
+from connectors.x import parse_aaa, parse_v2, parse_xaa
 from helpdesk.channels import Inbound, RawInbound, Unreadable
 
-_FORMS = {"v2": parse_v2.parse}
+_FORMS = {"v2": parse_v2.parse, "aaa": parse_aaa.parse, "xaa": parse_xaa.parse}
 
 
 def parse(raw: RawInbound, config: Mapping[str, Any]) -> Inbound:
