@@ -20,6 +20,7 @@ from helpdesk.services import (
     deliveries,
     events,
     filing,
+    floods,
     jobs,
     leases,
     notices,
@@ -34,6 +35,7 @@ from workers.chaining import chain_audit
 from workers.connections import Connections
 from workers.continuing import go_on_by_mail
 from workers.deliver import Deliverer
+from workers.floods import fold
 from workers.hooks import Hooks
 from workers.hosts import DoorHost
 from workers.housekeeping import report_failing, tidy
@@ -67,6 +69,7 @@ FOLLOWING: Mapping[str, int] = {
     "triage": triage.FOLLOWER.batch,
     # It stops early where rules had much to do, and goes on at once.
     "automate": automation.MOST_RUNS,
+    "floods": floods.FOLLOWER.batch,
 }
 """Loops that may rest for a quarter of a tick after a step that did less: nobody waits for what they do.
 
@@ -144,6 +147,7 @@ class Crew:
             "continuing": partial(go_on_by_mail, services),
             "search": self._searching.step,
             "triage": partial(sort_new, services),
+            "floods": partial(fold, services),
             "media": Media(services, self._connections, worker=worker).step,
             "automate": partial(run_rules, services),
             "letters": AccountLetters(services, self._connections).step,

@@ -35,6 +35,7 @@ from helpdesk.services import (
     continuing,
     deliveries,
     filing,
+    floods,
     jobs,
     media,
     notices,
@@ -70,6 +71,7 @@ QUESTIONS: Mapping[str, Callable[[], Sequence[Select[Any]]]] = {
     "jobs": lambda: [jobs.due(HANDLERS)],
     "search": lambda: [search_indexing.FOLLOWER.unseen(), search_indexing.walks()],
     "triage": lambda: [triage.FOLLOWER.unseen()],
+    "floods": lambda: [floods.FOLLOWER.unseen()],
     "media": lambda: [media.due()],
 }
 """By loop: what there is if it has something to do, at the time `:now`."""

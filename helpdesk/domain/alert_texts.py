@@ -48,6 +48,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "unknown_holidays": "nobody has reviewed the holidays of {year}; due times may be wrong",
         "unknown_account": "a webhook brought something for an account that no inbox has",
         "impersonator": "an account looks like one of ours: see whether it deceives customers, and report it",
+        "flood": "many accounts post the same: all but the first were put away as spam",
         "security_change": "an account or a way out of the helpdesk was changed",
         "security_change_inbox": "an inbox uses or trusts another address, server or site now",
         "security_change_webhook": "a webhook was added or leads elsewhere now",
@@ -91,6 +92,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "unknown_holidays": "{year} 年的节假日尚未核对，到期时间可能有误",
         "unknown_account": "Webhook 送来了不属于任何收件箱的账号的内容",
         "impersonator": "发现与我方相似的账号：请确认是否在冒充我方欺骗客户，并向平台举报",
+        "flood": "多个账号发布相同内容：除首条外均已归为垃圾信息",
         "security_change": "账号或对外通道的设置有变更",
         "security_change_inbox": "收件箱改用或信任了其他地址、服务器或网站",
         "security_change_webhook": "新增了 Webhook，或其地址有变更",
@@ -134,6 +136,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "unknown_holidays": "{year} 年的假日尚未核對，到期時間可能有誤",
         "unknown_account": "Webhook 送來了不屬於任何收件匣的帳號的內容",
         "impersonator": "發現與我方相似的帳號：請確認是否在冒充我方欺騙客戶，並向平台檢舉",
+        "flood": "多個帳號發布相同內容：除首則外均已歸為垃圾訊息",
         "security_change": "帳號或對外管道的設定有變更",
         "security_change_inbox": "收件匣改用或信任了其他地址、伺服器或網站",
         "security_change_webhook": "新增了 Webhook，或其網址有變更",
@@ -172,6 +175,7 @@ _KINDS: Final = (
     "unknown_holidays",
     "unknown_account",
     "impersonator",
+    "flood",
     "security_change",
 )
 _CLOCKS: Final = ("first_response", "next_response", "resolution")

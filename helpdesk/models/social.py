@@ -140,9 +140,34 @@ class Handoff(Base, table=True):
     session_id: UUID | None = Field(default=None)
 
 
+class Fingerprint(Base, table=True):
+    """What a public message is like (`id` is its own), as `value` of 64 bits in four bands (`domain.similarity`), for some days.
+
+    `head_id` is the conversation of the first of them, once so many say the same that it is a flood.
+    """
+
+    __tablename__ = "fingerprints"
+    __table_args__ = tuple(
+        Index(f"ix_fingerprints_band{band}", "inbox_id", f"band{band}", "created_at") for band in range(4)
+    )
+
+    id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    inbox_id: UUID
+    conversation_id: UUID
+    author_id: UUID
+    value: int = Field(sa_type=BigInteger)
+    band0: int
+    band1: int
+    band2: int
+    band3: int
+    head_id: UUID | None = Field(default=None)
+    created_at: datetime = at()
+
+
 posts = table_of(Post)
 conversation_threads = table_of(ConversationThread)
 social_accounts = table_of(SocialAccount)
 inbound_media = table_of(InboundMedium)
 pending_changes = table_of(PendingChange)
 handoffs = table_of(Handoff)
+fingerprints = table_of(Fingerprint)

@@ -21,9 +21,10 @@ from helpdesk.domain.alerting import AlertStatus
 from helpdesk.models.alerts import alert_notices, alerts
 from helpdesk.models.jobs import jobs
 from helpdesk.models.rules import automation_runs
+from helpdesk.models.social import fingerprints
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
 from helpdesk.models.webhooks import webhook_deliveries
-from helpdesk.services import notices
+from helpdesk.services import floods, notices
 from helpdesk.services.webhook_deliveries import GIVE_UP_AFTER
 
 BATCH: Final = 500
@@ -63,6 +64,7 @@ KINDS: Final = (
     # What a rule on elapsed time has answered is what keeps it from answering again: that stays.
     Kind("automation_runs", automation_runs, timedelta(days=90), lambda _: automation_runs.c.event_id.is_not(None)),
     Kind("alert_notices", alert_notices, timedelta(days=90), lambda _: alert_notices.c.status != notices.QUEUED),
+    Kind("fingerprints", fingerprints, floods.KEPT_FOR, lambda now: fingerprints.c.created_at <= now - floods.KEPT_FOR),
     Kind("visitor_codes", visitor_codes, timedelta(days=1), lambda now: visitor_codes.c.expires_at <= now),
     # What was said in them is told from others' by them: they stay for longer than conversations are gone on with.
     Kind("visitor_sessions", visitor_sessions, _MONTH, _left),
