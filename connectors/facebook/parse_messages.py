@@ -21,6 +21,9 @@ from helpdesk.channels import (
     Unreadable,
 )
 
+PART: Final = "#part"
+"""Ends the token of a part of ours that is not the last: that one's echo speaks for all."""
+
 _FILES: Final = {
     "image": ("image/jpeg", ".jpg"),
     "video": ("video/mp4", ".mp4"),
@@ -37,6 +40,8 @@ def parse(item: Item, event: Mapping[str, Any], *, prefix: str) -> Inbound:
     person = _Person(item, event, prefix, echo=message.get("is_echo") is True)
     if message.get("is_deleted") is True:
         return person.change(ChangeKind.DELETED, identity(message.get("mid")), event)
+    if person.ours and text(message.get("metadata")).endswith(PART):
+        return InboundChange(ChangeKind.NOTHING, why="own_part")
     if message:
         return _message(item, message, person)
     if "mid" in (edit := part(event, "message_edit")):

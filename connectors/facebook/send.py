@@ -15,12 +15,11 @@ from connectors.facebook.config import MetaConfig
 from connectors.facebook.errors import OtherAppAnswers
 from connectors.facebook.events import identity
 from connectors.facebook.graph import Graph
+from connectors.facebook.parse_messages import PART
 from helpdesk.channels import ChannelError, Composed, Receipt, Uncertain, Unreadable
 from helpdesk.clock import now
 
 PERMISSION: Final = {"facebook": "pages_messaging", "instagram": "instagram_manage_messages"}
-PART: Final = "#part"
-"""Ends the token of a part that is not the last."""
 
 
 async def send(
