@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from json import loads
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -243,7 +244,11 @@ async def test_events_that_are_written_at_once_have_their_positions_and_are_hand
     (told,) = [one for one in handed if isinstance(one, feed.Fresh)]
     read = await feed.read(services.database, after=since, to=since + 10)
     assert [one.type for one in read] == ["message.created", "message.sent", "sla.met", "sla.met"]
-    assert told.told() == read
+    # PostgreSQL keeps JSON with its keys in an order of its own.
+    known = [
+        [(one.position, one.type, loads(one.body), one.audience) for one in several] for several in (told.told(), read)
+    ]
+    assert known[0] == known[1]
     assert (told.first, told.last) == (since + 1, since + 4)
     assert len(await rows(services, undistributed)) == 4
     (visit,) = await rows(services, visits)
