@@ -15,6 +15,7 @@ from connectors.facebook import (
     media,
     moderate,
     profile,
+    reconcile,
     send,
     subscription,
 )
@@ -34,8 +35,10 @@ from helpdesk.channels import (
 )
 from helpdesk.net import safe_http
 
-LOOK_SECONDS: Final = 300.0
-"""Between two looks at whether the token still serves: webhooks just stop coming when it does not."""
+LOOK_SECONDS: Final = 600.0
+"""Between two looks at whether the token still serves, and at what no webhook brought: they just stop coming."""
+
+LONGEST_PAUSE_SECONDS: Final = 300.0
 
 FIRST_PAUSE_SECONDS: Final = 5.0
 
@@ -49,7 +52,7 @@ class MetaConnector:
         self._graph = Graph(config, self._http)
 
     async def run(self, host: Host) -> None:
-        """Webhooks bring everything; this sees to it that they come, and tells when they cannot."""
+        """Webhooks bring nearly everything: this sees to it that they come, and reads what they did not bring."""
         pause, subscribed = FIRST_PAUSE_SECONDS, False
         while True:
             try:
@@ -57,11 +60,12 @@ class MetaConnector:
                 if not subscribed:
                     await subscription.subscribe(self._graph, self._config)
                     subscribed = True
+                await reconcile.reconcile(self._graph, self._config, host)
             except ChannelError as error:
                 await host.failed(error)
                 asked = error.retry_after if isinstance(error, TemporaryFailure) else None
-                await asyncio.sleep(min(asked or pause, LOOK_SECONDS))
-                pause = min(pause * 2, LOOK_SECONDS)
+                await asyncio.sleep(min(asked or pause, LONGEST_PAUSE_SECONDS))
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 await host.succeeded()
                 pause = FIRST_PAUSE_SECONDS

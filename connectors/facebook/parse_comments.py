@@ -95,6 +95,7 @@ def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str
     return _message(
         external_id,
         author,
+        prefix,
         text=_page_text(value, kind),
         # Under his own post he answers nobody; we do.
         in_reply_to=parent if ours or parent != post_id else "",
@@ -162,6 +163,7 @@ def _comment(value: Mapping[str, Any], config: Mapping[str, Any], prefix: str) -
     return _message(
         external_id,
         author,
+        prefix,
         text=_text(value.get("text")),
         in_reply_to=_optional(value.get("parent_id")),
         thread=f"post:{media_id}",
@@ -182,6 +184,7 @@ def _mention(value: Mapping[str, Any], prefix: str) -> Inbound:
     return _message(
         f"mention:{comment_id or media_id}",
         author,
+        prefix,
         text=_text(value.get("text")),
         thread=f"mention:{media_id}",
         post=Post(media_id),
@@ -198,12 +201,12 @@ def _instagram_author(value: Mapping[str, Any], prefix: str) -> tuple[Address, P
     return Address(prefix + found, f"@{name}" if name else ""), Profile(prefix + found, name, url=url)
 
 
-def _message(external_id: str, author: Address, *, text: str, **what: Any) -> InboundMessage:
+def _message(external_id: str, author: Address, prefix: str, *, text: str, **what: Any) -> InboundMessage:
     """Public. Whom the vendor does not name is a stranger in each of his comments: he could be anybody."""
     hidden = not author.handle
     return InboundMessage(
         external_id=external_id,
-        sender=Address(f"unknown:{external_id}", author.name) if hidden else author,
+        sender=Address(f"{prefix}unknown:{external_id}", author.name) if hidden else author,
         text=text,
         new_text=text,
         authentication=Authentication.NONE if hidden else Authentication.PASS,

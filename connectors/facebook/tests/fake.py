@@ -377,6 +377,8 @@ class FakeGraph(Loopback):
 
     def _get_feed(self, subject: str, given: dict[str, Any]) -> Any:
         posts = [self._shown(one) for one in reversed(self.things.values()) if not one.post and "_" in one.id]
+        if "filter(stream)" in given.get("fields", ""):
+            posts = [one | {"comments": self._stream(one["id"])[:50]} for one in posts]
         return _page(posts, given, _fields(given.get("fields", "id,message,created_time")))
 
     def _get_media(self, subject: str, given: dict[str, Any]) -> Any:
@@ -388,7 +390,7 @@ class FakeGraph(Loopback):
         if method == "GET" and not edge:
             return _pick(self._shown(one), _fields(given.get("fields", "id")))
         if method == "GET" and edge in edges:
-            found = self._shown(one)[edge]
+            found = self._stream(one.id) if given.get("filter") == "stream" else self._shown(one)[edge]
             return _page(found, given, _fields(given.get("fields", "id")))
         if method == "POST" and edge in edges:
             own = self.page if "_" in one.id else self.instagram
@@ -402,6 +404,10 @@ class FakeGraph(Loopback):
             one.hidden = str(hide).lower() == "true"
             return {"success": True}
         raise _Refused(error(100, 33))
+
+    def _stream(self, post: str) -> list[dict[str, Any]]:
+        """Everything below a post, however deep, the newest first."""
+        return [self._shown(one) for one in reversed(self.things.values()) if one.post == post]
 
     def _shown(self, one: Comment) -> dict[str, Any]:
         """A post or a comment with what hangs below it."""

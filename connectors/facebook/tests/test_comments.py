@@ -169,6 +169,9 @@ def test_a_mention_that_names_only_ids_is_not_lost_and_no_comment_of_ours() -> N
     found = read("mentions", {"comment_id": "31", "media_id": "30"})
     assert (found.external_id, found.thread, found.sender.handle) == ("mention:31", "mention:30", "unknown:mention:31")
     assert read("mentions", {"media_id": "30"}).external_id == "mention:30"
+    with_page = parse_comments.parse(change("mentions", {"media_id": "30"}), PAGE, prefix="instagram:")
+    assert isinstance(with_page, InboundMessage)
+    assert with_page.sender.handle == "instagram:unknown:mention:30"
 
 
 def test_a_position_is_the_same_however_the_change_came() -> None:
