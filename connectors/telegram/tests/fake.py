@@ -74,6 +74,8 @@ class FakeBots(Loopback):
         self.webhook: dict[str, Any] = {}
         self.webhook_error_at = 0
         self.revoked = False
+        self.forgets_nothing = False
+        """Whoever acknowledges updates is refused."""
         self._spec = Spec.found()
         self._updates: deque[dict[str, Any]] = deque()
         self._numbers, self._messages = count(900), count(40)
@@ -137,6 +139,8 @@ class FakeBots(Loopback):
         self.calls.append((method, fields))
         self.findings += self._spec.check_call(method, fields, files) if self._spec else []
         script = self._scripts[method].popleft() if self._scripts[method] else None
+        if self.forgets_nothing and "offset" in fields:
+            script = _Script(502, b"<html>Bad Gateway</html>")
         if script is not None and not script.taken:
             return _write(request, script.status, script.body)
         result = self._do(method, fields, files)
@@ -211,7 +215,8 @@ class FakeBots(Loopback):
 
 
 def _number(update: Any) -> int:
-    return int(update.get("update_id", 0)) if isinstance(update, dict) else 0
+    number = update.get("update_id") if isinstance(update, dict) else None
+    return number if isinstance(number, int) else 0
 
 
 def _answer(request: BaseHTTPRequestHandler, status: int, body: dict[str, Any]) -> None:
