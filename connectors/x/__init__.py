@@ -10,5 +10,6 @@ CHANNEL = Channel(
     connector="connectors.x.connector:XConnector",
     parse="connectors.x.parse:parse",
     address_key="username",
+    routes="connectors.x.routes:routes",
     measure="connectors.x.text:measure",
 )
