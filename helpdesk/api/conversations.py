@@ -151,6 +151,7 @@ async def shown(
         NotFound,
         Conflict,
         StillRunning,
+        text_too_long=(422, "It is longer than the channel takes; `length` tells by how much"),
         idempotency_key_reused=(422, "The key was used with another body"),
     ),
 )

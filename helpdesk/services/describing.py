@@ -158,6 +158,8 @@ _DELIVERY: Final = (
     deliveries.c.attempts.label("d_attempts"),
     deliveries.c.error.label("d_error"),
     deliveries.c.next_attempt_at.label("d_next_attempt_at"),
+    deliveries.c.delivered_at.label("d_delivered_at"),
+    deliveries.c.read_at.label("d_read_at"),
 )
 
 
@@ -204,7 +206,7 @@ async def just_stored(session: AsyncSession, stored: Stored) -> Thread:
 def without_files(stored: Stored) -> Thread:
     """A message as it is written, which has no files."""
     delivery = stored.delivery or {}
-    told = {f"d_{name}": delivery.get(name) for name in ("status", "attempts", "error", "next_attempt_at")}
+    told = {column.name: delivery.get(column.name.removeprefix("d_")) for column in _DELIVERY}
     return Thread([{**stored.message, **told}], {})
 
 

@@ -86,6 +86,13 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/views/{view_id}": Row("204/404", "204/404", "204/404", version=True),
     "GET /api/v1/conversations/{conversation_id}/messages": READ,
     "POST /api/v1/conversations/{conversation_id}/messages": Row("201/404", "201/201", "201/201", body=ANSWER),
+    "POST /api/v1/social/replies": Row(
+        "201/404",
+        "201/201",
+        "201/201",
+        body={"inbox_id": "{inbox_id}", "in_reply_to": "<{message_id}@customer.test>", "text": "Hello"},
+    ),
+    "GET /api/v1/social/replies/{message_id}": Row("404/404", "404/404", "404/404"),  # it is not his own reply
     "GET /api/v1/conversations/{conversation_id}/events": READ,
     "GET /api/v1/conversations/{conversation_id}/sla": READ,
     "GET /api/v1/alerts": LIST,
@@ -511,7 +518,7 @@ async def test_a_token_without_the_scope_is_refused_by_each_route_that_needs_one
     bare = await factories.agent(services, role="admin", scopes=["social:write"])
     open_to_all = {"POST /api/v1/auth/logout", "POST /api/v1/auth/login", "GET /api/v1/me", "GET /api/v1/service-hours"}
     open_to_all |= {f"POST /api/v1/auth/{word}" for word in ("forgot-password", "reset-password", "accept-invitation")}
-    open_to_all |= {key for key in TABLE if "/auth/sso" in key}
+    open_to_all |= {key for key in TABLE if "/auth/sso" in key or "/social/" in key}
     for key, row in TABLE.items():
         if key.partition(" ")[2].startswith(V) and key not in open_to_all:
             found = await _ask(client, key, row, ids["own"], bare.headers)

@@ -41,12 +41,17 @@ class AttachmentShown(Shown):
 
 
 class DeliveryShown(Shown):
-    """What is written in a chat is `sent` at once, without an attempt; whether it was read, `contact_presence` says."""
+    """What is written in a chat is `sent` at once, without an attempt; whether it was read, `contact_presence` says.
+
+    `delivered_at` and `read_at` are what the channel tells of the contact, where it tells that.
+    """
 
     status: Literal["queued", "sending", "sent", "failed", "uncertain", "cancelled"]
     attempts: int
     error: str
     next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
 
 
 class Trust(Shown):
@@ -57,7 +62,11 @@ class Trust(Shown):
 
 
 class MessageShown(Shown):
-    """`new_text` is the text without quotes and signature; `html` is sanitised; a `private` message is a note."""
+    """`new_text` is the text without quotes and signature; `html` is sanitised; a `private` message is a note.
+
+    An answer that is too long for one post is several messages: `part_of` is the first of them. `hidden`: the channel
+    shows it to nobody else. What the contact changed or deleted there says so, and stays here.
+    """
 
     id: UUID
     seq: int
@@ -83,6 +92,10 @@ class MessageShown(Shown):
     received_at: datetime | None
     created_at: datetime
     sent_at: datetime | None
+    part_of: UUID | None
+    hidden: bool
+    edited_at: datetime | None
+    deleted_at: datetime | None
 
 
 _SHORT = Annotated[list[PersonGiven], Field(max_length=50)]
@@ -147,6 +160,10 @@ def message(row: RowMapping | Mapping[str, Any], files: Sequence[RowMapping] = (
         "received_at": row["received_at"],
         "created_at": row["created_at"],
         "sent_at": row["sent_at"],
+        "part_of": row["part_of"],
+        "hidden": row["hidden"],
+        "edited_at": row["edited_at"],
+        "deleted_at": row["deleted_at"],
     }
 
 
@@ -160,6 +177,8 @@ def _delivery(row: RowMapping | Mapping[str, Any]) -> dict[str, Any] | None:
         "attempts": row["d_attempts"] or 0,
         "error": row["d_error"] or "",
         "next_attempt_at": row["d_next_attempt_at"] if status in ("queued", "uncertain") else None,
+        "delivered_at": row["d_delivered_at"],
+        "read_at": row["d_read_at"],
     }
 
 

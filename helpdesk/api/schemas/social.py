@@ -1,0 +1,67 @@
+"""Answers of integrations on social channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import RowMapping
+
+from helpdesk.api.schemas.messages import MessageShown
+from helpdesk.api.schemas.shared import Given, Line, Shown, Text
+from helpdesk.services import social_replies
+from helpdesk.services.reply_writing import Stored
+
+StatusShown = Literal["queued", "sending", "sent", "failed", "uncertain", "cancelled"]
+
+
+class SocialReplyCreate(Given):
+    """`visibility` is that of what is answered unless it is named."""
+
+    inbox_id: UUID
+    in_reply_to: Annotated[Line, Field(min_length=1, max_length=512)] = Field(
+        description="The `external_id` of the message that is answered"
+    )
+    text: Annotated[Text, Field(min_length=1, max_length=100_000)]
+    visibility: Literal["direct", "public"] | None = None
+
+
+class PartShown(Shown):
+    """One post of an answer. `error` is a stable word."""
+
+    id: UUID
+    status: StatusShown
+    external_id: str
+    external_url: str
+    error: str
+
+
+class SocialReplyShown(MessageShown):
+    """The message, or the first of `parts` where it is too long for one post."""
+
+    parts: list[PartShown]
+
+
+class SocialReplyState(PartShown):
+    """`status` is `sent` once all `parts` are, and otherwise that of the one that went worst."""
+
+    parts: list[PartShown]
+
+
+def parts_of(stored: Stored) -> list[dict[str, Any]]:
+    """Of an answer that was just written."""
+    return [_part(one, error="") for one in (stored.message, *stored.more)]
+
+
+def state(rows: Sequence[RowMapping]) -> dict[str, Any]:
+    parts = [_part(row, error=row["error"]) for row in rows]
+    worst = social_replies.status_of([part["status"] for part in parts])
+    error = next((part["error"] for part in parts if part["status"] == worst), "")
+    return {**parts[0], "status": worst, "error": error, "parts": parts}
+
+
+def _part(row: Any, *, error: str) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("id", "external_id", "external_url")}
+    return {**shown, "status": row["delivery_status"], "error": error}
