@@ -12,6 +12,7 @@ from helpdesk.services import (
     account_links,
     attempts,
     blobs,
+    changes,
     health,
     idempotency,
     presence,
@@ -41,7 +42,7 @@ async def report_failing(services: Services) -> int:
 
 
 async def tidy(services: Services) -> int:
-    """Forget what is old; let what came late to a merged contact go over; delete blobs that no row names."""
+    """Forget what is old; let go over what came late to a merged contact, or to a message; delete blobs without rows."""
     async with services.database.transaction() as session:
         await idempotency.forget_old(session, now=now())
         await attempts.forget_old(session, now=now())
@@ -51,6 +52,7 @@ async def tidy(services: Services) -> int:
         await sign_on.forget_old(session, now=now())
         await visitor_identities.forget_old(session, now=now())
         await gather(session, now=now())
+        await changes.sweep(session, now=now())
     await _forget(services)
     count = await blobs.sweep_orphans(services, older_than=_ORPHAN_AFTER)
     if count:

@@ -146,7 +146,7 @@ class Drafts:
             raise ClaimLost
         events.told(session, told, count)
         foreseen.done(session, told.rows, self.filed)
-        for name in work.rings:
+        for name in (*work.rings, *(["media"] if waiting else [])):
             ring(session, name)
 
     async def _together(self, last: bool, *parts: Part) -> list[int]:

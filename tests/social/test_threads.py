@@ -134,13 +134,16 @@ async def test_what_another_inbox_sent_under_the_same_id_is_another_message(hous
 
 async def test_posts_accounts_and_files_to_come_are_kept_with_it(house: House, desk: Desk) -> None:
     profile = {"id": "17", "handle": "mina", "followers": 12}
-    await house.receive(desk, said("1", post={"external_id": "9"}, profile=profile))
+    picture = {"filename": "a.png", "content_type": "image/png", "source": "post:1#0"}
+    await house.receive(desk, said("1", post={"external_id": "9"}, profile=profile, attachments=[picture]))
     await house.receive(desk, said("2", by="18", post=POST), said("3", post={"external_id": "9"}))
     post = await house.row(posts)
     assert (post["url"], post["text"]) == (POST["url"], POST["text"])
     assert {one["post_id"] for one in await house.rows(conversation_threads)} == {post["id"]}
     assert (await house.row(social_accounts))["followers"] == 12
-    assert await house.rows(inbound_media) == []
+    waiting = await house.row(inbound_media)
+    assert (waiting["source"], waiting["message_id"]) == ("post:1#0", (await house.incoming())[0]["id"])
+    assert (await house.incoming())[0]["attachment_count"] == 0
 
 
 async def test_two_workers_begin_one_conversation(services: Services) -> None:

@@ -25,6 +25,7 @@ from helpdesk.channels import (
     Host,
     House,
     Inbound,
+    InboundAttachment,
     InboundChange,
     InboundMessage,
     Length,
@@ -125,6 +126,7 @@ def parse(raw: RawInbound, config: Mapping[str, Any]) -> Inbound:
             return InboundChange(kind, at=datetime.fromisoformat(at) if at else None, **given)
         made = {"post": Post, "profile": Profile, "sender": Address, "recipient": Address}
         given |= {name: made[name](**given[name]) for name in made if given.get(name)}
+        given["attachments"] = tuple(InboundAttachment(body=b"", **one) for one in given.get("attachments", ()))
         given.setdefault("new_text", given["text"])
         return InboundMessage(**given, authentication=Authentication.PASS)
     except (ValueError, TypeError, KeyError) as error:
