@@ -1,0 +1,176 @@
+"""Comments under posts in the house: grouped by author and post, answered once, and found where no webhook brought them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from connectors.facebook.tests import signed
+from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph
+from helpdesk import clock
+from helpdesk.models.inboxes import inbox_states, raw_items
+from helpdesk.models.messages import attachments, deliveries
+from helpdesk.services.house import Services
+from tests import factories
+from tests.conftest import ON_ONE_DATABASE
+from tests.house import House
+from workers.connections import Connections
+from workers.media import Media
+from workers.receive import Receiver
+
+MINA, OLAF = "3383290475046708", "4400000000000001"
+
+
+@dataclass
+class Desk:
+    """A Page's inbox, which takes its Instagram account's comments too, and the vendor."""
+
+    house: House
+    client: httpx.AsyncClient
+    graph: FakeGraph
+    inbox_id: UUID
+
+    async def tell(self, *changes: dict[str, Any], escaped: bool = True, object_: str = "page") -> None:
+        """One webhook, which is taken."""
+        payload = signed.webhook(object_, PAGE if object_ == "page" else INSTAGRAM, changes=list(changes))
+        answer = await signed.post(self.client, self.inbox_id, payload, secret=SECRET, escaped=escaped)
+        assert answer.status_code == 200
+
+    async def states(self) -> list[str]:
+        return [row["delivery_status"] for row in await self.house.messages() if row["type"] == "outgoing"]
+
+    async def waited(self) -> None:
+        async with self.house.services.database.transaction() as session:
+            await session.execute(update(deliveries).values(next_attempt_at=clock.now()))
+        await self.house.drain()
+
+
+@pytest.fixture
+async def desk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Desk]:
+    with FakeGraph() as graph:
+        graph.names = {MINA: "Mina Bäcker", OLAF: "Olaf"}
+        given = {"page_id": PAGE, "instagram_id": INSTAGRAM, "page_token": TOKEN, "api_url": graph.origin}
+        given |= {"app_secret": SECRET, "verify_token": VERIFY}
+        inbox_id = await factories.inbox(services, channel="facebook", **given)
+        settings = services.settings.model_copy(update={"uncertain_seconds": 0.0})
+        async with House(replace(services, settings=settings)) as house:
+            yield Desk(house, client, graph, inbox_id)
+
+
+def became(change: dict[str, Any], verb: str, **more: Any) -> dict[str, Any]:
+    return {**change, "value": {**change["value"], "verb": verb, **more}}
+
+
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await look():
+            await asyncio.sleep(0.02)
+
+
+async def test_one_author_under_one_post_is_one_conversation_whatever_order_it_comes_in(desk: Desk) -> None:
+    post, other = desk.graph.posts("News"), desk.graph.posts("Older news")
+    first = desk.graph.comments(post, MINA, "Wo ist mein Gëld?")
+    second = desk.graph.comments(post, OLAF, "Mine too", under=first["value"]["comment_id"])
+    third = desk.graph.comments(post, MINA, "Hello?", under=first["value"]["comment_id"])
+    fourth = desk.graph.comments(other, MINA, "And here?")
+    await desk.tell(became(first, "edited", message="Where is my money?"), became(third, "remove"), third)
+    await desk.tell(fourth, second, third, first, escaped=False)
+    await desk.tell(first, second)
+    await desk.house.drain()
+    said = {row["text"]: row for row in await desk.house.incoming()}
+    assert said.keys() == {"Where is my money?", "Mine too", "Hello?", "And here?"}
+    home = {text: row["conversation_id"] for text, row in said.items()}
+    assert home["Where is my money?"] == home["Hello?"]
+    assert len(set(home.values())) == 3
+    assert {row["visibility"] for row in said.values()} == {"public"}
+    assert said["Hello?"]["deleted_at"] is not None
+    assert said["Where is my money?"]["edited_at"] is not None
+    names = {row["author_name"] for row in said.values()}
+    assert names == {"Mina Bäcker", "Olaf"}
+
+
+async def test_a_public_answer_is_said_once_although_nobody_confirmed_it_and_its_echo_comes_first(desk: Desk) -> None:
+    comment = desk.graph.comments(desk.graph.posts("News"), MINA, "Where is my money?")
+    await desk.tell(comment)
+    await desk.house.drain()
+    (conversation,) = await desk.house.conversations()
+    desk.graph.accept_then_cut("POST", "/comments")
+    await desk.house.reply(conversation["id"], "We are looking into it.")
+    await desk.house.deliver()
+    assert (await desk.states(), desk.graph.answers) == (["uncertain"], ["We are looking into it."])
+    answer = next(one for one in desk.graph.things.values() if one.author == PAGE and one.under)
+    value = {"comment_id": answer.id, "message": answer.text, "from": {"id": PAGE, "name": "Wallet"}}
+    await desk.tell(became(comment, "add", **value, parent_id=answer.under))
+    await desk.waited()
+    assert (await desk.states(), desk.graph.answers) == (["sent"], ["We are looking into it."])
+    (sent,) = [row for row in await desk.house.messages() if row["type"] == "outgoing"]
+    assert (sent["external_id"], sent["visibility"]) == (answer.id, "public")
+    assert answer.under == comment["value"]["comment_id"]
+    # The echo waits until it is certain whose it is.
+    async with desk.house.services.database.transaction() as session:
+        await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
+    await desk.house.drain()
+    assert len(await desk.house.messages()) == 2
+
+
+@ON_ONE_DATABASE
+async def test_comments_on_instagram_come_to_the_pages_inbox_and_are_answered_there(desk: Desk) -> None:
+    post = desk.graph.posts("News", instagram=True)
+    await desk.tell(desk.graph.comments(post, "17840001", "hm"), object_="instagram")
+    await desk.tell({"field": "mentions", "value": {"media_id": "30", "comment_id": "31"}}, object_="instagram")
+    await desk.house.drain()
+    comment, mention = await desk.house.conversations()
+    await desk.house.reply(comment["id"], "Hello")
+    await desk.house.reply(mention["id"], "Thank you")
+    await desk.house.drain()
+    assert sorted(desk.graph.answers) == ["Hello", "Thank you"]
+    assert await desk.states() == ["sent", "sent"]
+
+
+@ON_ONE_DATABASE
+async def test_a_picture_under_a_post_is_fetched_after_its_comment_is_filed(desk: Desk) -> None:
+    desk.graph.files["a.png"] = b"\x89PNG\r\n\x1a\n" + bytes(40)
+    await desk.tell(desk.graph.comments(desk.graph.posts("News"), MINA, "Look", picture="a.png"))
+    await desk.house.drain()
+    connections = Connections(desk.house.services, desk.house.guard)
+    await Media(desk.house.services, connections, worker="media").step()
+    await connections.close()
+    (file,) = await desk.house.rows(attachments)
+    assert (file["content_type"], file["size"]) == ("image/png", 48)
+
+
+async def test_what_no_webhook_brought_is_read_back_and_stored_once(desk: Desk) -> None:
+    services = desk.house.services
+    connections = Connections(services, desk.house.guard)
+    first = Receiver(services, desk.house.guard, connections, worker="one")
+    await first.step()
+
+    async def begun() -> bool:
+        row = await desk.house.row(inbox_states, inbox_states.c.inbox_id == desk.inbox_id)
+        return set(row["cursor"]) == {"feed", "messenger", "media", "instagram"}
+
+    await until(begun)
+    await first.close()
+    post = desk.graph.posts("News")
+    heard, lost = desk.graph.comments(post, MINA, "one"), desk.graph.comments(post, OLAF, "two")
+    desk.graph.writes(MINA, "three")
+    await desk.tell(heard)
+    second = Receiver(services, desk.house.guard, connections, worker="two")
+    await second.step()
+
+    async def read_back() -> bool:
+        return len(await desk.house.rows(raw_items)) == 3
+
+    await until(read_back)
+    await desk.tell(lost, heard)
+    await second.close()
+    await connections.close()
+    await desk.house.drain()
+    assert sorted(row["text"] for row in await desk.house.incoming()) == ["one", "three", "two"]
