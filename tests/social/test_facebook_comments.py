@@ -1,4 +1,4 @@
-"""Comments under posts in the house: grouped by author and post, answered once, and found where no webhook brought them."""
+"""Comments under posts in the house: grouped by author and post, answered once, and found without a webhook."""
 
 from __future__ import annotations
 
@@ -56,7 +56,12 @@ class Desk:
 async def desk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Desk]:
     with FakeGraph() as graph:
         graph.names = {MINA: "Mina Bäcker", OLAF: "Olaf"}
-        given = {"page_id": PAGE, "instagram_id": INSTAGRAM, "page_token": TOKEN, "api_url": graph.origin}
+        given: dict[str, Any] = {
+            "page_id": PAGE,
+            "instagram_id": INSTAGRAM,
+            "page_token": TOKEN,
+            "api_url": graph.origin,
+        }
         given |= {"app_secret": SECRET, "verify_token": VERIFY}
         inbox_id = await factories.inbox(services, channel="facebook", **given)
         settings = services.settings.model_copy(update={"uncertain_seconds": 0.0})
