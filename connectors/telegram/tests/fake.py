@@ -14,6 +14,7 @@ import json
 import threading
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -227,5 +228,6 @@ def _write(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
     request.send_response(status)
     request.send_header("Content-Type", "application/json")
     request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    with suppress(OSError):  # whoever asked may have hung up
+        request.end_headers()
+        request.wfile.write(body)

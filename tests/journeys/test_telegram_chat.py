@@ -1,0 +1,104 @@
+"""A chat with a bot, through real processes: promised, warned of, answered once, and nothing lost when they die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.telegram.tests import fake
+from connectors.telegram.tests.fake import FakeBots
+from tests.journeys.moving import Clock
+from tests.journeys.stack import Stack
+
+SECRET = "0123456789abcdef"
+
+
+@dataclass
+class House:
+    """One process with everything, and the bots of the other side."""
+
+    stack: Stack
+    bots: FakeBots
+    clock: Clock
+    inbox_id: str = ""
+
+    def say(self, text: str, **fields: Any) -> dict[str, Any]:
+        return self.bots.say(text, date=int(self.clock.now.timestamp()), **fields)
+
+    def push(self, update: dict[str, Any]) -> int:
+        path = f"{self.stack.url}/channels/telegram/{self.inbox_id}/webhook"
+        return self.stack.http.post(path, json=update, headers={"X-Telegram-Bot-Api-Secret-Token": SECRET}).status_code
+
+    def change(self, conversation_id: str, **body: Any) -> None:
+        path = f"/conversations/{conversation_id}"
+        version = self.stack.http.get(path).headers["ETag"]
+        changed = self.stack.http.patch(path, json=body, headers={"If-Match": version})
+        assert changed.status_code == 200, changed.text
+
+    def states(self, conversation_id: str) -> list[str]:
+        return [one["delivery"]["status"] for one in self.stack.messages(conversation_id) if one["delivery"]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    clock = Clock(tmp_path / "offset", begin=datetime.now(UTC))
+    with FakeBots() as bots, Stack(tmp_path, HELPDESK_CLOCK_FILE=str(clock.path)) as stack:
+        stack.set_up()
+        yield House(stack, bots, clock)
+        assert bots.findings == []
+
+
+def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None:
+    stack, bots = house.stack, house.bots
+    # It dies between the commit and the acknowledgement, and comes back.
+    stack.start(HELPDESK_FAILPOINTS="raw.committed:exit")
+    settings = {"bot_token": fake.TOKEN, "username": fake.USERNAME, "webhook_secret": SECRET, "api_url": bots.origin}
+    made = stack.http.post("/inboxes", json={"channel": "telegram", "name": "Bot", "settings": settings})
+    assert made.status_code == 201, made.text
+    house.inbox_id = made.json()["id"]
+    asked = house.say("Where is my withdrawal?")
+    stack.crashed("up")
+    assert bots.waiting == 1
+    stack.start_one("up")
+    stack.until("the update is acknowledged", lambda: bots.waiting == 0)
+    assert house.push(asked) == 200
+    (conversation,) = stack.until("a conversation", stack.conversations)
+    assert (conversation["contact"]["name"], conversation["channel"]) == ("Mina Ito", "telegram")
+
+    # Nobody answers for a while: whoever has it is warned before the promise is broken.
+    house.change(conversation["id"], assignee_id=stack.agent_id)
+    (clock,) = stack.get(f"/conversations/{conversation['id']}/sla")["clocks"]
+    house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
+    (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
+    assert alert["kind"] == "sla_warning"
+
+    stack.reply(conversation["id"], "It left at noon.", key="first")
+    stack.delivered(conversation["id"])
+    assert [one.text for one in bots.sent] == ["It left at noon."]
+    stack.until("the promise is kept", lambda: _state(stack, conversation["id"]) == "met")
+
+    # The line goes dead after the answer was taken. Nobody can look it up, so nobody says it twice.
+    thanks = house.say("And the second one?")
+    assert house.push(thanks) == 200
+    stack.until("it is filed", lambda: len(stack.messages(conversation["id"])) == 3)
+    bots.accept_then_cut("sendMessage")
+    stack.reply(conversation["id"], "Tomorrow.", key="second")
+    stack.until("it is uncertain", lambda: house.states(conversation["id"]) == ["sent", "uncertain"])
+    stack.kill("up")
+    stack.start_one("up")
+    house.push(house.say("Thank you"))
+    stack.until("it is filed", lambda: len(stack.messages(conversation["id"])) == 5)
+    assert [one.text for one in bots.sent] == ["It left at noon.", "Tomorrow."]
+    assert house.states(conversation["id"]) == ["sent", "uncertain"]
+    house.change(conversation["id"], status="resolved")
+    assert len(stack.conversations()) == 1
+
+
+def _state(stack: Stack, conversation_id: str) -> str:
+    found: str = stack.get(f"/conversations/{conversation_id}/sla")["clocks"][0]["state"]
+    return found
