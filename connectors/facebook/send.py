@@ -16,7 +16,7 @@ from connectors.facebook.errors import OtherAppAnswers
 from connectors.facebook.events import identity
 from connectors.facebook.graph import Graph
 from connectors.facebook.parse_messages import PART
-from helpdesk.channels import ChannelError, Composed, Receipt, Uncertain, Unreadable
+from helpdesk.channels import ChannelError, Composed, Receipt, TemporaryFailure, Uncertain, Unreadable
 from helpdesk.clock import now
 
 PERMISSION: Final = {"facebook": "pages_messaging", "instagram": "instagram_manage_messages"}
@@ -73,7 +73,11 @@ async def _upload(graph: Graph, config: MetaConfig, platform: str, media: Mappin
         files={"filedata": (media["filename"], base64.b64decode(media["body"]), media["content_type"])},
         permission=PERMISSION[platform],
     )
-    return {"attachment": {"type": kind, "payload": {"attachment_id": str(answer.get("attachment_id", ""))}}}
+    try:
+        handed_in = identity(answer.get("attachment_id"))
+    except Unreadable:
+        raise TemporaryFailure("The vendor took a file and did not say under which id") from None
+    return {"attachment": {"type": kind, "payload": {"attachment_id": handed_in}}}
 
 
 def _id(answer: Mapping[str, Any]) -> str:

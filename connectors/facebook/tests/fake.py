@@ -84,6 +84,7 @@ class _Fault:
     headers: Mapping[str, str]
     cut: bool
     times: int
+    after: int = 0
 
 
 class FakeGraph(Loopback):
@@ -180,11 +181,15 @@ class FakeGraph(Loopback):
         body: bytes | tuple[int, bytes] = b"",
         headers: Mapping[str, str] | None = None,
         times: int = 1,
+        after: int = 0,
     ) -> None:
-        """The next `times` calls whose path ends like that are answered so, and nothing is done. Body: or `error()`."""
+        """The next `times` calls whose path ends like that, `after` so many, are answered so, and nothing is done.
+
+        The body may be an `error()`.
+        """
         if isinstance(body, tuple):
             status, body = status or body[0], body[1]
-        self._faults.append(_Fault(method, end, status, body, headers or {}, cut=False, times=times))
+        self._faults.append(_Fault(method, end, status, body, headers or {}, cut=False, times=times, after=after))
 
     def accept_then_cut(self, method: str, end: str, *, answer: bytes = b"", times: int = 1) -> None:
         """It is done, and the connection ends after so much of an answer."""
@@ -212,7 +217,9 @@ class FakeGraph(Loopback):
             self.calls.append(f"{method} {url.path}")
             given = dict(parse_qsl(url.query, keep_blank_values=True)) | _given(request, raw, self.findings)
             found = next((one for one in self._faults if one.method == method and url.path.endswith(one.end)), None)
-            if found is not None:
+            if found is not None and found.after:
+                found.after -= 1
+            elif found is not None:
                 found.times -= 1
                 if not found.times:
                     self._faults.remove(found)
