@@ -42,7 +42,7 @@ async def report_failing(services: Services) -> int:
 
 
 async def tidy(services: Services) -> int:
-    """Forget what is old; see to what came late to a merged contact, or to a message; delete blobs that no row names."""
+    """Forget what is old; see to what came late to a merged contact or a message; delete blobs that no row names."""
     async with services.database.transaction() as session:
         await idempotency.forget_old(session, now=now())
         await attempts.forget_old(session, now=now())

@@ -15,7 +15,7 @@ from helpdesk.domain.contents import Wrong, flag, identifier, under, whole
 from helpdesk.domain.contents import fields as object_of
 from helpdesk.domain.contents import word as one_of
 from helpdesk.domain.filters import SlaState
-from helpdesk.domain.values import AuthorKind, Priority, Status
+from helpdesk.domain.values import AuthorKind, Priority, Status, Visibility
 
 ME: Final = "me"
 CUSTOM: Final = "custom_fields."
@@ -116,6 +116,10 @@ FIELDS: Final[Mapping[str, Field]] = {
     "watched": Field(Kind.OWN),
     "first_response": Field(Kind.PRESENCE),
     "rating": Field(Kind.NUMBER, empty=True),
+    "visibility": Field(Kind.WORD, known=tuple(Visibility)),
+    "followers": Field(Kind.NUMBER, empty=True),
+    "verified": Field(Kind.NAME, longest=40, empty=True),
+    "post_id": Field(Kind.NAME, longest=500, empty=True),
 }
 """Of conversations. `custom_fields.KEY` is one too."""
 
@@ -126,6 +130,7 @@ MESSAGE_FIELDS: Final[Mapping[str, Field]] = {
     "message.channel": Field(Kind.NAME, longest=40),
     "message.language": Field(Kind.NAME, longest=35),
     "message.author_kind": Field(Kind.WORD, known=tuple(AuthorKind)),
+    "message.visibility": Field(Kind.WORD, known=tuple(Visibility)),
     "message.private": _FLAG,
     "message.has_attachments": _FLAG,
     "message.sender_verified": Field(Kind.FLAG, empty=True),

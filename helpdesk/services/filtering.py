@@ -42,6 +42,7 @@ from helpdesk.models.conversations import (
 )
 from helpdesk.models.messages import messages
 from helpdesk.models.rules import ratings
+from helpdesk.models.social import conversation_threads, posts, social_accounts
 
 Condition = ColumnElement[bool]
 _Make = Callable[[Leaf, Actor, datetime], Condition]
@@ -265,11 +266,44 @@ def _rating(leaf: Leaf, actor: Actor, _now: datetime) -> Condition:
     given = select(_ONE).select_from(ratings).where(ratings.c.conversation_id == _C.id, score.is_not(None))
     if leaf.op == "missing":
         return not_(_of(given)) if leaf.value else _of(given)
+    return _any_of(leaf, given, score, "int")
+
+
+def _any_of(leaf: Leaf, some: Select[Any], column: ColumnElement[Any], item: Any) -> Condition:
+    """`eq ne in not_in gt gte lt lte` of any of these rows."""
     if leaf.op[0] in "gl":
-        return _of(given.where(_order(score, leaf)))
+        return _of(some.where(_order(column, leaf)))
     wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-    found = _of(given.where(among(score, wanted, "int")))
+    found = _of(some.where(among(column, wanted, item)))
     return not_(found) if leaf.op in ("ne", "not_in") else found
+
+
+def _visibility(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
+    """The contact wrote there so that everybody, or only we, can read it; in one conversation it may be both."""
+    his = select(_ONE).select_from(messages).where(_M.conversation_id == _C.id, _M.type == MessageType.INCOMING.value)
+    return _any_of(leaf, his, _M.visibility, "text")
+
+
+def _account(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
+    """What the channel shows everybody of the account that the contact wrote from."""
+    a = social_accounts.c
+    column, item = {"followers": (a.followers, "bigint"), "verified": (a.verified, "text")}[leaf.field]
+    his = select(_ONE).select_from(social_accounts)
+    his = his.where(a.channel == _C.channel, a.external_id == _C.contact_handle)
+    his = his.where(column.is_not(None) if leaf.field == "followers" else column != "")
+    if leaf.op == "missing":
+        return not_(_of(his)) if leaf.value else _of(his)
+    return _any_of(leaf, his, column, item)
+
+
+def _post(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
+    """It was written under the post that has this id on its channel."""
+    t = conversation_threads.c
+    under = select(_ONE).select_from(conversation_threads.join(posts, posts.c.id == t.post_id))
+    under = under.where(t.conversation_id == _C.id)
+    if leaf.op == "missing":
+        return not_(_of(under)) if leaf.value else _of(under)
+    return _any_of(leaf, under, posts.c.external_id, "text")
 
 
 def _merged(leaf: Leaf, _actor: Actor, _now: datetime) -> Condition:
@@ -294,4 +328,8 @@ _SPECIAL: Final[Mapping[str, _Make]] = {
     "merged": _merged,
     "first_response": _answered,
     "rating": _rating,
+    "visibility": _visibility,
+    "followers": _account,
+    "verified": _account,
+    "post_id": _post,
 }

@@ -9,13 +9,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from helpdesk.db import insert_rows
+from helpdesk.channels import Profile
+from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.filter_tree import parse
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_reads, conversation_watchers, conversations, mentions
 from helpdesk.models.messages import messages
-from helpdesk.services import filtering, replies
+from helpdesk.models.social import conversation_threads, posts
+from helpdesk.services import filtering, replies, social_accounts
 from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.reply_writing import Draft
@@ -88,8 +90,23 @@ class Desk:
             blocked = update(contacts).where(contacts.c.id == hers.scalar_subquery()).values(blocked=True)
             await session.execute(blocked)
 
+        await self._in_public(self.ids[2])
         await factories.rating(self.services, self.ids[3], score=5, rated_at=NOW)
         await factories.rating(self.services, self.ids[2])
+
+    async def _in_public(self, conversation_id: UUID) -> None:
+        """He wrote under a post, too, from an account that many follow."""
+        async with self.services.database.transaction() as session:
+            found = await get_conversation(session, SYSTEM, conversation_id)
+            seen = Profile(found["contact_handle"], "mina", followers=1200, verified="blue")
+            await social_accounts.upsert(session, found["channel"], [(seen, NOW)], now=NOW)
+            post = {"id": new_id(), "inbox_id": self.other, "external_id": "9", "created_at": NOW}
+            await insert_rows(session, posts, [post | {"url": "", "text": "", "own": False}])
+            thread = {"inbox_id": self.other, "handle": found["contact_handle"], "thread": "post:9", "created_at": NOW}
+            thread |= {"conversation_id": conversation_id, "post_id": post["id"]}
+            await insert_rows(session, conversation_threads, [thread])
+            said = update(messages).where(messages.c.conversation_id == conversation_id)
+            await session.execute(said.values(visibility="public"))
 
     async def _read(self, session: Any, row: dict[str, Any]) -> None:
         r = conversation_reads.c
@@ -180,6 +197,17 @@ async def test_each_condition_finds_what_it_says_and_its_opposite_the_rest(desk:
         (leaf("rating", "in", [1, 2]), []),
         (leaf("rating", "ne", 5), [1, 2, 4]),
         (leaf("rating", "missing", True), [1, 2, 4]),
+        (leaf("visibility", "eq", "direct"), [1, 3, 4]),
+        (leaf("visibility", "eq", "public"), [2]),
+        (leaf("followers", "gte", 2_000_000_000), []),
+        (leaf("followers", "gt", 100), [2]),
+        (leaf("followers", "ne", 1200), [1, 3, 4]),
+        (leaf("followers", "missing", False), [2]),
+        (leaf("verified", "eq", "blue"), [2]),
+        (leaf("verified", "missing", True), [1, 3, 4]),
+        (leaf("post_id", "in", ["9", "10"]), [2]),
+        (leaf("post_id", "eq", "1"), []),
+        (leaf("post_id", "missing", True), [1, 3, 4]),
         (leaf("custom_fields.plan", "eq", "pro"), [1]),
         (leaf("custom_fields.plan", "in", ["pro", "Professional"]), [1, 2]),
         (leaf("custom_fields.plan", "ne", "pro"), [2, 3, 4]),
