@@ -8,9 +8,9 @@ from uuid import UUID
 
 from connectors.facebook import subscription
 from connectors.facebook.config import InstagramConfig, MetaConfig
-from connectors.facebook.events import part
 from connectors.facebook.graph import Graph
 from connectors.facebook.send import PERMISSION
+from connectors.facebook.values import part
 from helpdesk.channels import ChannelError, Check, Misconfigured
 
 

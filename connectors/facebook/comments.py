@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.graph import Graph
-from connectors.facebook.parse_comments import identity
-from helpdesk.channels import Composed, Receipt, Uncertain, Unreadable
+from connectors.facebook.values import identity
+from helpdesk.channels import Composed, Receipt, TemporaryFailure, Uncertain, Unreadable
 from helpdesk.clock import now
 
 ANSWER: Final = {"facebook": "comments", "instagram": "replies"}
@@ -88,7 +88,10 @@ async def _upload(graph: Graph, page_id: str, media: Mapping[str, str]) -> str:
     answer = await graph.post(
         f"{page_id}/photos", data={"published": "false"}, files={"source": given}, permission="pages_manage_posts"
     )
-    return _id(answer, "id")
+    try:
+        return identity(answer.get("id"))
+    except Unreadable:
+        raise TemporaryFailure("The vendor took a picture and did not say under which id") from None
 
 
 def _id(answer: Mapping[str, Any], name: str) -> str:

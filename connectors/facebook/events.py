@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 from connectors.facebook import parse_comments
+from connectors.facebook.values import identity, optional, part, text
 from helpdesk.channels import Unreadable
 
 LISTS: Final = ("messaging", "standby", "changes")
@@ -102,44 +102,4 @@ def message_event(item: Item) -> Mapping[str, Any] | None:
     value = event.get("value")
     if item.get("list") == "changes" and event.get("field") == "messages" and isinstance(value, dict):
         return value
-    return None
-
-
-def part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = event.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def parts(event: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
-    found = event.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def identity(value: object) -> str:
-    """An id as text, also where it came as a number. Raises Unreadable for what is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise Unreadable("an id is missing")
-    return str(value).strip()
-
-
-def optional(value: object) -> str:
-    """An id, or nothing where there is none. Raises Unreadable for what cannot be one."""
-    return "" if value is None or value == "" else identity(value)
-
-
-def moment(value: object) -> datetime | None:
-    """Seconds or milliseconds since 1970 as a number or its digits, or ISO 8601: the vendor writes all of these."""
-    try:
-        if isinstance(value, str) and not value.isdigit():
-            found = datetime.fromisoformat(value)
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            number = int(value)
-            return datetime.fromtimestamp(number / 1000 if number > 10**11 else number, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
     return None

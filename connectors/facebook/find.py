@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connectors.facebook.config import MetaConfig
-from connectors.facebook.events import identity, moment, part, parts
 from connectors.facebook.graph import Graph
 from connectors.facebook.send import PERMISSION
+from connectors.facebook.values import identity, moment, part, parts
 from helpdesk.channels import Composed, Receipt, Uncertain
 from helpdesk.clock import now
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from connectors.facebook.comments import ANSWER, PERMISSION, prefix_of, receipt
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.graph import Graph
-from connectors.facebook.parse_comments import identity
+from connectors.facebook.values import identity
 from helpdesk.channels import Composed, Receipt, TargetGone, Uncertain
 from helpdesk.clock import now
 

@@ -8,9 +8,9 @@ Nothing is asked of the vendor here, so that a mention which names only ids stay
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from connectors.facebook.values import identity, moment, optional, part, text
 from helpdesk.channels import (
     Address,
     Authentication,
@@ -45,8 +45,8 @@ def parse(item: Mapping[str, Any], config: Mapping[str, Any], *, prefix: str = "
 
     Raises Unreadable where an id is missing or none.
     """
-    event = _object(item.get("event"))
-    value, field = _object(event.get("value")), event.get("field")
+    event = part(item, "event")
+    value, field = part(event, "value"), event.get("field")
     if field in PAGE_FIELDS:
         return _page(item, value, config, prefix)
     if field == "mentions":
@@ -86,12 +86,12 @@ def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str
             external_id=external_id,
             thread=f"post:{post_id}",
             handle=author.handle,
-            text=_text(value.get("message")),
-            at=_time(item.get("time")) or _time(value.get("created_time")),
+            text=text(value.get("message")),
+            at=moment(item.get("time")) or moment(value.get("created_time")),
         )
     if verb != "add" or (ours and kind != "comment"):
         return InboundChange(ChangeKind.NOTHING, why="own_post" if verb == "add" else "unknown_kind")
-    parent = _optional(value.get("parent_id"))
+    parent = optional(value.get("parent_id"))
     return _message(
         external_id,
         author,
@@ -110,9 +110,9 @@ def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str
 
 def _page_author(value: Mapping[str, Any], prefix: str) -> Address:
     """Who wrote it; without a handle where the app may not know."""
-    given = _object(value.get("from"))
-    found = _optional(given.get("id")) or _optional(value.get("sender_id"))
-    return Address(prefix + found if found else "", _text(given.get("name") or value.get("sender_name")))
+    given = part(value, "from")
+    found = optional(given.get("id")) or optional(value.get("sender_id"))
+    return Address(prefix + found if found else "", text(given.get("name") or value.get("sender_name")))
 
 
 def _is(author: Address, own: object, prefix: str) -> bool:
@@ -120,22 +120,22 @@ def _is(author: Address, own: object, prefix: str) -> bool:
 
 
 def _page_post(value: Mapping[str, Any], kind: str, post_id: str, config: Mapping[str, Any]) -> Post:
-    given = _object(value.get("post"))
+    given = part(value, "post")
     on_our_page = post_id.partition("_")[0] == config.get("page_id")
     return Post(
         post_id,
-        url=_text(given.get("permalink_url")) or f"https://www.facebook.com/{post_id}",
-        text="" if kind == "comment" else _text(value.get("message")),
+        url=text(given.get("permalink_url")) or f"https://www.facebook.com/{post_id}",
+        text="" if kind == "comment" else text(value.get("message")),
         own=kind == "comment" and on_our_page and given.get("status_type") != _BY_VISITORS,
     )
 
 
 def _page_text(value: Mapping[str, Any], kind: str) -> str:
     """His words, and below them what he links to unless that is the file itself."""
-    text, link = _text(value.get("message")), _text(value.get("link"))
-    if not link or link in text or kind in ("photo", "video"):
-        return text
-    return f"{text}\n{link}".strip()
+    said, link = text(value.get("message")), text(value.get("link"))
+    if not link or link in said or kind in ("photo", "video"):
+        return said
+    return f"{said}\n{link}".strip()
 
 
 def _page_files(value: Mapping[str, Any], kind: str, external_id: str) -> tuple[InboundAttachment, ...]:
@@ -157,15 +157,15 @@ def _file(kind: str, source: str, content_type: str) -> InboundAttachment:
 
 def _comment(value: Mapping[str, Any], config: Mapping[str, Any], prefix: str) -> Inbound:
     external_id = identity(value.get("id"))
-    media_id = identity(_object(value.get("media")).get("id"))
+    media_id = identity(part(value, "media").get("id"))
     author, profile = _instagram_author(value, prefix)
     ours = _is(author, config.get("instagram_id"), prefix)
     return _message(
         external_id,
         author,
         prefix,
-        text=_text(value.get("text")),
-        in_reply_to=_optional(value.get("parent_id")),
+        text=text(value.get("text")),
+        in_reply_to=optional(value.get("parent_id")),
         thread=f"post:{media_id}",
         post=Post(media_id, own=True),
         profile=None if ours else profile,
@@ -178,14 +178,14 @@ def _mention(value: Mapping[str, Any], prefix: str) -> Inbound:
 
     The comment may be one on a post of ours as well, which then comes by itself and with its words.
     """
-    media_id = _optional(value.get("media_id")) or identity(_object(value.get("media")).get("id"))
-    comment_id = _optional(value.get("comment_id")) or _optional(value.get("id"))
+    media_id = optional(value.get("media_id")) or identity(part(value, "media").get("id"))
+    comment_id = optional(value.get("comment_id")) or optional(value.get("id"))
     author, profile = _instagram_author(value, prefix)
     return _message(
         f"mention:{comment_id or media_id}",
         author,
         prefix,
-        text=_text(value.get("text")),
+        text=text(value.get("text")),
         thread=f"mention:{media_id}",
         post=Post(media_id),
         profile=profile,
@@ -193,8 +193,8 @@ def _mention(value: Mapping[str, Any], prefix: str) -> Inbound:
 
 
 def _instagram_author(value: Mapping[str, Any], prefix: str) -> tuple[Address, Profile | None]:
-    given = _object(value.get("from"))
-    found, name = _optional(given.get("id")), _text(given.get("username"))
+    given = part(value, "from")
+    found, name = optional(given.get("id")), text(given.get("username"))
     if not found:
         return Address("", f"@{name}" if name else ""), None
     url = f"https://www.instagram.com/{name}/" if name else ""
@@ -214,36 +214,3 @@ def _message(external_id: str, author: Address, prefix: str, *, text: str, **wha
         visibility="public",
         **what,
     )
-
-
-def identity(value: object) -> str:
-    """An id as text, also where it came as a number. Raises Unreadable for what cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise Unreadable("an id is missing")
-    return str(value).strip()
-
-
-def _optional(value: object) -> str:
-    return "" if value is None or value == "" else identity(value)
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _time(value: object) -> datetime | None:
-    """Seconds or milliseconds since 1970, or ISO 8601."""
-    try:
-        if isinstance(value, str) and not value.isdigit():
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            seconds = int(value)
-            return datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from connectors.facebook.events import Item, identity, moment, optional, part, parts, text
+from connectors.facebook.events import Item
+from connectors.facebook.values import identity, moment, optional, part, parts, text
 from helpdesk.channels import (
     Address,
     Authentication,

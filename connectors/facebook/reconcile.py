@@ -9,7 +9,7 @@ The cursor is one time for each place, `{"feed": …, "messenger": …}`: up to 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from connectors.facebook import events
 from connectors.facebook.config import InstagramConfig, MetaConfig
 from connectors.facebook.events import Item
 from connectors.facebook.graph import Graph
+from connectors.facebook.values import moment, optional, part, parts, text
 from helpdesk.channels import Host, PermissionMissing, RawInbound
 from helpdesk.clock import now
 
@@ -48,7 +49,7 @@ async def reconcile(graph: Graph, config: MetaConfig, host: Host) -> None:
     cursor = dict(await host.cursor())
     for place, read in _places(config).items():
         began = now()
-        known = events.moment(cursor.get(place))
+        known = moment(cursor.get(place))
         if known is None:
             cursor[place] = began.isoformat()
             await host.accept([], cursor=cursor)
@@ -93,7 +94,7 @@ async def _feed(graph: Graph, config: MetaConfig, since: datetime) -> AsyncItera
 
 async def _comments(graph: Graph, post: Mapping[str, Any], since: datetime) -> AsyncIterator[Mapping[str, Any]]:
     """Those that are news, the newest first; the list in the post is its beginning."""
-    shown = _data(post.get("comments"))
+    shown = _below(post, "comments")
     for comment in shown:
         if _is_news(comment, since):
             yield comment
@@ -108,11 +109,11 @@ async def _comments(graph: Graph, post: Mapping[str, Any], since: datetime) -> A
 
 
 def _comment(post: Mapping[str, Any], comment: Mapping[str, Any]) -> dict[str, Any]:
-    parent = events.part(comment, "parent").get("id") or post.get("id")
+    parent = part(comment, "parent").get("id") or post.get("id")
     value = {"item": "comment", "comment_id": comment.get("id"), "post_id": post.get("id"), "parent_id": parent}
-    shown = events.part(comment, "attachment")
+    shown = part(comment, "attachment")
     if shown:
-        value["video" if "video" in events.text(shown.get("type")) else "photo"] = "there"
+        value["video" if "video" in text(shown.get("type")) else "photo"] = "there"
     return _said(post, value | {"message": comment.get("message")}, by=comment)
 
 
@@ -135,9 +136,9 @@ async def _media(graph: Graph, config: MetaConfig, since: datetime) -> AsyncIter
 
 def _answers(post: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], object]]:
     """Comments, and what answers them together with the id of what they answer."""
-    for comment in _data(post.get("comments")):
+    for comment in _below(post, "comments"):
         yield comment, None
-        for answer in _data(comment.get("replies")):
+        for answer in _below(comment, "replies"):
             yield answer, comment.get("id")
 
 
@@ -166,7 +167,7 @@ async def _messages(graph: Graph, config: MetaConfig, since: datetime, *, platfo
 async def _of_conversation(
     graph: Graph, conversation: Mapping[str, Any], since: datetime
 ) -> AsyncIterator[Mapping[str, Any]]:
-    shown = _data(conversation.get("messages"))
+    shown = _below(conversation, "messages")
     for one in shown:
         if _is_news(one, since):
             yield one
@@ -182,11 +183,11 @@ async def _of_conversation(
 
 def _message(one: Mapping[str, Any], account: str) -> dict[str, Any]:
     author = _author(one)
-    people = _data(one.get("to"))
+    people = _below(one, "to")
     message: dict[str, Any] = {"mid": one.get("id"), "text": one.get("message")}
     if author == account:
         message["is_echo"] = True
-    if files := _data(one.get("attachments")):
+    if files := _below(one, "attachments"):
         message["attachments"] = [{"type": _kind(file), "payload": {}} for file in files]
     return {
         "sender": {"id": author},
@@ -197,7 +198,7 @@ def _message(one: Mapping[str, Any], account: str) -> dict[str, Any]:
 
 
 def _kind(file: Mapping[str, Any]) -> str:
-    kind = events.text(file.get("mime_type")).partition("/")[0]
+    kind = text(file.get("mime_type")).partition("/")[0]
     if "image_data" in file:
         return "image"
     return kind if kind in ("image", "video", "audio") else "video" if "video_data" in file else "file"
@@ -209,14 +210,13 @@ def _change(account: str, object_: str, field: str, value: Mapping[str, Any]) ->
 
 
 def _author(one: Mapping[str, Any]) -> str:
-    return events.optional(events.part(one, "from").get("id"))
+    return optional(part(one, "from").get("id"))
 
 
 def _is_news(one: Mapping[str, Any], since: datetime, *, name: str = "") -> bool:
-    at = events.moment(one.get(name) if name else one.get("created_time") or one.get("timestamp"))
+    at = moment(one.get(name) if name else one.get("created_time") or one.get("timestamp"))
     return at is None or at >= since
 
 
-def _data(value: object) -> list[Mapping[str, Any]]:
-    found = value.get("data") if isinstance(value, dict) else None
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def _below(one: Mapping[str, Any], edge: str) -> Sequence[Mapping[str, Any]]:
+    return parts(part(one, edge), "data")

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.errors import OtherAppAnswers
-from connectors.facebook.events import identity
 from connectors.facebook.graph import Graph
 from connectors.facebook.parse_messages import PART
+from connectors.facebook.values import identity
 from helpdesk.channels import ChannelError, Composed, Receipt, TemporaryFailure, Uncertain, Unreadable
 from helpdesk.clock import now
 

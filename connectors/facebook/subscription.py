@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.facebook.config import MetaConfig
-from connectors.facebook.events import parts
 from connectors.facebook.graph import Graph
+from connectors.facebook.values import parts
 
 FIELDS: Final = (
     "feed",

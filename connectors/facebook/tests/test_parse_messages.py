@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.facebook import events, lengths
+from connectors.facebook import events, lengths, values
 from connectors.facebook.parse import instagram, page
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE
 from connectors.facebook.tests.signed import webhook
@@ -223,7 +223,7 @@ def test_somebody_elses_account_is_not_ours() -> None:
     ],
 )
 def test_times_come_in_five_spellings(given: object, expected: float | None) -> None:
-    found = events.moment(given)
+    found = values.moment(given)
     assert (found and found.timestamp()) == expected
 
 

@@ -1,0 +1,49 @@
+"""What stands in the vendor's JSON, which holds anything at all: ids as numbers, times in three spellings, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from helpdesk.channels import Unreadable
+
+
+def part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = event.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def parts(event: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    found = event.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def identity(value: object) -> str:
+    """An id as text, also where it came as a number. Raises Unreadable for what is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise Unreadable("an id is missing")
+    return str(value).strip()
+
+
+def optional(value: object) -> str:
+    """An id, or nothing where there is none. Raises Unreadable for what cannot be one."""
+    return "" if value is None or value == "" else identity(value)
+
+
+def moment(value: object) -> datetime | None:
+    """Seconds or milliseconds since 1970 as a number or its digits, or ISO 8601: the vendor writes all of these."""
+    try:
+        if isinstance(value, str) and not value.isdigit():
+            found = datetime.fromisoformat(value)
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            number = int(value)
+            return datetime.fromtimestamp(number / 1000 if number > 10**11 else number, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
