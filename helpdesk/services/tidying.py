@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select, true
 
 from helpdesk.db import Database
 from helpdesk.dialects import among
@@ -21,7 +21,7 @@ from helpdesk.domain.alerting import AlertStatus
 from helpdesk.models.alerts import alert_notices, alerts
 from helpdesk.models.jobs import jobs
 from helpdesk.models.rules import automation_runs
-from helpdesk.models.social import fingerprints
+from helpdesk.models.social import fingerprints, pending_changes
 from helpdesk.models.visitors import visitor_codes, visitor_sessions
 from helpdesk.models.webhooks import webhook_deliveries
 from helpdesk.services import floods, notices
@@ -66,6 +66,8 @@ KINDS: Final = (
     Kind("alert_notices", alert_notices, timedelta(days=90), lambda _: alert_notices.c.status != notices.QUEUED),
     Kind("fingerprints", fingerprints, floods.KEPT_FOR, lambda now: fingerprints.c.created_at <= now - floods.KEPT_FOR),
     Kind("visitor_codes", visitor_codes, timedelta(days=1), lambda now: visitor_codes.c.expires_at <= now),
+    # What became of a message that never came.
+    Kind("pending_changes", pending_changes, _MONTH, lambda _: true()),
     # What was said in them is told from others' by them: they stay for longer than conversations are gone on with.
     Kind("visitor_sessions", visitor_sessions, _MONTH, _left),
     # More than a year: some are raised once for a calendar's year, and must not be raised twice.

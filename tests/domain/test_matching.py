@@ -111,6 +111,28 @@ def test_a_colleague_with_a_bad_token_or_for_what_is_closed_joins_nothing() -> N
     assert bad.security == ("reply_token_refused",)
 
 
+@pytest.mark.parametrize("authentication", [PASS, NONE])
+def test_the_authors_own_thread_leads_on(authentication: Authentication) -> None:
+    assert place(Facts(MINA, authentication, thread=candidate())).join == ONE
+    assert place(Facts(MINA, authentication, thread=candidate(status="resolved"))).join == ONE
+
+
+@pytest.mark.parametrize(("status", "resting"), [("closed", False), ("open", True), ("closed", True)])
+def test_what_is_said_in_a_thread_that_is_over_follows_it(status: str, resting: bool) -> None:
+    found = place(Facts(MINA, PASS, thread=candidate(status=status), resting=resting))
+    assert (found.join, found.links) == (None, ((ONE, LinkKind.FOLLOWS),))
+
+
+def test_a_thread_that_leads_to_somebody_else_is_linked_and_no_more() -> None:
+    found = place(Facts(BERT, PASS, thread=candidate()))
+    assert (found.join, found.links) == (None, ((ONE, LinkKind.MAY_BELONG_TO),))
+
+
+def test_where_there_is_a_token_no_thread_counts() -> None:
+    assert place(Facts(MINA, PASS, tokens=[by_id(candidate())], thread=candidate(TWO), resting=True)).join == ONE
+    assert place(Facts(MINA, PASS, tokens=[by_address(None)], thread=candidate(TWO))).join is None
+
+
 def test_whatever_the_facts_joining_takes_a_participant_or_a_colleague() -> None:
     """All combinations: nobody else ever joins, and nothing that is quarantined does."""
     judged = 0
