@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from connectors.x import authorize as oauth_grant
 from connectors.x import check as checking
-from connectors.x import media
+from connectors.x import media, webhooks
 from connectors.x.client import Client
 from connectors.x.compose import compose
 from connectors.x.config import XConfig, own_id
@@ -30,7 +30,18 @@ class XConnector:
         self._own = own_id(config)
 
     async def run(self, host: Host) -> None:
-        await Poller(self._config, self._client, host).run()
+        poller = Poller(self._config, self._client, host)
+        if not self._config.webhook:
+            await poller.run()
+            return
+        keeping = asyncio.create_task(
+            webhooks.keep(self._client, self._house.base_url, host.inbox_id, tell=poller.brought_to)
+        )
+        try:
+            await poller.run()
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
 
     def compose(self, message: OutboundMessage) -> Composed:
         return compose(self._config, message)
@@ -54,7 +65,10 @@ class XConnector:
             raise TemporaryFailure("The vendor does not say whose token this is") from None
 
     async def check(self, *, send: bool = False) -> Sequence[Check]:
-        return await checking.check(self._config, self._client)
+        found = await checking.check(self._config, self._client)
+        if self._config.webhook:
+            found.append(await webhooks.check(self._client, self._house.base_url, self._house.inbox_id))
+        return found
 
     async def authorize(self, tell: Callable[[str], None]) -> Mapping[str, str]:
         return await oauth_grant.authorize(self._config, self._files, tell)

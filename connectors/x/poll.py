@@ -76,12 +76,17 @@ class Poller:
         self._config, self._client, self._host = config, client, host
         self._place: dict[str, Any] = {}
         self._budget = Budget(config.monthly_reads)
+        self._brought = False
         self._sources = (
             Source(self._mentions, 0.0),
             Source(self._messages, 0.0),
             Source(self._answers, ANSWERS_SECONDS),
             Source(self._deleted, SWEEP_SECONDS),
         )
+
+    def brought_to(self, us: bool) -> None:
+        """Whether news is brought to us by a webhook: silence then stretches the looks further."""
+        self._brought = us
 
     async def run(self) -> None:
         self._place = dict(await self._host.cursor())
@@ -106,7 +111,7 @@ class Poller:
             return
         source.troubles = 0
         wanted = max(float(self._config.poll_seconds), source.least)
-        longest = budget.WEBHOOK_SECONDS if self._config.webhook else budget.QUIET_SECONDS
+        longest = budget.WEBHOOK_SECONDS if self._brought else budget.QUIET_SECONDS
         source.quiet = budget.quieter(source.quiet, wanted, found=found > 0, longest=longest)
         source.expected = 0.8 * source.expected + 0.2 * found
         source.due = time.monotonic() + self._budget.interval(wanted, source.quiet, source.expected, now())
@@ -139,7 +144,7 @@ class Poller:
         return await self._downwards("answers", ask, start=now() - NEWS)
 
     async def _downwards(self, name: str, ask: Callable[..., Awaitable[dict[str, Any]]], *, start: datetime) -> int:
-        new, token = 0, ""
+        new, token, resumed = 0, "", "until" in self._part(name)
         while True:
             self._budget.check(now())
             place = self._part(name)
@@ -161,11 +166,14 @@ class Poller:
             batch = items.of_page("post", page, own=self._own, at=now())
             new += await self._accept(batch, found, **{name: moved}, recent=self._recent(found))
             if not token and "until" not in moved:
-                return new
+                if not resumed:
+                    return new
+                # What was begun before is ended; what came meanwhile lies above it.
+                resumed = False
 
     async def _messages(self) -> int:
         """Events have no `since`: pages are read until one that is known, or that is older than what is news."""
-        new = 0
+        new, resumed = 0, "token" in self._part("dms")
         while True:
             self._budget.check(now())
             place = self._part("dms")
@@ -183,7 +191,9 @@ class Poller:
             batch = items.of_page("dm", news, own=self._own, at=now())
             new += await self._accept(batch, found, dms=moved)
             if not token:
-                return new
+                if not resumed:
+                    return new
+                resumed = False
 
     async def _events(self, token: str, *, first: bool) -> dict[str, Any]:
         size = FIRST_MESSAGES if first else PAGE

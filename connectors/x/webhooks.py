@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from connectors.x.client import Client
 from connectors.x.ids import identifier
-from helpdesk.channels import Misconfigured, PermanentFailure, TemporaryFailure
+from helpdesk.channels import ChannelError, Check, Misconfigured, PermanentFailure, TemporaryFailure
+
+log = structlog.get_logger()
 
 _FAMILY = "/channels/x/"
+_AGAIN_SECONDS = 600.0
+
+
+async def keep(client: Client, base_url: str, inbox_id: UUID, *, tell: Callable[[bool], None]) -> None:
+    """Until cancelled: the vendor drops a webhook that failed for long. `tell` hears whether there is one now.
+
+    A webhook that cannot be had fails no inbox, since what it would bring is polled; `inbox check` says why.
+    """
+    last = ""
+    while True:
+        try:
+            await ensure(client, base_url, inbox_id)
+        except ChannelError as error:
+            if error.kind != last:
+                log.warning("webhook.not_registered", inbox_id=str(inbox_id), kind=error.kind)
+            last = error.kind
+        else:
+            last = ""
+        tell(not last)
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def check(client: Client, base_url: str, inbox_id: UUID) -> Check:
+    try:
+        await ensure(client, base_url, inbox_id)
+    except ChannelError as error:
+        return Check("webhook", ok=False, detail=f"{error}; what it would bring is polled")
+    return Check("webhook", ok=True, detail="is registered")
 
 
 def address(base_url: str, inbox_id: UUID) -> str:
