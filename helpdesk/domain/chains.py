@@ -10,6 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 from typing import Final
 
@@ -35,10 +36,14 @@ def chain(text: str, fits: Callable[[str], bool], most: int = MOST) -> list[str]
         return [text]
     for digits in range(1, len(str(most)) + 1):
         widest = _mark(int("9" * digits), int("9" * digits))
-        parts = _cut(text, lambda part, mark=widest: fits(part + mark), min(most, 10**digits - 1))
+        parts = _cut(text, partial(_fits_with, fits, widest), min(most, 10**digits - 1))
         if parts is not None:
             return [part + _mark(place, len(parts)) for place, part in enumerate(parts, 1)]
     return None
+
+
+def _fits_with(fits: Callable[[str], bool], mark: str, part: str) -> bool:
+    return fits(part + mark)
 
 
 def _mark(place: int, count: int) -> str:

@@ -25,7 +25,7 @@ from helpdesk.models.events import audit
 from helpdesk.models.messages import messages
 from helpdesk.models.social import pending_changes
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import ending, rows
+from helpdesk.services import ending, receipts, rows
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
@@ -64,7 +64,13 @@ async def apply(
         for raw, one in changed
         if one.kind not in _RECEIPTS and one.kind is not ChangeKind.NOTHING
     }
-    targets = await _change(session, inbox["id"], list(told.values()), now=now)
+    seen = [
+        receipts.Seen(one.handle, one.thread, min(one.at or raw["received_at"], now), one.kind is ChangeKind.READ)
+        for raw, one in changed
+        if one.kind in _RECEIPTS
+    ]
+    marks = await receipts.mark(session, inbox["id"], seen) if seen else {}
+    targets = await _change(session, inbox["id"], list(told.values()), marks, now=now)
     early = [
         {
             "id": new_id(),
@@ -109,7 +115,7 @@ async def _caught(session: AsyncSession, inbox_id: UUID, found: Sequence[Row], *
     if not found:
         return 0
     told = [_Told(one["external_id"], ChangeKind(one["kind"]), one["text"], one["happened_at"]) for one in found]
-    targets = await _change(session, inbox_id, told, now=now)
+    targets = await _change(session, inbox_id, told, {}, now=now)
     done = [one["id"] for one in found if one["external_id"] in targets]
     await session.execute(delete(pending_changes).where(among(_P.id, done, "uuid")))
     return len(done)
@@ -119,12 +125,15 @@ async def _change(
     session: AsyncSession,
     inbox_id: UUID,
     told: Sequence[_Told],
+    marks: dict[UUID, dict[str, list[str]]],
     *,
     now: datetime,
 ) -> dict[str, dict[str, Any]]:
-    """Change the messages, and tell of it. Answers those that are there by their external ids."""
+    """Change the messages, and tell of it together with the `marks` that were made so far.
+
+    Answers those that are there by their external ids.
+    """
     targets = await _targets(session, inbox_id, {one.external_id for one in told})
-    marks: dict[UUID, dict[str, list[str]]] = {}
     edited: list[dict[str, Any]] = []
     for one in sorted(told, key=lambda one: one.at):
         target = targets.get(one.external_id)

@@ -27,7 +27,7 @@ from helpdesk.domain.events import MessageFailed, MessageSent, MessageUncertain
 from helpdesk.domain.values import DeliveryStatus, InboxStatus
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import sla
+from helpdesk.services import receipts, sla
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
@@ -105,7 +105,8 @@ def due() -> Select[tuple[UUID]]:
 
 def _due(now: Any) -> Select[tuple[UUID]]:
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
-    before, arrived = deliveries.alias("before"), literal_column(f"'{DeliveryStatus.SENT.value}'")
+    before = deliveries.alias("before")
+    arrived: ColumnElement[str] = literal_column(f"'{DeliveryStatus.SENT.value}'")
     taken = select(before.c.message_id).where(before.c.message_id == deliveries.c.after_id, before.c.status == arrived)
     return select(deliveries.c.message_id).where(
         or_(deliveries.c.after_id.is_(None), taken.exists()),
@@ -281,6 +282,9 @@ async def sent(
         external_id=receipt.external_id,
         external_url=receipt.external_url,
     )
+    if receipt.thread:
+        handle = delivery["to"][0]["handle"] if delivery["to"] else ""
+        await receipts.lead(session, delivery["message_id"], handle=handle, thread=receipt.thread, now=now)
     await record(
         session,
         MessageSent(conversation_id=conversation_id, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"]),

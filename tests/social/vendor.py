@@ -58,6 +58,8 @@ class State:
         self.cut_after_accepting = False
         self.cannot_look: ChannelError | None = None
         self.refusal: ChannelError | None = None
+        self.thread = ""
+        """Where answers to what is sent will come in."""
         self.media: dict[str, bytes | ChannelError] = {}
         """What `fetch` gives for a source, or raises."""
         self.own = Profile("us", "wallet", "Wallet")
@@ -114,7 +116,8 @@ class Wall:
         return WALL.own
 
     def _receipt(self, external_id: str, message: Composed) -> Receipt:
-        return Receipt(external_id, now(), message.recipients, external_url=f"https://wall.test/{external_id}")
+        url = f"https://wall.test/{external_id}"
+        return Receipt(external_id, now(), message.recipients, external_url=url, thread=WALL.thread)
 
 
 def parse(raw: RawInbound, config: Mapping[str, Any]) -> Inbound:
