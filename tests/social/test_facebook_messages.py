@@ -1,0 +1,177 @@
+"""Private messages in the house: one conversation each, answered once, known by their echoes, and with nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from connectors.facebook.tests import signed
+from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph, error
+from helpdesk import clock
+from helpdesk.models.alerts import alerts
+from helpdesk.models.inboxes import raw_items
+from helpdesk.models.messages import deliveries
+from helpdesk.services.house import Services
+from tests import factories
+from tests.conftest import ON_ONE_DATABASE
+from tests.house import House
+
+MINA, OLAF, LEE = "3383290475046708", "4400000000000001", "17841400000000077"
+
+
+@dataclass
+class Desk:
+    """A Page's inbox, which takes its Instagram account's messages too, and the vendor."""
+
+    house: House
+    client: httpx.AsyncClient
+    graph: FakeGraph
+    inbox_id: UUID
+
+    async def tell(self, *events: dict[str, Any], object_: str = "page", account: str = PAGE, **how: Any) -> None:
+        """One webhook, which is taken and filed."""
+        payload = signed.webhook(object_, account, **{how.pop("list_", "messaging"): list(events)})
+        answer = await signed.post(self.client, self.inbox_id, payload, secret=SECRET, **how)
+        assert answer.status_code == 200
+        await self.house.drain()
+
+    async def answer(self, text: str = "It is on its way") -> None:
+        (conversation,) = await self.house.conversations()
+        await self.house.reply(conversation["id"], text)
+
+    async def states(self) -> list[str]:
+        return [row["delivery_status"] for row in await self.house.messages() if row["type"] == "outgoing"]
+
+    async def waited(self) -> None:
+        """As long as anything was put off for."""
+        async with self.house.services.database.transaction() as session:
+            await session.execute(update(deliveries).values(next_attempt_at=clock.now()))
+            await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
+        await self.house.drain()
+
+
+@pytest.fixture
+async def desk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Desk]:
+    with FakeGraph() as graph:
+        secrets = {"page_token": TOKEN, "app_secret": SECRET, "verify_token": VERIFY, "api_url": graph.origin}
+        own = {"page_id": PAGE, "instagram_id": INSTAGRAM}
+        inbox_id = await factories.inbox(services, channel="facebook", **own, **secrets)
+        settings = services.settings.model_copy(update={"uncertain_seconds": 0.0})
+        async with House(replace(services, settings=settings)) as house:
+            yield Desk(house, client, graph, inbox_id)
+
+
+async def test_what_one_person_writes_is_one_conversation_and_is_answered_there(desk: Desk) -> None:
+    first, second = desk.graph.writes(MINA, "Wo ist mein Gëld? 钱"), desk.graph.writes(MINA, "Hello?")
+    await desk.tell(second, first, first)
+    await desk.tell(first, escaped=False)
+    await desk.tell(desk.graph.writes(MINA, "Anybody?"), list_="standby")
+    (conversation,) = await desk.house.conversations()
+    said = await desk.house.incoming()
+    assert sorted(row["text"] for row in said) == ["Anybody?", "Hello?", "Wo ist mein Gëld? 钱"]
+    assert {row["visibility"] for row in said} == {"direct"}
+    await desk.answer()
+    await desk.house.drain()
+    assert (desk.graph.said, await desk.states()) == (["It is on its way"], ["sent"])
+    # Its echo is known, by whichever way and however often it comes.
+    echo = desk.graph.echo(desk.graph.messages[-1])
+    await desk.tell(echo, echo)
+    read = {"sender": {"id": MINA}, "recipient": {"id": PAGE}, "read": {"watermark": echo["timestamp"] + 60_000}}
+    await desk.tell(read)
+    assert len(await desk.house.messages()) == 4
+    assert [one["contact_id"] for one in await desk.house.conversations()] == [conversation["contact_id"]]
+
+
+async def test_an_echo_settles_what_nobody_confirmed(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+    desk.graph.accept_then_cut("POST", "/messages")
+    await desk.answer()
+    await desk.house.deliver()
+    assert await desk.states() == ["uncertain"]
+    # The vendor cannot be asked at the moment; the webhook still comes.
+    desk.graph.fail("GET", "/conversations", 500, body=b"<html>", times=50)
+    await desk.tell(desk.graph.echo(desk.graph.messages[-1]))
+    await desk.waited()
+    assert (desk.graph.said, await desk.states()) == (["It is on its way"], ["sent"])
+    (sent,) = [row for row in await desk.house.messages() if row["type"] == "outgoing"]
+    assert sent["external_id"] == desk.graph.messages[-1].id
+
+
+async def test_what_the_vendor_took_before_the_line_went_dead_is_read_back(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+    desk.graph.accept_then_cut("POST", "/messages", answer=b'{"message_id"')
+    await desk.answer()
+    await desk.house.deliver()
+    assert await desk.states() == ["uncertain"]
+    await desk.waited()
+    assert (desk.graph.said, await desk.states()) == (["It is on its way"], ["sent"])
+
+
+async def test_two_workers_send_it_once(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+    await desk.answer()
+    async with House(desk.house.services, worker="other") as other:
+        await asyncio.gather(desk.house.deliver(), other.deliver())
+    assert (desk.graph.said, await desk.states()) == (["It is on its way"], ["sent"])
+
+
+@ON_ONE_DATABASE
+async def test_what_was_written_in_the_vendors_own_app_stands_in_the_conversation(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+    by_hand = {"mid": "m_77", "text": "We called you", "is_echo": True, "app_id": 263902037430900}
+    people = {"sender": {"id": PAGE}, "recipient": {"id": MINA}}
+    await desk.tell({**people, "timestamp": 1_795_000_000_000, "message": by_hand})
+    assert [row["text"] for row in await desk.house.messages()] == ["Where is my money?", "We called you"]
+
+
+@ON_ONE_DATABASE
+async def test_people_of_instagram_are_others_than_those_of_the_page(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(LEE, "Hi"), object_="instagram", account=INSTAGRAM)
+    await desk.tell(desk.graph.writes(MINA, "Hi"))
+    first, second = await desk.house.conversations()
+    await desk.house.reply(first["id"], "To Lee")
+    await desk.house.reply(second["id"], "To Mina")
+    await desk.house.drain()
+    assert {one.text: one.person for one in desk.graph.messages if one.own} == {"To Lee": LEE, "To Mina": MINA}
+    # Taken back by who wrote it: those who work on it still see what it was.
+    gone = {"mid": desk.graph.messages[0].id, "is_deleted": True}
+    await desk.tell({"sender": {"id": LEE}, "message": gone}, object_="instagram", account=INSTAGRAM)
+    deleted = {row["conversation_id"]: row["deleted_at"] is not None for row in await desk.house.incoming()}
+    assert deleted == {first["id"]: True, second["id"]: False}
+
+
+@ON_ONE_DATABASE
+async def test_the_vendors_refusal_is_final_and_says_why(desk: Desk) -> None:
+    await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+    desk.graph.fail("POST", "/messages", body=error(10, 2018278, status=403))
+    await desk.answer()
+    await desk.house.drain()
+    delivery = await desk.house.row(deliveries)
+    assert (delivery["status"], delivery["error"]) == ("failed", "window_closed")
+    assert desk.graph.said == []
+
+
+@ON_ONE_DATABASE
+async def test_one_inbox_without_a_token_keeps_no_other_waiting(desk: Desk) -> None:
+    with FakeGraph(page="200", instagram="17849999") as other:
+        secrets = {"page_token": TOKEN, "app_secret": SECRET, "verify_token": VERIFY, "api_url": other.origin}
+        await factories.inbox(desk.house.services, channel="facebook", page_id="200", **secrets)
+        await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
+        # One app has one address for all its Pages: this one's events come there too.
+        await desk.tell(other.writes(OLAF, "Not to you"), account="200")
+        await desk.tell(other.writes(OLAF, "Nobody's"), account="404")
+        first, second = await desk.house.conversations()
+        desk.graph.revoke()
+        await desk.house.reply(first["id"], "Later")
+        await desk.house.reply(second["id"], "At once")
+        await desk.house.drain()
+        assert (desk.graph.said, other.said) == ([], ["At once"])
+        kinds = [row["kind"] for row in await desk.house.rows(alerts)]
+        assert kinds.count("unknown_account") == 1
