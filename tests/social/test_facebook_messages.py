@@ -175,3 +175,27 @@ async def test_one_inbox_without_a_token_keeps_no_other_waiting(desk: Desk) -> N
         assert (desk.graph.said, other.said) == ([], ["At once"])
         kinds = [row["kind"] for row in await desk.house.rows(alerts)]
         assert kinds.count("unknown_account") == 1
+
+
+async def test_who_is_answered_privately_goes_on_in_the_same_conversation(desk: Desk) -> None:
+    """He has another id in messages than under the post; the vendor tells it when it takes the private answer."""
+    comment = desk.graph.comments(desk.graph.posts("News"), MINA, "Where is my money?")
+    await desk.tell(comment, list_="changes")
+    (conversation,) = await desk.house.conversations()
+    await desk.house.reply(conversation["id"], "Which account is it?", visibility="direct")
+    await desk.house.drain()
+    private = desk.graph.messages[-1]
+    assert (private.text, private.person) == ("Which account is it?", f"9{MINA}")
+    await desk.tell(desk.graph.echo(private))
+    await desk.tell(desk.graph.writes(private.person, "It is account 7"))
+    (still,) = await desk.house.conversations()
+    said = [(row["type"], row["visibility"], row["text"]) for row in await desk.house.messages(still["id"])]
+    assert said == [
+        ("incoming", "public", "Where is my money?"),
+        ("outgoing", "direct", "Which account is it?"),
+        ("incoming", "direct", "It is account 7"),
+    ]
+    await desk.answer("Thank you")
+    await desk.house.drain()
+    assert (desk.graph.messages[-1].text, desk.graph.messages[-1].person) == ("Thank you", private.person)
+    assert desk.graph.answers == []
