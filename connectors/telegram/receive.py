@@ -71,7 +71,7 @@ class Receiver:
 
     async def _watch(self) -> None:
         """Ask for the webhook, and look now and then how it fares."""
-        if not self._url.startswith("https://"):
+        if not self._url.startswith("https://") and not self._config.api_url:
             raise Misconfigured("A webhook needs HELPDESK_BASE_URL to begin with https://")
         told = time.time()
         await self._set()
