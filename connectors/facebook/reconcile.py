@@ -160,6 +160,8 @@ async def _messages(graph: Graph, config: MetaConfig, since: datetime, *, platfo
             if not _is_news(conversation, since, name="updated_time"):
                 return
             async for one in _of_conversation(graph, conversation, since):
+                if _author(one) == account and not text(one.get("message")):
+                    continue  # a file after a text of ours: without its token it would seem a message of its own
                 event = _message(one, account)
                 yield {"object": object_, "entry": account, "time": None, "list": "messaging", "event": event}
 

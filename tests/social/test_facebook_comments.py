@@ -15,6 +15,7 @@ from sqlalchemy import update
 from connectors.facebook.tests import signed
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph
 from helpdesk import clock
+from helpdesk.errors import Conflict
 from helpdesk.models.inboxes import inbox_states, raw_items
 from helpdesk.models.messages import attachments, deliveries
 from helpdesk.services.house import Services
@@ -123,6 +124,33 @@ async def test_a_public_answer_is_said_once_although_nobody_confirmed_it_and_its
         await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
     await desk.house.drain()
     assert len(await desk.house.messages()) == 2
+
+
+async def test_a_private_answer_to_a_comment_goes_on_in_private_in_the_same_conversation(desk: Desk) -> None:
+    comment = desk.graph.comments(desk.graph.posts("News"), MINA, "Where is my money?")
+    await desk.tell(comment)
+    await desk.house.drain()
+    (conversation,) = await desk.house.conversations()
+    await desk.house.reply(conversation["id"], "Which address was it?", visibility="direct")
+    with pytest.raises(Conflict):
+        await desk.house.reply(conversation["id"], "And when?", visibility="direct")
+    await desk.house.drain()
+    private = f"9{MINA}"
+    assert [(one.person, one.text) for one in desk.graph.messages] == [(private, "Which address was it?")]
+    payload = signed.webhook("page", PAGE, messaging=[desk.graph.writes(private, "bc1q…")])
+    assert (await signed.post(desk.client, desk.inbox_id, payload, secret=SECRET)).status_code == 200
+    await desk.house.drain()
+    assert [row["id"] for row in await desk.house.conversations()] == [conversation["id"]]
+    await desk.house.reply(conversation["id"], "We found it.")
+    await desk.house.drain()
+    assert [one.text for one in desk.graph.messages if one.person == private and one.own][1:] == ["We found it."]
+    assert desk.graph.answers == []
+    await desk.house.reply(conversation["id"], "It was found.", visibility="public")
+    await desk.house.drain()
+    assert desk.graph.answers == ["It was found."]
+    assert [one.under for one in desk.graph.things.values() if one.author == PAGE and one.post] == [
+        comment["value"]["comment_id"]
+    ]
 
 
 @ON_ONE_DATABASE

@@ -109,7 +109,9 @@ async def test_what_a_webhook_would_have_brought_is_found_where_it_would_stand(i
 async def test_what_our_account_wrote_is_read_as_an_echo(inbox: Inbox) -> None:
     await inbox.look()
     inbox.fake.writes(MINA, "hello")
-    inbox.fake.messages[0].own = True
+    inbox.fake.writes(MINA, "", files=("after the text.png",))
+    for message in inbox.fake.messages:
+        message.own = True
     (position,) = await inbox.look()
     read = inbox.read(position)
     assert read.written_by_us
