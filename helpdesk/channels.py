@@ -647,8 +647,8 @@ class Channel:
     The routes of a live channel are handed a `LiveHost`, those of any other a `WebhookHost`. A folder with several
     channels exposes `CHANNELS` and names a `family`: all are served under `/channels/{family}`, by the first one's
     routes. `measure(text, visibility, config)` tells a text's `Length`: pure, and it imports nothing of the vendor's.
-    On live channels `handoff(opened, *, inbox_id, language)` gives a page and its headers, which hand a visitor's
-    browser the session that was opened for him.
+    On live channels `handoff(opened, *, inbox_id, language, title, text, style)` gives a page and its headers, which
+    hand a visitor's browser the session that was opened for him; None where he may have one there already.
     """
 
     name: str

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     max_upload_mb: int = 25
     media_mb: int = 25
     continue_days: int = Field(default=14, ge=1)
+    handoff_hours: int = Field(default=72, ge=1)
     demo_page: bool = False
 
     @field_validator("database_url")

@@ -10,4 +10,5 @@ CHANNEL = Channel(
     connector="connectors.chat.connector:ChatConnector",
     routes="connectors.chat.routes:routes",
     pages="connectors.chat.pages:pages",
+    handoff="connectors.chat.handoff:page",
 )

@@ -22,12 +22,14 @@ BODIES: Final[Mapping[str, Any]] = {
     },
     "ConversationPatch": {"status": "pending", "priority": "high", "tags": ["withdrawal"]},
     "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
+    "HideGiven": {"hidden": True},
     "SocialReplyCreate": {
         "inbox_id": identifier("inbox"),
         "in_reply_to": "1987654321098765432",
         "text": "We are looking into it and wrote to you directly.",
         "visibility": "public",
     },
+    "HandoffGiven": {"inbox_id": identifier("chat"), "language": "en"},
     "ViewCreate": {
         "name": "Urgent, nobody's",
         "shared": "everybody",

@@ -8,12 +8,12 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Address, OutboundAttachment, OutboundMessage, Quote
-from helpdesk.domain import rating_texts
+from helpdesk.domain import handoff_texts, rating_texts
 from helpdesk.domain.values import MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import attachments, messages
 from helpdesk.models.social import conversation_threads, posts
-from helpdesk.services import blobs, rating_requests
+from helpdesk.services import blobs, handoffs, rating_requests
 from helpdesk.services.house import Services
 
 REFERENCES = 20
@@ -89,14 +89,17 @@ async def _place(
         .limit(1)
     )
     thread, post = (await session.execute(query)).one_or_none() or ("", "")
-    if delivery["after_id"] is not None:
+    if message["part_of"] is not None:
         answered = await session.scalar(select(m.external_id).where(m.id == delivery["after_id"])) or answered
     return answered, thread, post or ""
 
 
 async def _words(services: Services, session: AsyncSession, message: RowMapping) -> tuple[str, str | None]:
-    """Text and HTML; where they ask for a rating, with the link that is not stored."""
+    """Text and HTML; where they ask for a rating or lead to a chat, with the link that is not stored."""
     text, html = message["text"], message["html"]
+    if f"{handoff_texts.PLACE}{handoff_texts.UNSAID}" in text:
+        secret = await handoffs.link_of(services, session, message["id"])
+        return (text if secret is None else handoff_texts.with_link(text, secret)), html
     if message["auto_submitted"] == "auto-generated":
         link = await rating_requests.link_of(services, session, message["id"])
         if link is not None:

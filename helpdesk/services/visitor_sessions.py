@@ -79,6 +79,28 @@ async def begin(
     return await opened(services, session, token, now=now)
 
 
+async def begin_as(
+    services: Services,
+    session: AsyncSession,
+    inbox_id: UUID,
+    *,
+    contact_id: UUID,
+    shown: str,
+    language: str,
+    now: datetime,
+) -> Opened:
+    """A session for somebody who has shown elsewhere that he is this contact; `shown` names how, once and for all.
+
+    Raises `NotFound` for an inbox that takes no visitors now.
+    """
+    inbox, token = await _inbox(services, session, inbox_id), secrets.token_urlsafe(32)
+    row = _row(inbox_id, token, now=now) | {"claimed_email": "", "fields": {}, "subject": shown}
+    row |= {"contact_id": contact_id, "handle": f"visitor-{secrets.token_hex(6)}", "language": language}
+    await visitor_identities.give(session, contact_id, channel=inbox["channel"], handle=row["handle"], now=now)
+    await write(session, Insert(visitor_sessions, [row]))
+    return await opened(services, session, token, now=now)
+
+
 async def identify(
     services: Services, session: AsyncSession, visitor: Visitor, identity: Identity, *, now: datetime
 ) -> Opened:

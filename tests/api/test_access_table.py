@@ -86,6 +86,9 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/views/{view_id}": Row("204/404", "204/404", "204/404", version=True),
     "GET /api/v1/conversations/{conversation_id}/messages": READ,
     "POST /api/v1/conversations/{conversation_id}/messages": Row("201/404", "201/201", "201/201", body=ANSWER),
+    "POST /api/v1/messages/{message_id}/hide": Row(
+        "409/404", "409/409", "409/409", body={"hidden": True}
+    ),  # it is mail
     "POST /api/v1/social/replies": Row(
         "201/404",
         "201/201",
@@ -295,6 +298,12 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/automation-rules/{automation_id}": Row("403", "403", "204", version=True),
     "GET /api/v1/audit": CLOSED,
     "GET /api/v1/ratings": LIST,
+    # Of an e-mail inbox, which is none to hand over to.
+    "POST /api/v1/conversations/{conversation_id}/handoff": Row(
+        "422/404", "422/422", "422/422", body={"inbox_id": "{inbox_id}"}
+    ),
+    "GET /h/{token}": Row("404", "404", "404", "404"),
+    "POST /h/{token}": Row("404", "404", "404", "404"),
     "GET /rate/{token}": Row("404", "404", "404", "404"),
     "POST /rate/{token}": Row("404", "404", "404", "404"),
     "GET /api/v1/exports/conversations": Row("403", "200", "200"),
