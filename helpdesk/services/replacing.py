@@ -19,12 +19,13 @@ from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments, messages
-from helpdesk.services import blobs, rows, sla, spam
+from helpdesk.services import blobs, changes, rows, sla, spam, threads
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.services.reader import Failure
 from helpdesk.statements import Row
+from helpdesk.writes import write
 
 
 async def replace(
@@ -65,6 +66,8 @@ async def replace(
         [rows.attachment(message["id"], file, blob_id=blob, size=one.size, now=now) for file, blob, one in files],
     )
     await _fill(session, message, conversation, reading, placement, contact_id, now=now)
+    if reading.thread:
+        await _lead(session, inbox, reading, conversation["id"], now=now)
     await _end(session, raw, RawState.FILED, error="")
     wrapped = keys.rewrap(raw["data_key"], owner=raw["key_owner"], to=owner, row=f"raw:{raw['id']}")
     taken = update(raw_items).where(raw_items.c.id == raw["id"]).values(data_key=wrapped, key_owner=owner)
@@ -138,6 +141,15 @@ async def _contact(
         insert = insert_ignoring(session, participants, on=["conversation_id", "channel", "handle"])
         await session.execute(insert.values(person))
     return contact_id
+
+
+async def _lead(session: AsyncSession, inbox: Row, reading: Admitted, conversation_id: UUID, *, now: datetime) -> None:
+    """His thread leads here where it has led nowhere so far."""
+    found = await threads.look_up(session, inbox["id"], [reading])
+    if found.place_of(reading) is None:
+        found.lead(reading, conversation_id, now=now)
+        await write(session, *found.parts())
+    await changes.catch_up(session, inbox["id"], {reading.external_id}, now=now)
 
 
 async def _fill(

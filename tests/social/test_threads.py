@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,11 @@ from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.social import conversation_threads, inbound_media, posts, social_accounts
+from helpdesk.services import intake
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
-from tests.social.vendor import with_wall
+from tests.social.vendor import CHANNEL, with_wall
 
 POST = {"external_id": "9", "url": "https://wall.test/9", "text": "We are hiring"}
 
@@ -144,6 +146,20 @@ async def test_posts_accounts_and_files_to_come_are_kept_with_it(house: House, d
     waiting = await house.row(inbound_media)
     assert (waiting["source"], waiting["message_id"]) == ("post:1#0", (await house.incoming())[0]["id"])
     assert (await house.incoming())[0]["attachment_count"] == 0
+
+
+async def test_what_could_not_be_read_at_first_begins_its_thread_when_it_is(house: House, desk: Desk) -> None:
+    broken = replace(CHANNEL, parse="tests.social.vendor:measure")
+    async with House(replace(house.services, channels={"wall": broken})) as before:
+        await before.receive(desk, said("1"), json.dumps({"kind": "hidden", "external_id": "1"}).encode())
+    assert [row["state"] for row in await house.rows(raw_items)] == ["failed", "failed"]
+    async with house.services.database.transaction() as session:
+        await intake.reprocess(session, desk.id, message_id=None, now=clock.now())
+    await house.drain()
+    await house.receive(desk, said("2"), positions=["later"])
+    assert [row["state"] for row in await house.rows(raw_items)] == ["filed", "kept", "filed"]
+    assert (await grouped(house))[0] == ["1", "2"]
+    assert (await house.incoming())[0]["hidden"]
 
 
 async def test_two_workers_begin_one_conversation(services: Services) -> None:
