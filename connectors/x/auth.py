@@ -26,7 +26,7 @@ from helpdesk.net import SafeHttp
 AHEAD_SECONDS = 120.0
 LAST_WORDS_SECONDS = 5.0
 MAX_ANSWER = 65_536
-OTHERS_SECONDS = (0.0, 0.3, 1.0, 2.0)
+OTHERS_SECONDS = (0.0, 0.3, 0.7)
 """When a refresh is refused: how long is waited for another process to store what it got for the same token."""
 
 
@@ -107,12 +107,12 @@ class TokenSource:
         try:
             body = await ask(self._http, self._config, {"grant_type": "refresh_token", "refresh_token": self._refresh})
         except Refused as error:
+            if error.code in ("invalid_client", "unauthorized_client"):
+                raise AuthenticationFailed("The vendor does not accept client_id with its client_secret") from None
             for seconds in OTHERS_SECONDS:
                 await asyncio.sleep(seconds)
                 if await self._take_over(besides=refused):
                     return
-            if error.code in ("invalid_client", "unauthorized_client"):
-                raise AuthenticationFailed("The vendor does not accept client_id with its client_secret") from None
             raise AccessRevoked("The grant has ended or was withdrawn: run `helpdesk inbox authorize`") from None
         changed = grant(body, self._refresh)
         await self._house.save_secrets(changed)

@@ -11,7 +11,7 @@ from connectors.x.config import XConfig
 from connectors.x.connector import XConnector
 from connectors.x.parse import parse
 from connectors.x.tests.fake import FakeX
-from helpdesk.channels import ChannelError, House, Inbound, RawInbound
+from helpdesk.channels import ChannelError, House, Inbound, RawInbound, Unreadable
 from helpdesk.db import new_id
 from helpdesk.net import AllowList, Guard
 
@@ -60,6 +60,7 @@ class Host:
         self.items |= new
         self.place = dict(cursor or self.place)
         self.commits += 1
+        await self._tell()
         return len(new)
 
     async def cursor(self) -> Mapping[str, Any]:
@@ -92,6 +93,15 @@ class Host:
 
     def parsed(self) -> list[Inbound]:
         return [parse(item, {}) for item in self.items.values()]
+
+    def parsed_or_refused(self) -> list[Inbound | None]:
+        found: list[Inbound | None] = []
+        for item in self.items.values():
+            try:
+                found.append(parse(item, {}))
+            except Unreadable:
+                found.append(None)
+        return found
 
 
 def connector(x: FakeX, *, keys: str = "oauth1", store: Store | None = None, **more: Any) -> XConnector:
