@@ -104,6 +104,8 @@ class Wall:
         return next((self._receipt(key, message) for key, body in WALL.sent if body == wanted), None)
 
     async def hide(self, external_id: str, *, hidden: bool) -> None:
+        if WALL.refusal is not None:
+            raise WALL.refusal
         WALL.hidden[external_id] = hidden
 
     async def fetch(self, source: str, *, max_bytes: int) -> bytes:

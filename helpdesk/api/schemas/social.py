@@ -28,6 +28,10 @@ class SocialReplyCreate(Given):
     visibility: Literal["direct", "public"] | None = None
 
 
+class HideGiven(Given):
+    hidden: bool = True
+
+
 class PartShown(Shown):
     """One post of an answer. `error` is a stable word."""
 
