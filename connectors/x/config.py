@@ -73,6 +73,8 @@ class XConfig(BaseModel):
             raise ValueError(f"{_OAUTH_1[0]}: give {', '.join(_OAUTH_1)} together, or client_id with a refresh_token")
         if self.webhook and not self.consumer_secret.get_secret_value():
             raise ValueError("consumer_secret: is needed to check what comes by webhook")
+        if self.webhook and not own_id(self):
+            raise ValueError("user_id: is needed with OAuth 2.0 to know whose events come by webhook")
         return self
 
     @property

@@ -89,7 +89,7 @@ def _bare(text: str) -> str:
 
 
 def receipt(message: Composed, number: str, username: str, *, sent_at: datetime) -> Receipt:
-    """Answers to a post come in where it stands; those to a message in the thread with whom it is for."""
+    """Answers to a post name it, and not always the post at the top; those to a message come in by whom it is for."""
     wanted = opened(message)
     public = wanted["kind"] == "post"
     return Receipt(
@@ -97,5 +97,5 @@ def receipt(message: Composed, number: str, username: str, *, sent_at: datetime)
         sent_at,
         accepted=message.recipients,
         external_url=f"https://x.com/{username or 'i'}/status/{number}" if public else "",
-        thread="" if public else f"dm:{wanted['target']}",
+        thread=f"post:{number}" if public else f"dm:{wanted['target']}",
     )

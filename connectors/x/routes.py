@@ -92,7 +92,7 @@ class Webhook:
         strangers: set[str] = set()
         for item in items:
             found = homes.get(item.account, []) if item.account else [view.inbox_id]
-            if not found and _own(view):
+            if not found:
                 strangers.add(item.account)
                 item = item.of_nobody()
             for inbox_id in found or [view.inbox_id]:

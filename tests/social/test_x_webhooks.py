@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 from connectors.x import crc, items
 from connectors.x.tests import fake_activity
+from connectors.x.tests.fake import FakeX
 from connectors.x.tests.fake_auth import Tokens
 from connectors.x.tests.fake_world import World
 from helpdesk import clock
@@ -196,3 +197,73 @@ async def test_nothing_is_said_to_be_taken_that_is_not_stored(desk: Desk, monkey
     assert await desk.held() == []
     assert await desk.post(envelope) == 200
     assert len(await desk.held()) == 1
+
+
+@dataclass
+class Talk:
+    """One inbox with the vendor behind it, so that answers leave."""
+
+    desk: Desk
+    x: FakeX
+    ann: str
+
+    async def say(self, text: str, *, answers: str = "", polled: bool = False) -> str:
+        post = self.x.world.post(self.ann, text, answers=answers)
+        await (self.desk.poll(post) if polled else self.desk.post(fake_activity.posted(self.x.world, post)))
+        await self.desk.house.drain()
+        return post
+
+    async def told(self) -> list[tuple[str, str]]:
+        return [(row["type"], row["text"]) for row in await self.desk.house.messages() if row["type"] != "activity"]
+
+
+@pytest.fixture
+async def talk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Talk]:
+    with FakeX() as x:
+        ours = await factories.inbox(services, channel="x", **x.tokens.oauth1, username="desk", api_url=x.origin)
+        async with House(services) as house:
+            yield Talk(Desk(house, client, x.world, ours, ours), x, x.world.user("ann", "Ann"))
+
+
+async def test_an_answer_to_our_answer_joins_whatever_brings_it(talk: Talk) -> None:
+    root = await talk.say("@desk where is my money?")
+    (conversation,) = await talk.desk.house.conversations()
+    await talk.desk.house.reply(conversation["id"], "We look into it.")
+    await talk.desk.house.drain()
+    (answer,) = talk.x.sent
+    assert answer["referenced_tweets"] == [{"type": "replied_to", "id": root}]
+    # A webhook names what is answered, polling the post at the top.
+    await talk.say("@desk since yesterday!", answers=answer["id"])
+    await talk.say("@desk hello?", answers=answer["id"], polled=True)
+    assert [row["id"] for row in await talk.desk.house.conversations()] == [conversation["id"]]
+    # What we said ourselves comes back, early and late and twice.
+    for _ in range(2):
+        assert await talk.desk.post(fake_activity.posted(talk.x.world, answer["id"])) == 200
+        await talk.desk.house.drain()
+    assert await talk.told() == [
+        ("incoming", "@desk where is my money?"),
+        ("outgoing", "We look into it."),
+        ("incoming", "@desk since yesterday!"),
+        ("incoming", "@desk hello?"),
+    ]
+
+
+@ON_ONE_DATABASE
+async def test_what_is_gone_may_be_told_before_what_it_was(talk: Talk) -> None:
+    post = talk.x.world.post(talk.ann, "@desk my number is 17")
+    assert await talk.desk.post(fake_activity.gone(talk.x.world, post, talk.ann)) == 200
+    await talk.desk.house.drain()
+    assert await talk.told() == []
+    assert await talk.desk.post(fake_activity.posted(talk.x.world, post)) == 200
+    await talk.desk.house.drain()
+    (message,) = await talk.desk.house.incoming()
+    assert message["deleted_at"] is not None
+
+
+@ON_ONE_DATABASE
+async def test_what_others_write_in_our_name_is_shown_where_it_stands(talk: Talk) -> None:
+    root = await talk.say("@desk where is my money?")
+    elsewhere = talk.x.world.post(US, "On its way!", answers=root)
+    assert await talk.desk.post(fake_activity.posted(talk.x.world, elsewhere)) == 200
+    await talk.desk.house.drain()
+    assert await talk.told() == [("incoming", "@desk where is my money?"), ("outgoing", "On its way!")]
