@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import decrypt
 from helpdesk.domain.html import MAX_INLINE_BYTES, POLICY_VERSION, RASTER_TYPES, escape_text_as_html, page, sanitise
-from helpdesk.domain.values import Actor
+from helpdesk.domain.values import Actor, RawState
 from helpdesk.errors import NotFound
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments
@@ -23,7 +23,9 @@ _MOST_PICTURES: Final = 50
 
 async def raw(services: Services, session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> bytes:
     """The bytes as they came in; that they were read is audited. Raises `NotFound`, `CannotOpen` once erased."""
-    query = select(raw_items).where(raw_items.c.message_id == message["id"]).order_by(raw_items.c.created_at).limit(1)
+    # What was kept about it tells what became of it since.
+    mine = raw_items.c.message_id == message["id"], raw_items.c.state != RawState.KEPT.value
+    query = select(raw_items).where(*mine).order_by(raw_items.c.created_at).limit(1)
     item = (await session.execute(query)).mappings().one_or_none()
     if item is None or (item["body"] is None and item["blob_id"] is None):
         raise NotFound("this message has no source")

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contacts
 from helpdesk.models.events import audit, events
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
 from helpdesk.models.social import pending_changes
-from helpdesk.services import changes
+from helpdesk.services import changes, sources
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
@@ -96,6 +97,14 @@ async def test_what_crossed_with_its_message_is_found_later(house: House, desk: 
         assert await changes.sweep(session, now=AT) == 1
         assert await changes.sweep(session, now=AT) == 0
     assert (await house.row(messages, messages.c.type == "incoming"))["hidden"]
+
+
+async def test_the_source_of_an_edited_message_is_what_was_said_first(house: House, desk: Desk) -> None:
+    await house.receive(desk, became("edited", text="My money is back"), said())
+    (message,) = await house.incoming()
+    async with house.services.database.transaction() as session:
+        found = await sources.raw(house.services, session, message, by=SYSTEM, now=AT)
+    assert (found, message["text"]) == (said(), "My money is back")
 
 
 async def test_a_change_is_of_its_own_inbox_only(house: House, desk: Desk) -> None:
