@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 
 from connectors.telegram.tests import fake
 from connectors.telegram.tests.fake import FakeBots
+from tests.conftest import needed
 from tests.journeys.moving import Clock
-from tests.journeys.stack import Stack
+from tests.journeys.stack import Stack, free_port
+from tests.peers import telemelya
+from tests.peers.redis import Redis
+from tests.peers.telemelya import Gateway, Telemelya
 
 SECRET = "0123456789abcdef"
 
@@ -97,6 +102,34 @@ def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None
     assert house.states(conversation["id"]) == ["sent", "uncertain"]
     house.change(conversation["id"], status="resolved")
     assert len(stack.conversations()) == 1
+
+
+def test_a_bot_api_server_of_somebody_else_gets_along_with_us(redis: Redis, tmp_path: Path) -> None:
+    if not telemelya.FOUND:
+        needed("telemelya")
+    token = f"123456789:{'A' * 35}"
+    with ExitStack() as opened:
+        theirs = opened.enter_context(Telemelya(tmp_path, port=free_port(), redis_url=redis.url))
+        gateway = opened.enter_context(Gateway("X-Telegram-Bot-Api-Secret-Token", SECRET))
+        stack = opened.enter_context(Stack(tmp_path / "house"))
+        stack.environment["HELPDESK_BASE_URL"] = stack.url
+        stack.set_up()
+        stack.start()
+        settings = {"bot_token": token, "username": "telemelya_bot", "webhook_secret": SECRET, "receive": "webhook"}
+        given = {"channel": "telegram", "name": "Bot", "settings": settings | {"api_url": theirs.url}}
+        inbox_id = stack.http.post("/inboxes", json=given).json()["id"]
+        gateway.there = f"{stack.url}/channels/telegram/{inbox_id}/webhook"
+        stack.until("we have set the webhook", lambda: theirs.webhook(token) == gateway.there)
+        assert theirs.say(token, "I bear no secret", chat_id=17, name="Mallory") == 401
+        theirs.redirect(token, gateway.origin)
+        assert theirs.say(token, "Where is my withdrawal?", chat_id=17, name="Mina") == 200
+        (conversation,) = stack.until("a conversation", stack.conversations)
+        stack.reply(conversation["id"], "It left at noon.", key="first")
+        asked, answered = stack.delivered(conversation["id"])
+        (sent,) = theirs.sent()
+    assert (sent["method"], sent["chat_id"], sent["text"]) == ("sendMessage", 17, "It left at noon.")
+    assert asked["external_id"] == f"17:{sent['raw']['reply_parameters']['message_id']}"
+    assert answered["external_id"] == f"17:{sent['message_id']}"
 
 
 def _state(stack: Stack, conversation_id: str) -> str:
