@@ -233,7 +233,7 @@ class _Guide:
         for name in _NOT_MADE_UP.intersection(case.query or {}) if invited else ():
             if ground.likely():
                 del case.query[name]
-        if case.path.startswith("/rate/"):
+        if case.path.startswith(("/rate/", "/h/")):
             # With a slash in it, it would be another address.
             case.path_parameters["token"] = re.sub(r"[^\w-]", "", str(case.path_parameters["token"])) or "none"
         if isinstance(case.body, dict | list):

@@ -31,6 +31,7 @@ _PUBLIC: Final = (
     "/metrics",
     "/channels/",
     "/rate",
+    "/h/",
     "/openapi.json",
     "/docs",
     "/api/v1/auth/login",

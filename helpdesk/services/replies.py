@@ -153,7 +153,6 @@ async def _answer(
     capabilities = channel.capabilities
     _check_capabilities(capabilities, draft, content)
     place = await _place(session, conversation, facts, draft, capabilities, now=now)
-    facts = replace(facts, answered=place.answered)
     if place.visibility == Visibility.PUBLIC:
         await public_guard.check(session, conversation, content, facts, draft.attachment_ids)
     config = await lengths.config_of(session, channel, facts.inbox_id)
@@ -163,6 +162,7 @@ async def _answer(
         raise Invalid.field("inbox_id", "no visitor reads this conversation there: answer by one of its reply_channels")
     if draft.automatic_subject is not None:  # what he calls himself is not repeated to him by a machine
         to = [{**one, "name": ""} for one in to]
+    facts = replace(facts, answered=place.answered)
     return Written(
         conversation, draft, content, by, now, facts, capabilities, place.visibility, to, cc, parts[1:] and parts
     )
