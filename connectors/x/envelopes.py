@@ -44,9 +44,9 @@ def split(body: bytes) -> list[Item]:
     """Whatever is not understood is one item, and is kept."""
     try:
         envelope = json.loads(body)
+        found = list(_items(envelope)) if isinstance(envelope, dict) else []
     except (ValueError, RecursionError):
-        envelope = None
-    found = list(_items(envelope)) if isinstance(envelope, dict) else []
+        found = []
     return found or [Item("", f"e;{sha256(body).hexdigest()}", body)]
 
 

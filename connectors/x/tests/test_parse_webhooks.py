@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from helpdesk import clock
 from helpdesk.channels import ChangeKind, Inbound, InboundChange, InboundMessage, RawInbound, Unreadable
 
 US = "1001"
+NOW = clock.now()
 
 
 @pytest.fixture
@@ -154,3 +157,45 @@ def test_what_is_nobodys_becomes_no_message(world: World) -> None:
     assert stray.position.startswith("e;")
     found = parse(RawInbound(stray.position, stray.body, clock.now()), {})
     assert found == InboundChange(ChangeKind.NOTHING, why="unknown_account")
+
+
+def test_whatever_stands_in_an_envelope_it_is_kept_and_read_or_refused(world: World) -> None:
+    ann = world.user("ann")
+    post = world.post(ann, "@desk help", media=[world.picture()])
+    event = world.message(ann, US, "my number is 17")
+    legacy = {**fake_activity.posted(world, post), **fake_activity.written(world, event)}
+    legacy |= {"user_event": {"revoke": {"source": {"user_id": US}}}, **fake_activity.gone(world, post, ann)}
+    payload = {"id": post, "author_id": ann, "text": "x", "entities": {"urls": [{"url": "a", "expanded_url": "b"}]}}
+    modern = fake_activity.happened(world, "post.mention.create", payload, {"users": [{"id": ann, "username": "ann"}]})
+    tried = 0
+    for whole in (legacy, modern, fake_activity.happened(world, "dm.received", fake_activity.written(world, event))):
+        for path in places(whole):
+            for odd in (None, 17, 1.5, True, "", "x\ud800\0", [], {}, [None], {"id": {}}, "9" * 30):
+                body = json.dumps(changed(whole, path, odd)).encode()
+                for item in split(body):
+                    tried += 1
+                    with suppress(Unreadable):
+                        assert isinstance(parse(RawInbound(item.position, item.body, NOW), {}), Inbound)
+                    item.of_nobody()
+    assert tried > 3000
+
+
+def test_no_depth_keeps_it_from_being_stored() -> None:
+    for depth in (*range(900, 1010), 100_000):
+        body = b'{"for_user_id": "1001", "odd_events": [' + b"[" * depth + b"]" * depth + b"]}"
+        assert len(split(body)) == 1
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inside:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def changed(node: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(node) if isinstance(node, dict) else list(node)
+    copy[path[0]] = changed(node[path[0]], path[1:], value)
+    return copy
