@@ -122,7 +122,8 @@ def test_numbers_are_texts_whatever_they_come_as() -> None:
         "9007199254740993",
         "post:9007199254740991",
     )
-    for odd in (9.007199254740993e15, True, None, "", "12a", "-5", [], "1" * 20, "１２"):
+    odds: list[Any] = [9.007199254740993e15, True, None, "", "12a", "-5", [], "1" * 20, "１２"]
+    for odd in odds:
         with pytest.raises(ValueError, match="identifier"):
             ids.identifier(odd)
         with pytest.raises(Unreadable):
