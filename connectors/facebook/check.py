@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
 from uuid import UUID
 
 from connectors.facebook import subscription
@@ -14,28 +13,24 @@ from connectors.facebook.values import part
 from helpdesk.channels import ChannelError, Check, Misconfigured
 
 
-async def confirm(graph: Graph, config: MetaConfig) -> Mapping[str, Any]:
-    """The token's own account. Raises Misconfigured where that is not the Page, or another ChannelError."""
-    found = await graph.get("me", {"fields": "id,name,instagram_business_account"}, permission="pages_show_list")
+async def confirm(graph: Graph, config: MetaConfig) -> None:
+    """Whether the token is the Page's own. Raises Misconfigured, or another ChannelError."""
+    found = await graph.get("me", {"fields": "id,name"}, permission="pages_show_list")
     if str(found.get("id")) != config.page_id:
         raise Misconfigured("page_token is not the token of the Page that page_id names: make one for this Page")
-    return found
 
 
 async def check(graph: Graph, config: MetaConfig, *, base_url: str, inbox_id: UUID) -> Sequence[Check]:
-    found: Mapping[str, Any] = {}
-    try:
-        found = await confirm(graph, config)
-    except ChannelError as error:
-        return [Check("token", ok=False, detail=str(error))]
-    checks = [Check("token", ok=True), _instagram(config, found)]
-    platforms = ["instagram"] if isinstance(config, InstagramConfig) else ["facebook"]
-    platforms += ["instagram"] if config.instagram_id and "instagram" not in platforms else []
-    for platform in platforms:
-        wanted = {"platform": "messenger" if platform == "facebook" else platform, "limit": "1"}
-        asked = graph.get(f"{config.page_id}/conversations", wanted, permission=PERMISSION[platform])
-        checks.append(await _tried(f"messages of {platform}", asked))
-    return [*checks, await _subscribed(graph, config), _address(base_url, inbox_id)]
+    token = await _tried("token", confirm(graph, config))
+    if not token.ok:
+        return [token]
+    checks = [token]
+    if not isinstance(config, InstagramConfig):
+        checks += await _places(graph, config, "facebook", f"{config.page_id}/feed", "pages_read_user_content")
+    if config.instagram_id:
+        checks.append(await _tried("instagram", _connected(graph, config)))
+        checks += await _places(graph, config, "instagram", f"{config.instagram_id}/media", "instagram_manage_comments")
+    return [*checks, await _tried("webhook fields", _subscribed(graph, config)), _address(base_url, inbox_id)]
 
 
 async def _tried(name: str, asked: Awaitable[object]) -> Check:
@@ -46,23 +41,31 @@ async def _tried(name: str, asked: Awaitable[object]) -> Check:
     return Check(name, ok=True)
 
 
-def _instagram(config: MetaConfig, found: Mapping[str, Any]) -> Check:
+async def _places(graph: Graph, config: MetaConfig, platform: str, posts: str, permission: str) -> list[Check]:
+    """Whether messages and comments can be read."""
+    wanted = {"platform": "messenger" if platform == "facebook" else platform, "limit": "1"}
+    messages = graph.get(f"{config.page_id}/conversations", wanted, permission=PERMISSION[platform])
+    comments = graph.get(posts, {"fields": "id", "limit": "1"}, permission=permission)
+    return [
+        await _tried(f"messages of {platform}", messages),
+        await _tried(f"comments of {platform}", comments),
+    ]
+
+
+async def _connected(graph: Graph, config: MetaConfig) -> None:
+    wanted = {"fields": "id,instagram_business_account"}
+    found = await graph.get(config.page_id, wanted, permission="instagram_basic")
     there = str(part(found, "instagram_business_account").get("id", ""))
-    if config.instagram_id in ("", there):
-        return Check("instagram", ok=True, detail="" if config.instagram_id else "instagram_id is not set")
-    detail = f"the Page's Instagram account is {there}" if there else "no Instagram account is connected to the Page"
-    return Check("instagram", ok=False, detail=f"{detail}: set instagram_id to it, or connect the account first")
+    if there != config.instagram_id:
+        which = f"The Page's Instagram account is {there}" if there else "No Instagram account is connected to the Page"
+        raise Misconfigured(f"{which}: set instagram_id to it, or connect the account first")
 
 
-async def _subscribed(graph: Graph, config: MetaConfig) -> Check:
-    try:
-        missing = await subscription.wanting(graph, config)
-    except ChannelError as error:
-        return Check("webhook fields", ok=False, detail=str(error))
+async def _subscribed(graph: Graph, config: MetaConfig) -> None:
+    missing = await subscription.wanting(graph, config)
     if missing:
-        detail = f"the app is not subscribed to {', '.join(missing)} of the Page: start a worker, which subscribes it"
-        return Check("webhook fields", ok=False, detail=detail)
-    return Check("webhook fields", ok=True)
+        names = ", ".join(missing)
+        raise Misconfigured(f"The app is not subscribed to {names} of the Page: a running worker subscribes it")
 
 
 def _address(base_url: str, inbox_id: UUID) -> Check:

@@ -306,12 +306,22 @@ class Told:
 
 
 async def test_a_page_is_subscribed_to_and_looked_at(graph: FakeGraph) -> None:
+    graph.subscribed = ["leadgen"]
     host = Told(1)
     async with connected(graph) as connector:
         with pytest.raises(asyncio.CancelledError):
             await connector.run(host)  # type: ignore[arg-type]
     assert host.told == ["well"]
-    assert {"message_echoes", "standby", "feed"} <= set(graph.subscribed)
+    assert {"message_echoes", "standby", "feed", "leadgen"} <= set(graph.subscribed)
+
+
+async def test_where_the_app_may_not_subscribe_the_inbox_is_well_all_the_same(graph: FakeGraph) -> None:
+    graph.fail("GET", "/subscribed_apps", body=error(200))
+    host = Told(1)
+    async with connected(graph) as connector:
+        with pytest.raises(asyncio.CancelledError):
+            await connector.run(host)  # type: ignore[arg-type]
+    assert host.told == ["well"]
 
 
 async def test_a_token_that_was_taken_away_is_told(graph: FakeGraph) -> None:
@@ -328,11 +338,8 @@ async def test_a_check_says_what_to_do(graph: FakeGraph) -> None:
     graph.fail("GET", "/conversations", body=error(10))
     async with connected(graph, instagram_id="17") as connector:
         found = {one.name: one for one in await connector.check()}
-        assert [name for name, one in found.items() if not one.ok] == [
-            "instagram",
-            "messages of facebook",
-            "webhook fields",
-        ]
+        wrong = [name for name, one in found.items() if not one.ok]
+        assert wrong == ["messages of facebook", "instagram", "comments of instagram", "webhook fields"]
         assert "pages_messaging" in found["messages of facebook"].detail
         assert found["webhook"].detail.startswith("enter https://desk.test/channels/facebook/")
         graph.revoke()
