@@ -19,9 +19,7 @@ def compose(config: TelegramConfig, message: OutboundMessage) -> Composed:
     """Pure. Raises PermanentFailure for what the Bot API would never take."""
     handle = message.to[0].handle if message.to else ""
     answered_chat, _, answered = message.in_reply_to.rpartition(":")
-    chat, topic = handle, ""
-    if message.visibility == "public":
-        chat, topic = _group(message)
+    chat, topic = _place(message, handle)
     if not chat:
         raise PermanentFailure("There is no chat that this could go to")
     if units(message.text) > TEXT_UNITS:
@@ -48,13 +46,14 @@ def compose(config: TelegramConfig, message: OutboundMessage) -> Composed:
     return Composed("", frozen, config.username, (handle or chat,), automatic=message.automatic)
 
 
-def _group(message: OutboundMessage) -> tuple[str, str]:
-    """The group in which the message is, and its topic. A private chat is no public place."""
-    _, _, place = message.thread.partition("chat:")
-    chat, _, topic = place.partition(":")
-    if not chat:
-        chat = message.in_reply_to.rpartition(":")[0]
-    return (chat, topic) if chat.startswith("-") else ("", "")
+def _place(message: OutboundMessage, handle: str) -> tuple[str, str]:
+    """The chat and its topic: in public the group in which he wrote, else the private chat, whose number is his own."""
+    chat, _, topic = message.thread.removeprefix("chat:").partition(":")
+    if message.visibility == "public":
+        if not chat:
+            chat = message.in_reply_to.rpartition(":")[0]
+        return (chat, topic) if chat.startswith("-") else ("", "")
+    return handle, topic if chat == handle else ""
 
 
 def _file(file: OutboundAttachment) -> dict[str, str]:

@@ -102,12 +102,12 @@ class _Reading:
         content = parse_parts.content(message)
         handle = number(sender.get("id"))
         external_id = f"{chat.id}:{message_id}"
+        if not chat.private and not self._is_for_us():
+            return _nothing("not_for_us")
         if edited:
             return self._edited(external_id, chat, handle, content.text)
         if chat.private and content.text.strip().partition(" ")[0] == "/start" and not content.files:
             return _nothing("started")
-        if not chat.private and not self._is_for_us():
-            return _nothing("not_for_us")
         return self._said(external_id, chat, sender, handle, content)
 
     def _said(

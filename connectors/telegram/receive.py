@@ -8,7 +8,6 @@ after a silence of a week the numbers may begin anew below the old ones.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final
 
 from aiogram.methods import DeleteWebhook, GetMe, GetUpdates, GetWebhookInfo, SetWebhook
@@ -63,6 +62,8 @@ class Receiver:
             await self._host.succeeded()
             self._is_well()
             acknowledged = _behind(found)
+            if found and not acknowledged:
+                raise TemporaryFailure("Its updates bear no numbers, so that they come again and again")
 
     async def _accept(self, found: list[object], username: str) -> None:
         at, bot_id = now(), self._config.bot_id
@@ -73,7 +74,7 @@ class Receiver:
         """Ask for the webhook, and look now and then how it fares."""
         if not self._url.startswith("https://") and not self._config.api_url:
             raise Misconfigured("A webhook needs HELPDESK_BASE_URL to begin with https://")
-        told = time.time()
+        told = now().timestamp()
         await self._set()
         while True:
             info = await self._api.call(GetWebhookInfo())

@@ -70,7 +70,7 @@ async def send(api: Api, message: Composed, *, at_final: AtFinal) -> Receipt:
             await sending.files("", files)
         except ChannelError:
             raise Uncertain("The text was sent, its files were not") from None
-    return Receipt(external_id, now(), accepted=message.recipients)
+    return Receipt(external_id, now(), accepted=message.recipients, thread=sending.moved_to)
 
 
 class _Sending:
@@ -78,6 +78,8 @@ class _Sending:
 
     def __init__(self, api: Api, place: _Place, recipient: str, at_final: AtFinal) -> None:
         self._api, self._place, self._recipient, self._at_final = api, place, recipient, at_final
+        self.moved_to = ""
+        """The thread of the new group, where it has moved."""
 
     async def text(self, text: str) -> str:
         return await self._call(lambda fields: SendMessage(text=text, **fields))
@@ -114,6 +116,7 @@ class _Sending:
         except Migrated as error:
             # The old group's topics and messages have other numbers now, or none.
             self._place = replace(self._place, chat=error.chat, topic="", reply_to="")
+            self.moved_to = f"chat:{error.chat}"
             try:
                 result = await self._once(method, files)
             except Migrated:

@@ -129,6 +129,8 @@ def test_an_edit_names_what_it_changes() -> None:
     mina = str(fake.MINA["id"])
     at = datetime.fromtimestamp(fake.DATE + 60, UTC)
     assert found == InboundChange(ChangeKind.EDITED, f"{mina}:41", f"chat:{mina}", mina, "Paid twice", at)
+    in_group = message | {"chat": fake.GROUP, "text": "Good evening", "edit_date": fake.DATE + 60}
+    assert why(BOTS.tell(edited_message=in_group)) == "not_for_us"
     place = {"latitude": 1.5, "longitude": 2.5, "live_period": 60}
     assert why(BOTS.tell(edited_message=message | {"location": place, "edit_date": fake.DATE + 61})) == "location"
 

@@ -93,7 +93,9 @@ async def test_an_answer_goes_where_he_wrote(bots: FakeBots, connector: Telegram
     assert receipt.external_id.partition(":")[0] == MINA
     await send(connector, in_group())
     await send(connector, reply(in_reply_to=f"{GROUP}:7", thread=f"chat:{GROUP}"))
-    private, public, direct = bots.sent
+    await send(connector, reply(in_reply_to="", thread=f"chat:{MINA}:9"))
+    private, public, direct, topic = bots.sent
+    assert topic.fields["message_thread_id"] == 9
     answered = {"allow_sending_without_reply": True}
     assert private.fields == {
         "chat_id": int(MINA),
@@ -145,6 +147,7 @@ async def test_a_group_that_has_moved_is_followed_once(bots: FakeBots, connector
     bots.fail("sendMessage", 400, moved)
     receipt = await send(connector, in_group())
     assert receipt.external_id.startswith("-1009:")
+    assert receipt.thread == "chat:-1009"
     assert bots.sent[0].fields == {"chat_id": -1009, "text": "We look into it."}
     bots.fail("sendMessage", 400, moved, times=2)
     with pytest.raises(TargetGone):
