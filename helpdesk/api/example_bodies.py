@@ -23,6 +23,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "ConversationPatch": {"status": "pending", "priority": "high", "tags": ["withdrawal"]},
     "MessageCreate": {"text": "Thank you for waiting. It has arrived.", "seen_seq": 7, "status": "resolved"},
     "HideGiven": {"hidden": True},
+    "PreviewGiven": {"inbox_id": identifier("inbox"), "text": "We are looking into it.", "visibility": "public"},
     "SocialReplyCreate": {
         "inbox_id": identifier("inbox"),
         "in_reply_to": "1987654321098765432",

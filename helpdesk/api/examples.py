@@ -147,6 +147,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "FoundContact.name": "Mina",
     "ParticipantShown.name": "Partner",
     "ParticipantShown.handle": "partner@example.com",
+    "PreviewPart.unit": "weighted",
     "Person.name": "Mina",
     "new_text": _QUESTION,
     "next_cursor": None,

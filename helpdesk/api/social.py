@@ -15,9 +15,15 @@ from helpdesk.api.problems import documented
 from helpdesk.api.repeating import once, request_of
 from helpdesk.api.schemas import messages as message_shapes
 from helpdesk.api.schemas import social as shapes
-from helpdesk.api.schemas.social import SocialReplyCreate, SocialReplyShown, SocialReplyState
+from helpdesk.api.schemas.social import (
+    PreviewGiven,
+    PreviewShown,
+    SocialReplyCreate,
+    SocialReplyShown,
+    SocialReplyState,
+)
 from helpdesk.errors import Forbidden, NotFound, StillRunning
-from helpdesk.services import describing, inboxes, social_replies
+from helpdesk.services import describing, inboxes, previews, social_replies
 
 router = APIRouter(prefix="/api/v1/social", tags=["social"])
 
@@ -67,6 +73,21 @@ async def create_social_reply(
     again = partial(inboxes.get_inbox, session, actor, body.inbox_id)
     found = await once(session, request, write, again=again, now=now)
     return answer(found.body, status=found.status)
+
+
+@router.post(
+    "/preview",
+    summary="See what would be posted",
+    response_model=PreviewShown,
+    responses=documented(
+        Forbidden, NotFound, text_too_long=(422, "It is longer than the channel takes; `length` tells by how much")
+    ),
+)
+async def preview_social_reply(actor: SocialWriter, services: House, session: Reading, body: PreviewGiven) -> Response:
+    """The posts that a text would be, as the channel counts it, and what may not be said in public. Writes nothing."""
+    how: dict[str, Any] = {"visibility": body.visibility, "conversation_id": body.conversation_id}
+    found = await previews.preview(services, session, body.inbox_id, body.text, **how, by=actor, now=clock.now())
+    return answer(shapes.preview(found))
 
 
 @router.get(

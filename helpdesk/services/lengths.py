@@ -19,7 +19,8 @@ from helpdesk.domain.values import Visibility
 from helpdesk.errors import FieldError, Invalid
 from helpdesk.models.inboxes import inboxes
 
-_BOUNDLESS: Final = 2**31 - 1
+BOUNDLESS: Final = 2**31 - 1
+"""The limit where the channel has none."""
 
 
 def parts(channel: Channel, text: str, visibility: str, config: Mapping[str, Any]) -> list[str]:
@@ -45,7 +46,7 @@ def measured(channel: Channel, text: str, visibility: str, config: Mapping[str, 
     if channel.measure:
         return channel.load_measure()(text, visibility, config)
     most = channel.capabilities.max_length
-    return Length(len(text), _BOUNDLESS if most is None else most)
+    return Length(len(text), BOUNDLESS if most is None else most)
 
 
 async def config_of(session: AsyncSession, channel: Channel, inbox_id: UUID) -> Mapping[str, Any]:

@@ -95,6 +95,12 @@ TABLE: Final[Mapping[str, Row]] = {
         "201/201",
         body={"inbox_id": "{inbox_id}", "in_reply_to": "<{message_id}@customer.test>", "text": "Hello"},
     ),
+    "POST /api/v1/social/preview": Row(
+        "200/404",
+        "200/200",
+        "200/200",
+        body={"inbox_id": "{inbox_id}", "conversation_id": "{conversation_id}", "text": "Hello"},
+    ),
     "GET /api/v1/social/replies/{message_id}": Row("404/404", "404/404", "404/404"),  # it is not his own reply
     "GET /api/v1/conversations/{conversation_id}/events": READ,
     "GET /api/v1/conversations/{conversation_id}/sla": READ,

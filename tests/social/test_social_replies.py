@@ -145,3 +145,22 @@ async def test_in_a_merged_conversation_it_goes_to_whoever_wrote_what_it_answers
     assert made.status_code == 201, made.text
     await story.house.deliver()
     assert [one["to"] for one in await story.outgoing()] == [[{"handle": "4712", "name": ""}]]
+
+
+@ON_ONE_DATABASE
+async def test_what_would_be_posted_is_shown_before_and_written_nowhere(story: Wall) -> None:
+    body = {"inbox_id": str(story.inbox_id), "conversation_id": str(story.conversation_id)}
+    text = "We have found your withdrawal. " * 4 + "Mina, write to mina@customer.test."
+    shown = (await story.post("social/preview", {**body, "text": text})).json()
+    assert shown["visibility"] == "public", "as she wrote last"
+    assert [part["text"].rpartition(" ")[2] for part in shown["parts"]] == ["1/2", "2/2"]
+    assert all(part["used"] == len(part["text"]) <= part["limit"] == 100 for part in shown["parts"])
+    assert {one["kind"] for one in shown["personal_data"]} == {"email", "name"}
+    direct = (await story.post("social/preview", {**body, "text": text, "visibility": "direct"})).json()
+    assert ([part["limit"] for part in direct["parts"]], direct["personal_data"]) == ([1000], [])
+    desk = str(await factories.inbox(story.services))
+    mail = (await story.post("social/preview", {"inbox_id": desk, "text": text})).json()
+    assert mail["parts"] == [{"text": text, "used": len(text), "limit": None, "unit": "characters"}]
+    refused = await story.post("social/preview", {**body, "text": "word " * 1000})
+    assert refused.json()["type"].endswith(":text_too_long")
+    assert await story.outgoing() == []

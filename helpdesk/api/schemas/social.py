@@ -11,7 +11,8 @@ from sqlalchemy import RowMapping
 
 from helpdesk.api.schemas.messages import MessageShown
 from helpdesk.api.schemas.shared import Given, Line, Shown, Text
-from helpdesk.services import social_replies
+from helpdesk.services import lengths, social_replies
+from helpdesk.services.previews import Preview
 from helpdesk.services.reply_writing import Stored
 
 StatusShown = Literal["queued", "sending", "sent", "failed", "uncertain", "cancelled"]
@@ -26,6 +27,38 @@ class SocialReplyCreate(Given):
     )
     text: Annotated[Text, Field(min_length=1, max_length=100_000)]
     visibility: Literal["direct", "public"] | None = None
+
+
+class PreviewGiven(Given):
+    """Without a `conversation_id` nothing is known of who would be spoken of: `personal_data` is empty then."""
+
+    inbox_id: UUID
+    text: Annotated[Text, Field(min_length=1, max_length=100_000)]
+    visibility: Literal["direct", "public"] | None = Field(None, description="Default: as the contact wrote last")
+    conversation_id: UUID | None = None
+
+
+class PreviewPart(Shown):
+    """One post. `unit` is what `used` and `limit` count: `characters`, `weighted`, `utf-16` or `bytes`."""
+
+    text: str
+    used: int
+    limit: int | None
+    unit: str
+
+
+class PersonalData(Shown):
+    """What would be refused in public: from character `start` to before `end` of the text."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class PreviewShown(Shown):
+    visibility: Literal["direct", "public"]
+    parts: list[PreviewPart]
+    personal_data: list[PersonalData]
 
 
 class HideGiven(Given):
@@ -52,6 +85,19 @@ class SocialReplyState(PartShown):
     """`status` is `sent` once all `parts` are, and otherwise that of the one that went worst."""
 
     parts: list[PartShown]
+
+
+def preview(found: Preview) -> dict[str, Any]:
+    parts = [
+        {
+            "text": text,
+            "used": one.used,
+            "limit": one.limit if one.limit < lengths.BOUNDLESS else None,
+            "unit": one.unit,
+        }
+        for text, one in found.parts
+    ]
+    return {"visibility": found.visibility, "parts": parts, "personal_data": list(found.personal_data)}
 
 
 def parts_of(stored: Stored) -> list[dict[str, Any]]:
