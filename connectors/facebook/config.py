@@ -26,6 +26,14 @@ class MetaConfig(BaseModel):
     api_url: str = Field("", description="Another origin than the vendor's: a proxy, a test server")
     graph_version: str = Field("v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$", description="The version of the Graph API")
 
+    @field_validator("page_token", "app_secret", "verify_token")
+    @classmethod
+    def _one_word(cls, value: SecretStr) -> SecretStr:
+        word = value.get_secret_value().strip()
+        if not word.isascii() or not word.isprintable() or " " in word or not word:
+            raise ValueError("give it as it was shown: letters, digits and signs, without spaces")
+        return SecretStr(word)
+
     @field_validator("api_url")
     @classmethod
     def _origin(cls, value: str) -> str:

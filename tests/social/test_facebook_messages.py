@@ -89,6 +89,17 @@ async def test_what_one_person_writes_is_one_conversation_and_is_answered_there(
     assert [one["contact_id"] for one in await desk.house.conversations()] == [conversation["contact_id"]]
 
 
+async def test_a_webhook_that_is_repeated_at_once_is_stored_once(desk: Desk) -> None:
+    events = [desk.graph.writes(MINA, f"line {number}") for number in range(5)]
+    payload = signed.webhook("page", PAGE, messaging=[*events, *events])
+    posts = [signed.post(desk.client, desk.inbox_id, payload, secret=SECRET) for _ in range(4)]
+    assert [answer.status_code for answer in await asyncio.gather(*posts)] == [200] * 4
+    async with House(desk.house.services, worker="other") as other:
+        await asyncio.gather(desk.house.drain(), other.drain())
+    assert sorted(row["text"] for row in await desk.house.incoming()) == [f"line {number}" for number in range(5)]
+    assert len(await desk.house.conversations()) == 1
+
+
 async def test_an_echo_settles_what_nobody_confirmed(desk: Desk) -> None:
     await desk.tell(desk.graph.writes(MINA, "Where is my money?"))
     desk.graph.accept_then_cut("POST", "/messages")

@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from connectors.facebook.config import InstagramConfig, MetaConfig
 from connectors.facebook.tests.desk import FINAL, connected, message, sent
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, FakeGraph, error
 from helpdesk.channels import (
@@ -352,3 +354,28 @@ async def test_a_token_of_another_page_is_a_mistake(graph: FakeGraph) -> None:
         (token,) = await connector.check()
     assert not token.ok
     assert "make one for this Page" in token.detail
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    good = {"page_id": 117172741761305, "page_token": " EAAG\n", "app_secret": "s3cret", "verify_token": "word"}
+    config = MetaConfig.model_validate(good)
+    assert (config.page_id, config.page_token.get_secret_value()) == (PAGE, "EAAG")
+    assert config.base_url == "https://graph.facebook.com/v25.0"
+    wrong: list[dict[str, Any]] = [
+        {"page_id": "wallet"},
+        {"page_id": ""},
+        {"page_token": ""},
+        {"page_token": "EAAG EAAG"},
+        {"app_secret": "\u00e4"},
+        {"verify_token": " "},
+        {"instagram_id": "@wallet"},
+        {"graph_version": "25"},
+        {"api_url": "http://graph.example.com"},
+        {"api_url": "graph.example.com"},
+        {"user_token": "x"},
+    ]
+    for given in wrong:
+        with pytest.raises(ValidationError):
+            MetaConfig.model_validate(good | given)
+    with pytest.raises(ValidationError):
+        InstagramConfig.model_validate(good)
