@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from helpdesk import clock
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.inboxes import raw_items
-from helpdesk.models.social import conversation_threads, inbound_media, posts, social_accounts
-from helpdesk.services import intake
+from helpdesk.models.social import conversation_threads, inbound_media, pending_changes, posts, social_accounts
+from helpdesk.services import changes, intake
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
@@ -173,3 +174,35 @@ async def test_two_workers_begin_one_conversation(services: Services) -> None:
             await asyncio.gather(first.process(), second.process())
         await first.drain()
         assert sorted(map(sorted, await grouped(first))) == [["1", "3", "5"], ["2", "4", "6"]]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_nothing_is_lost_or_doubled_by_two_ways_and_two_workers(services: Services, seed: int) -> None:
+    """What a webhook brings and a poll finds again, in any order, with edits that may be faster than their message."""
+    random, house = Random(seed), with_wall(services)
+    async with House(house, worker="one") as first, House(house, worker="two", alongside=False) as second:
+        desk = Desk(await factories.inbox(house, channel="wall", name="us"), "us")
+        items: list[tuple[str, bytes]] = []
+        for number in range(24):
+            about = {"by": str(random.randint(17, 19)), "thread": random.choice(["post:9", "post:8"])}
+            edit = {"kind": "edited", "external_id": str(number), "text": f"Edited {number}"}
+            items.append((f"m;{number}", said(str(number), **about)))
+            items.append((f"c;{number}", json.dumps(edit).encode()))
+        ways = [random.sample(items, len(items)) for _ in range(2)]
+        for start in range(0, len(items), 8):
+            for way, worker in zip(ways, (first, second), strict=True):
+                some = way[start : start + 8]
+                await worker.post(desk, *(body for _, body in some), positions=[place for place, _ in some])
+            await asyncio.gather(first.process(), second.process())
+        async with services.database.transaction() as session:
+            await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
+        await first.drain()
+        async with services.database.transaction() as session:
+            await changes.sweep(session, now=clock.now())
+        messages = await first.incoming()
+        assert sorted(int(one["external_id"]) for one in messages) == list(range(24))
+        assert {one["text"] for one in messages} == {f"Edited {number}" for number in range(24)}
+        places = {(one["author_id"], one["thread"]): one["conversation_id"] for one in messages}
+        assert len(places) == len(await first.conversations()) == len({one["conversation_id"] for one in messages})
+        assert {row["state"] for row in await first.rows(raw_items)} == {"filed", "kept"}
+        assert await first.rows(pending_changes) == []
