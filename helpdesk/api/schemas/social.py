@@ -65,7 +65,7 @@ class HideGiven(Given):
     hidden: bool = True
 
 
-class PartShown(Shown):
+class ReplyPart(Shown):
     """One post of an answer. `error` is a stable word."""
 
     id: UUID
@@ -78,13 +78,13 @@ class PartShown(Shown):
 class SocialReplyShown(MessageShown):
     """The message, or the first of `parts` where it is too long for one post."""
 
-    parts: list[PartShown]
+    parts: list[ReplyPart]
 
 
-class SocialReplyState(PartShown):
+class SocialReplyState(ReplyPart):
     """`status` is `sent` once all `parts` are, and otherwise that of the one that went worst."""
 
-    parts: list[PartShown]
+    parts: list[ReplyPart]
 
 
 def preview(found: Preview) -> dict[str, Any]:
