@@ -104,7 +104,7 @@ def shown(can: Capabilities, heard: Sequence[Said], *, now: datetime) -> dict[st
     ends = _ends(can, heard, heard)
     open_ = {
         Visibility.PUBLIC.value: can.public_replies and _newest(heard, Visibility.PUBLIC) is not None,
-        Visibility.DIRECT.value: can.direct_replies and (can.reply_window is None or _open(ends, now) is not None),
+        Visibility.DIRECT.value: can.direct_replies and (_any_time(can, heard) or _open(ends, now) is not None),
     }
     default = _default(can, heard)
     possible = sorted((name for name, possible in open_.items() if possible), key=lambda name: name != default)
@@ -121,7 +121,7 @@ def _default(can: Capabilities, heard: Sequence[Said]) -> str:
 
 def _directly(can: Capabilities, heard: Sequence[Said], answered: Sequence[Said], *, now: datetime) -> str:
     """The external id of what a direct answer answers."""
-    if can.reply_window is None:
+    if _any_time(can, heard):
         return answered[0].external_id if answered else ""
     found = _open(_ends(can, heard, answered), now)
     if found is not None:
@@ -130,6 +130,13 @@ def _directly(can: Capabilities, heard: Sequence[Said], answered: Sequence[Said]
         detail = "he was written to directly once already; more may follow when he has answered that"
         raise Conflict(detail, slug="private_reply_used")
     raise Conflict("the channel takes answers only for a while after a message", slug="reply_window_closed")
+
+
+def _any_time(can: Capabilities, heard: Sequence[Said]) -> bool:
+    """Whether no window is ever closed. Some channels wait for him to write directly before that is so."""
+    if can.reply_window is not None:
+        return False
+    return can.private_reply_window is None or _newest(heard, Visibility.DIRECT, deleted=True) is not None
 
 
 End = datetime | None

@@ -16,6 +16,7 @@ from connectors.telegram.tests import fake
 from connectors.telegram.tests.fake import FakeBots
 from helpdesk.channels import RawInbound
 from helpdesk.db import new_id
+from helpdesk.errors import Conflict
 from helpdesk.hosting import VendorHost
 from helpdesk.models.inboxes import inbox_states, raw_items
 from helpdesk.models.messages import attachments
@@ -158,6 +159,9 @@ async def test_in_a_group_only_what_is_said_to_us_is_a_conversation(desk: Desk, 
     (heard,) = await desk.house.incoming(public["id"])
     assert (heard["text"], heard["visibility"]) == (text, "public")
     assert heard["external_url"].startswith("https://t.me/wallets/")
+    with pytest.raises(Conflict) as refused:  # a bot cannot write first
+        await desk.house.reply(public["id"], "Your 5 BTC are safe.", visibility="direct")
+    assert refused.value.problem == "reply_window_closed"
     await desk.house.reply(public["id"], "We wrote to you.")
     await desk.house.reply(private["id"], "We look into it.")
     await desk.house.drain()
