@@ -100,7 +100,7 @@ def test_a_comment_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     assert not any("/h/" in text for text in graph.answers)
     again = house.post(path, "second", text="And one more thing", visibility="direct")
     assert (again.status_code, again.json()["type"].rpartition(":")[2]) == (409, "private_reply_used")
-    assert house.webhook(messaging=[graph.writes(MINA, "Thank you, it has arrived")]) == 200
+    assert house.webhook(messaging=[graph.writes(graph.messages[0].person, "Thank you, it has arrived")]) == 200
     stack.until("it is the same conversation", lambda: stack.messages(place)[-1]["text"] == "Thank you, it has arrived")
     assert stack.messages(place)[-1]["visibility"] == "direct"
     house.change(place, status="resolved")
