@@ -85,11 +85,18 @@ def joinable(contact_id: Any, inbox_id: Any, *, since: Any) -> ScalarSelect[UUID
 
 
 async def begin(
-    session: AsyncSession, conversation: Row, *, contact_id: UUID, feedback: bool = False, now: datetime
+    session: AsyncSession,
+    conversation: Row,
+    *,
+    contact_id: UUID,
+    feedback: bool = False,
+    waits: bool = True,
+    now: datetime,
 ) -> None:
     """The visit of a conversation that its first message has just opened. He waits in a queue from here on.
 
-    `contact_id` is who the visitor has shown to be, which is not whom an agent takes him for.
+    `contact_id` is who the visitor has shown to be, which is not whom an agent takes him for. With `waits` off he has
+    only come, and waits once he has said something.
     """
     row = {
         "conversation_id": conversation["id"],
@@ -98,7 +105,7 @@ async def begin(
         "feedback": feedback,
         "online_until": None if feedback else now + JUST_SAID,
         "last_seen_at": now,
-        "queued_at": None if feedback else now,
+        "queued_at": now if waits and not feedback else None,
         "created_at": now,
     }
     await session.execute(insert_ignoring(session, visits, on=["conversation_id"]).values(row))

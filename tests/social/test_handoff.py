@@ -21,6 +21,7 @@ from helpdesk.domain.personal_data import found_in
 from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
 from helpdesk.models.social import handoffs
+from helpdesk.models.visitors import visits
 from helpdesk.services import contact_merging
 from helpdesk.services.house import Services
 from tests import factories
@@ -106,12 +107,16 @@ async def test_a_public_complaint_goes_on_in_a_chat_of_his_own(story: Story) -> 
     session = await story.open(f"/h/{secret}")
     assert session is not None
     assert session["visitor"]["identified"]
+    # He has only come: nobody is called, and nothing goes on by mail because nobody came.
+    assert (await told.house.row(visits))["queued_at"] is None
     said = await story.say(session, "My address is secret")
     assert said["conversation_id"] == str(told.conversation_id)
     row = await told.house.row(messages, messages.c.id == UUID(said["id"]))
     assert (row["sender_verified"], row["inbox_id"]) == (True, story.chat)
     conversation = await told.conversation()
     assert (conversation["inbox_id"], conversation["channel"]) == (story.chat, "chat")
+    await told.house.drain()
+    assert (await told.house.row(visits))["queued_at"] is not None
     body = {"text": "Thank you, Mina. Done.", "status": "resolved"}
     answer = await told.post(f"conversations/{told.conversation_id}/messages", body, by=story.anna)
     assert (answer.status_code, answer.json()["inbox_id"]) == (201, str(story.chat))
