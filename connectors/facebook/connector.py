@@ -39,6 +39,8 @@ LOOK_SECONDS: Final = 600.0
 """Between two looks at whether the token still serves, and at what no webhook brought: they just stop coming."""
 
 LONGEST_PAUSE_SECONDS: Final = 300.0
+LONGEST_WAIT_SECONDS: Final = 3600.0
+"""Where the vendor says when to ask again."""
 
 FIRST_PAUSE_SECONDS: Final = 5.0
 
@@ -64,7 +66,7 @@ class MetaConnector:
             except ChannelError as error:
                 await host.failed(error)
                 asked = error.retry_after if isinstance(error, TemporaryFailure) else None
-                await asyncio.sleep(min(asked or pause, LONGEST_PAUSE_SECONDS))
+                await asyncio.sleep(min(asked, LONGEST_WAIT_SECONDS) if asked else pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 await host.succeeded()

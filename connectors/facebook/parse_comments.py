@@ -36,7 +36,7 @@ _CHANGES: Final = {
     "hide": ChangeKind.HIDDEN,
     "unhide": ChangeKind.SHOWN,
 }
-_BY_VISITORS: Final = "wall_post"
+BY_VISITORS: Final = "wall_post"
 """The `status_type` of what others wrote on a Page; its id begins with the Page's like that of the Page's own."""
 
 
@@ -80,6 +80,8 @@ def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str
     external_id = identity(value.get("comment_id")) if kind == "comment" else post_id
     author = _page_author(value, prefix)
     ours = _is(author, config.get("page_id"), prefix)
+    if ours and kind != "comment":
+        return InboundChange(ChangeKind.NOTHING, why="own_post")
     if verb in _CHANGES:
         return InboundChange(
             _CHANGES[verb],
@@ -89,8 +91,8 @@ def _page(item: Mapping[str, Any], value: Mapping[str, Any], config: Mapping[str
             text=text(value.get("message")),
             at=moment(item.get("time")) or moment(value.get("created_time")),
         )
-    if verb != "add" or (ours and kind != "comment"):
-        return InboundChange(ChangeKind.NOTHING, why="own_post" if verb == "add" else "unknown_kind")
+    if verb != "add":
+        return InboundChange(ChangeKind.NOTHING, why="unknown_kind")
     parent = optional(value.get("parent_id"))
     return _message(
         external_id,
@@ -126,7 +128,7 @@ def _page_post(value: Mapping[str, Any], kind: str, post_id: str, config: Mappin
         post_id,
         url=text(given.get("permalink_url")) or f"https://www.facebook.com/{post_id}",
         text="" if kind == "comment" else text(value.get("message")),
-        own=kind == "comment" and on_our_page and given.get("status_type") != _BY_VISITORS,
+        own=kind == "comment" and on_our_page and given.get("status_type") != BY_VISITORS,
     )
 
 

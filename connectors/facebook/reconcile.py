@@ -17,7 +17,8 @@ from connectors.facebook import events
 from connectors.facebook.config import InstagramConfig, MetaConfig
 from connectors.facebook.events import Item
 from connectors.facebook.graph import Graph
-from connectors.facebook.values import moment, optional, part, parts, text
+from connectors.facebook.parse_comments import BY_VISITORS
+from connectors.facebook.values import moment, part, parts, text
 from helpdesk.channels import Host, PermissionMissing, RawInbound
 from helpdesk.clock import now
 
@@ -85,7 +86,7 @@ async def _feed(graph: Graph, config: MetaConfig, since: datetime) -> AsyncItera
     permission = "pages_read_user_content"
     async for page in graph.pages(f"{config.page_id}/feed", params, limit=POSTS // 10, permission=permission):
         for post in page:
-            if _author(post) != config.page_id and _is_news(post, since):
+            if _is_visitors(post, config) and _is_news(post, since):
                 value = {"item": "status", "post_id": post.get("id"), "message": post.get("message")}
                 yield _change(config.page_id, "page", "feed", _said(post, value))
             async for comment in _comments(graph, post, since):
@@ -211,8 +212,15 @@ def _change(account: str, object_: str, field: str, value: Mapping[str, Any]) ->
     return {"object": object_, "entry": account, "time": None, "list": "changes", "event": event}
 
 
+def _is_visitors(post: Mapping[str, Any], config: MetaConfig) -> bool:
+    author = _author(post)
+    return author != config.page_id if author else post.get("status_type") == BY_VISITORS
+
+
 def _author(one: Mapping[str, Any]) -> str:
-    return optional(part(one, "from").get("id"))
+    """Empty where the app may not know."""
+    found = part(one, "from").get("id")
+    return str(found) if isinstance(found, str | int) else ""
 
 
 def _is_news(one: Mapping[str, Any], since: datetime, *, name: str = "") -> bool:

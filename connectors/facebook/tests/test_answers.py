@@ -232,8 +232,9 @@ async def test_a_comment_is_hidden_and_shown_again_as_often_as_one_likes(desk: D
         for hidden in (True, True, False):
             await moderate.hide(desk.graph, one, hidden=hidden)
             assert desk.fake.things[one].hidden is hidden
-    with pytest.raises(TargetGone):
-        await moderate.hide(desk.graph, "1_2", hidden=True)
+    for elsewhere, refused in (("1_2", TargetGone), ("mention:31", PermanentFailure)):
+        with pytest.raises(refused):
+            await moderate.hide(desk.graph, elsewhere, hidden=True)
 
 
 async def fetch(desk: Desk, source: str, *, max_bytes: int = 1000) -> bytes:

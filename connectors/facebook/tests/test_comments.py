@@ -15,6 +15,7 @@ from helpdesk.channels import (
     Address,
     Authentication,
     ChangeKind,
+    Inbound,
     InboundChange,
     InboundMessage,
     OutboundAttachment,
@@ -95,6 +96,7 @@ def test_our_own_comment_is_an_echo_that_names_what_it_answers() -> None:
     assert (found.written_by_us, found.in_reply_to, found.profile) == (True, "555_900", None)
     assert read("feed", COMMENT, **ours).in_reply_to == "1001_555"
     assert became("feed", COMMENT, **ours, item="status").why == "own_post"
+    assert became("feed", COMMENT, **ours, item="status", verb="edited").kind == ChangeKind.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,23 @@ def test_a_position_is_the_same_however_the_change_came() -> None:
     assert position("feed", COMMENT | {"verb": "remove"}) == "c;deleted;555_900"
     assert [position("feed", COMMENT | {"verb": verb}) for verb in ("edited", "hide", "unhide")] == ["", "", ""]
     assert position("feed", COMMENT | {"post_id": None}) == ""
+
+
+@pytest.mark.parametrize("field", ["feed", "comments", "mentions"])
+def test_whatever_stands_in_a_change_it_is_read_or_refused(field: str) -> None:
+    whole = COMMENT | SAID | {"comment_id": "31", "media_id": "30"}
+    odd: list[object] = [None, True, 1, 1.5, 10**400, [], [None], {}, {"id": 1.5}, "", "x", "\ud800", "²"]
+    for name in [*whole, "photos", "link", "time"]:
+        for value in odd:
+            item = change(field, whole | {name: value}) | ({"time": value} if name == "time" else {})
+            assert isinstance(parse_comments.position(item), str)
+            try:
+                found = parse_comments.parse(item, PAGE)
+            except Unreadable:
+                continue
+            assert isinstance(found, Inbound)
+    for nothing in odd:
+        assert isinstance(parse_comments.parse({"event": nothing}, {}), InboundChange)
 
 
 REPLY = OutboundMessage(
