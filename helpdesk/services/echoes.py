@@ -119,9 +119,9 @@ async def _recognise(
             accepted = tuple(delivery["recipients"])
             receipt = Receipt(one.external_id, min(raw["received_at"], now), accepted, external_url=one.external_url)
             # Under a fence of its own: who had it in hand before learns that it is done.
-            fence = {"claim": delivery["claim"] + 1}
-            await session.execute(update(delivery_rows).where(_D.message_id == message["id"]).values(fence))
-            await deliveries.sent(services, session, {**delivery, **fence}, receipt=receipt, now=now)
+            mine_now = update(delivery_rows).where(_D.message_id == message["id"]).values(claim=_D.claim + 1)
+            taken = (await session.execute(mine_now.returning(*delivery_rows.c))).mappings().one()
+            await deliveries.sent(services, session, taken, receipt=receipt, now=now)
             ends.append(ending.End(raw, RawState.OWN, "own_message", message["id"], message["contact_id"]))
             unended.pop(message["id"])
     return ends

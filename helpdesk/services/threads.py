@@ -124,8 +124,8 @@ async def look_up(session: AsyncSession, inbox_id: UUID, admitted: Collection[Ad
     keys = {_key(message) for message in admitted if message.thread}
     if not keys:
         return found
-    asked = {"handles": sorted({handle for handle, _ in keys}), "threads": sorted({thread for _, thread in keys})}
-    rows = await _LED.rows(session, inbox=inbox_id, **asked)
+    handles, threads = (sorted(set(part)) for part in zip(*keys, strict=True))
+    rows = await _LED.rows(session, inbox=inbox_id, handles=handles, threads=threads)
     found.led = {key: row for row in rows if (key := (row["handle"], row["thread"])) in keys}
     named = {message.post.external_id for message in admitted if message.post} - {""}
     if named:

@@ -176,14 +176,13 @@ async def test_two_workers_begin_one_conversation(services: Services) -> None:
         assert sorted(map(sorted, await grouped(first))) == [["1", "3", "5"], ["2", "4", "6"]]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_nothing_is_lost_or_doubled_by_two_ways_and_two_workers(services: Services, seed: int) -> None:
+async def test_nothing_is_lost_or_doubled_by_two_ways_and_two_workers(services: Services) -> None:
     """What a webhook brings and a poll finds again, in any order, with edits that may be faster than their message."""
-    random, house = Random(seed), with_wall(services)
+    random, house = Random(1), with_wall(services)
     async with House(house, worker="one") as first, House(house, worker="two", alongside=False) as second:
         desk = Desk(await factories.inbox(house, channel="wall", name="us"), "us")
         items: list[tuple[str, bytes]] = []
-        for number in range(24):
+        for number in range(16):
             about = {"by": str(random.randint(17, 19)), "thread": random.choice(["post:9", "post:8"])}
             edit = {"kind": "edited", "external_id": str(number), "text": f"Edited {number}"}
             items.append((f"m;{number}", said(str(number), **about)))
@@ -200,8 +199,8 @@ async def test_nothing_is_lost_or_doubled_by_two_ways_and_two_workers(services: 
         async with services.database.transaction() as session:
             await changes.sweep(session, now=clock.now())
         messages = await first.incoming()
-        assert sorted(int(one["external_id"]) for one in messages) == list(range(24))
-        assert {one["text"] for one in messages} == {f"Edited {number}" for number in range(24)}
+        assert sorted(int(one["external_id"]) for one in messages) == list(range(16))
+        assert {one["text"] for one in messages} == {f"Edited {number}" for number in range(16)}
         places = {(one["author_id"], one["thread"]): one["conversation_id"] for one in messages}
         assert len(places) == len(await first.conversations()) == len({one["conversation_id"] for one in messages})
         assert {row["state"] for row in await first.rows(raw_items)} == {"filed", "kept"}
