@@ -230,6 +230,33 @@ async def test_the_webhook_is_set_and_watched(desk: Desk) -> None:
 
 
 @ON_ONE_DATABASE
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (429, {"parameters": {"retry_after": 30}}, "rate_limited"),
+        (429, b"<html>slow down</html>", "rate_limited"),
+        (409, {"description": "Conflict: terminated by other getUpdates request"}, "misconfigured"),
+        (502, b"<html>Bad Gateway</html>", "temporary"),
+        (200, b'{"ok": true, "result": [{"upda', "temporary"),
+        (200, b'{"ok": true, "result": {}}', "temporary"),
+        (200, b'{"ok": true, "result": [{"message": {}}]}', "temporary"),
+    ],
+)
+async def test_a_poll_that_fails_is_told_and_does_not_spin(desk: Desk, status: int, body: Any, kind: str) -> None:
+    desk.bots.fail("getUpdates", status, body, times=9)
+    worker = desk.worker()
+    await worker.step()
+
+    async def failing() -> bool:
+        row = await desk.house.row(inbox_states, inbox_states.c.inbox_id == desk.inbox_id)
+        return bool(row["error_kind"] == kind)
+
+    await until(failing)
+    await worker.close()
+    assert [method for method, _ in desk.bots.calls].count("getUpdates") == 1
+
+
+@ON_ONE_DATABASE
 async def test_a_revoked_token_is_told_at_once_and_disturbs_nobody(desk: Desk) -> None:
     with FakeBots() as others:
         given = {"bot_token": fake.TOKEN, "username": "another_bot", "api_url": others.origin}
