@@ -166,10 +166,17 @@ def _draft(body: MessageCreate) -> Draft:
     "/messages/{message_id}/retry",
     summary="Send a failed message again",
     response_model=MessageShown,
-    responses=documented(Forbidden, NotFound, delivery_state=(409, "Only a failed message is sent again")),
+    responses=documented(
+        Forbidden,
+        NotFound,
+        delivery_state=(409, "Only a failed message is sent again, or an uncertain one that is looked up no more"),
+    ),
 )
 async def retry_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
-    """The identical bytes, to those recipients who have not got it."""
+    """The identical bytes, to those recipients who have not got it.
+
+    An `uncertain` one without a `next_attempt_at` is left to you: look whether it arrived before you send it again.
+    """
     message = await get_message(session, actor, message_id)
     await redelivery.retry(session, message, by=actor, now=clock.now())
     return await _one(session, message_id)

@@ -36,6 +36,9 @@ from helpdesk.writes import insert
 GIVE_UP_AFTER = timedelta(days=3)
 MAX_RESENDS = 1
 ABOUT_TO = timedelta(minutes=1)
+_NEVER = timedelta(days=3650)
+RESTING = deliveries.c.next_attempt_at > deliveries.c.give_up_at
+"""On `deliveries`: nothing more is done by itself (`rest`)."""
 _OPEN = (DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value, DeliveryStatus.UNCERTAIN.value)
 
 
@@ -389,7 +392,7 @@ async def resend(session: AsyncSession, delivery: RowMapping) -> None:
 
 async def rest(session: AsyncSession, delivery: RowMapping) -> None:
     """Nothing more can be done by itself: it stays `uncertain` until a person decides."""
-    await _update(session, delivery, next_attempt_at=delivery["give_up_at"] + timedelta(days=3650), claimed_until=0.0)
+    await _update(session, delivery, next_attempt_at=delivery["give_up_at"] + _NEVER, claimed_until=0.0)
 
 
 async def copied(session: AsyncSession, delivery: RowMapping) -> None:

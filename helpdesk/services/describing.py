@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, select, tuple_
+from sqlalchemy import RowMapping, Select, case, not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.dialects import among
@@ -18,7 +18,8 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, ratings, reply_places, visitor_mail, visits, watchers
+from helpdesk.services import attachments, listing, ratings, reply_places, social_accounts, visitor_mail, visits, watchers
+from helpdesk.services import deliveries as delivery_verbs
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services
 from helpdesk.services.reply_writing import Stored
@@ -42,6 +43,8 @@ class Description:
     spam: bool
     rating: RowMapping | None
     contact_presence: Mapping[str, Any] | None
+    profile: Mapping[str, Any] | None
+    post: Mapping[str, Any] | None
 
 
 async def describe(
@@ -78,7 +81,16 @@ async def describe(
         row[-1],
         await ratings.latest_of(session, conversation_id),
         await _contact_presence(services, session, conversation_id, now=now),
+        **await _known_there(services, session, named),
     )
+
+
+async def _known_there(services: Services, session: AsyncSession, conversation: Row) -> Mapping[str, Any]:
+    """His account, and what his words hang under: mail and visitors have neither."""
+    channel = services.channels.get(conversation["channel"])
+    if channel is None or channel.capabilities.tokens or channel.capabilities.live:
+        return {"profile": None, "post": None}
+    return await social_accounts.shown(session, conversation)
 
 
 async def _contact_presence(
@@ -157,7 +169,7 @@ _DELIVERY: Final = (
     deliveries.c.status.label("d_status"),
     deliveries.c.attempts.label("d_attempts"),
     deliveries.c.error.label("d_error"),
-    deliveries.c.next_attempt_at.label("d_next_attempt_at"),
+    case((not_(delivery_verbs.RESTING), deliveries.c.next_attempt_at)).label("d_next_attempt_at"),
     deliveries.c.delivered_at.label("d_delivered_at"),
     deliveries.c.read_at.label("d_read_at"),
 )

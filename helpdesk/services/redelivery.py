@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import ring
@@ -19,7 +19,10 @@ from helpdesk.services import deliveries
 
 
 async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
-    """Send a failed message again, the identical bytes, to those who have not got it. Raises `Conflict`."""
+    """Send a failed message again, the identical bytes, to those who have not got it. Raises `Conflict`.
+
+    So is one of which nobody could tell whether it arrived, once it is left to a person: he may know, or bear it twice.
+    """
     wanted = {
         "status": DeliveryStatus.QUEUED.value,
         "attempts": 0,
@@ -31,7 +34,8 @@ async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: d
         "claimed_by": "",
         "claimed_until": 0.0,
     }
-    await _turn(session, message, DeliveryStatus.FAILED, wanted, "only a failed message is sent again", by=by, now=now)
+    why = "only a failed message is sent again, or an uncertain one that is looked up no more"
+    await _turn(session, message, _ENDED, wanted, why, by=by, now=now)
     ring(session, "deliver")
 
 
@@ -41,38 +45,39 @@ async def cancel(session: AsyncSession, message: RowMapping, *, by: Actor, now: 
     A sender that has claimed it meanwhile loses it: its claim is another one's by then.
     """
     wanted = {"status": DeliveryStatus.CANCELLED.value, "claim": delivery_rows.c.claim + 1}
-    await _turn(
-        session, message, DeliveryStatus.QUEUED, wanted, "it is too late to take it back", by=by, now=now, waiting=True
-    )
+    waiting = and_(_D.status == DeliveryStatus.QUEUED.value, _D.next_attempt_at > now, _D.attempts == 0)
+    await _turn(session, message, waiting, wanted, "it is too late to take it back", by=by, now=now)
+
+
+_D: Final = delivery_rows.c
+_ENDED: Final = or_(
+    _D.status == DeliveryStatus.FAILED.value,
+    and_(_D.status == DeliveryStatus.UNCERTAIN.value, deliveries.RESTING),
+)
 
 
 async def _turn(
     session: AsyncSession,
     message: RowMapping,
-    before: DeliveryStatus,
+    which: ColumnElement[bool],
     values: dict[str, Any],
     why: str,
     *,
     by: Actor,
     now: datetime,
-    waiting: bool = False,
 ) -> None:
-    """Move a delivery from one state to another, if it is still there: the sender may be faster.
+    """Move a delivery on from where it has to be, if it is still there: the sender may be faster.
 
     The delivery comes before its message, and that before its conversation, as for the sender and for a split, which
     may have moved it: otherwise each could wait for the other.
     """
-    mine = update(delivery_rows).where(
-        delivery_rows.c.message_id == message["id"], delivery_rows.c.status == before.value
-    )
-    if waiting:
-        mine = mine.where(delivery_rows.c.next_attempt_at > now, delivery_rows.c.attempts == 0)
-    done = await session.execute(mine.values(values).returning(delivery_rows.c.message_id))
+    mine = update(delivery_rows).where(_D.message_id == message["id"], which)
+    done = await session.execute(mine.values(values).returning(_D.message_id))
     if done.first() is None:
         raise Conflict(why, slug="delivery_state")
     shown = update(messages).where(messages.c.id == message["id"]).values(delivery_status=values["status"])
     place = await session.scalar(shown.returning(messages.c.conversation_id))
     locked = select(conversations).where(conversations.c.id == place).with_for_update(key_share=True)
     conversation = (await session.execute(locked)).mappings().one()
-    changes = {"delivery": [before.value, values["status"]], "message_id": str(message["id"])}
+    changes = {"delivery": [message["delivery_status"], values["status"]], "message_id": str(message["id"])}
     await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)

@@ -10,6 +10,7 @@ from helpdesk import clock
 from helpdesk.channels import AccessRevoked, Uncertain, Unreachable
 from helpdesk.services import deliveries
 from helpdesk.services.house import Services
+from tests import factories
 from tests.house import House
 from tests.social.vendor import WALL
 from tests.social.wall_story import Wall, wall
@@ -65,6 +66,24 @@ async def test_where_nobody_can_tell_a_person_decides(story: Wall) -> None:
         await story.house.deliver()
     assert (await story.states(), len(WALL.sent)) == (["uncertain"], 1)
     assert await story.told() == ["message.uncertain"]
+    anna = await factories.agent(story.services)
+    (message,) = await story.outgoing()
+    shown = await story.client.get(f"/api/v1/conversations/{story.conversation_id}/messages", headers=anna.headers)
+    assert shown.json()["items"][-1]["delivery"]["next_attempt_at"] is None
+    WALL.cut_after_accepting = False
+    again = await story.post(f"messages/{message['id']}/retry", None, by=anna)
+    assert (again.status_code, again.json()["delivery"]["status"]) == (200, "queued")
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 2)
+
+
+async def test_while_it_is_still_looked_up_nobody_sends_it_again(story: Wall) -> None:
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    anna = await factories.agent(story.services)
+    (message,) = await story.outgoing()
+    refused = await story.post(f"messages/{message['id']}/retry", None, by=anna)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:helpdesk:problem:delivery_state")
 
 
 async def test_a_worker_that_dies_after_the_final_byte_leaves_it_to_be_looked_up(story: Wall) -> None:
