@@ -136,6 +136,8 @@ async def shown(
         reply_channels=found.reply_channels,
         rating=found.rating,
         contact_presence=found.contact_presence,
+        profile=found.profile,
+        post=found.post,
         now=now,
     )
     return body, found.version

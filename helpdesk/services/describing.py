@@ -18,7 +18,16 @@ from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversation_links, conversations, participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import deliveries, messages
-from helpdesk.services import attachments, listing, ratings, reply_places, social_accounts, visitor_mail, visits, watchers
+from helpdesk.services import (
+    attachments,
+    listing,
+    ratings,
+    reply_places,
+    social_accounts,
+    visitor_mail,
+    visits,
+    watchers,
+)
 from helpdesk.services import deliveries as delivery_verbs
 from helpdesk.services.access import may_use, scoped
 from helpdesk.services.house import Services

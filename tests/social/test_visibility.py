@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from helpdesk import clock
-from helpdesk.channels import Capabilities
+from helpdesk.channels import Capabilities, Profile
+from helpdesk.db import insert_rows, new_id
 from helpdesk.errors import HelpdeskError
 from helpdesk.models.messages import messages
-from helpdesk.services import reply_places
+from helpdesk.models.social import conversation_threads, posts
+from helpdesk.services import reply_places, social_accounts
 from helpdesk.services.house import Services
 from helpdesk.services.reply_places import Said
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.factories import Someone
-from tests.social.wall_story import Wall, wall
+from tests.social.wall_story import MINA, POST, Wall, wall
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -142,3 +144,26 @@ async def test_a_direct_answer_that_never_left_is_none(story: tuple[Wall, Someon
         mine = messages.update().where(messages.c.type == "outgoing")
         await session.execute(mine.values(delivery_status="failed"))
     assert said["visibility"] == (await _says(told, anna, visibility="direct"))["visibility"] == "direct"
+
+
+@ON_ONE_DATABASE
+async def test_an_agent_sees_whose_account_it_is_and_under_which_post(story: tuple[Wall, Someone]) -> None:
+    told, anna = story
+    now = clock.now()
+    profile = Profile(MINA, "mina", "Mina", "https://wall.test/mina", followers=12_000, verified="blue")
+    post = {
+        "id": new_id(),
+        "inbox_id": told.inbox_id,
+        "external_id": "17",
+        "url": "https://wall.test/17",
+        "text": "News",
+    }
+    async with told.services.database.transaction() as session:
+        await social_accounts.upsert(session, "wall", [(profile, now)], now=now)
+        await insert_rows(session, posts, [{**post, "own": True, "created_at": now}])
+        thread = {"inbox_id": told.inbox_id, "handle": MINA, "thread": POST, "conversation_id": told.conversation_id}
+        await insert_rows(session, conversation_threads, [{**thread, "post_id": post["id"], "created_at": now}])
+    path = f"/api/v1/conversations/{told.conversation_id}"
+    shown = (await told.client.get(path, headers=anna.headers)).json()
+    assert (shown["profile"]["handle"], shown["profile"]["followers"]) == ("mina", 12_000)
+    assert shown["post"] == {"external_id": "17", "url": "https://wall.test/17", "text": "News", "own": True}

@@ -99,6 +99,26 @@ class ContactPresence(Shown):
     )
 
 
+class ProfileShown(Shown):
+    """The contact's account on the channel where he wrote last, as everybody sees it there."""
+
+    handle: str = Field(description="His name there, which he may change")
+    name: str
+    url: str
+    followers: int | None
+    verified: str = Field(description="The channel's word for it, empty where it says none")
+    created_at: datetime | None
+
+
+class PostShown(Shown):
+    """What his words hang under."""
+
+    external_id: str
+    url: str
+    text: str
+    own: bool = Field(description="We wrote it")
+
+
 class ConversationDetail(ConversationItem):
     participants: list[ParticipantShown]
     watchers: list[Reference]
@@ -111,6 +131,8 @@ class ConversationDetail(ConversationItem):
     contact_presence: ContactPresence | None = Field(
         description="Null where the contact reads nothing here: his messages came by other channels"
     )
+    profile: ProfileShown | None = Field(description="Null where the channel shows none")
+    post: PostShown | None = Field(description="Null where he wrote under none")
 
 
 class ContactGiven(Given):
@@ -274,6 +296,8 @@ def detail(
     reply_channels: Sequence[Mapping[str, Any]],
     rating: RowMapping | None,
     contact_presence: Mapping[str, Any] | None,
+    profile: Mapping[str, Any] | None,
+    post: Mapping[str, Any] | None,
     now: datetime,
 ) -> dict[str, Any]:
     """The single conversation."""
@@ -291,6 +315,8 @@ def detail(
         "reply_channels": [dict(r) for r in reply_channels],
         "rating": ratings.summary(rating),
         "contact_presence": contact_presence and dict(contact_presence),
+        "profile": profile and dict(profile),
+        "post": post and dict(post),
     }
 
 
