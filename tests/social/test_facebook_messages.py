@@ -86,6 +86,7 @@ async def test_what_one_person_writes_is_one_conversation_and_is_answered_there(
     read = {"sender": {"id": MINA}, "recipient": {"id": PAGE}, "read": {"watermark": echo["timestamp"] + 60_000}}
     await desk.tell(read)
     assert len(await desk.house.messages()) == 4
+    assert (await desk.house.row(deliveries))["read_at"] is not None
     assert [one["contact_id"] for one in await desk.house.conversations()] == [conversation["contact_id"]]
 
 
