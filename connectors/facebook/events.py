@@ -36,6 +36,8 @@ def split(payload: object) -> list[Item]:
 def _of_entry(object_: object, entry: object) -> list[Item]:
     if not isinstance(entry, dict):
         return [_item(object_, {}, "", entry)]
+    if "field" in entry and "value" in entry:  # some accounts' single change stands in the entry itself
+        return [_item(object_, entry, "changes", {"field": entry["field"], "value": entry["value"]})]
     found = [
         _item(object_, entry, name, event)
         for name in LISTS

@@ -2,6 +2,7 @@
 
     comment:ID      the file of a comment
     post:ID#2       the third file of a post
+    mention:...     what was said where our name fell, in `comment:ID` or in the caption of `post:ID`
     MID#0           the first file of a message
 
 The servers of files are not the Graph API: no token goes there. What a URL in an answer may name is still little, since
@@ -14,8 +15,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
+from connectors.facebook.compose_comments import MENTION
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.graph import Graph
+from connectors.facebook.values import part, text
 from helpdesk import net
 from helpdesk.channels import PermanentFailure, TargetGone, TemporaryFailure, Unreachable
 
@@ -36,6 +39,8 @@ _URLS: Final = (
 
 async def fetch(graph: Graph, http: net.SafeHttp, config: MetaConfig, source: str, *, max_bytes: int) -> bytes:
     """Raises a ChannelError, a permanent one where the file is gone or too large."""
+    if source.startswith(MENTION):
+        return await _mentioned(graph, config, source.removeprefix(MENTION))
     files = await _files(graph, source)
     number = source.rpartition("#")[2]
     index = int(number) if "#" in source and number.isdigit() else 0
@@ -43,6 +48,22 @@ async def fetch(graph: Graph, http: net.SafeHttp, config: MetaConfig, source: st
     if not url:
         raise TargetGone("The file is not there any more")
     return await _download(http, config, url, max_bytes)
+
+
+async def _mentioned(graph: Graph, config: MetaConfig, source: str) -> bytes:
+    """The words as a text, with who said them and where."""
+    kind, _, external_id = source.partition(":")
+    asked, words = (
+        ("mentioned_comment.comment_id", "text") if kind == "comment" else ("mentioned_media.media_id", "caption")
+    )
+    about = "id,text,username,media{permalink}" if kind == "comment" else "id,caption,username,permalink"
+    fields = {"fields": f"{asked}({external_id}){{{about}}}"}
+    answer = await graph.get(config.instagram_id, fields, permission="instagram_manage_comments")
+    found = part(answer, asked.partition(".")[0])
+    if not found:
+        raise TargetGone("What was said is not there any more")
+    place = text(found.get("permalink")) or text(part(found, "media").get("permalink"))
+    return f"@{text(found.get('username'))}: {text(found.get(words))}\n{place}\n".encode("utf-8", "replace")
 
 
 async def _files(graph: Graph, source: str) -> list[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 An item is one change with what stood around it: `{"object", "entry", "time", "event": {"field", "value"}}`. One author
 under one post is one conversation; what he wrote on the Page himself is a post that he is the first to speak under.
-Nothing is asked of the vendor here, so that a mention which names only ids stays without words.
+Nothing is asked of the vendor here: what a mention says, which comes with ids alone, is a file to be fetched later.
 """
 
 from __future__ import annotations
@@ -188,10 +188,17 @@ def _mention(value: Mapping[str, Any], prefix: str) -> Inbound:
         author,
         prefix,
         text=text(value.get("text")),
+        attachments=() if value.get("text") else (_words(comment_id, media_id),),
         thread=f"mention:{media_id}",
         post=Post(media_id),
         profile=profile,
     )
+
+
+def _words(comment_id: str, media_id: str) -> InboundAttachment:
+    """What was said, as a file that is fetched: only the vendor can tell it."""
+    source = f"comment:{comment_id}" if comment_id else f"post:{media_id}"
+    return InboundAttachment("mention.txt", "text/plain", b"", source=f"mention:{source}")
 
 
 def _instagram_author(value: Mapping[str, Any], prefix: str) -> tuple[Address, Profile | None]:

@@ -296,6 +296,12 @@ class FakeGraph(Loopback):
         page |= {"picture": {"data": {"url": self.file_url("page.png")}}}
         own = {"id": self.instagram, "username": "wallet", "name": "Wallet", "followers_count": 800}
         own |= {"profile_picture_url": self.file_url("page.png")}
+        asked = re.match(r"(mentioned_comment|mentioned_media)\.(?:comment|media)_id\((\d+)\)", given.get("fields", ""))
+        if asked is not None:
+            if asked[2] not in self.things:
+                raise _Refused(error(100, 33))
+            shown = self._shown(self.things[asked[2]])
+            own[asked[1]] = shown | {"media": {"permalink": shown["permalink"]}}
         return _pick(page if subject == self.page else own, _fields(given.get("fields", "id,name")))
 
     def _get_subscribed_apps(self, subject: str, given: dict[str, Any]) -> Any:

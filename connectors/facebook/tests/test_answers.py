@@ -257,6 +257,16 @@ async def test_files_are_fetched_by_what_they_hang_on_and_without_our_token(desk
         await fetch(desk, f"comment:{comment}")
 
 
+async def test_what_a_mention_says_is_fetched_since_the_vendor_tells_no_words_with_it(desk: Desk) -> None:
+    post = desk.fake.posts("Look at @wallet", author="17840009", instagram=True)
+    comment = desk.fake.comments(post, "17840001", "@wallet is this you?")["value"]["id"]
+    said = await fetch(desk, f"mention:comment:{comment}")
+    assert said.decode() == f"@Mina: @wallet is this you?\nhttps://fb.test/{comment}\n"
+    assert b"Look at @wallet" in await fetch(desk, f"mention:post:{post}")
+    with pytest.raises(TargetGone):
+        await fetch(desk, "mention:comment:5")
+
+
 @pytest.mark.parametrize(
     "url",
     [

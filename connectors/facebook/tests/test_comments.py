@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from connectors.facebook import compose_comments, parse_comments
+from connectors.facebook import compose_comments, events, parse_comments
 from helpdesk.channels import (
     Address,
     Authentication,
@@ -170,10 +170,19 @@ def test_a_comment_on_instagram_names_its_author_by_id_and_shows_the_user_name()
 def test_a_mention_that_names_only_ids_is_not_lost_and_no_comment_of_ours() -> None:
     found = read("mentions", {"comment_id": "31", "media_id": "30"})
     assert (found.external_id, found.thread, found.sender.handle) == ("mention:31", "mention:30", "unknown:mention:31")
-    assert read("mentions", {"media_id": "30"}).external_id == "mention:30"
+    assert [file.source for file in found.attachments] == ["mention:comment:31"]
+    caption = read("mentions", {"media_id": "30"})
+    assert (caption.external_id, caption.attachments[0].source) == ("mention:30", "mention:post:30")
     with_page = parse_comments.parse(change("mentions", {"media_id": "30"}), PAGE, prefix="instagram:")
     assert isinstance(with_page, InboundMessage)
     assert with_page.sender.handle == "instagram:unknown:mention:30"
+
+
+def test_a_change_that_stands_in_the_entry_itself_is_read_as_any_other() -> None:
+    payload = {"object": "instagram", "entry": [{"id": "1789", "time": 1, "field": "comments", "value": SAID}]}
+    (item,) = events.split(payload)
+    assert events.position(item) == "m;1799"
+    assert parse_comments.parse(item, PAGE) == parse_comments.parse(change("comments", SAID), PAGE)
 
 
 def test_a_position_is_the_same_however_the_change_came() -> None:
