@@ -22,6 +22,7 @@ async def check(config: XConfig, client: Client) -> list[Check]:
     return [
         _account(config, number, username),
         await _tried("mentions", client, "get_users_mentions", number, max_results=5),
+        await _tried("answers", client, "search_recent_tweets", f"to:{username}", max_results=10),
         await _tried("messages", client, "get_direct_message_events", max_results=1),
     ]
 

@@ -46,10 +46,14 @@ _RETRY_SECONDS, _UNSAID_SECONDS, _LONGEST_SECONDS, _PERSON_SECONDS, _SPENT_SECON
 
 @dataclass(slots=True)
 class Source:
-    """One thing that is looked at. `look` answers how many items were new. A failing one does not stop the others."""
+    """One thing that is looked at. `look` answers how many items were new. A failing one does not stop the others.
+
+    `least` seconds pass between two looks. An `extra` is a net beneath: where a plan does not offer it nobody is woken.
+    """
 
     look: Callable[[], Awaitable[int]]
-    least: float
+    least: float = 0.0
+    extra: bool = False
     due: float = 0.0
     quiet: float = 0.0
     expected: float = 1.0
@@ -61,12 +65,12 @@ def delay(error: ChannelError, troubles: int) -> float:
     if isinstance(error, BudgetSpent):
         # Somebody may pay for more at any time.
         return min(error.retry_after or _SPENT_SECONDS, _SPENT_SECONDS)
-    if isinstance(error, TemporaryFailure) and error.retry_after is not None:
-        return error.retry_after
     if isinstance(error, AuthenticationFailed | Misconfigured):
         return _PERSON_SECONDS
-    first = _UNSAID_SECONDS if isinstance(error, RateLimited) else _RETRY_SECONDS
-    return float(min(first * 2 ** (min(troubles, 20) - 1), _LONGEST_SECONDS))
+    said = error.retry_after if isinstance(error, TemporaryFailure) else None
+    first = _UNSAID_SECONDS if isinstance(error, RateLimited) and said is None else _RETRY_SECONDS
+    # Grows below what is said, too: by a clock that is behind ours a limit has always just ended.
+    return max(said or 0.0, float(min(first * 2 ** (min(troubles, 20) - 1), _LONGEST_SECONDS)))
 
 
 class Poller:
@@ -78,10 +82,10 @@ class Poller:
         self._budget = Budget(config.monthly_reads)
         self._brought = False
         self._sources = (
-            Source(self._mentions, 0.0),
-            Source(self._messages, 0.0),
-            Source(self._answers, ANSWERS_SECONDS),
-            Source(self._deleted, SWEEP_SECONDS),
+            Source(self._mentions),
+            Source(self._messages),
+            Source(self._answers, ANSWERS_SECONDS, extra=True),
+            Source(self._deleted, SWEEP_SECONDS, extra=True),
         )
 
     def brought_to(self, us: bool) -> None:
@@ -95,7 +99,7 @@ class Poller:
             for source in self._sources:
                 if source.due <= time.monotonic():
                     await self._look(source)
-            if not any(source.troubles for source in self._sources):
+            if not any(source.troubles for source in self._sources if not source.extra):
                 await self._host.succeeded()
             await asyncio.sleep(max(min(source.due for source in self._sources) - time.monotonic(), 0.0))
 
@@ -107,7 +111,8 @@ class Poller:
         except ChannelError as error:
             source.troubles += 1
             source.due = time.monotonic() + delay(error, source.troubles)
-            await self._host.failed(error)
+            if not source.extra:
+                await self._host.failed(error)
             return
         source.troubles = 0
         wanted = max(float(self._config.poll_seconds), source.least)

@@ -155,6 +155,15 @@ async def _comes(host: Host, position: str) -> bool:
     return True
 
 
+async def test_a_plan_without_search_wakes_nobody(x: FakeX) -> None:
+    x.fail("GET /2/tweets/search/recent", 403, body=b'{"reason":"client-not-enrolled"}', times=9)
+    host = Host()
+    async with polling(x, host):
+        assert host.wells == 1
+    assert host.errors == []
+    assert x.calls["GET /2/tweets/search/recent"] == 1
+
+
 async def test_numbers_may_come_as_numbers(x: FakeX) -> None:
     data = {
         "id": 9007199254740993,
@@ -212,6 +221,7 @@ async def test_the_months_reads_end_and_come_back(x: FakeX) -> None:
     ("error", "troubles", "seconds"),
     [
         (RateLimited("", retry_after=17), 1, 17),
+        (RateLimited("", retry_after=1), 4, 40),
         (RateLimited(""), 1, 60),
         (RateLimited(""), 3, 240),
         (RateLimited(""), 500, 900),

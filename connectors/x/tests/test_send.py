@@ -136,6 +136,23 @@ async def test_a_look_that_fails_says_so_and_one_without_an_end_is_uncertain(x: 
         await only.find_sent(composed)
 
 
+async def test_an_access_token_that_ends_meanwhile_makes_no_second_post(x: FakeX) -> None:
+    post, ann = x.mention("ann", "@desk where is it?"), x.world.user("ann")
+    made = connector(x, keys="oauth2", user_id="1001")
+    finals = 0
+
+    async def at_final() -> None:
+        nonlocal finals
+        finals += 1
+
+    await made.send(made.compose(answer(ann, in_reply_to=post)), at_final=at_final)
+    x.tokens.expire()
+    await made.send(made.compose(answer(ann, "And more", in_reply_to=post)), at_final=at_final)
+    assert [one["text"] for one in x.sent] == ["We are looking into it.", "And more"]
+    assert (finals, x.tokens.refreshed) == (2, 2)
+    await made.close()
+
+
 async def test_refusals_are_no_doubt(x: FakeX, only: XConnector) -> None:
     post, ann = x.mention("ann", "@desk where is it?"), x.world.user("ann")
     composed = only.compose(answer(ann, in_reply_to=post))
@@ -216,10 +233,10 @@ async def test_what_came_with_a_post_is_fetched_from_the_vendor_alone(x: FakeX, 
 
 
 async def test_a_check_tells_whose_account_it_is_and_what_may_be_read(x: FakeX, only: XConnector) -> None:
-    assert [check.ok for check in await only.check()] == [True, True, True]
+    assert [check.ok for check in await only.check()] == [True] * 4
     x.plan("free")
     found = await only.check()
-    assert [check.ok for check in found] == [True, False, False]
+    assert [check.ok for check in found] == [True, False, False, False]
     assert "plan" in found[1].detail
     wrong = connector(x, username="somebody")
     assert "username=desk" in (await wrong.check())[0].detail
