@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
@@ -55,11 +56,8 @@ class _File:
 
 async def send(api: Api, message: Composed, *, at_final: AtFinal) -> Receipt:
     """Raises a ChannelError: `Uncertain` also where a long text was sent and its files were not."""
-    given = json.loads(message.body)
-    place = _Place(given["target"], given["topic"], given["reply_to"])
+    text, place, files = await asyncio.to_thread(_read, message.body)
     sending = _Sending(api, place, message.recipients[0], at_final)
-    files = [_File(one["filename"], one["content_type"], b64decode(one["body"])) for one in given["media"]]
-    text = given["text"]
     if not files:
         external_id = await sending.text(text)
     elif units(text) <= CAPTION_UNITS:
@@ -71,6 +69,13 @@ async def send(api: Api, message: Composed, *, at_final: AtFinal) -> Receipt:
         except ChannelError:
             raise Uncertain("The text was sent, its files were not") from None
     return Receipt(external_id, now(), accepted=message.recipients, thread=sending.moved_to)
+
+
+def _read(body: bytes) -> tuple[str, _Place, list[_File]]:
+    """The frozen message. Its files may be large."""
+    given = json.loads(body)
+    files = [_File(one["filename"], one["content_type"], b64decode(one["body"])) for one in given["media"]]
+    return given["text"], _Place(given["target"], given["topic"], given["reply_to"]), files
 
 
 class _Sending:
