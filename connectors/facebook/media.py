@@ -36,6 +36,12 @@ _URLS: Final = (
 )
 """Where an attachment keeps the address of its file; a video's picture comes last."""
 
+_MENTIONED: Final = {
+    "comment": ("mentioned_comment.comment_id", "text", "media{permalink}"),
+    "post": ("mentioned_media.media_id", "caption", "permalink"),
+}
+"""How a mention is asked for, what holds its words, and its place."""
+
 
 async def fetch(graph: Graph, http: net.SafeHttp, config: MetaConfig, source: str, *, max_bytes: int) -> bytes:
     """Raises a ChannelError, a permanent one where the file is gone or too large."""
@@ -53,17 +59,14 @@ async def fetch(graph: Graph, http: net.SafeHttp, config: MetaConfig, source: st
 async def _mentioned(graph: Graph, config: MetaConfig, source: str) -> bytes:
     """The words as a text, with who said them and where."""
     kind, _, external_id = source.partition(":")
-    asked, words = (
-        ("mentioned_comment.comment_id", "text") if kind == "comment" else ("mentioned_media.media_id", "caption")
-    )
-    about = "id,text,username,media{permalink}" if kind == "comment" else "id,caption,username,permalink"
-    fields = {"fields": f"{asked}({external_id}){{{about}}}"}
+    asked, words, place = _MENTIONED[kind]
+    fields = {"fields": f"{asked}({external_id}){{id,username,{words},{place}}}"}
     answer = await graph.get(config.instagram_id, fields, permission="instagram_manage_comments")
     found = part(answer, asked.partition(".")[0])
     if not found:
         raise TargetGone("What was said is not there any more")
-    place = text(found.get("permalink")) or text(part(found, "media").get("permalink"))
-    return f"@{text(found.get('username'))}: {text(found.get(words))}\n{place}\n".encode("utf-8", "replace")
+    url = text(found.get("permalink")) or text(part(found, "media").get("permalink"))
+    return f"@{text(found.get('username'))}: {text(found.get(words))}\n{url}\n".encode("utf-8", "replace")
 
 
 async def _files(graph: Graph, source: str) -> list[Mapping[str, Any]]:
