@@ -108,12 +108,18 @@ _EVENTS = Statement(lambda: select(events).where(among(events.c.position, "posit
 
 
 async def acquire(session: AsyncSession, lease: str, *, owner: str, seconds: float) -> int | None:
-    """`leases.acquire`, for one who will `relay`: whoever was first begins to count, from what there is."""
+    """`leases.acquire`, for one who will `relay`: whoever was first begins to count, from what there is.
+
+    A release that did not count may have been at work meanwhile: then it goes on from what that has left.
+    """
     fence = await leasing.acquire(session, lease, owner=owner, seconds=seconds)
     if fence is not None:
-        highest = select(literal_column(f"'{NUMBERED}'"), func.coalesce(func.max(events.c.position), 0))
+        highest = select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery()
+        begun = select(literal_column(f"'{NUMBERED}'"), highest).where(true())
         begin = insert_ignoring(session, followers, on=["name"])
-        await session.execute(begin.from_select(["name", "position"], highest.where(true())))
+        await session.execute(begin.from_select(["name", "position"], begun))
+        behind = followers.c.name == NUMBERED, followers.c.position < highest
+        await session.execute(update(followers).where(*behind).values(position=highest))
     return fence
 
 

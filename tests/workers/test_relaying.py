@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.db import new_id
 from helpdesk.domain.events import InboxFailing
 from helpdesk.models.conversations import tags
-from helpdesk.models.events import events, pending_work
+from helpdesk.models.events import events, followers, pending_work
 from helpdesk.services import leases, relay
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
@@ -217,3 +217,19 @@ async def test_what_fails_for_ever_is_left_for_a_person(quick: Services) -> None
     (kept,) = await _pending(quick)
     assert kept["given_up"]
     assert kept["attempts"] == relay.GIVE_UP_AFTER
+
+
+async def test_a_relay_that_takes_over_from_an_older_release_goes_on_from_what_that_has_left(
+    quick: Services, relaying: Relaying
+) -> None:
+    await _happen(quick, "a")
+    async with quick.database.transaction() as session:
+        # It knew nothing of who counts.
+        await session.execute(update(events).values(position=7))
+        await session.execute(update(followers).values(position=0))
+    await relaying.close()
+    successor = Relaying(quick, worker="successor")
+    await _happen(quick, "b")
+    await successor.step()
+    assert await _positions(quick) == [("a", 7), ("b", 8)]
+    await successor.close()
