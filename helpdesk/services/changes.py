@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import ChangeKind
-from helpdesk.db import insert_rows, new_id
+from helpdesk.db import new_id
 from helpdesk.dialects import among
 from helpdesk.domain.admission import AdmittedChange, preview
 from helpdesk.domain.values import SYSTEM, MessageType, RawState
@@ -71,21 +71,8 @@ async def apply(
     ]
     marks = await receipts.mark(session, inbox["id"], seen) if seen else {}
     targets = await _change(session, inbox["id"], list(told.values()), marks, now=now)
-    early = [
-        {
-            "id": new_id(),
-            "inbox_id": inbox["id"],
-            "external_id": one.external_id,
-            "kind": one.kind.value,
-            "text": one.text,
-            "happened_at": one.at,
-            "created_at": now,
-        }
-        for one in told.values()
-        if one.external_id not in targets
-    ]
-    if early:
-        await insert_rows(session, pending_changes, early)
+    early = [_pending(one, inbox["id"], now=now) for one in told.values() if one.external_id not in targets]
+    await write(session, Insert(pending_changes, early))
     people = await _people(session, inbox["channel"], {one.handle.lower() for _, one in changed} - {""})
     ends = []
     for raw, one in changed:
@@ -94,6 +81,18 @@ async def apply(
         why = one.why if target or raw["id"] not in told else EARLY
         ends.append(ending.End(raw, RawState.KEPT, why, target["id"] if target else None, contact_id))
     await ending.settle(session, keys, ends)
+
+
+def _pending(told: _Told, inbox_id: UUID, *, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "inbox_id": inbox_id,
+        "external_id": told.external_id,
+        "kind": told.kind.value,
+        "text": told.text,
+        "happened_at": told.at,
+        "created_at": now,
+    }
 
 
 async def catch_up(session: AsyncSession, inbox_id: UUID, external_ids: Collection[str], *, now: datetime) -> int:

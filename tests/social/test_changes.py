@@ -14,12 +14,14 @@ from helpdesk.models.contacts import contacts
 from helpdesk.models.events import audit, events
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
+from helpdesk.models.search import search_rows
 from helpdesk.models.social import pending_changes
 from helpdesk.services import changes, sources
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
 from tests.social.vendor import with_wall
+from workers.search import Searching
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -105,6 +107,20 @@ async def test_the_source_of_an_edited_message_is_what_was_said_first(house: Hou
     async with house.services.database.transaction() as session:
         found = await sources.raw(house.services, session, message, by=SYSTEM, now=AT)
     assert (found, message["text"]) == (said(), "My money is back")
+
+
+async def test_a_search_looks_into_what_it_says_now(house: House, desk: Desk) -> None:
+    searching = Searching(house.services, worker="house")
+    found = []
+    for told in (said(), became("edited", text="Thank you")):
+        await house.receive(desk, told)
+        while await searching.step():
+            pass
+        found.append((await house.row(search_rows, search_rows.c.message_id.is_not(None)))["tokens"])
+    await searching.close()
+    assert "money" in str(found[0])
+    assert "money" not in str(found[1])
+    assert "thank" in str(found[1])
 
 
 async def test_a_change_is_of_its_own_inbox_only(house: House, desk: Desk) -> None:
