@@ -455,6 +455,7 @@ async def _conversations(
     wanted |= {contact.flood for contact in known.contacts.values() if contact.flood}
     wanted |= {one for places in known.answered.values() for one in places} | set(joins)
     wanted |= {thread["conversation_id"] for thread in known.threads.led.values()}
+    wanted |= set(known.threads.answered.values())
     rows: dict[int, dict[str, Any]] = {}
     if numbers or wanted:
         locking = lock or not is_postgresql(session)

@@ -19,10 +19,12 @@ from helpdesk.channels import Post
 from helpdesk.db import new_id
 from helpdesk.dialects import among
 from helpdesk.domain.admission import Admitted
+from helpdesk.models.messages import messages
 from helpdesk.models.social import conversation_threads, posts
 from helpdesk.statements import Statement
 from helpdesk.writes import Insert, Part, Update
 
+_M: Final = messages.c
 _T: Final = conversation_threads.c
 _P: Final = posts.c
 _KEY: Final = ("inbox_id", "handle", "thread")
@@ -33,24 +35,31 @@ _Key = tuple[str, str]
 class Threads:
     """Where the threads of a batch lead, by the handle and the thread, and what filing changes in that.
 
-    `led` are threads that had a row before, `begun` those that have none yet, `posts` by their external ids.
+    `led` are threads that had a row before, `begun` those that have none yet, `posts` by their external ids. Not every
+    vendor tells where a thread begins, and names only what is answered: `answered` is where that stands, by its
+    external id, for threads without a row, and `said` the same of what the batch itself has filed, by its author too.
     """
 
     inbox_id: UUID | None = None
     led: dict[_Key, dict[str, Any]] = field(default_factory=dict)
     begun: dict[_Key, dict[str, Any]] = field(default_factory=dict)
     moved: dict[_Key, dict[str, Any]] = field(default_factory=dict)
+    answered: dict[str, UUID] = field(default_factory=dict)
+    said: dict[_Key, UUID] = field(default_factory=dict)
     posts: dict[str, dict[str, Any]] = field(default_factory=dict)
     posts_changed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def place_of(self, message: Admitted) -> UUID | None:
         """The conversation to which the author's thread leads."""
-        row = self._row(_key(message))
-        return row["conversation_id"] if row else None
+        if (row := self._row(_key(message))) is not None:
+            return row["conversation_id"]  # type: ignore[no-any-return]
+        his = message.sender.handle.lower(), message.in_reply_to
+        return self.said.get(his) or self.answered.get(message.in_reply_to)
 
     def lead(self, message: Admitted, conversation_id: UUID, *, now: datetime) -> None:
         """From here on the author's thread leads to this conversation."""
         key = _key(message)
+        self.said[key[0], message.external_id] = conversation_id
         post_id = self._post(message.post, now=now) if message.post else None
         row = self._row(key)
         if row is None:
@@ -116,6 +125,13 @@ _POSTS: Final = Statement(
         _P.inbox_id == bindparam("inbox", type_=Uuid()), among(_P.external_id, "external_ids", "text")
     )
 )
+_ANSWERED: Final = Statement(
+    lambda: (
+        select(_M.external_id, _M.conversation_id)
+        .where(_M.inbox_id == bindparam("inbox", type_=Uuid()), among(_M.external_id, "external_ids", "text"))
+        .order_by(_M.id)
+    )
+)
 
 
 async def look_up(session: AsyncSession, inbox_id: UUID, admitted: Collection[Admitted]) -> Threads:
@@ -127,6 +143,10 @@ async def look_up(session: AsyncSession, inbox_id: UUID, admitted: Collection[Ad
     handles, threads = (sorted(set(part)) for part in zip(*keys, strict=True))
     rows = await _LED.rows(session, inbox=inbox_id, handles=handles, threads=threads)
     found.led = {key: row for row in rows if (key := (row["handle"], row["thread"])) in keys}
+    strange = [message for message in admitted if message.thread and _key(message) not in found.led]
+    if answers := {message.in_reply_to for message in strange} - {""}:
+        rows = await _ANSWERED.rows(session, inbox=inbox_id, external_ids=sorted(answers))
+        found.answered = {row["external_id"]: row["conversation_id"] for row in rows}
     named = {message.post.external_id for message in admitted if message.post} - {""}
     if named:
         rows = await _POSTS.rows(session, inbox=inbox_id, external_ids=sorted(named))

@@ -248,6 +248,23 @@ async def test_an_answer_to_our_answer_joins_whatever_brings_it(talk: Talk) -> N
     ]
 
 
+async def test_a_complaint_in_many_posts_is_one_and_whoever_joins_in_has_his_own(talk: Talk) -> None:
+    world = talk.x.world
+    second = await talk.say("@desk and", answers=await talk.say("@desk my money"))
+    third = await talk.say("@desk nobody answers", answers=second)
+    fourth = world.post(talk.ann, "@desk I have written before", answers=third)
+    fifth = world.post(talk.ann, "@desk and again", answers=fourth)
+    ben = world.post(world.user("ben"), "@desk mine too", answers=third)
+    carl = world.post(world.user("carl"), "@desk and mine", answers=fifth)
+    assert await talk.desk.post(fake_activity.posted(world, fourth, fifth, ben, carl)) == 200
+    await talk.desk.house.drain()
+    numbers = {row["id"]: row["number"] for row in await talk.desk.house.conversations()}
+    first, *others = sorted(numbers.values())
+    found = {row["external_id"]: numbers[row["conversation_id"]] for row in await talk.desk.house.incoming()}
+    assert [found[post] for post in (second, third, fourth, fifth)] == [first] * 4
+    assert sorted([found[ben], found[carl]]) == others
+
+
 @ON_ONE_DATABASE
 async def test_what_is_gone_may_be_told_before_what_it_was(talk: Talk) -> None:
     post = talk.x.world.post(talk.ann, "@desk my number is 17")
