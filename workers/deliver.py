@@ -160,7 +160,13 @@ class Deliverer:
     async def _found(self, delivery: RowMapping, connector: Connector, composed: Composed | None) -> Receipt | None:
         """Whether it is there. Raises `Uncertain` where that cannot be told, and a second one could do harm."""
         if composed is not None and isinstance(connector, FindsSent):
-            return await connector.find_sent(composed)
+            found = await connector.find_sent(composed)
+            if found is None:
+                return None
+            async with self._services.database.reading() as session:
+                if await deliveries.is_of_another(session, delivery, found.external_id):
+                    raise Uncertain("what was found is another message of ours")
+            return found
         if not (await self._connections.channel(delivery["inbox_id"])).capabilities.looks_up:
             raise Uncertain("it cannot be looked up")
         return None

@@ -235,6 +235,13 @@ async def thaw(services: Services, session: AsyncSession, delivery: RowMapping) 
     )
 
 
+async def is_of_another(session: AsyncSession, delivery: RowMapping, external_id: str) -> bool:
+    """Whether another message of ours was sent under this id: two that say the same are told apart by nothing else."""
+    query = select(messages.c.id).join(deliveries, deliveries.c.message_id == messages.c.id)
+    query = query.where(messages.c.external_id == external_id, messages.c.inbox_id == delivery["inbox_id"])
+    return await session.scalar(query.where(messages.c.id != delivery["message_id"]).limit(1)) is not None
+
+
 async def start(session: AsyncSession, delivery: RowMapping) -> None:
     """Enter `sending`; the attempt counts, and an earlier attempt's final mark is forgotten."""
     await _update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -86,6 +87,18 @@ async def test_while_it_is_still_looked_up_nobody_sends_it_again(story: Wall) ->
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:helpdesk:problem:delivery_state")
 
 
+async def test_another_message_that_says_the_same_is_not_taken_for_this_one(story: Wall) -> None:
+    WALL.says_the_same = True
+    await story.house.deliver()
+    await story.house.reply(story.conversation_id, visibility="public")
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    WALL.sent.pop()  # it never arrived, and one just like it had
+    for _ in range(2):
+        await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent", "uncertain"], 1)
+
+
 async def test_a_worker_that_dies_after_the_final_byte_leaves_it_to_be_looked_up(story: Wall) -> None:
     WALL.cut_after_accepting = True
     await story.house.deliver()
@@ -103,8 +116,8 @@ async def test_a_worker_that_dies_after_the_final_byte_leaves_it_to_be_looked_up
 
 async def test_two_workers_send_it_once(story: Wall) -> None:
     async with House(story.services, worker="second") as second:
-        for worker in (story.house, second) * 2:
-            await worker.deliver()
+        for _ in range(2):
+            await asyncio.gather(story.house.deliver(), second.deliver())
     assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
 
 
