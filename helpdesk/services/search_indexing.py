@@ -151,9 +151,8 @@ def _subjects(happened: Iterable[Row]) -> Subjects:
             found.touched.add(event["conversation_id"])
         if kind in ("message.received", "message.created"):
             found.messages.append(UUID(data["message_id"]))
-        if kind == "conversation.updated":
-            edited = data["changes"].get("messages", {}).items()
-            found.messages += [UUID(message_id) for message_id, names in edited if "text" in names]
+        if kind == "conversation.updated" and isinstance(marks := data["changes"].get("messages"), Mapping):
+            found.messages += [UUID(message_id) for message_id, names in marks.items() if "text" in names]
         if kind == "conversation.created" or (kind == "conversation.updated" and "subject" in data["changes"]):
             found.conversations.append(event["conversation_id"])
         if kind == "conversation.created" or kind.startswith("contact."):
