@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +21,7 @@ from helpdesk.channels import (
 )
 
 _TYPES = {"photo": "image/jpeg", "video": "video/mp4", "animated_gif": "video/mp4"}
+_MEDIA = re.compile(r"https://(?:x|twitter)\.com/\w+/status/\d+/(?:photo|video)/\d+")
 _ENDINGS = {"photo": "jpg", "video": "mp4", "animated_gif": "mp4"}
 
 
@@ -120,13 +121,18 @@ def text_of(data: Mapping[str, Any], *, attached: bool) -> str:
     """
     note = data.get("note_tweet")
     whole = note if isinstance(note, dict) and word(note.get("text")) else data
-    text, entities = word(whole.get("text")), whole.get("entities")
+    text, entities = _unescaped(word(whole.get("text"))), whole.get("entities")
     for one in _objects(entities.get("urls")) if isinstance(entities, dict) else []:
         short, long = word(one.get("url")), word(one.get("expanded_url"))
         if short and long:
-            own_media = attached and ("media_key" in one or "/photo/" in long or "/video/" in long)
+            own_media = attached and ("media_key" in one or _MEDIA.fullmatch(long))
             text = text.replace(short, "" if own_media else long)
-    return html.unescape(text).strip()
+    return text.strip()
+
+
+def _unescaped(text: str) -> str:
+    """The vendor escapes these three alone. `html.unescape` would find others in what people write, and in links."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _references(data: Mapping[str, Any]) -> dict[str, str]:

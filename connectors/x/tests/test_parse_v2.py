@@ -63,14 +63,14 @@ def test_a_post_tells_who_wrote_it_where_it_stands_and_that_the_vendor_vouches()
 
 def test_a_text_is_whole_and_as_its_author_wrote_it() -> None:
     urls = [
-        {"url": "https://t.co/a", "expanded_url": "https://scam.test/?a=1&b=2"},
+        {"url": "https://t.co/a", "expanded_url": "https://scam.test/photo/1?a=1&lt=2"},
         {"url": "https://t.co/b", "expanded_url": "https://x.com/ann/status/20/photo/1", "media_key": "3_1"},
     ]
-    text = "A &lt;b&gt; &amp;amp; https://t.co/a https://t.co/b"
+    text = "A &lt;b&gt; &amp;amp; &amp;copy https://t.co/a https://t.co/b"
     media = {"media_key": "3_1", "type": "photo", "url": "https://pbs.twimg.com/media/1.jpg"}
     whole = post(text=text, entities={"urls": urls}, attachments={"media_keys": ["3_1", "3_2"]})
     found = message("post", whole, media=[media])
-    assert found.text == "A <b> &amp; https://scam.test/?a=1&b=2"
+    assert found.text == "A <b> &amp; &copy https://scam.test/photo/1?a=1&lt=2"
     assert [(one.filename, one.source) for one in found.attachments] == [
         ("3_1.jpg", "https://pbs.twimg.com/media/1.jpg"),
         ("3_2.bin", ""),

@@ -123,6 +123,17 @@ async def test_only_ours_below_the_same_post_and_as_new_is_it(x: FakeX, only: XC
     assert found.external_id == ours
 
 
+async def test_what_the_vendor_made_of_a_text_is_still_it(x: FakeX, only: XConnector) -> None:
+    post, ann = x.mention("ann", "@desk where is it?"), x.world.user("ann")
+    composed = only.compose(answer(ann, "See Example.com/help &  <here>\ncafe\u0301", in_reply_to=post))
+    ours = x.world.post(x.world.us, "@ann @bob See https://t.co/1 &amp; &lt;here&gt;\ncaf\u00e9", answers=post)
+    links = [{"url": "https://t.co/1", "expanded_url": "http://Example.com/help"}]
+    x.world.posts[ours].setdefault("entities", {})["urls"] = [{"start": 14, "end": 28, **one} for one in links]
+    found = await only.find_sent(composed)
+    assert found is not None
+    assert found.external_id == ours
+
+
 async def test_a_look_that_fails_says_so_and_one_without_an_end_is_uncertain(x: FakeX, only: XConnector) -> None:
     post, ann = x.mention("ann", "@desk where is it?"), x.world.user("ann")
     composed = only.compose(answer(ann, in_reply_to=post))
