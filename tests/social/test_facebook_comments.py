@@ -15,9 +15,11 @@ from sqlalchemy import update
 from connectors.facebook.tests import signed
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph
 from helpdesk import clock
+from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Conflict
 from helpdesk.models.inboxes import inbox_states, raw_items
 from helpdesk.models.messages import attachments, deliveries
+from helpdesk.services import moderation
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -165,6 +167,23 @@ async def test_comments_on_instagram_come_to_the_pages_inbox_and_are_answered_th
     await desk.house.drain()
     assert sorted(desk.graph.answers) == ["Hello", "Thank you"]
     assert await desk.states() == ["sent", "sent"]
+
+
+@ON_ONE_DATABASE
+async def test_what_is_hidden_here_is_hidden_there_and_the_other_way_round(desk: Desk) -> None:
+    comment = desk.graph.comments(desk.graph.posts("News"), MINA, "Claim your free coins at my site")
+    await desk.tell(comment)
+    await desk.house.drain()
+    (message,) = await desk.house.incoming()
+    anna = Actor(AuthorKind.AGENT, name="Anna", role=Role.ADMIN)
+    await moderation.hide(desk.house.services, message["id"], hidden=True, by=anna, now=clock.now())
+    assert desk.graph.things[message["external_id"]].hidden
+    await desk.tell(became(comment, "hide"))
+    await desk.house.drain()
+    assert (await desk.house.incoming())[0]["hidden"]
+    await desk.tell(became(comment, "unhide"))
+    await desk.house.drain()
+    assert not (await desk.house.incoming())[0]["hidden"]
 
 
 @ON_ONE_DATABASE
