@@ -16,7 +16,7 @@ from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows
 from helpdesk.models.social import pending_changes
-from helpdesk.services import changes, sources
+from helpdesk.services import changes, search_indexing, sources
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
@@ -123,6 +123,15 @@ async def test_a_search_looks_into_what_it_says_now(house: House, desk: Desk) ->
     assert "thank" in str(found[1])
 
 
+async def test_a_search_takes_a_split_for_no_edit(house: House, desk: Desk) -> None:
+    await house.receive(desk, said())
+    place = (await house.conversations())[0]["id"]
+    split = {"changes": {"split": [None, str(place)], "messages": [3, 2]}, "by": "agent"}
+    async with house.services.database.reading() as session:
+        event = {"type": "conversation.updated", "conversation_id": place, "data": split}
+        assert (await search_indexing.FOLLOWER.read(session, [event])).entries == []
+
+
 async def test_a_change_is_of_its_own_inbox_only(house: House, desk: Desk) -> None:
     other = Desk(await factories.inbox(house.services, channel="wall", name="them"), "them")
     await house.receive(desk, said())
@@ -140,3 +149,13 @@ async def test_the_bytes_of_a_change_are_erased_with_the_contact(house: House, d
         *[(True, ""), (True, "reaction")],
         (False, "unknown_kind"),
     ]
+
+
+async def test_who_was_known_by_a_handle_alone_is_named_later(house: House, desk: Desk) -> None:
+    await house.receive(desk, said(sender={"handle": "17"}), said("2", sender={"handle": "18", "name": "Olaf"}))
+    named = [json.dumps({"kind": "named", "handle": who, "text": "Mina\nMeier"}).encode() for who in ("17", "18", "19")]
+    await house.receive(desk, *named)
+    await house.receive(desk, json.dumps({"kind": "named", "handle": "17", "text": "Somebody else"}).encode())
+    assert sorted(row["name"] for row in await house.rows(contacts)) == ["Mina Meier", "Olaf"]
+    (told,) = await house.rows(events, events.c.type == "contact.updated")
+    assert told["data"]["fields"] == ["name"]
