@@ -281,7 +281,10 @@ class InboundMessage:
 
 
 class ChangeKind(StrEnum):
-    """`NOTHING` is kept as raw source and shown nowhere: a reaction, a kind that we do not know."""
+    """`NAMED` tells what the person at `handle` is called, which is `text`, where messages do not.
+
+    `NOTHING` is kept as raw source and shown nowhere: a reaction, a kind that we do not know.
+    """
 
     EDITED = "edited"
     DELETED = "deleted"
@@ -289,6 +292,7 @@ class ChangeKind(StrEnum):
     SHOWN = "shown"
     DELIVERED = "delivered"
     READ = "read"
+    NAMED = "named"
     NOTHING = "nothing"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from connectors.facebook import (
     find_comments,
     media,
     moderate,
+    names,
     profile,
     reconcile,
     send,
@@ -38,6 +40,9 @@ from helpdesk.net import safe_http
 LOOK_SECONDS: Final = 600.0
 """Between two looks at whether the token still serves, and at what no webhook brought: they just stop coming."""
 
+NAMES_SECONDS: Final = 60.0
+"""Between two looks at what people are called."""
+
 LONGEST_PAUSE_SECONDS: Final = 300.0
 LONGEST_WAIT_SECONDS: Final = 3600.0
 """Where the vendor says when to ask again."""
@@ -55,14 +60,18 @@ class MetaConnector:
 
     async def run(self, host: Host) -> None:
         """Webhooks bring nearly everything: this sees to it that they come, and reads what they did not bring."""
-        pause, subscribed = FIRST_PAUSE_SECONDS, False
+        pause, subscribed, look_at = FIRST_PAUSE_SECONDS, False, 0.0
+        people = names.Names(self._graph, self._config)
         while True:
             try:
-                await check.confirm(self._graph, self._config)
-                if not subscribed:
-                    await subscription.subscribe(self._graph, self._config)
-                    subscribed = True
-                await reconcile.reconcile(self._graph, self._config, host)
+                if time.monotonic() >= look_at:
+                    await check.confirm(self._graph, self._config)
+                    if not subscribed:
+                        await subscription.subscribe(self._graph, self._config)
+                        subscribed = True
+                    await reconcile.reconcile(self._graph, self._config, host)
+                    look_at = time.monotonic() + LOOK_SECONDS
+                await people.look(host)
             except ChannelError as error:
                 await host.failed(error)
                 asked = error.retry_after if isinstance(error, TemporaryFailure) else None
@@ -71,7 +80,7 @@ class MetaConnector:
             else:
                 await host.succeeded()
                 pause = FIRST_PAUSE_SECONDS
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(NAMES_SECONDS)
 
     def compose(self, message: OutboundMessage) -> Composed:
         return compose(self._config, message)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from connectors.facebook import events, parse_comments, parse_messages
 from connectors.facebook.events import Item
+from connectors.facebook.values import identity, part, text
 from helpdesk.channels import ChangeKind, Inbound, InboundChange, RawInbound, Unreadable
 
 INSTAGRAM: Final = "instagram:"
@@ -58,4 +59,7 @@ def _read(item: Item, config: Mapping[str, Any], *, prefix: str = "") -> Inbound
         return parse_messages.parse(item, event, prefix=prefix)
     if item["list"] == "changes":
         return parse_comments.parse(item, config, prefix=prefix)
+    if item["list"] == "people":
+        who = part(item, "event")
+        return InboundChange(ChangeKind.NAMED, handle=prefix + identity(who.get("id")), text=text(who.get("name")))
     return InboundChange(ChangeKind.NOTHING, why="unknown_kind")

@@ -210,7 +210,7 @@ class ContactCreated(DomainEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactUpdated(DomainEvent):
-    """`fields` of the contact were changed by hand."""
+    """`fields` of the contact were changed, by hand or since his channel told what he is called."""
 
     type = "contact.updated"
     contact_id: UUID

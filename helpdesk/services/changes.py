@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.channels import ChangeKind
 from helpdesk.db import new_id
 from helpdesk.dialects import among
-from helpdesk.domain.admission import AdmittedChange, preview
+from helpdesk.domain.admission import AdmittedChange, line, preview
 from helpdesk.domain.values import SYSTEM, MessageType, RawState
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
@@ -25,7 +25,7 @@ from helpdesk.models.events import audit
 from helpdesk.models.messages import messages
 from helpdesk.models.social import pending_changes
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import ending, receipts, rows
+from helpdesk.services import ending, naming, receipts, rows
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
@@ -38,6 +38,7 @@ EARLY: Final = "early"
 """Why a raw item was kept: what it is about had not come yet."""
 
 _RECEIPTS: Final = frozenset({ChangeKind.DELIVERED, ChangeKind.READ})
+_OF_NO_MESSAGE: Final = _RECEIPTS | {ChangeKind.NAMED, ChangeKind.NOTHING}
 _M: Final = messages.c
 _P: Final = pending_changes.c
 
@@ -62,7 +63,7 @@ async def apply(
     told = {
         raw["id"]: _Told(one.external_id, one.kind, one.text, min(one.at or raw["received_at"], now))
         for raw, one in changed
-        if one.kind not in _RECEIPTS and one.kind is not ChangeKind.NOTHING
+        if one.kind not in _OF_NO_MESSAGE
     }
     seen = [
         receipts.Seen(one.handle, one.thread, min(one.at or raw["received_at"], now), one.kind is ChangeKind.READ)
@@ -71,6 +72,8 @@ async def apply(
     ]
     marks = await receipts.mark(session, inbox["id"], seen) if seen else {}
     targets = await _change(session, inbox["id"], list(told.values()), marks, now=now)
+    names = {one.handle.lower(): line(one.text)[: naming.LONGEST] for _, one in changed if one.kind is ChangeKind.NAMED}
+    await naming.name(session, inbox["channel"], names, now=now)
     early = [_pending(one, inbox["id"], now=now) for one in told.values() if one.external_id not in targets]
     await write(session, Insert(pending_changes, early))
     people = await _people(session, inbox["channel"], {one.handle.lower() for _, one in changed} - {""})

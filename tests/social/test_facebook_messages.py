@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,15 @@ from connectors.facebook.tests import signed
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph, error
 from helpdesk import clock
 from helpdesk.models.alerts import alerts
+from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import deliveries
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.house import House
+from workers.connections import Connections
+from workers.receive import Receiver
 
 MINA, OLAF, LEE = "3383290475046708", "4400000000000001", "17841400000000077"
 
@@ -211,3 +215,21 @@ async def test_who_is_answered_privately_goes_on_in_the_same_conversation(desk: 
     await desk.house.drain()
     assert (desk.graph.messages[-1].text, desk.graph.messages[-1].person) == ("Thank you", private.person)
     assert desk.graph.answers == []
+
+
+async def test_who_writes_in_private_is_named_by_the_list_of_conversations(desk: Desk) -> None:
+    desk.graph.names = {MINA: "Mina Bäcker", LEE: "lee"}
+    await desk.tell(desk.graph.writes(MINA, "Hi"))
+    desk.graph.messages[-1].at -= timedelta(minutes=1)
+    await desk.tell(desk.graph.writes(LEE, "Hi"), object_="instagram", account=INSTAGRAM)
+    connections = Connections(desk.house.services, desk.house.guard)
+    receiver = Receiver(desk.house.services, desk.house.guard, connections, worker="one")
+    await receiver.step()
+    async with asyncio.timeout(20):
+        while len(await desk.house.rows(raw_items)) < 3:
+            await asyncio.sleep(0.02)
+    await receiver.close()
+    await connections.close()
+    await desk.house.drain()
+    # Lee wrote a moment ago: he may not be filed yet, and is named the next time.
+    assert sorted(row["name"] for row in await desk.house.rows(contacts)) == ["", "Mina Bäcker"]
