@@ -72,9 +72,9 @@ async def _ours(graph: Graph, composed: Composed, body: Mapping[str, Any], below
         read += 1
         since = datetime.fromisoformat(body["created_at"]) - _EARLIER + graph.ahead
         same = [one for one in page if _plain(one.get("message") or one.get("text")) == text and _at(one) >= since]
-        found = next((one for one in same if composed.sender in _by(one)), None)
-        if found is not None:
-            return identity(found.get("id"))
+        ours = [one for one in same if composed.sender in _by(one)]
+        if ours:
+            return identity(max(ours, key=_at).get("id"))
         strangers = strangers or bool(same)
         if not page or (platform == "facebook" and _at(page[-1]) < since):
             read = 0

@@ -173,6 +173,17 @@ async def test_clocks_may_differ_and_older_answers_of_the_same_words_are_others(
     assert await desk.find(composed) is None
 
 
+async def test_of_two_answers_with_the_same_words_the_newest_is_found(desk: Desk) -> None:
+    post = desk.fake.posts("News", instagram=True)
+    comment = desk.fake.comments(post, "17840001", "hm")["value"]["id"]
+    composed = desk.compose(comment, "Thank you", post=post, platform="instagram")
+    older, newer = [await desk.send(composed) for _ in range(2)]
+    desk.fake.things[older.external_id].at -= timedelta(seconds=9)
+    found = await desk.find(composed)
+    assert found is not None
+    assert found.external_id == newer.external_id
+
+
 async def test_an_answer_to_an_answer_may_be_somebody_elses_so_a_person_decides(desk: Desk) -> None:
     post, comment = said(desk)
     below = desk.fake.comments(post, OLAF, "mine too", under=comment)["value"]["comment_id"]
