@@ -12,9 +12,6 @@ Whatever is wrong with a request or an answer is in `findings`, is answered with
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 import socket
@@ -123,13 +120,6 @@ class FakeX(Loopback):
     @property
     def dms_sent(self) -> list[Thing]:
         return [message for message in self.world.messages.values() if message["sender_id"] == US]
-
-    def signature(self, body: bytes) -> str:
-        """The header that vouches for a webhook's body."""
-        return "sha256=" + base64.b64encode(self._mac(body)).decode()
-
-    def _mac(self, body: bytes) -> bytes:
-        return hmac.new(self.tokens.oauth1["consumer_secret"].encode(), body, hashlib.sha256).digest()
 
     # -- how it answers -----------------------------------------------------------------------------------------------
 

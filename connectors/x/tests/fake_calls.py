@@ -138,13 +138,6 @@ def _create(asked: Asked) -> Answer:
     return told({"data": {"id": found, "text": given.get("text", "")}}, 201)
 
 
-def _hide(asked: Asked) -> Answer:
-    if asked.path[3] not in asked.fake.world.posts:
-        return problem(404, "Not Found")
-    asked.fake.world.hidden[asked.path[3]] = asked.body["hidden"]
-    return told({"data": {"hidden": asked.body["hidden"]}})
-
-
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +278,6 @@ CALLS: Final = {
     "GET /2/tweets/search/recent": Call(_ANY, _search),
     "GET /2/tweets": Call(_ANY, _posts),
     "POST /2/tweets": Call(_ACCOUNT, _create),
-    "PUT /2/tweets/{tweet_id}/hidden": Call(_ACCOUNT, _hide),
     "GET /2/dm_events": Call(_ACCOUNT, _messages),
     "GET /2/dm_conversations/with/{participant_id}/dm_events": Call(_ACCOUNT, _messages_with),
     "POST /2/dm_conversations/with/{participant_id}/messages": Call(_ACCOUNT, _write),
