@@ -14,6 +14,8 @@ LONGEST_SECONDS = 900.0
 QUIET_SECONDS = 120.0
 WEBHOOK_SECONDS = 300.0
 """How far an account's silence stretches it, without a webhook and with one."""
+FIRST_DAYS, FIRST_READS = 0.1, 0.2
+"""Shares of a month and of its reads within which nobody can tell yet whether they will last."""
 SWEEPS_BELOW = 0.8
 """Looking for deletions is a nicety: it ends while this much of the month's reads is left to what is new."""
 
@@ -55,12 +57,17 @@ class Budget:
         self._turn(now)
         return self.reads < self.limit * SWEEPS_BELOW
 
-    def interval(self, wanted: float, quiet: float, expected: float, now: datetime) -> float:
-        """Seconds to the next look. `quiet`: how far it is stretched since nothing came; `expected` posts at one."""
+    def interval(self, wanted: float, quiet: float, now: datetime) -> float:
+        """Seconds to the next look. `quiet`: how far it is stretched since nothing came.
+
+        Who has used up more than the month's share so far looks that much more rarely: what comes in a flood is then
+        read late, and not at the price of what comes after it.
+        """
         self._turn(now)
-        left = max(self.limit - self.reads, 1)
-        affordable = until_next_month(now) * expected / left
-        return min(max(wanted, quiet, affordable), LONGEST_SECONDS)
+        left, whole = until_next_month(now), until_next_month(now.astimezone(UTC).replace(day=1, hour=0, minute=0))
+        spent = self.reads / self.limit
+        ahead = spent / max(1 - left / whole, FIRST_DAYS) if spent > FIRST_READS else 1.0
+        return min(max(wanted * max(ahead, 1.0), quiet), LONGEST_SECONDS)
 
     def _turn(self, now: datetime) -> None:
         month, day = f"{now.astimezone(UTC):%Y-%m}", f"{now.astimezone(UTC):%Y-%m-%d}"

@@ -56,7 +56,6 @@ class Source:
     extra: bool = False
     due: float = 0.0
     quiet: float = 0.0
-    expected: float = 1.0
     troubles: int = 0
 
 
@@ -94,6 +93,8 @@ class Poller:
 
     async def run(self) -> None:
         self._place = dict(await self._host.cursor())
+        if not self._config.username:  # it may be another one by now
+            self._place.pop("user", None)
         self._budget = Budget.of(self._config.monthly_reads, self._part("budget"))
         while True:
             for source in self._sources:
@@ -118,8 +119,7 @@ class Poller:
         wanted = max(float(self._config.poll_seconds), source.least)
         longest = budget.WEBHOOK_SECONDS if self._brought else budget.QUIET_SECONDS
         source.quiet = budget.quieter(source.quiet, wanted, found=found > 0, longest=longest)
-        source.expected = 0.8 * source.expected + 0.2 * found
-        source.due = time.monotonic() + self._budget.interval(wanted, source.quiet, source.expected, now())
+        source.due = time.monotonic() + self._budget.interval(wanted, source.quiet, now())
 
     # -- what is looked at
 
@@ -188,7 +188,7 @@ class Poller:
             newest = ids.newest(str(place.get("newest") or ""), *found)
             oldest = min(found, key=int, default="")
             known = int(oldest or 0) <= int(since) if since else any(map(_old, items.entries(page)))
-            token = "" if known or not oldest else items.more(page)
+            token = "" if known else items.more(page)
             moved = (
                 {"since": since, "newest": newest, "token": token} if token else {"since": ids.newest(since, newest)}
             )

@@ -191,6 +191,26 @@ async def test_an_empty_page_with_others_behind_it_ends_nothing(x: FakeX) -> Non
         assert f"m;{post}" in host.items
 
 
+async def test_an_empty_page_of_messages_with_others_behind_it_ends_nothing(x: FakeX) -> None:
+    event = x.dm("bob", "hello")
+    token = f"{int(event) + 1:024d}"
+    x.fail(MESSAGES, 200, body=json.dumps({"meta": {"result_count": 0, "next_token": token}}).encode())
+    host = Host()
+    async with polling(x, host):
+        assert f"dm;{event}" in host.items
+
+
+async def test_an_account_that_was_renamed_is_looked_for_by_its_new_name(x: FakeX) -> None:
+    host = Host()
+    host.place = {"user": {"id": US, "username": "old"}}
+    async with polling(x, host, username=""):
+        assert x.calls["GET /2/users/me"] == 1
+    answer = x.mention("ann", "Not yet", answers=x.world.post(US, "We are open again"))
+    async with polling(x, host, username=""):
+        assert f"m;{answer}" in host.items
+        assert host.place["user"] == {"id": US, "username": "desk"}
+
+
 async def test_a_message_page_whose_token_has_ended_is_read_from_the_top(x: FakeX) -> None:
     event = x.dm("bob", "hello")
     host = Host()
@@ -245,13 +265,14 @@ def test_a_post_is_counted_once_a_day_and_a_month_begins_anew() -> None:
     assert spent.kept() == {"month": "2026-12", "reads": 1}
 
 
-def test_looks_become_rarer_as_reads_run_out() -> None:
-    at = datetime(2026, 11, 16, tzinfo=UTC)
-    left = [Budget(10_000, month="2026-11", reads=reads).interval(60, 0, 1.0, at) for reads in (0, 9_000, 9_999)]
-    assert left[0] == pytest.approx(129.6)
-    assert left[1:] == [900, 900]
-    assert Budget(10_000_000).interval(60, 0, 1.0, at) == 60
-    assert Budget(10_000_000).interval(60, 120, 1.0, at) == 120
+def test_looks_become_rarer_as_more_is_read_than_the_month_has_room_for() -> None:
+    middle = datetime(2026, 11, 16, tzinfo=UTC)
+    waits = [Budget(10_000, month="2026-11", reads=reads).interval(60, 0, middle) for reads in (0, 5_000, 9_000)]
+    assert waits == pytest.approx([60, 60, 108])
+    assert Budget(10_000, month="2026-11", reads=1_900).interval(60, 0, middle.replace(day=1)) == 60
+    assert Budget(10_000, month="2026-11", reads=9_900).interval(60, 0, middle.replace(day=2)) == pytest.approx(594)
+    assert Budget(10_000, month="2026-11", reads=9_900).interval(300, 0, middle.replace(day=2)) == 900
+    assert Budget(10_000).interval(60, 120, middle) == 120
     assert budget.quieter(0, 60, found=False, longest=120) == 120
     assert budget.quieter(120, 60, found=False, longest=120) == 120
     assert budget.quieter(120, 60, found=True, longest=120) == 0
