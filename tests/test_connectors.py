@@ -21,6 +21,7 @@ KNOWN_BY_NAME = {
     "helpdesk/domain/chat_answers.py": "rooms that alerts go to (decision 0008)",
     "helpdesk/api/schemas/alert_routes.py": "rooms that alerts go to (decision 0008)",
     "helpdesk/domain/triage_rules.py": "words of customers",
+    "helpdesk/domain/similarity.py": "words of forgers",
     "helpdesk/commands/demo.py": "words of customers",
     "alembic/versions/0004_promises.py": "the policy for social networks of a new house",
 }

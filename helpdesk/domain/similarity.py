@@ -59,4 +59,5 @@ def bands(value: int) -> Sequence[int]:
 
 
 def are_alike(one: int, other: int) -> bool:
-    return ((one ^ other) & (2**BITS - 1)).bit_count() <= ALIKE
+    differing: int = (one ^ other) & (2**BITS - 1)
+    return differing.bit_count() <= ALIKE

@@ -141,7 +141,7 @@ class Handoff(Base, table=True):
 
 
 class Fingerprint(Base, table=True):
-    """What a public message is like (`id` is its own), as `value` of 64 bits in four bands (`domain.similarity`), for some days.
+    """What a public message is like, whose `id` it has: `value` of 64 bits, in bands (`domain.similarity`), for days.
 
     `head_id` is the conversation of the first of them, once so many say the same that it is a flood.
     """

@@ -56,9 +56,7 @@ def test_what_is_changed_to_look_different_says_the_same(other: str) -> None:
 
 
 def test_other_words_say_something_else() -> None:
-    other = (
-        "Airdrop for early users of the new chain: connect at https://drop.example.com and claim your free reward"
-    )
+    other = "Airdrop for early users of the new chain: connect at https://drop.example.com and claim your free reward"
     assert not are_alike(fingerprint(LURE), fingerprint(other))
     assert fingerprint("") == fingerprint("123 !!!")
     assert all(-(2**63) <= fingerprint(text) < 2**63 for text in (LURE, other, ""))
