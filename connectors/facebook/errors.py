@@ -17,6 +17,7 @@ from typing import Any, Final
 from helpdesk import channels
 from helpdesk.channels import (
     AccessRevoked,
+    AuthenticationFailed,
     ChannelError,
     PermanentFailure,
     PermissionMissing,
@@ -37,7 +38,7 @@ _WINDOW: Final = frozenset({2018065, 2018278, 2534022})
 _NOT_HIM: Final = frozenset({1545041, 2018001, 2018108})
 _GONE: Final = frozenset({33})
 _TOO_FAST: Final = frozenset({4, 17, 32, 341, 613, *range(80000, 80015)})
-_TROUBLE: Final = frozenset({1, 2})
+_TROUBLE: Final = frozenset({1, 2, 1200})
 
 _PATIENCE: Final = 300.0
 """Seconds, where the vendor names no time."""
@@ -58,6 +59,7 @@ class Refusal:
         error = _error(answer)
         self.code, self.subcode = _number(error.get("code")), _number(error.get("error_subcode"))
         self.status, self.headers = answer.status, answer.headers
+        self.about_proof = self.code == 104 or "appsecret_proof" in str(error.get("message"))
         self.transient = error.get("is_transient") is True
 
     @property
@@ -79,6 +81,8 @@ class Refusal:
         if self.code in _ENDED:
             why = "has expired" if self.subcode in _EXPIRED else "is not accepted any more"
             return AccessRevoked(f"The Page's token {why}: make a new one and set it as page_token")
+        if self.about_proof:
+            return AuthenticationFailed("The app's secret is another one: set app_secret to it")
         if self.subcode in _WINDOW:
             return WindowClosed("He wrote more than 24 hours ago: only when he writes again he can be answered here")
         if self.code == 10 and self.subcode == _OTHER_APP:

@@ -16,6 +16,7 @@ from connectors.facebook.tests.desk import FINAL, connected, message, sent
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, FakeGraph, error
 from helpdesk.channels import (
     AccessRevoked,
+    AuthenticationFailed,
     ChannelError,
     OutboundAttachment,
     PermanentFailure,
@@ -191,6 +192,8 @@ REFUSALS: list[tuple[int, bytes, type[ChannelError]]] = [
     (*error(190, 463, status=401), AccessRevoked),
     (*error(190, status=400), AccessRevoked),
     (*error(102), AccessRevoked),
+    (*error(104), AuthenticationFailed),
+    (400, b'{"error": {"code": 100, "message": "Invalid appsecret_proof provided"}}', AuthenticationFailed),
     (*error(10), PermissionMissing),
     (*error(200, status=403), PermissionMissing),
     (*error(299), PermissionMissing),
@@ -214,6 +217,7 @@ SILENCES: list[tuple[int, bytes]] = [
     error(1, status=500),
     error(2, status=503),
     error(2, 1545012),
+    error(1200, 1545041),
     error(100, transient=True),
     (500, b"<html>oops</html>"),
     (502, b""),
