@@ -139,3 +139,18 @@ async def test_a_withdrawn_access_is_told_at_once_others_go_on_and_nothing_is_lo
     x.tokens.revoked = False
     await desk.poll(f"m;{first}", f"m;{missed}", name="later")
     assert len(await house.incoming()) == 3
+
+
+@ON_ONE_DATABASE
+async def test_a_long_answer_is_a_thread_in_its_order_though_connections_die(desk: Desk) -> None:
+    house, x = desk.house, desk.x
+    post = x.mention("ann", "@desk how does it work?")
+    await desk.poll(f"m;{post}")
+    (conversation,) = await house.conversations()
+    x.accept_then_cut("POST /2/tweets", times=2)
+    await house.reply(conversation["id"], "This is how it works, step by step. " * 20, visibility="public")
+    await house.drain()
+    made = sorted(x.sent, key=lambda one: int(one["id"]))
+    assert len(made) == 3
+    assert [one["referenced_tweets"][0]["id"] for one in made] == [post, made[0]["id"], made[1]["id"]]
+    assert [row["delivery_status"] for row in await desk.outgoing()] == ["sent"] * 3
