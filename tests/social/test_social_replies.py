@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +18,7 @@ from helpdesk.models.social import conversation_threads
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
+from tests.house import Desk
 from tests.social.vendor import WALL
 from tests.social.wall_story import Wall, wall
 
@@ -122,11 +124,16 @@ async def test_a_reply_that_fails_says_so(story: Wall) -> None:
 @pytest.mark.parametrize("count", ["off", "on"])
 async def test_a_bots_reply_ends_clocks_only_where_the_inbox_says_so(services: Services, count: str) -> None:
     async with wall(services, integration_replies_count=count) as story:
-        await story.reply()
+        await factories.policy(story.services)
+        said = {"external_id": "in-1", "sender": {"handle": "4712", "name": "Bert"}, "text": "My money is gone"}
+        said |= {"thread": "post:18", "visibility": "public"}
+        await story.house.receive(Desk(story.inbox_id, "us"), json.dumps(said).encode())
+        made = (await story.reply(in_reply_to="in-1")).json()
         await story.house.deliver()
-        assert ((await story.conversation())["waiting_since"] is None) is (count == "on")
-        assert (await story.outgoing())[0]["answers"] is (count == "on")
-        assert await story.house.rows(sla_clocks, sla_clocks.c.ended_by.is_not(None)) == []
+        ended = await story.house.rows(sla_clocks, sla_clocks.c.kind == "first_response")
+        assert [str(clock["ended_by"]) for clock in ended] == [made["id"] if count == "on" else "None"]
+        bert = (await story.house.conversations())[-1]
+        assert (bert["waiting_since"] is None) is (count == "on")
 
 
 async def test_in_a_merged_conversation_it_goes_to_whoever_wrote_what_it_answers(story: Wall) -> None:
