@@ -5,7 +5,7 @@ from helpdesk.channels import Capabilities, Channel
 CHANNEL = Channel(
     name="x",
     title="X",
-    capabilities=Capabilities(attachments=True, public_replies=True, chains=True, max_length=280),
+    capabilities=Capabilities(attachments=True, public_replies=True, chains=True, hide=True, max_length=280),
     config="connectors.x.config:XConfig",
     connector="connectors.x.connector:XConnector",
     parse="connectors.x.parse:parse",

@@ -15,7 +15,7 @@ from connectors.x.config import XConfig
 from helpdesk.channels import AuthenticationFailed, Misconfigured
 from helpdesk.net import SafeHttp
 
-SCOPES = "tweet.read tweet.write users.read dm.read dm.write offline.access media.write"
+SCOPES = "tweet.read tweet.write tweet.moderate.write users.read dm.read dm.write offline.access media.write"
 CONSENT = "https://x.com/i/oauth2/authorize"
 PATIENCE_SECONDS = 600.0
 _PAGE = (

@@ -57,6 +57,10 @@ class XConnector:
     async def fetch(self, source: str, *, max_bytes: int) -> bytes:
         return await media.fetch(self._files, self._config, source, max_bytes=max_bytes)
 
+    async def hide(self, external_id: str, *, hidden: bool) -> None:
+        """Only answers below our own posts can be: the vendor refuses any other."""
+        await self._client.call("hide_reply" if hidden else "unhide_reply", external_id)
+
     async def profile(self) -> Profile:
         me = (await self._client.call("get_me", user_fields=MESSAGE["user_fields"])).get("data")
         try:

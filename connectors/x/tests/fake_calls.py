@@ -138,6 +138,18 @@ def _create(asked: Asked) -> Answer:
     return told({"data": {"id": found, "text": given.get("text", "")}}, 201)
 
 
+def _hide(asked: Asked) -> Answer:
+    """Only answers below our own posts can be."""
+    world, key = asked.fake.world, asked.path[3]
+    root = str(world.posts.get(key, {}).get("conversation_id"))
+    if key not in world.posts:
+        return problem(404, "Not Found")
+    if root == key or world.posts.get(root, {}).get("author_id") != world.us:
+        return problem(403, "Forbidden", "You are not permitted to perform this action.")
+    world.hidden[key] = asked.body["hidden"]
+    return told({"data": {"hidden": asked.body["hidden"]}})
+
+
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +290,7 @@ CALLS: Final = {
     "GET /2/tweets/search/recent": Call(_ANY, _search),
     "GET /2/tweets": Call(_ANY, _posts),
     "POST /2/tweets": Call(_ACCOUNT, _create),
+    "PUT /2/tweets/{tweet_id}/hidden": Call(_ACCOUNT, _hide),
     "GET /2/dm_events": Call(_ACCOUNT, _messages),
     "GET /2/dm_conversations/with/{participant_id}/dm_events": Call(_ACCOUNT, _messages_with),
     "POST /2/dm_conversations/with/{participant_id}/messages": Call(_ACCOUNT, _write),

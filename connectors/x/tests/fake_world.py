@@ -45,6 +45,7 @@ class World:
         self.posts: dict[str, Thing] = {}
         self.messages: dict[str, Thing] = {}
         self.media: dict[str, Thing] = {}
+        self.hidden: dict[str, bool] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
         """What lies at the origin: pictures by their path, with their type."""
         self._number = count(1)

@@ -227,6 +227,17 @@ async def test_the_same_message_is_the_same_bytes(only: XConnector) -> None:
     assert opened(composed)["text"] == message.text
 
 
+async def test_an_answer_below_our_post_is_hidden_and_shown_again(x: FakeX, only: XConnector) -> None:
+    spam = x.mention("bob", "Free coins", answers=x.world.post(x.world.us, "We are open again"))
+    for hidden in (True, True, False):
+        await only.hide(spam, hidden=hidden)
+        assert x.world.hidden == {spam: hidden}
+    with pytest.raises(TargetGone):
+        await only.hide("17", hidden=True)
+    with pytest.raises(PermanentFailure):
+        await only.hide(x.mention("bob", "@desk is bad"), hidden=True)
+
+
 async def test_what_came_with_a_post_is_fetched_from_the_vendor_alone(x: FakeX, only: XConnector) -> None:
     picture = x.world.media[x.world.picture(b"bytes of it")]["url"]
     assert await only.fetch(picture, max_bytes=100) == b"bytes of it"
