@@ -46,7 +46,7 @@ def parse(item: Mapping[str, Any], config: Mapping[str, Any], *, prefix: str = "
     Raises Unreadable where an id is missing or none.
     """
     event = part(item, "event")
-    value, field = part(event, "value"), event.get("field")
+    value, field = part(event, "value"), text(event.get("field"))
     if field in PAGE_FIELDS:
         return _page(item, value, config, prefix)
     if field == "mentions":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from helpdesk.channels import Unreadable
+
+LONGEST_ID: Final = 300
 
 
 def part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -25,9 +27,12 @@ def text(value: object) -> str:
 
 def identity(value: object) -> str:
     """An id as text, also where it came as a number. Raises Unreadable for what is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unreadable("an id is missing")
-    return str(value).strip()
+    found = str(value).strip()
+    if not found or len(found) > LONGEST_ID or not found.isprintable():
+        raise Unreadable("an id is missing")
+    return found
 
 
 def optional(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from connectors.facebook import events, lengths, values
 from connectors.facebook.parse import instagram, page
-from connectors.facebook.tests.fake import INSTAGRAM, PAGE
+from connectors.facebook.tests.fake import INSTAGRAM, PAGE, FakeGraph
 from connectors.facebook.tests.signed import webhook
 from helpdesk.channels import Authentication, ChangeKind, Inbound, InboundChange, InboundMessage, RawInbound, Unreadable
 from helpdesk.domain.admission import admit, admit_change
@@ -261,3 +262,51 @@ def test_instagram_counts_bytes_in_private() -> None:
     assert measured(lengths.instagram, "public") == (10, 2200, "characters")
     assert measured(lengths.facebook, "direct") == (10, 2000, "characters")
     assert measured(lengths.facebook, "public") == (10, 8000, "characters")
+
+
+_ODD: list[Any] = [None, True, 1.5, 10**40, "", "\x00", "x" * 600, "\ud83d", [], {}, [[]], "https://["]
+
+
+def _places(found: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield above
+    below = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for key, value in below:
+        yield from _places(value, (*above, key))
+
+
+def _with(found: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    changed = found.copy()
+    changed[place[0]] = _with(found[place[0]], place[1:], value)
+    return changed
+
+
+def test_whatever_stands_in_one_place_of_a_webhook_it_is_read_or_refused() -> None:
+    """What raised anything else would be posted again until the vendor gives the address up."""
+    people = {"sender": {"id": PERSON}, "recipient": {"id": PAGE}, "timestamp": 1_648_581_633_369}
+    files = [
+        {"type": "image", "payload": {"url": "https://a.test/b.png"}},
+        {"type": "share", "payload": {"title": "t"}},
+    ]
+    message = {"mid": "m", "text": "a", "attachments": files, "reply_to": {"mid": "x", "story": {"url": "u"}}}
+    with FakeGraph() as graph:
+        feed = graph.comments(graph.posts("News"), PERSON, "Hi")
+        comment = graph.comments(graph.posts("News", instagram=True), "17840001", "Hi")
+    mention = {"field": "mentions", "value": {"media_id": "30", "comment_id": "31"}}
+    told = [people | {"message": message}, people | {"read": {"watermark": 5}}, people | {"postback": {"title": "b"}}]
+    for sample in (
+        webhook("page", PAGE, messaging=told, changes=[feed]),
+        webhook("instagram", INSTAGRAM, changes=[comment, mention]),
+    ):
+        for place in _places(sample):
+            for value in _ODD:
+                for item in events.split(_with(sample, place, value)):
+                    assert 0 < len(events.position(item)) <= 300
+                    try:
+                        found = page(RawInbound("x", events.written(item), AT), CONFIG)
+                    except Unreadable:
+                        continue
+                    if isinstance(found, InboundMessage):
+                        assert admit(found).external_id
+                        assert admit(found).sender.handle
