@@ -42,12 +42,6 @@ class House:
         found: str = made.json()["id"]
         return found
 
-    def change(self, conversation_id: str, **body: Any) -> None:
-        path = f"/conversations/{conversation_id}"
-        version = self.stack.http.get(path).headers["ETag"]
-        changed = self.stack.http.patch(path, json=body, headers={"If-Match": version})
-        assert changed.status_code == 200, changed.text
-
     def post(self, path: str, key: str, **body: Any) -> httpx.Response:
         return self.stack.http.post(path, json=body, headers={"Idempotency-Key": key})
 
@@ -73,7 +67,7 @@ def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     place = conversation["id"]
     (asked,) = stack.messages(place)
     assert (conversation["channel"], asked["visibility"]) == ("x", "public")
-    house.change(place, assignee_id=stack.agent_id)
+    stack.change(place, assignee_id=stack.agent_id)
     (clock,) = stack.get(f"/conversations/{place}/sla")["clocks"]
     house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
     (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
@@ -115,7 +109,7 @@ def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
         log = browser.get(f"{stack.url}/channels/chat/messages", params={"after_seq": 0}, headers=whose).json()
     texts = [item["message"]["text"] for item in log["items"] if item["type"] == "message.new"]
     assert texts == [f"It is {WALLET}", f"Found: it arrives at {WALLET} today."], "what was said in public stays there"
-    house.change(place, status="resolved")
+    stack.change(place, status="resolved")
     assert len(stack.conversations()) == 1
     assert WALLET not in json.dumps(house.said())
 

@@ -46,12 +46,6 @@ class House:
         url = f"{self.stack.url}/channels/{path}/{self.inbox_id}/webhook"
         return httpx.post(url, content=body, headers=headers, trust_env=False).status_code
 
-    def change(self, conversation_id: str, **body: Any) -> None:
-        path = f"/conversations/{conversation_id}"
-        version = self.stack.http.get(path).headers["ETag"]
-        changed = self.stack.http.patch(path, json=body, headers={"If-Match": version})
-        assert changed.status_code == 200, changed.text
-
     def post(self, path: str, key: str, **body: Any) -> httpx.Response:
         return self.stack.http.post(path, json=body, headers={"Idempotency-Key": key})
 
@@ -78,7 +72,7 @@ def test_a_comment_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     place = conversation["id"]
     (asked,) = stack.messages(place)
     assert (asked["visibility"], asked["text"]) == ("public", "Where is my withdrawal? 三天了")
-    house.change(place, assignee_id=stack.agent_id)
+    stack.change(place, assignee_id=stack.agent_id)
     (clock,) = stack.get(f"/conversations/{place}/sla")["clocks"]
     house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
     (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
@@ -103,7 +97,7 @@ def test_a_comment_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     assert house.webhook(messaging=[graph.writes(graph.messages[0].person, "Thank you, it has arrived")]) == 200
     stack.until("it is the same conversation", lambda: stack.messages(place)[-1]["text"] == "Thank you, it has arrived")
     assert stack.messages(place)[-1]["visibility"] == "direct"
-    house.change(place, status="resolved")
+    stack.change(place, status="resolved")
     assert len(stack.conversations()) == 1
 
 

@@ -39,12 +39,6 @@ class House:
         path = f"{self.stack.url}/channels/telegram/{self.inbox_id}/webhook"
         return self.stack.http.post(path, json=update, headers={"X-Telegram-Bot-Api-Secret-Token": SECRET}).status_code
 
-    def change(self, conversation_id: str, **body: Any) -> None:
-        path = f"/conversations/{conversation_id}"
-        version = self.stack.http.get(path).headers["ETag"]
-        changed = self.stack.http.patch(path, json=body, headers={"If-Match": version})
-        assert changed.status_code == 200, changed.text
-
     def states(self, conversation_id: str) -> list[str]:
         return [one["delivery"]["status"] for one in self.stack.messages(conversation_id) if one["delivery"]]
 
@@ -76,7 +70,7 @@ def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None
     assert (conversation["contact"]["name"], conversation["channel"]) == ("Mina Ito", "telegram")
 
     # Nobody answers for a while: whoever has it is warned before the promise is broken.
-    house.change(conversation["id"], assignee_id=stack.agent_id)
+    stack.change(conversation["id"], assignee_id=stack.agent_id)
     (clock,) = stack.get(f"/conversations/{conversation['id']}/sla")["clocks"]
     house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
     (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
@@ -100,7 +94,7 @@ def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None
     stack.until("it is filed", lambda: len(stack.messages(conversation["id"])) == 5)
     assert [one.text for one in bots.sent] == ["It left at noon.", "Tomorrow."]
     assert house.states(conversation["id"]) == ["sent", "uncertain"]
-    house.change(conversation["id"], status="resolved")
+    stack.change(conversation["id"], status="resolved")
     assert len(stack.conversations()) == 1
 
 
