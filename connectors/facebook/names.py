@@ -16,7 +16,7 @@ from connectors.facebook.events import Item
 from connectors.facebook.graph import Graph
 from connectors.facebook.send import PERMISSION
 from connectors.facebook.values import moment, optional, part, parts, text
-from helpdesk.channels import Host, PermissionMissing, RawInbound, Unreadable
+from helpdesk.channels import Host, PermanentFailure, PermissionMissing, RawInbound, Unreadable
 from helpdesk.clock import now
 
 SHOWN: Final = 50
@@ -52,7 +52,7 @@ class Names:
         path = f"{self._config.page_id}/conversations"
         try:
             answer = await self._graph.get(path, params, permission=PERMISSION[platform])
-        except PermissionMissing:
+        except (PermissionMissing, PermanentFailure):  # they stay without names, and everything else goes on
             return []
         active = [one for one in parts(answer, "data") if since <= (moment(one.get("updated_time")) or since) < until]
         return [self._item(platform, one, who) for one in active for who in self._others(one)]
