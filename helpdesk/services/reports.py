@@ -95,6 +95,7 @@ def _messages(actor: Actor, asked: Asked) -> Select[Any]:
         not_(_M.private),
         _M.author_kind.in_(people),
         _M.delivery_status == DeliveryStatus.SENT.value,
+        _M.part_of.is_(None),
     )
     author = case((_M.author_kind.in_(people), _M.author_id), else_=_C.assignee_id)
     rows = counted(

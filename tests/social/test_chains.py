@@ -15,6 +15,7 @@ from helpdesk.models.messages import deliveries
 from helpdesk.models.social import conversation_threads, posts
 from helpdesk.services import outgoing, redelivery
 from helpdesk.services.house import Services
+from tests import factories
 from tests.social.vendor import WALL
 from tests.social.wall_story import MINA, POST, Wall, wall
 
@@ -42,6 +43,9 @@ async def test_each_part_answers_the_one_before(story: Wall) -> None:
     assert [text.rpartition(" ")[2] for text in texts] == ["1/3", "2/3", "3/3"]
     assert targets == (story.asked, "wall-1", "wall-2")
     assert await story.told() == ["message.sent"] * 3
+    boss = await factories.agent(story.services, role="admin")
+    report = await story.client.get("/api/v1/reports/volume", headers=boss.headers)
+    assert report.json()["rows"][0]["sent"] == 1, "it is one answer"
 
 
 async def test_one_that_is_not_known_to_have_arrived_holds_back_the_others(story: Wall) -> None:

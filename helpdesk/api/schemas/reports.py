@@ -23,7 +23,7 @@ class VolumeLine(Line):
     resolved: int = Field(description="Times that one was resolved or closed")
     reopened: int = Field(description="Times that one came back from there")
     received: int = Field(description="Messages of contacts")
-    sent: int = Field(description="Messages to contacts")
+    sent: int = Field(description="Messages to contacts; a long one in several parts is one")
 
 
 class ResponseLine(Line):
