@@ -28,8 +28,10 @@ class Found:
     kind: str
 
 
-def found_in(text: str, *, names: Collection[str] = (), allowed: Collection[str] = ()) -> list[Found]:
-    """All of it, in order. `names` are his: what he is called, and his handles on any channel.
+def found_in(
+    text: str, *, names: Collection[str] = (), handles: Collection[str] = (), allowed: Collection[str] = ()
+) -> list[Found]:
+    """All of it, in order. `names` are what he is called, each word of which tells; `handles` tell as a whole.
 
     `allowed` may be said although they look like it, or hold a name: our own addresses and handles, and `@handle` under
     which he is known where this is read.
@@ -43,7 +45,9 @@ def found_in(text: str, *, names: Collection[str] = (), allowed: Collection[str]
     found = {Found(seen.places[start], seen.places[end - 1] + 1, kind) for kind, start, end in spans}
     folded = _Seen(text, _folded)
     said = _without(folded.text, [search_folding.fold(one) for one in allowed])
-    for start, end in _called(said, names):
+    wanted = {part for name in names for part in _parts(search_folding.fold(name).strip())}
+    wanted |= {part for one in handles if _tells(part := search_folding.fold(one).partition("@")[0])}
+    for start, end in _called(said, wanted):
         found.add(Found(folded.places[start], folded.places[end - 1] + 1, NAME))
     return _outermost(sorted(found, key=lambda one: (one.start, -one.end)))
 
@@ -170,8 +174,7 @@ _MOST_WORDS: Final = 4
 """Whoever calls himself by a whole sentence is named by all of it only."""
 
 
-def _called(folded: str, names: Collection[str]) -> Iterator[tuple[int, int]]:
-    wanted = {part for name in names for part in _parts(search_folding.fold(name).strip())}
+def _called(folded: str, wanted: Collection[str]) -> Iterator[tuple[int, int]]:
     for one in sorted(wanted):
         bounds = ("", "") if re.fullmatch(rf"[{_DENSE}]+", one) else (rf"(?<![^\W{_DENSE}])", rf"(?![^\W{_DENSE}])")
         for hit in re.finditer(bounds[0] + re.escape(one) + bounds[1], folded):
@@ -179,14 +182,14 @@ def _called(folded: str, names: Collection[str]) -> Iterator[tuple[int, int]]:
 
 
 def _parts(name: str) -> Iterator[str]:
-    """The name, each word of it, and the part before the sign of an address, where they are long enough to name him."""
+    """The name, and each word of it, where they are long enough to name him. An address names by what is before its @."""
     local, at, _ = name.partition("@")
-    words = [word for word in re.split(r"[\W_]+", local) if word]
     if at and local:
-        yield from (one for one in [local] if _tells(one))
+        yield from (one for one in (local.strip(),) if _tells(one))
         return
+    words = [word for word in re.split(r"[\W_]+", name) if word]
     if len(words) > 1 and not all(word in _EVERYDAY for word in words):
-        yield local
+        yield name
     if len(words) <= _MOST_WORDS:
         for word in words:
             yield from (one for one in (word, _given(word)) if _tells(one))

@@ -28,10 +28,10 @@ async def check(
     session: AsyncSession, conversation: Row, content: Mapping[str, Any], facts: Facts, attachment_ids: Sequence[UUID]
 ) -> None:
     """Raises `Invalid` (`personal_data_in_public`, with what was `found`) for what all may not read of the contact."""
-    names, allowed = await _known(session, conversation, facts)
+    known = await _known(session, conversation, facts)
 
     def look(text: str) -> list[personal_data.Found]:
-        return personal_data.found_in(text, names=names, allowed=allowed)
+        return personal_data.found_in(text, **known)
 
     found = [{"field": "text", **_told(one)} for one in look(content["text"])]
     if content["html"] is not None:
@@ -48,8 +48,8 @@ async def check(
 
 async def found(session: AsyncSession, conversation: Row, text: str, facts: Facts) -> list[dict[str, Any]]:
     """What `check` would refuse in the text, as it tells it."""
-    names, allowed = await _known(session, conversation, facts)
-    return [_told(one) for one in personal_data.found_in(text, names=names, allowed=allowed)]
+    known = await _known(session, conversation, facts)
+    return [_told(one) for one in personal_data.found_in(text, **known)]
 
 
 def _told(one: personal_data.Found) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def _refused(found: Sequence[Mapping[str, Any]]) -> Invalid:
     return Invalid("this says in public what is the contact's own", errors=errors, extra={"found": found}, slug=SLUG)
 
 
-async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> tuple[set[str], set[str]]:
-    """His names on every channel, and what may be said all the same: `@name` of his here, and our own addresses."""
+async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> dict[str, set[str]]:
+    """His names and handles on every channel, and what is allowed all the same: his `@name` here, our own addresses."""
     account = and_(_A.channel == _I.channel, _A.external_id == _I.handle)
     query = (
         select(contacts.c.name, _I.channel, _I.handle, _I.display, _A.handle.label("called"), _A.name.label("titled"))
@@ -79,10 +79,10 @@ async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> tupl
         .outerjoin(social_accounts, account)
         .where(contacts.c.id == conversation["contact_id"])
     )
-    names: set[str] = set()
-    allowed: set[str] = set()
+    names, handles, allowed = set[str](), set[str](), set[str]()
     for one in (await session.execute(query)).mappings():
-        names |= {one["name"], one["handle"], one["display"], one["called"], one["titled"]} - {None, ""}
+        names |= {one["name"], one["display"], one["titled"]} - {None, ""}
+        handles |= {one["handle"], one["called"]} - {None, ""}
         if one["channel"] == facts.channel and one["called"] and one["handle"] == facts.own:
             allowed.add(f"@{one['called']}")
     ours = select(inboxes.c.handle, _A.handle.label("called"))
@@ -90,4 +90,4 @@ async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> tupl
     for one in (await session.execute(ours)).mappings():
         for handle in {one["handle"], one["called"]} - {None, ""}:
             allowed |= {handle} if "@" in handle else {f"@{handle}"}
-    return names, allowed
+    return {"names": names, "handles": handles, "allowed": allowed}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from helpdesk.domain.personal_data import found_in
 
 HASH = "9b0f" * 16
-MINA: Sequence[str] = ("Mina Park", "mina.park@customer.test", "minasecret", "visitor-8f21ab", "77120934")
+HANDLES: Sequence[str] = ("mina.park@customer.test", "minasecret", "visitor-8f21ab", "77120934")
+MINA: Any = {"names": ["Mina Park", "Mina"], "handles": HANDLES}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +96,17 @@ def test_the_hash_of_a_transaction_is_found(digest: str) -> None:
         "mi\u00adna",
         "You are minasecret elsewhere",
         "your user 77120934",
+        "you were visitor-8f21ab",
+        "mina.park, then",
     ],
 )
 def test_his_names_are_found(text: str) -> None:
-    assert [one.kind for one in found_in(text, names=MINA)] == ["name"]
+    assert [one.kind for one in found_in(text, **MINA)] == ["name"]
+
+
+def test_a_name_that_is_an_address_names_by_what_is_before_its_sign() -> None:
+    found = found_in("We test this with every customer, mina7", names=["mina7@customer.test"])
+    assert [(one.kind, one.start) for one in found] == [("name", 34)]
 
 
 @pytest.mark.parametrize("text", ["王小明您好", "您好，小明先生", "請王小明回覆"])
@@ -113,20 +122,20 @@ def test_a_chinese_name_needs_no_space_around_it(text: str) -> None:
         "Your withdrawal of 0.12345678 BTC from 2026-05-01 12:30 is on its way (ticket #1234567890).",
         "It took 12.345.678 units, 1500 USDT, 99.99999% and 19345678 blocks since 01.05.2026.",
         "Look at status.example.com or https://status.example.com/incidents/20260501-withdrawals",
-        "The minaret in the parking lot is not a name",
+        "The minaret in the parking lot is not a name, and no visitor is",
         "Version 12.4.1, error 40412345, from 192.168.100.200",
         "abcdefghijklmnopqrstuvwxyzabcdef is_a_very_long_name_of_a_file-and-more_of_it-indeed",
         "我们已经私信您，请查收。工单号 482913",
     ],
 )
 def test_what_says_nothing_of_anybody_passes(text: str) -> None:
-    assert found_in(text, names=MINA) == []
+    assert found_in(text, **MINA) == []
 
 
 def test_what_is_known_where_it_is_read_may_be_said() -> None:
     allowed = ["@mina.lee", "help@desk.test", "@wallet_desk"]
     text = "Hi @mina.lee, @Wallet_Desk answers at help@desk.test."
-    assert found_in(text, names=["mina", "mina.lee"], allowed=allowed) == []
+    assert found_in(text, names=["mina"], handles=["mina.lee"], allowed=allowed) == []
     # A longer one that begins alike is another one's.
     assert [one.kind for one in found_in("Hi @mina.leeds, xhelp@desk.test", names=["leeds"], allowed=allowed)] == [
         "name",
@@ -148,5 +157,5 @@ def test_a_place_is_of_the_text_as_it_was_written() -> None:
 @pytest.mark.parametrize("piece", ["a", "1 ", "a.", "a@", "a at ", "1-", "0x", "a@a.", "１", "+1(", "a(at)a", "mina "])
 def test_a_long_text_takes_no_longer_for_being_odd(piece: str) -> None:
     began = time.perf_counter()
-    found_in(piece * (15_000 // len(piece)), names=MINA)
+    found_in(piece * (15_000 // len(piece)), **MINA)
     assert time.perf_counter() - began < 1
