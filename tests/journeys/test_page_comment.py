@@ -41,7 +41,7 @@ class House:
         return found
 
     def webhook(self, *, path: str = "facebook", **lists: list[Any]) -> int:
-        body = signed.written(signed.webhook("page", PAGE, **lists))
+        body = signed.written(signed.webhook("page", PAGE, time=1_795_000_000_000, **lists))
         headers = {"X-Hub-Signature-256": signed.signature(SECRET, body)}
         url = f"{self.stack.url}/channels/{path}/{self.inbox_id}/webhook"
         return httpx.post(url, content=body, headers=headers, trust_env=False).status_code
