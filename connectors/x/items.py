@@ -77,15 +77,20 @@ def _named(one: Mapping[str, Any], included: Mapping[str, Any]) -> dict[str, Any
     keys = attachments.get("media_keys") if isinstance(attachments, dict) else None
     referenced = _objects(one.get("referenced_tweets"))
     wanted = {
-        "users": ("id", {one.get("author_id"), one.get("sender_id")}),
-        "media": ("media_key", set(keys) if isinstance(keys, list) else set()),
-        "tweets": ("id", {ref.get("id") for ref in referenced}),
+        "users": ("id", [one.get("author_id"), one.get("sender_id")]),
+        "media": ("media_key", keys if isinstance(keys, list) else []),
+        "tweets": ("id", [ref.get("id") for ref in referenced]),
     }
-    found = {
-        name: [value for value in _objects(included.get(name)) if value.get(key) in values]
-        for name, (key, values) in wanted.items()
-    }
-    return {name: values for name, values in found.items() if values}
+    found = {}
+    for name, (key, values) in wanted.items():
+        marks = set(map(_mark, values)) - {""}
+        found[name] = [value for value in _objects(included.get(name)) if _mark(value.get(key)) in marks]
+    return {name: some for name, some in found.items() if some}
+
+
+def _mark(value: object) -> str:
+    """A number or a key as a text, so that both spellings of a number are one; empty for anything else."""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def _objects(value: object) -> Sequence[Mapping[str, Any]]:

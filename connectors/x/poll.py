@@ -239,11 +239,10 @@ class Poller:
             return
         found = {"id": told, "username": self._config.username}
         if not told or not self._config.username:
-            me = (await self._client.call("get_me")).get("data")
+            me: Any = (await self._client.call("get_me")).get("data")
             try:
-                assert isinstance(me, dict)
-                found = {"id": ids.identifier(me.get("id")), "username": str(me["username"])}
-            except (AssertionError, KeyError, ValueError):
+                found = {"id": ids.identifier(me["id"]), "username": str(me["username"])}
+            except (KeyError, TypeError, ValueError):
                 raise TemporaryFailure("The vendor does not say whose token this is") from None
         self._place["user"] = found
 

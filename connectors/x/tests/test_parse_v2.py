@@ -173,6 +173,20 @@ def test_only_what_a_post_names_is_kept_with_it() -> None:
     assert [first.position, second.position] == ["m;20", "m;21"]
 
 
+def test_no_odd_page_stops_the_poller() -> None:
+    odd: list[Any] = [[], {}, None, 1.5, True, ["a"], {"id": []}]
+    for one in odd:
+        data = [post(author_id=one, attachments={"media_keys": [one]}, referenced_tweets=[{"id": one}, one]), one]
+        included = {name: [{"id": one, "media_key": one}, one] for name in ("users", "media", "tweets")}
+        for page in ({"data": data, "includes": included, "meta": one}, {"data": one, "includes": one}):
+            found = items.of_page("post", page, own=OWN, at=AT)
+            assert [item.position for item in found[:1]] == (["m;20"] if page["data"] is data else [])
+            assert items.more(page) == ""
+    mixed = {"data": [post(author_id=int(ANN))], "includes": {"users": [USER]}}
+    (item,) = items.of_page("post", mixed, own=OWN, at=AT)
+    assert json.loads(item.body)["includes"] == {"users": [USER]}
+
+
 def test_numbers_tell_their_time() -> None:
     number = "1146654567674912769"
     assert ids.made_at(number).date().isoformat() == "2019-07-04"
