@@ -11,10 +11,13 @@ import pytest
 from helpdesk import clock
 from helpdesk.channels import Capabilities, Profile
 from helpdesk.db import insert_rows, new_id
-from helpdesk.errors import HelpdeskError
+from helpdesk.domain.actions import Reply
+from helpdesk.domain.values import SYSTEM
+from helpdesk.errors import Conflict, HelpdeskError
 from helpdesk.models.messages import messages
 from helpdesk.models.social import conversation_threads, posts
-from helpdesk.services import reply_places, social_accounts
+from helpdesk.services import automatic_replies, reply_places, social_accounts
+from helpdesk.services.access import get_conversation
 from helpdesk.services.house import Services
 from helpdesk.services.reply_places import Said
 from tests import factories
@@ -167,3 +170,14 @@ async def test_an_agent_sees_whose_account_it_is_and_under_which_post(story: tup
     shown = (await told.client.get(path, headers=anna.headers)).json()
     assert (shown["profile"]["handle"], shown["profile"]["followers"]) == ("mina", 12_000)
     assert shown["post"] == {"external_id": "17", "url": "https://wall.test/17", "text": "News", "own": True}
+
+
+@ON_ONE_DATABASE
+async def test_no_machine_answers_where_all_read_it(story: tuple[Wall, Someone]) -> None:
+    told, _ = story
+    async with told.services.database.transaction() as session:
+        found: Any = await get_conversation(session, SYSTEM, told.conversation_id, lock=True)
+        how: dict[str, Any] = {"rule_id": new_id(), "by": SYSTEM, "now": clock.now()}
+        with pytest.raises(Conflict) as refused:
+            await automatic_replies.reply(told.services, session, found, Reply(text="We are closed."), **how)
+    assert refused.value.problem == "not_offered"
