@@ -25,6 +25,7 @@ from helpdesk.channels import (
 )
 from helpdesk.domain import html, language
 from helpdesk.domain.filenames import display_name
+from helpdesk.domain.handoff_texts import without_link
 from helpdesk.domain.media_types import safe_type
 
 MAX_TEXT = 200_000
@@ -116,6 +117,8 @@ def admit(message: InboundMessage) -> Admitted:
     sender = _address(message.sender)
     text, cut = _body(message.text)
     new_text, _ = _body(message.new_text)
+    if message.written_by_us:  # it may hold a link that is nobody's here
+        text, new_text = without_link(text), without_link(new_text)
     shown = html.sanitise(message.html) if message.html else None
     files = tuple(
         AdmittedFile(
@@ -139,7 +142,7 @@ def admit(message: InboundMessage) -> Admitted:
         text=text,
         new_text=new_text,
         signature=_body(message.signature)[0],
-        quoted=_body(message.quoted)[0],
+        quoted=without_link(_body(message.quoted)[0]),
         html=shown.html if shown else None,
         html_policy=shown.policy_version if shown else 0,
         preview=preview(new_text or text),

@@ -5,6 +5,7 @@ What is said in public names nobody and holds no link. Nothing here was written 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -98,6 +99,19 @@ TEXTS: Final[Mapping[str, Words]] = {
 def direct(language: str, *, base_url: str, hours: int) -> str:
     """The message as it is stored: with a gap where the secret belongs."""
     return TEXTS[language].direct.format(link=f"{base_url.rstrip('/')}{PLACE}{UNSAID}", hours=hours)
+
+
+_LINK: Final = re.compile(rf"{PLACE}[\w-]{{43}}(?![\w-])", re.ASCII)
+
+
+def without_link(told: str) -> str:
+    """What the vendor tells back of such a message, as it may be stored: with the gap again."""
+    return _LINK.sub(f"{PLACE}{UNSAID}", told)
+
+
+def has_gap(stored: str) -> bool:
+    """Whether somebody reads a link there that nobody else may."""
+    return f"{PLACE}{UNSAID}" in stored
 
 
 def with_link(stored: str, secret: str) -> str:

@@ -97,7 +97,7 @@ async def _place(
 async def _words(services: Services, session: AsyncSession, message: RowMapping) -> tuple[str, str | None]:
     """Text and HTML; where they ask for a rating or lead to a chat, with the link that is not stored."""
     text, html = message["text"], message["html"]
-    if f"{handoff_texts.PLACE}{handoff_texts.UNSAID}" in text:
+    if handoff_texts.has_gap(text):
         secret = await handoffs.link_of(services, session, message["id"])
         return (text if secret is None else handoff_texts.with_link(text, secret)), html
     if message["auto_submitted"] == "auto-generated":

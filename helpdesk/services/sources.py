@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.crypto import decrypt
+from helpdesk.domain import handoff_texts
 from helpdesk.domain.html import MAX_INLINE_BYTES, POLICY_VERSION, RASTER_TYPES, escape_text_as_html, page, sanitise
 from helpdesk.domain.values import Actor, RawState
 from helpdesk.errors import NotFound
@@ -22,7 +23,13 @@ _MOST_PICTURES: Final = 50
 
 
 async def raw(services: Services, session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> bytes:
-    """The bytes as they came in; that they were read is audited. Raises `NotFound`, `CannotOpen` once erased."""
+    """The bytes as they came in; that they were read is audited. Raises `NotFound`, `CannotOpen` once erased.
+
+    What hands a conversation over has none: told back by the vendor it holds the link, and whoever has that is believed
+    to be the customer.
+    """
+    if handoff_texts.has_gap(message["text"]) or handoff_texts.has_gap(message["quoted"]):
+        raise NotFound("this message has no source")
     # What was kept about it tells what became of it since.
     mine = raw_items.c.message_id == message["id"], raw_items.c.state != RawState.KEPT.value
     query = select(raw_items).where(*mine).order_by(raw_items.c.created_at).limit(1)

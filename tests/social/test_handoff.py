@@ -19,6 +19,7 @@ from helpdesk.channels import PermanentFailure
 from helpdesk.domain.handoff_texts import TEXTS, direct
 from helpdesk.domain.personal_data import found_in
 from helpdesk.models.conversations import conversations
+from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
 from helpdesk.models.social import handoffs
 from helpdesk.models.visitors import visits
@@ -27,8 +28,9 @@ from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.factories import Someone
+from tests.house import Desk
 from tests.social.vendor import WALL
-from tests.social.wall_story import MINA, Wall, wall
+from tests.social.wall_story import MINA, POST, Wall, wall
 
 
 @dataclass
@@ -227,3 +229,33 @@ def test_what_is_said_in_public_names_nobody_and_fits(language: str) -> None:
     # A thousand bytes are the least that a channel takes directly.
     text = direct(language, base_url="https://support.wallet-with-a-long-name.example", hours=72)
     assert len(text.encode()) + 43 < 1000
+
+
+async def _echo(story: Story, *, text: str) -> None:
+    """What the vendor tells back of the letter that was sent."""
+    external_id = next(key for key, body in WALL.sent if body["kind"] == "direct")
+    about = {"external_id": external_id, "sender": {"handle": "1", "name": "Us"}, "text": text, "written_by_us": True}
+    about |= {"recipient": {"handle": MINA}, "in_reply_to": story.told.asked, "thread": POST}
+    await story.told.house.receive(Desk(story.told.inbox_id, "us"), json.dumps(about).encode())
+
+
+@ON_ONE_DATABASE
+async def test_nobody_here_reads_the_link_in_what_the_vendor_tells_back(story: Story) -> None:
+    """Whoever works here could otherwise come as the customer, who is believed to be who he is."""
+    told, link = story.told, await story.link()
+    text = next(body["text"] for _, body in WALL.sent if body["kind"] == "direct")
+    await _echo(story, text=text)
+    letter = await told.house.row(messages, messages.c.visibility == "direct", messages.c.type == "outgoing")
+    assert (await told.house.rows(raw_items))[-1]["message_id"] == letter["id"]
+    source = await told.client.get(f"/api/v1/messages/{letter['id']}/raw", headers=story.anna.headers)
+    assert source.status_code == 404
+    # Nor where it was not known again as what was written here.
+    async with told.services.database.transaction() as session:
+        await session.execute(update(messages).where(messages.c.id == letter["id"]).values(external_id="another"))
+    await _echo(story, text=text + " ")
+    elsewhere = (await told.outgoing())[-1]
+    assert "sent_elsewhere" in elsewhere["notes"]
+    kept = [str(dict(row)) for row in await told.house.rows(messages)]
+    assert not any(link in row for row in kept)
+    shown = await told.client.get(f"/api/v1/messages/{elsewhere['id']}/raw", headers=story.anna.headers)
+    assert link not in shown.text
