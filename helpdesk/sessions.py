@@ -140,7 +140,14 @@ class _Session(AsyncSession):
             self._pooled = self._engine.sync_engine.raw_connection()
         adapter = self._pooled.dbapi_connection
         if begin and adapter._transaction is None:
-            await_only(adapter._start_transaction())
+            try:
+                await_only(adapter._start_transaction())
+            except BaseException:
+                # Whoever was cancelled here does not know whether the server has begun. If it has, nothing that came
+                # next on this connection would ever be committed.
+                pooled, self._pooled = self._pooled, None
+                pooled.invalidate()
+                raise
         return self._pooled.driver_connection
 
     async def rollback(self) -> None:

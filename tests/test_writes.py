@@ -206,6 +206,30 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_statement_locks_nobod
     assert await stored(database) >= 200
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("executes", [False, True])
+async def test_a_connection_whose_transaction_was_cancelled_as_it_began_carries_nothing_more(
+    database: Database, executes: bool
+) -> None:
+    """The server has begun it by then: what came next on that connection was never committed."""
+
+    async def begin() -> None:
+        async with database.transaction() as session:
+            await (count(session) if executes else driver_of(session))
+
+    async with database.transaction() as session:
+        await insert(session, contacts, people(1))
+    for turns in range(1, 12):
+        task = asyncio.create_task(begin())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with database.transaction() as session:
+            await write(session, Insert(contacts, people(1)), last=True)
+        assert await stored(database) == 1 + turns, f"after {turns} turns of the loop"
+
+
 async def happen(database: Database, size: int, *, fence: int) -> tuple[int, list[int | None]]:
     """So many events, numbered while the lease has this fence; the last number that was answered, and all positions."""
     given = [event_row(InboxRecovered(inbox_id=new_id()), now=NOW) for _ in range(size)]
