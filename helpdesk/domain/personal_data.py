@@ -182,7 +182,7 @@ def _called(folded: str, wanted: Collection[str]) -> Iterator[tuple[int, int]]:
 
 
 def _parts(name: str) -> Iterator[str]:
-    """The name, and each word of it, where they are long enough to name him; of an address what is before its @."""
+    """The name, and each word of it, where they are long enough to name him. An address names by what is before @."""
     local, at, _ = name.partition("@")
     if at and local:
         yield from (one for one in (local.strip(),) if _tells(one))

@@ -21,7 +21,7 @@ from helpdesk.services import automation_rules as rule_verbs
 from helpdesk.services import automation_runs as run_log
 from helpdesk.services import automation_trial, teams
 from helpdesk.services.automation import FOLLOWER
-from helpdesk.services.events import record
+from helpdesk.services.events import NUMBERED, record
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -46,6 +46,7 @@ async def numbered(services: Services) -> None:
         new = select(events.c.id).where(events.c.position.is_(None)).order_by(events.c.id)
         for number, event_id in enumerate((await session.execute(new)).scalars().all(), last + 1):
             await session.execute(update(events).where(events.c.id == event_id).values(position=number))
+            await session.execute(update(followers).where(followers.c.name == NUMBERED).values(position=number))
 
 
 async def writes(services: Services, conversation_id: UUID, text: str = "Hello?", **given: Any) -> None:
