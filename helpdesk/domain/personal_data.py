@@ -37,16 +37,16 @@ def found_in(
     which he is known where this is read.
     """
     seen = _Seen(text, _plain)
-    shown = _without(seen.text, allowed)
+    shown = _without(seen.text, ["".join(map(_plain, one)) for one in allowed])
     # The hash in a link has no dot beside it that would make a number of it, so all look at the same text.
     spans = [(EMAIL, *span) for span in _emails(shown)]
     spans += wallet_addresses.places(shown)
     spans += [(PHONE, *span) for span in _phones(shown)]
     found = {Found(seen.places[start], seen.places[end - 1] + 1, kind) for kind, start, end in spans}
     folded = _Seen(text, _folded)
-    said = _without(folded.text, [search_folding.fold(one) for one in allowed])
-    wanted = {part for name in names for part in _parts(search_folding.fold(name).strip())}
-    wanted |= {part for one in handles if _tells(part := search_folding.fold(one).partition("@")[0])}
+    said = _without(folded.text, ["".join(map(_folded, one)) for one in allowed])
+    wanted = {part for name in names for part in _parts("".join(map(_folded, name)).strip())}
+    wanted |= {part for one in handles if _tells(part := "".join(map(_folded, one)).partition("@")[0])}
     for start, end in _called(said, wanted):
         found.add(Found(folded.places[start], folded.places[end - 1] + 1, NAME))
     return _outermost(sorted(found, key=lambda one: (one.start, -one.end)))
@@ -76,11 +76,20 @@ class _Seen:
 def _plain(letter: str) -> str:
     if letter < "\x80":
         return letter
-    if unicodedata.category(letter) == "Cf" or "\ufe00" <= letter <= "\ufe0f":
+    kind = unicodedata.category(letter)
+    if kind in ("Cf", "Me") or _UNSEEN.match(letter):
         return ""
-    if unicodedata.category(letter) == "Pd":
+    if kind == "Pd":
         return "-"
-    return unicodedata.normalize("NFKC", letter)
+    if kind == "Nd":
+        return str(unicodedata.digit(letter))
+    return "." if letter in "\u3002\uff61" else unicodedata.normalize("NFKC", letter)
+
+
+_UNSEEN: Final = re.compile(
+    "[\u0300-\u036f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Accents that stand by themselves, and what is shown as nothing although it counts as a letter or as a mark."""
 
 
 def _folded(letter: str) -> str:
@@ -90,7 +99,7 @@ def _folded(letter: str) -> str:
 def _without(text: str, allowed: Collection[str]) -> str:
     """The text with what may be said blotted out. A longer word that begins alike is not what was allowed."""
     for one in sorted(filter(None, allowed), key=len, reverse=True):
-        pattern = rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)"
+        pattern = rf"(?<!{_L})(?<![.+-]){re.escape(one)}(?!{_L}|-|\.{_L})"
         text = re.sub(pattern, lambda hit: "\x00" * len(hit[0]), text, flags=re.IGNORECASE)
     return text
 
@@ -105,6 +114,7 @@ _AT: Final = r"\s{0,2}[\[({<]\s{0,2}(?:at|@)\s{0,2}[\])}>]\s{0,2}"
 _DOT: Final = r"\s{0,2}(?:\.|[\[({<]\s{0,2}(?:dot|\.)\s{0,2}[\])}>]|\sdot\s)\s{0,2}"
 _EMAIL: Final = re.compile(
     rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
+    rf"|{_LOCAL}%40{_LABEL}(?:\.{_LABEL}){{1,8}}"
     rf"|{_LOCAL}\s{{0,2}}@\s{{1,2}}{_LABEL}(?:\.{_LABEL}){{1,8}}"
     rf"|{_LOCAL}{_AT}{_LABEL}(?:{_DOT}{_LABEL}){{1,4}}"
     rf"|{_LOCAL}\s{{1,2}}at\s{{1,2}}{_LABEL}(?:\s{{1,2}}dot\s{{1,2}}{_LABEL}){{1,4}}",
@@ -112,7 +122,7 @@ _EMAIL: Final = re.compile(
 )
 
 _NUMBER: Final = re.compile(
-    r"(?<![A-Za-z0-9_.,$€£¥#])\+?\(?[0-9](?:[0-9 ()./\u00b7-]){6,28}(?<=[0-9])(?![A-Za-z0-9_%])"
+    r"(?<![A-Za-z0-9_$€£¥#])(?<![0-9][.,])\+?\(?[0-9](?:[0-9 ()./\u00b7-]){6,28}(?<=[0-9])(?![A-Za-z0-9_%])"
 )
 _AMOUNT: Final = re.compile(
     r"(?:0|[1-9][0-9]*)\.[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}"
@@ -121,6 +131,17 @@ _AMOUNT: Final = re.compile(
 )
 """Sums, days, and addresses of machines."""
 
+_PAGE: Final = re.compile(r"(https?://[^\s/?#]{1,253}/[^\s/?#]{1,200}/)([A-Za-z0-9/_.~%-]{1,500})", re.IGNORECASE)
+"""Below the first part of a link's path numbers are those of pages. Where they are that part, they may call people."""
+
+_NUMBERED: Final = re.compile(
+    r"(?:\b(?:order|ticket|case|request)(?: ?(?:number|no|nr|id))?|[单單](?:号码|號碼|号|號|编号|編號)?)"
+    r"[.:#]{0,2} {0,2}$",
+    re.IGNORECASE,
+)
+_LONGEST_NUMBERED: Final = 24
+"""Characters before a number that say whose it is."""
+
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
     for hit in _EMAIL.finditer(text):
@@ -128,10 +149,16 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
+    text = _PAGE.sub(lambda hit: hit[1] + "\x00" * len(hit[2]), text)
     for hit in _NUMBER.finditer(text):
         for start, end in _without_amounts(hit):
-            if _is_phone(text[start:end]):
+            if _is_phone(text[start:end]) and not _is_of_order(text, start, end):
                 yield start, end
+
+
+def _is_of_order(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - _LONGEST_NUMBERED) : start]
+    return re.fullmatch(r"[0-9-]+", text[start:end]) is not None and _NUMBERED.search(before) is not None
 
 
 def _without_amounts(hit: re.Match[str]) -> Iterator[tuple[int, int]]:
@@ -161,21 +188,24 @@ def _is_phone(said: str) -> bool:
 _EVERYDAY: Final = frozenset(
     re.findall(
         r"\w+",
-        """about account admin and application binance bitcoin blockchain btc chain coin coins contact crypto customer
-        dear defi ethereum exchange finance for from fund funds good hello help holder home hope info king long mail may
-        money moon new news nft not now office official our page real rich service sol solana support team thank
-        thanks the token trader trading tron trust usdt user wallet was web we will win with you young your
+        """about account admin again and any application are ask been binance bitcoin blockchain btc chain coin coins
+        contact crypto customer dear defi direct directly ethereum exchange finance for from fund funds good hello
+        help holder home hope info king long mail may message messages money moon more need new news nft not now
+        office official our page please private read real reply rich see sent service sol solana sorry support
+        team thank thanks that the there this today token trader trading tron trust usdt user wallet was we web
+        will win with write written yes you young your
         客服 用户 钱包 支持 帮助 官方 比特币 你好 谢谢 先生 女士""",
     )
 )
 """Alone they name nobody: whoever calls himself Crypto King could be told nothing of crypto otherwise."""
-_DENSE: Final = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_DENSE: Final = r"\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _MOST_WORDS: Final = 4
 """Whoever calls himself by a whole sentence is named by all of it only."""
 
 
 def _called(folded: str, wanted: Collection[str]) -> Iterator[tuple[int, int]]:
-    for one in sorted(wanted):
+    # Syllables may be written in pieces.
+    for one in sorted({*wanted, *(unicodedata.normalize("NFD", one) for one in wanted)}):
         bounds = ("", "") if re.fullmatch(rf"[{_DENSE}]+", one) else (rf"(?<![^\W{_DENSE}])", rf"(?![^\W{_DENSE}])")
         for hit in re.finditer(bounds[0] + re.escape(one) + bounds[1], folded):
             yield hit.span()

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from helpdesk.domain import personal_data
+from helpdesk.domain import handoff_texts, personal_data
 from helpdesk.domain.plain import text_of
 from helpdesk.errors import FieldError, Invalid
 from helpdesk.models.contacts import contact_identities, contacts
@@ -85,9 +85,12 @@ async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> dict
         handles |= {one["handle"], one["called"]} - {None, ""}
         if one["channel"] == facts.channel and one["called"] and one["handle"] == facts.own:
             allowed.add(f"@{one['called']}")
-    ours = select(inboxes.c.handle, _A.handle.label("called"))
+    # What we are called, and our own words, whoever calls himself by one of them.
+    allowed |= {words.public for words in handoff_texts.TEXTS.values()}
+    ours = select(inboxes.c.handle, _A.handle.label("called"), _A.name.label("titled"))
     ours = ours.outerjoin(social_accounts, _A.inbox_id == inboxes.c.id).where(inboxes.c.deleted_at.is_(None))
     for one in (await session.execute(ours)).mappings():
+        allowed |= {one["titled"]} - {None, ""}
         for handle in {one["handle"], one["called"]} - {None, ""}:
             allowed |= {handle} if "@" in handle else {f"@{handle}"}
     return {"names": names, "handles": handles, "allowed": allowed}

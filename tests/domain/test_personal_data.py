@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,10 @@ MINA: Any = {"names": ["Mina Park", "Mina"], "handles": HANDLES}
         "mina [at] example [dot] com",
         "mina(at)example.com",
         "mina @ example.com",
+        "mina@example。com",
+        "mina@exam\u034fple.com",
+        "mina@exa\u0301mple.com",
+        "https://desk.test/?email=mina%40example.com",
     ],
 )
 def test_an_address_of_mail_is_found(text: str) -> None:
@@ -46,6 +51,11 @@ def test_an_address_of_mail_is_found(text: str) -> None:
         "030/1234-5678",
         "+1\u2011415\u2011555\u20112671",
         "0.5 to 0171 2345678 please",
+        "您好，13812345678",
+        "Tel.03012345678",
+        "+٤٩ ١٧١ ٢٣٤٥٦٧٨",
+        "1\ufe0f\u20e33\ufe0f\u20e38\ufe0f\u20e312345678",
+        "https://chat.test/4915112345678",
     ],
 )
 def test_a_number_of_a_telephone_is_found(text: str) -> None:
@@ -126,6 +136,8 @@ def test_a_chinese_name_needs_no_space_around_it(text: str) -> None:
         "Version 12.4.1, error 40412345, from 192.168.100.200",
         "abcdefghijklmnopqrstuvwxyzabcdef is_a_very_long_name_of_a_file-and-more_of_it-indeed",
         "我们已经私信您，请查收。工单号 482913",
+        "Your order 1234567890 and ticket no. 2026-1234567 are done, 订单号1234567890已发货",
+        "Read https://help.desk.test/hc/en-us/articles/360012345678-How-to",
     ],
 )
 def test_what_says_nothing_of_anybody_passes(text: str) -> None:
@@ -136,6 +148,7 @@ def test_what_is_known_where_it_is_read_may_be_said() -> None:
     allowed = ["@mina.lee", "help@desk.test", "@wallet_desk"]
     text = "Hi @mina.lee, @Wallet_Desk answers at help@desk.test."
     assert found_in(text, names=["mina"], handles=["mina.lee"], allowed=allowed) == []
+    assert found_in("请联系help@desk.test谢谢，请看@wallet_desk的主页", names=["wallet_desk"], allowed=allowed) == []
     # A longer one that begins alike is another one's.
     assert [one.kind for one in found_in("Hi @mina.leeds, xhelp@desk.test", names=["leeds"], allowed=allowed)] == [
         "name",
@@ -143,9 +156,20 @@ def test_what_is_known_where_it_is_read_may_be_said() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["Crypto King", "Wallet", "Will", "I lost all the money in my wallet", "钱包"])
+@pytest.mark.parametrize("name", ["미나", "ガク", "Mína"])
+def test_a_name_is_the_same_in_pieces(name: str) -> None:
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, f"안녕 {name}님")
+        assert [one.kind for one in found_in(text, names=[name])] == ["name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Crypto King", "Wallet", "Will", "I lost all the money in my wallet", "钱包", "Please Help"]
+)
 def test_everyday_words_name_nobody(name: str) -> None:
-    assert found_in("We will look after your wallet, the money and all crypto in my 钱包", names=[name]) == []
+    assert (
+        found_in("Please wait: we will look after your wallet, the money and all crypto in my 钱包", names=[name]) == []
+    )
 
 
 def test_a_place_is_of_the_text_as_it_was_written() -> None:
@@ -154,7 +178,26 @@ def test_a_place_is_of_the_text_as_it_was_written() -> None:
     assert places == [("email", "ｍｉｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ"), ("name", "Mina")]
 
 
-@pytest.mark.parametrize("piece", ["a", "1 ", "a.", "a@", "a at ", "1-", "0x", "a@a.", "１", "+1(", "a(at)a", "mina "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "1 ",
+        "a.",
+        "a@",
+        "a at ",
+        "1-",
+        "0x",
+        "https://a/a/",
+        "order ",
+        "%40",
+        "a@a.",
+        "１",
+        "+1(",
+        "a(at)a",
+        "mina ",
+    ],
+)
 def test_a_long_text_takes_no_longer_for_being_odd(piece: str) -> None:
     began = time.perf_counter()
     found_in(piece * (15_000 // len(piece)), **MINA)

@@ -18,6 +18,7 @@ from helpdesk import clock
 from helpdesk.channels import PermanentFailure
 from helpdesk.domain.handoff_texts import TEXTS, direct
 from helpdesk.domain.personal_data import found_in
+from helpdesk.models.contacts import contact_identities, contacts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import messages
@@ -218,6 +219,14 @@ async def test_where_he_cannot_be_written_to_nothing_is_said(story: Story) -> No
     await factories.incoming(told.services, told.conversation_id, now=clock.now())
     third = await story.hand_over()
     assert (third.status_code, third.json()["public_message"]) == (201, None)
+
+
+@ON_ONE_DATABASE
+async def test_no_name_is_one_that_keeps_us_from_our_own_words(story: Story) -> None:
+    async with story.told.services.database.transaction() as session:
+        await session.execute(update(contacts).values(name="感谢 Telling Thank"))
+        await session.execute(update(contact_identities).values(display="感谢 Telling Thank"))
+    assert (await story.hand_over(language="zh-TW")).status_code == 201
 
 
 @pytest.mark.parametrize("language", list(TEXTS))

@@ -55,6 +55,7 @@ async def test_what_names_the_contact_is_refused_where_all_read_it(services: Ser
         ("We wrote to mina.private, look there", ["name"]),
         ("Hi @mina_on_the_wall, @wallet_desk has answered you directly.", []),
         ("Hello mina_on_the_wall", ["name"]),
+        ("Wallet Desk never asks for a key", []),
         ("Write to desk@helpdesk.test and to nobody else", []),
         ("Write to other@helpdesk.test", ["email"]),
     ],
@@ -65,9 +66,9 @@ async def test_he_is_known_by_all_his_names_and_we_by_ours(services: Services, t
         await factories.inbox(told.services, address="desk@helpdesk.test")
         now = clock.now()
         async with told.services.database.transaction() as session:
-            seen = [(Profile(MINA, "mina_on_the_wall", "minasecret"), now)]
+            seen = [(Profile(MINA, "mina_on_the_wall", "minasecret Desk"), now)]
             await social_accounts.upsert(session, "wall", seen, now=now)
-            own = Profile("99", "wallet_desk", "Wallet")
+            own = Profile("99", "wallet_desk", "Wallet Desk")
             await social_accounts.keep_own(session, told.inbox_id, "wall", own, now=now)
             whose = (await told.conversation())["contact_id"]
             address = rows.identity(whose, channel="email", handle="mina.private@customer.test", display="", now=now)
