@@ -50,10 +50,16 @@ PER_INBOX = 3
 
 @dataclass(slots=True)
 class _Attempt:
-    """One try at one delivery. After `final` nothing but the other side's answer says that it may be tried again."""
+    """One try at one delivery. After `final`, this try's or an earlier one's, nothing but the other side's answer says
+    that it may be tried again."""
 
     delivery: RowMapping
     final: bool = False
+
+    @classmethod
+    def at(cls, delivery: RowMapping) -> _Attempt:
+        died_late = delivery["status"] == DeliveryStatus.SENDING and delivery["final_at"] is not None
+        return cls(delivery, final=died_late or delivery["status"] == DeliveryStatus.UNCERTAIN)
 
 
 class Deliverer:
@@ -88,7 +94,7 @@ class Deliverer:
         if claimed:
             failpoints.reached("claimed")
         for delivery in claimed:
-            task = asyncio.create_task(self._one(_Attempt(delivery)), name=f"delivery {delivery['message_id']}")
+            task = asyncio.create_task(self._one(_Attempt.at(delivery)), name=f"delivery {delivery['message_id']}")
             self._running[task] = delivery
             task.add_done_callback(self._done)
         return len(claimed)
@@ -108,9 +114,9 @@ class Deliverer:
     async def _one(self, attempt: _Attempt) -> None:
         delivery = attempt.delivery
         try:
-            connector = await self._connections.get(delivery["inbox_id"])
-            if await self._settle_doubt(delivery, connector):
+            if attempt.final and await self._settle_doubt(attempt):
                 return
+            connector = await self._connections.get(delivery["inbox_id"])
             message = await self._freeze(delivery, connector)
             await self._send(attempt, connector, message)
         except LeaseLost:
@@ -131,18 +137,14 @@ class Deliverer:
             else:
                 await self._record(deliveries.retry_later, delivery, error="internal", retry_after=None)
 
-    async def _settle_doubt(self, delivery: RowMapping, connector: Connector) -> bool:
+    async def _settle_doubt(self, attempt: _Attempt) -> bool:
         """Deal with what an earlier attempt left unknown. Answers whether there is nothing left to send now."""
-        died_late = delivery["status"] == DeliveryStatus.SENDING and delivery["final_at"] is not None
-        if delivery["status"] != DeliveryStatus.UNCERTAIN and not died_late:
-            return False
-        async with self._services.database.reading() as session:
-            composed = await deliveries.thaw(self._services, session, delivery)
-        if died_late:
+        delivery = attempt.delivery
+        if delivery["status"] == DeliveryStatus.SENDING:
             await self._doubt(delivery)
             return True
         try:
-            found = await self._found(delivery, connector, composed)
+            found = await self._found(delivery)
         except Uncertain:  # nobody can tell: a person decides
             return await self._rest(delivery)
         except ChannelError:  # asked again later, and nothing is sent before
@@ -155,10 +157,14 @@ class Deliverer:
             return await self._rest(delivery)
         async with self._services.database.transaction() as session:
             await deliveries.resend(session, delivery)
+        attempt.final = False
         return False
 
-    async def _found(self, delivery: RowMapping, connector: Connector, composed: Composed | None) -> Receipt | None:
+    async def _found(self, delivery: RowMapping) -> Receipt | None:
         """Whether it is there. Raises `Uncertain` where that cannot be told, and a second one could do harm."""
+        connector = await self._connections.get(delivery["inbox_id"])
+        async with self._services.database.reading() as session:
+            composed = await deliveries.thaw(self._services, session, delivery)
         if composed is not None and isinstance(connector, FindsSent):
             found = await connector.find_sent(composed)
             if found is None:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import update
 
 from helpdesk import clock
 from helpdesk.channels import AccessRevoked, Uncertain, Unreachable
+from helpdesk.models.inboxes import inboxes
 from helpdesk.services import deliveries
 from helpdesk.services.house import Services
 from tests import factories
@@ -58,6 +60,32 @@ async def test_while_it_cannot_be_looked_up_nothing_is_sent(story: Wall) -> None
     await story.house.deliver()
     assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
     assert await story.told() == ["message.uncertain", "message.sent"]
+
+
+@pytest.mark.parametrize("trouble", ["settings", "look"])
+async def test_whatever_keeps_us_from_looking_nothing_is_sent(story: Wall, trouble: str) -> None:
+    WALL.cut_after_accepting = True
+    await story.house.deliver()
+    WALL.cut_after_accepting = False
+    wrong = {"unknown": 1} if trouble == "settings" else {"name": "us"}
+    WALL.cannot_look = ValueError("odd") if trouble == "look" else None
+    await _configure(story, wrong)
+    for _ in range(2):
+        await story.due_now()
+        await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["uncertain"], 1)
+    WALL.cannot_look, WALL.says_the_same = None, True
+    await _configure(story, {"name": "us"})
+    await story.due_now()
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
+    assert await story.told() == ["message.uncertain", "message.sent"]
+
+
+async def _configure(story: Wall, config: dict[str, object]) -> None:
+    async with story.services.database.transaction() as session:
+        mine = update(inboxes).where(inboxes.c.id == story.inbox_id)
+        await session.execute(mine.values(config=config, version=inboxes.c.version + 1))
 
 
 async def test_where_nobody_can_tell_a_person_decides(story: Wall) -> None:

@@ -56,7 +56,7 @@ class State:
         """By external id, in order."""
         self.hidden: dict[str, bool] = {}
         self.cut_after_accepting = False
-        self.cannot_look: ChannelError | None = None
+        self.cannot_look: Exception | None = None
         self.refusal: ChannelError | None = None
         self.says_the_same = False
         """It gives no token back: what was sent is found by its words."""
