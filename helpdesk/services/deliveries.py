@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, bindparam, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Composed, LeaseLost, Receipt, Refusal
@@ -108,11 +108,8 @@ def due() -> Select[tuple[UUID]]:
 
 def _due(now: Any) -> Select[tuple[UUID]]:
     active = select(inboxes.c.id).where(inboxes.c.state == InboxStatus.ACTIVE.value, inboxes.c.deleted_at.is_(None))
-    before = deliveries.alias("before")
-    arrived: ColumnElement[str] = literal_column(f"'{DeliveryStatus.SENT.value}'")
-    taken = select(before.c.message_id).where(before.c.message_id == deliveries.c.after_id, before.c.status == arrived)
     return select(deliveries.c.message_id).where(
-        or_(deliveries.c.after_id.is_(None), taken.exists()),
+        _may_leave(deliveries),
         deliveries.c.status.in_([literal_column(f"'{status}'") for status in _OPEN]),
         deliveries.c.next_attempt_at <= now,
         deliveries.c.claimed_until < epoch(),
@@ -120,11 +117,19 @@ def _due(now: Any) -> Select[tuple[UUID]]:
     )
 
 
+def _may_leave(one: FromClause) -> ColumnElement[bool]:
+    """It waits for no other, or that was taken."""
+    before = deliveries.alias()
+    arrived: ColumnElement[str] = literal_column(f"'{DeliveryStatus.SENT.value}'")
+    taken = select(before.c.message_id).where(before.c.message_id == one.c.after_id, before.c.status == arrived)
+    return or_(one.c.after_id.is_(None), taken.exists())
+
+
 def _follows(now: datetime) -> ColumnElement[bool]:
     """Another of the same conversation has to leave first.
 
-    Only one that is on its way or about to be: what a server keeps putting off, or somebody wrote for tomorrow, must
-    not silence its conversation. Nobody's answer waits for an acknowledgement.
+    Only one that is on its way or about to be: what a server keeps putting off, somebody wrote for tomorrow, or waits
+    for a part that failed, must not silence its conversation. Nobody's answer waits for an acknowledgement.
     """
     earlier = deliveries.alias("earlier")
     its, mine = messages.alias("its"), messages.alias("mine")
@@ -138,6 +143,7 @@ def _follows(now: datetime) -> ColumnElement[bool]:
             earlier.c.automatic == deliveries.c.automatic,
             earlier.c.status.in_([DeliveryStatus.QUEUED.value, DeliveryStatus.SENDING.value]),
             earlier.c.next_attempt_at <= now + ABOUT_TO,
+            _may_leave(earlier),
         )
         .exists()
     )

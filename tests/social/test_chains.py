@@ -76,6 +76,16 @@ async def test_one_that_was_refused_is_sent_again_and_the_others_follow(story: W
     assert (await story.states(), len(WALL.sent)) == (["sent"] * 3, 3)
 
 
+async def test_what_waits_for_a_part_that_will_not_leave_silences_nobody(story: Wall) -> None:
+    await story.house.reply(story.conversation_id, LONG)
+    WALL.refuse(PermanentFailure("not now"))
+    await _deliver(story)
+    WALL.refuse(None)
+    await story.house.reply(story.conversation_id, "In short: it is on its way.")
+    await _deliver(story)
+    assert await story.states() == ["failed", "queued", "queued", "sent"]
+
+
 async def test_what_no_number_of_posts_holds_is_refused_with_what_it_weighs(story: Wall) -> None:
     for text, visibility, limit in (("word " * 1000, "public", 100), ("word " * 400, "direct", 1000)):
         with pytest.raises(Invalid) as refused:
