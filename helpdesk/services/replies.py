@@ -204,7 +204,8 @@ async def _place(
     if not reply_places.matters(can) and draft.visibility in (None, Visibility.DIRECT):
         return Place(Visibility.DIRECT, draft.in_reply_to or facts.answered)
     assert facts.inbox_id is not None
-    heard = await reply_places.said(session, conversation["id"], [facts.inbox_id])
+    by = (facts.channel, draft.to[0]["handle"]) if draft.to else None
+    heard = await reply_places.said(session, conversation["id"], [facts.inbox_id], by=by)
     return reply_places.choose(can, heard[facts.inbox_id], draft.visibility, named=draft.in_reply_to, now=now)
 
 

@@ -12,16 +12,22 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Capabilities
 from helpdesk.dialects import among
 from helpdesk.domain.values import DeliveryStatus, MessageType, Visibility
 from helpdesk.errors import Conflict, Invalid, NotFound
+from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
 
+Identity = tuple[str, str]
+"""A channel and a handle on it."""
+
 _M: Final = messages.c
+_K: Final = contacts.c
 _LOOKED_AT: Final = 100
 """Of what he wrote, the newest. Whoever wrote more in public since he last wrote directly is answered in public."""
 _NEVER_SENT: Final = (DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value)
@@ -51,13 +57,21 @@ def matters(can: Capabilities) -> bool:
     return can.public_replies or can.reply_window is not None
 
 
-async def said(session: AsyncSession, conversation_id: UUID, inbox_ids: Collection[UUID]) -> dict[UUID, list[Said]]:
-    """What the contact wrote in the conversation through each of these inboxes, the newest first."""
+async def said(
+    session: AsyncSession, conversation_id: UUID, inbox_ids: Collection[UUID], *, by: Identity | None = None
+) -> dict[UUID, list[Said]]:
+    """What the contact wrote in the conversation through each of these inboxes, the newest first.
+
+    Or somebody else there, `by` his handle: where matters of several people were merged, an answer to what another one
+    wrote would reach that one, whoever it was meant for.
+    """
     at = func.coalesce(_M.received_at, _M.created_at, type_=_M.created_at.type)
     here = _M.conversation_id == conversation_id, among(_M.inbox_id, list(inbox_ids), "uuid"), _M.private.is_(False)
     query = (
         select(_M.inbox_id, _M.external_id, _M.visibility, at.label("at"), _M.deleted_at)
+        .join(contacts, _K.id == _M.author_id)
         .where(*here, _M.type == MessageType.INCOMING.value)
+        .where(func.coalesce(_K.merged_into_id, _K.id) == _whose(conversation_id, by))
         .order_by(_M.seq.desc())
         .limit(_LOOKED_AT)
     )
@@ -75,6 +89,14 @@ async def said(session: AsyncSession, conversation_id: UUID, inbox_ids: Collecti
         one = Said(own, row["visibility"], row["at"], row["deleted_at"] is None, (row["inbox_id"], own) in used)
         found[row["inbox_id"]].append(one)
     return found
+
+
+def _whose(conversation_id: UUID, by: Identity | None) -> ScalarSelect[UUID]:
+    c, i = conversations.c, contact_identities.c
+    if by is None:
+        return select(c.contact_id).where(c.id == conversation_id).scalar_subquery()
+    channel, handle = by
+    return select(i.contact_id).where(i.channel == channel, i.handle == handle.lower()).scalar_subquery()
 
 
 def choose(can: Capabilities, heard: Sequence[Said], wanted: str | None, *, named: str, now: datetime) -> Place:

@@ -14,6 +14,7 @@ from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.actions import Reply
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Conflict, HelpdeskError
+from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
 from helpdesk.models.social import conversation_threads, posts
 from helpdesk.services import automatic_replies, reply_places, social_accounts
@@ -137,6 +138,22 @@ async def test_one_direct_answer_to_a_public_message_and_no_second(story: tuple[
         assert (said["visibility"], said["in_reply_to"]) == ("direct", asked)
     said = await _says(told, anna, visibility="public")
     assert (said["visibility"], said["in_reply_to"]) == ("public", told.asked)
+
+
+async def test_what_somebody_else_wrote_where_his_matter_was_merged_is_not_what_the_contact_wrote(
+    story: tuple[Wall, Someone],
+) -> None:
+    told, anna = story
+    other = await factories.conversation(told.services, inbox_id=told.inbox_id, handle="0815", messages=0)
+    theirs = (await told.house.row(conversations, conversations.c.id == other))["contact_id"]
+    for place in ({"visibility": "public", "thread": POST}, {"thread": "dm:0815"}):
+        message_id = await factories.incoming(told.services, told.conversation_id, **place)
+        async with told.services.database.transaction() as session:
+            mine = messages.update().where(messages.c.id == message_id)
+            await session.execute(mine.values(author_id=theirs))
+    for visibility in ("public", "direct"):
+        said = await _says(told, anna, visibility=visibility)
+        assert (said["in_reply_to"], [one["handle"] for one in said["to"]]) == (told.asked, [MINA])
 
 
 @ON_ONE_DATABASE
