@@ -94,10 +94,9 @@ async def keep(
     if not found:
         return None
     await write(session, Insert(fingerprints, found, unless=("id",)))
-    for one in found:
-        fold = await _fold(session, one)
-        if fold is not None:
-            await _put_away(services, session, fold, now=now)
+    folds = [fold for one in found if (fold := await _fold(session, one)) is not None]
+    if folds:
+        await _put_away(services, session, folds, now=now)
     return None
 
 
@@ -105,32 +104,37 @@ async def _fold(session: AsyncSession, one: Row) -> _Fold | None:
     """The flood that a text belongs to, if it is one by now."""
     same = or_(*(_F[f"band{number}"] == one[f"band{number}"] for number in range(BANDS)))
     recent = and_(_F.inbox_id == one["inbox_id"], _F.created_at > one["created_at"] - WITHIN)
-    query = select(fingerprints).where(recent, same).order_by(_F.created_at, _F.id).limit(_CANDIDATES)
-    near = [row for row in (await session.execute(query)).mappings() if are_alike(row["value"], one["value"])]
+    newest = select(fingerprints).where(recent, same).order_by(_F.created_at.desc(), _F.id.desc()).limit(_CANDIDATES)
+    found = {one["id"]: one} | {row["id"]: row for row in (await session.execute(newest)).mappings()}
+    oldest_first = sorted(found.values(), key=lambda row: (row["created_at"], row["id"]))
+    near = [row for row in oldest_first if are_alike(row["value"], one["value"])]
     known = next((row["head_id"] for row in near if row["head_id"] is not None), None)
     if known is None and len({row["author_id"] for row in near}) < AUTHORS:
         return None
-    return _Fold(known or near[0]["conversation_id"], [row for row in near if row["head_id"] is None])
-
-
-async def _put_away(services: Services, session: AsyncSession, fold: _Fold, *, now: datetime) -> None:
-    """Mark as spam what stands alone, and say what stands for it. Whatever somebody works on stays where it is."""
+    fold = _Fold(known or near[0]["conversation_id"], [row for row in near if row["head_id"] is None])
     ids = {row["id"] for row in fold.members}
     await session.execute(update(fingerprints).where(_F.id.in_(ids)).values(head_id=fold.head_id))
-    places = {row["conversation_id"] for row in fold.members} | {fold.head_id}
+    return fold
+
+
+async def _put_away(services: Services, session: AsyncSession, folds: Sequence[_Fold], *, now: datetime) -> None:
+    """Mark as spam what stands alone, and say what stands for it. Whatever somebody works on stays where it is."""
+    # Those of all floods at once: one after the other they would not be locked in the order of their ids.
+    places = {row["conversation_id"] for fold in folds for row in fold.members} | {fold.head_id for fold in folds}
     query = select(conversations).where(_C.id.in_(places)).order_by(_C.id).with_for_update(key_share=True)
     rows = {row["id"]: dict(row) for row in (await session.execute(query)).mappings()}
-    head = rows.pop(fold.head_id, None)
-    for conversation in rows.values():
-        if not _is_alone(conversation):
-            continue
-        await spam.mark(services, session, conversation, by=SYSTEM, now=now)
-        if head is not None:
-            link = insert_ignoring(session, conversation_links, on=["conversation_id", "related_id", "kind"])
-            values = {"conversation_id": conversation["id"], "related_id": fold.head_id, "created_at": now}
-            await session.execute(link.values(**values, kind=LinkKind.SAME_MESSAGE.value))
-    subject, data = Subject(f"flood:{fold.head_id}", "flood"), {"conversation_id": str(fold.head_id)}
-    await alerts.call(services, session, subject, [_WHO], head, data=data, now=now)
+    for fold in folds:
+        head = rows.get(fold.head_id)
+        for place in sorted({row["conversation_id"] for row in fold.members} - {fold.head_id}):
+            if place not in rows or not _is_alone(rows[place]):
+                continue
+            rows[place] = dict(await spam.mark(services, session, rows[place], by=SYSTEM, now=now))
+            if head is not None:
+                link = insert_ignoring(session, conversation_links, on=["conversation_id", "related_id", "kind"])
+                values = {"conversation_id": place, "related_id": fold.head_id, "created_at": now}
+                await session.execute(link.values(**values, kind=LinkKind.SAME_MESSAGE.value))
+        subject, data = Subject(f"flood:{fold.head_id}", "flood"), {"conversation_id": str(fold.head_id)}
+        await alerts.call(services, session, subject, [_WHO], head, data=data, now=now)
 
 
 def _is_alone(conversation: Row) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import select, text, update
 
 from helpdesk import clock
 from helpdesk.domain.events import MessageReceived
@@ -138,3 +140,38 @@ async def test_what_was_taken_out_again_stays_out(services: Services) -> None:
     await desk.look()
     assert await desk.spam() == {*places[1:]} - {places[2]}
     assert len(await desk.floods()) == 1
+
+
+async def test_a_flood_of_more_than_are_looked_at_is_put_away_to_its_last(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floods, "_CANDIDATES", 6)
+    desk = await begun(services)
+    places = [await desk.post() for _ in range(9)]
+    await desk.look()
+    places.append(await desk.post())
+    await desk.look()
+    assert await desk.spam() == set(places[1:])
+
+
+async def test_two_floods_at_once_and_who_files_do_not_wait_for_each_other(services: Services) -> None:
+    if not services.database.is_postgresql:
+        pytest.skip("one writer at a time")
+    desk = await begun(services)
+    other = "Airdrop for early users of the new chain: connect at https://drop.example.com and claim your free reward"
+    desk.posts = 100
+    low = [await desk.post() for _ in range(floods.AUTHORS)]
+    desk.posts = 0  # said before the others, and filed after them
+    high = [await desk.post(other) for _ in range(floods.AUTHORS)]
+    while await desk.relaying.step():
+        pass
+    one = select(conversations.c.id).with_for_update(key_share=True)
+    async with services.database.transaction() as session:
+        await session.execute(one.where(conversations.c.id == low[1]))
+        looking = asyncio.create_task(desk.look())
+        async with asyncio.timeout(10), services.database.reading() as other_session:
+            while not await other_session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await other_session.rollback()
+        await session.execute(one.where(conversations.c.id == high[1]))
+    await looking
+    assert len(await desk.spam()) == 2 * (floods.AUTHORS - 1)
