@@ -7,6 +7,8 @@ from typing import Final
 
 MOST_BYTES: Final = 1024 * 1024
 _MOST_PIXELS: Final = 4096 * 4096
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
+"""What is shown beside a name anywhere. Pillow knows forty more, and starts Ghostscript to read one of them."""
 
 
 class NoPicture(Exception):
@@ -21,7 +23,7 @@ def difference_hash(body: bytes) -> int:
     from PIL import Image  # where it is used: nobody else's start has to wait for it
 
     try:
-        with Image.open(BytesIO(body)) as picture:
+        with Image.open(BytesIO(body), formats=_FORMATS) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
                 raise NoPicture
             small = picture.convert("L").resize((9, 8)).tobytes()

@@ -97,19 +97,25 @@ async def judge(
 ) -> int:
     """Note that they were compared, with the pictures' `hashes` by account, and raise an alert for each who looks
     like us. Answers how many these are. Whoever changed meanwhile is compared again."""
-    count = 0
-    for account_id, value in hashes.items():
-        await session.execute(update(social_accounts).where(_A.id == account_id).values(avatar_hash=value))
+    still: set[UUID] = set()
+    accounts_by_id = {one["id"]: one for suspect in suspects for one in (suspect.account, *suspect.ours)}
+    compared = {suspect.account["id"] for suspect in suspects}
+    # In the order in which filing keeps them, so that the two do not wait for each other.
+    for account in sorted(accounts_by_id.values(), key=lambda one: (one["channel"], one["external_id"])):
+        mine = update(social_accounts).where(_A.id == account["id"])
+        if account["id"] in hashes:
+            shown = mine.where(_A.avatar_url == account["avatar_url"])
+            await session.execute(shown.values(avatar_hash=hashes[account["id"]]))
+        if account["id"] in compared:
+            same = mine.where(_A.updated_at == account["updated_at"])
+            still |= set(await session.scalars(same.values(checked_at=now).returning(_A.id)))
+    forged = 0
     for suspect in suspects:
-        account = suspect.account
-        same = _A.id == account["id"], _A.updated_at == account["updated_at"]
-        done = await session.execute(update(social_accounts).where(*same).values(checked_at=now).returning(_A.id))
         distance = _distance(suspect, hashes)
-        if done.scalar_one_or_none() is None or not is_forged(suspect.score, distance):
-            continue
-        await _raise(services, session, suspect, distance, now=now)
-        count += 1
-    return count
+        if suspect.account["id"] in still and is_forged(suspect.score, distance):
+            await _raise(services, session, suspect, distance, now=now)
+            forged += 1
+    return forged
 
 
 def _distance(suspect: Suspect, hashes: Mapping[UUID, int]) -> int | None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from helpdesk import clock
 from helpdesk.channels import Profile
 from helpdesk.models.alerts import alerts
 from helpdesk.models.social import social_accounts
 from helpdesk.net import AllowList, Guard
+from helpdesk.services import impersonators
 from helpdesk.services import social_accounts as accounts
 from helpdesk.services.avatars import NoPicture, difference_hash
 from helpdesk.services.house import Services
@@ -145,6 +149,54 @@ async def test_as_long_as_nobody_knows_how_we_look_nobody_is_compared(services: 
 def test_what_is_no_picture_has_no_hash(body: bytes) -> None:
     with pytest.raises(NoPicture):
         difference_hash(body)
+
+
+async def test_who_shows_another_picture_while_his_is_looked_at_has_none_that_is_known(desk: Desk) -> None:
+    await desk.loop.step()
+    await desk.seen(Profile("66", "acmewallef", avatar_url="https://wall.test/old"))
+    async with desk.services.database.reading() as session:
+        (suspect,) = await impersonators.unchecked(session)
+    await desk.seen(Profile("66", "acmewallef", avatar_url="https://wall.test/new"))
+    async with desk.services.database.transaction() as session:
+        hashes = {suspect.account["id"]: 7}
+        assert await impersonators.judge(desk.services, session, [suspect], hashes, now=clock.now()) == 0
+    (theirs,) = [one for one in await desk.rows(social_accounts) if one["inbox_id"] is None]
+    assert (theirs["avatar_hash"], theirs["checked_at"]) == (None, None)
+
+
+async def test_who_compares_and_who_files_the_same_accounts_do_not_wait_for_each_other(desk: Desk) -> None:
+    if not desk.services.database.is_postgresql:
+        pytest.skip("one writer at a time")
+    await desk.loop.step()
+    first, second = Profile("2", "mina"), Profile("1", "kai")
+    await desk.seen(first)
+    await desk.seen(second)
+    async with desk.services.database.transaction() as session:
+        await accounts.upsert(session, "wall", [(second, clock.now())], now=clock.now())
+        looking = asyncio.create_task(desk.loop.step())
+        async with asyncio.timeout(10), desk.services.database.reading() as other:
+            while not await other.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await other.rollback()
+        await accounts.upsert(session, "wall", [(first, clock.now())], now=clock.now())
+    assert await looking == 2
+
+
+def test_a_picture_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encapsulated PostScript is read by running it."""
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\necho 10.0 | tee {tmp_path}/ran\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(NoPicture):
+        difference_hash(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n(x) print\n%%EOF\n")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
+def test_pictures_of_all_usual_kinds_are_compared(kind: str) -> None:
+    body = BytesIO()
+    Image.open(BytesIO(picture())).save(body, kind)
+    assert (difference_hash(body.getvalue()) ^ difference_hash(picture())).bit_count() <= 6
 
 
 def test_a_picture_that_is_far_too_large_is_not_decoded() -> None:
