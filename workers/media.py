@@ -39,12 +39,15 @@ class Media:
 
     async def _one(self, medium: Row) -> None:
         try:
-            await self._fetched(medium)
+            try:
+                await self._fetched(medium)
+            except LeaseLost:
+                raise
+            except Exception as error:  # it is tried again, but not without end; the others go on
+                log.error("media.failed", **fault(error))
+                await media.refused(self._services, medium, error="internal", final=False, now=now())
         except LeaseLost:
             log.info("media.taken_over")
-        except Exception as error:  # it is tried again, but not without end; the others go on
-            log.error("media.failed", **fault(error))
-            await media.refused(self._services, medium, error="internal", final=False, now=now())
 
     async def _fetched(self, medium: Row) -> None:
         most = self._services.settings.media_mb * 1024 * 1024

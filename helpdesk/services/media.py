@@ -138,10 +138,13 @@ async def refused(services: Services, medium: Row, *, error: str, final: bool, n
 
 
 async def _locked(session: AsyncSession, medium: Row) -> Row:
-    """The conversation that the message is in by now."""
+    """The conversation that the message is in by now. Raises `LeaseLost` where it was deleted meanwhile."""
     place = select(messages.c.conversation_id).where(messages.c.id == medium["message_id"]).scalar_subquery()
     query = select(conversations).where(conversations.c.id == place).with_for_update(key_share=True)
-    return (await session.execute(query)).mappings().one()
+    found = (await session.execute(query)).mappings().one_or_none()
+    if found is None:
+        raise LeaseLost("the message is gone, and its files with it")
+    return found
 
 
 async def _tell(session: AsyncSession, conversation: Row, medium: Row, what: str, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from helpdesk import clock
 from helpdesk.channels import LeaseLost, PermanentFailure, Unreachable
@@ -131,3 +131,16 @@ async def test_a_fault_of_ours_is_no_endless_loop(services: Services) -> None:
         assert await desk.worker().step() == 1
     (medium,) = await desk.rows(inbound_media)
     assert (medium["state"], medium["error"]) == ("failed", "internal")
+
+
+async def test_a_message_that_is_deleted_while_its_file_is_fetched_disturbs_no_other(services: Services) -> None:
+    desk = Desk(services)
+    await desk.message("m/1", "m/2")
+    WALL.media.update({"m/1": PNG, "m/2": PNG})
+    how: dict[str, Any] = {"limit": 4, "lease_seconds": 60, "now": clock.now()}
+    async with desk.services.database.transaction() as session:
+        claimed = await media.claim(session, worker="one", **how)
+    async with desk.services.database.transaction() as session:
+        await session.execute(delete(messages))
+    assert [await desk.worker()._one(one) for one in claimed] == [None, None]
+    assert await desk.rows(inbound_media) == []
