@@ -123,15 +123,21 @@ async def acquire(session: AsyncSession, lease: str, *, owner: str, seconds: flo
     return fence
 
 
-async def _number(session: AsyncSession, **lease: Any) -> list[Row]:
-    """Give positions to what has none. Answers these events, in order; none where the lease is another's."""
+async def _next(session: AsyncSession, *, ahead: bool, **lease: Any) -> list[Row]:
+    """Events to hand on, in order, with positions for those that had none; none where the lease is another's.
+
+    `ahead`: those as well that have theirs from who wrote them, and before all that gets one now.
+    """
     counted = await _LAST.rows(session, **lease)
     if not counted:
         return []
+    taken = await _take(session, **lease) if ahead else []
+    if len(taken) >= BATCH:
+        return taken  # there may be more of them
     found: list[Row] = list(await _POSITION.rows(session, last=counted[0]["position"]))
     if found:
         await _MOVE.rows(session, last=counted[0]["position"] + len(found))
-    return found
+    return taken + found
 
 
 async def _take(session: AsyncSession, **lease: Any) -> list[Row]:
@@ -170,9 +176,7 @@ async def relay(
     for first in (True, False):
         batch, unnumbered = take_numbered(session)
         if unnumbered or not batch:
-            held: dict[str, Any] = {"lease": lease, "fence": fence}
-            batch += await _number(session, **held)
-            batch += await _take(session, **held) if first else []
+            batch += await _next(session, ahead=first, lease=lease, fence=fence)
             batch.sort(key=lambda event: event["position"])
         happened += batch
         for subscriber, its in types.items():

@@ -11,12 +11,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
-from helpdesk.db import new_id
+from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.events import InboxFailing
 from helpdesk.models.conversations import tags
-from helpdesk.models.events import events, followers, pending_work
+from helpdesk.models.events import events, followers, pending_work, undistributed
 from helpdesk.services import leases, relay
-from helpdesk.services.events import record
+from helpdesk.services.events import record, row
 from helpdesk.services.house import Services
 from workers.relaying import LEASE, Relaying
 
@@ -233,3 +233,26 @@ async def test_a_relay_that_takes_over_from_an_older_release_goes_on_from_what_t
     await successor.step()
     assert await _positions(quick) == [("a", 7), ("b", 8)]
     await successor.close()
+
+
+async def test_what_is_new_is_handed_on_after_all_that_had_its_position_before(quick: Services) -> None:
+    """More than one batch of it may have gathered while nobody relayed."""
+    told: list[int] = []
+
+    async def telling(_: Services, __: AsyncSession, happened: Sequence[Any], *, now: Any) -> None:
+        told.extend(event["position"] for event in happened)
+
+    async with quick.database.transaction() as session:
+        fence = await relay.acquire(session, LEASE, owner="test", seconds=60)
+        assert fence is not None
+        ahead = [row(InboxFailing(inbox_id=new_id(), kind="a"), now=clock.now()) for _ in range(relay.BATCH + 1)]
+        ahead = [one | {"position": place} for place, one in enumerate(ahead, 1)]
+        await insert_rows(session, events, ahead)
+        await insert_rows(session, undistributed, [{"position": one["position"]} for one in ahead])
+        await session.execute(update(followers).values(position=len(ahead)))
+    await _happen(quick, "b")
+    how: dict[str, Any] = {"lease": LEASE, "fence": fence, "careful": False, "now": clock.now()}
+    for _ in range(3):
+        async with quick.database.transaction() as session:
+            await relay.relay(quick, session, {InboxFailing.type: (telling,)}, **how)
+    assert told == [*range(1, relay.BATCH + 3)]
