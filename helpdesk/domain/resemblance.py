@@ -72,11 +72,6 @@ def resemblance(other: Names, ours: Iterable[Names]) -> float:
     return max((JaroWinkler.similarity(one, mine) for one, mine in pairs), default=0.0)
 
 
-def differing_bits(one: int, other: int) -> int:
-    """Of two signed hashes of 64 bits."""
-    return ((one ^ other) & (2**64 - 1)).bit_count()
-
-
 def is_forged(score: float, distance: int | None) -> bool:
     """Whether somebody may be taken in: by the names alone, or by names and picture together."""
     return score >= ALIKE or (score >= NEARLY and distance is not None and distance <= SAME_PICTURE)

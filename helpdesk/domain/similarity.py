@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+from helpdesk.domain.bits import BITS, differing_bits, signed, unsigned
 from helpdesk.domain.search_folding import fold
 
-BITS, BANDS = 64, 4
+BANDS: Final = 4
 ALIKE: Final = BANDS - 1
 """So many bits of two that say the same may differ: then one of the bands is equal."""
 
@@ -48,16 +49,14 @@ def fingerprint(text: str) -> int:
         digest = int.from_bytes(blake2b(piece.encode(), digest_size=8).digest(), "big")
         for bit in range(BITS):
             sums[bit] += 1 if digest >> bit & 1 else -1
-    unsigned = sum(1 << bit for bit, total in enumerate(sums) if total > 0)
-    return unsigned - (1 << BITS) if unsigned >> (BITS - 1) else unsigned
+    return signed(sum(1 << bit for bit, total in enumerate(sums) if total > 0))
 
 
 def bands(value: int) -> Sequence[int]:
     """Its parts of 16 bits each: those of two that are alike have at least one in common."""
-    unsigned = value & (2**BITS - 1)
-    return [unsigned >> (16 * band) & 0xFFFF for band in range(BANDS)]
+    return [unsigned(value) >> (16 * band) & 0xFFFF for band in range(BANDS)]
 
 
 def are_alike(one: int, other: int) -> bool:
-    differing: int = (one ^ other) & (2**BITS - 1)
-    return differing.bit_count() <= ALIKE
+    """Of two fingerprints."""
+    return differing_bits(one, other) <= ALIKE

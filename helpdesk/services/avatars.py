@@ -5,6 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Final
 
+from helpdesk.domain.bits import signed
+
 MOST_BYTES: Final = 1024 * 1024
 _MOST_PIXELS: Final = 4096 * 4096
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
@@ -30,5 +32,4 @@ def difference_hash(body: bytes) -> int:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise NoPicture from None
     bits = (small[9 * row + column] > small[9 * row + column + 1] for row in range(8) for column in range(8))
-    unsigned = int("".join("1" if bit else "0" for bit in bits), 2)
-    return unsigned - (1 << 64) if unsigned >> 63 else unsigned
+    return signed(int("".join("1" if bit else "0" for bit in bits), 2))

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Profile
 from helpdesk.domain.actions import Alert
-from helpdesk.domain.resemblance import NEARLY, Names, differing_bits, is_forged, resemblance
+from helpdesk.domain.bits import differing_bits
+from helpdesk.domain.resemblance import NEARLY, Names, is_forged, resemblance
 from helpdesk.domain.values import InboxStatus, MessageType
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes
@@ -39,7 +40,7 @@ _WHO: Final = Alert(who=("supervisors", "admins"), agent_ids=(), severity="warni
 
 
 async def unknown(session: AsyncSession, channels: Sequence[str], *, now: datetime) -> Sequence[Row]:
-    """Inboxes of these channels whose own account was not looked at for a day: their ids, and what was known of it."""
+    """Inboxes of these channels whose own account was not looked at for a day."""
     fresh = exists().where(_A.inbox_id == inboxes.c.id, _A.updated_at > now - KNOWN_FOR)
     query = (
         select(inboxes.c.id, inboxes.c.channel)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk.domain.resemblance import ALIKE, NEARLY, Names, differing_bits, is_forged, resemblance, skeleton
+from helpdesk.domain.bits import differing_bits
+from helpdesk.domain.resemblance import ALIKE, NEARLY, Names, is_forged, resemblance, skeleton
 
 OURS = [Names("AcmeWallet", "Acme Wallet")]
 
