@@ -1,7 +1,8 @@
 """The vendor's own document, cut to the calls in use: what is asked and answered has to validate against it.
 
 The whole document takes ten seconds to load, the part that a dozen calls reach less than one. It is not part of this
-repository; where it lies is told by HELPDESK_SPECS, and without it nothing is held against it (`load` answers None).
+repository: it lies where HELPDESK_SPECS says, or in `shared/specs` beside the clone; without it `load` answers None,
+and nothing is held against it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, Final
 from openapi_core import Config, OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
-PLACE: Final = Path(os.environ.get("HELPDESK_SPECS", "/work/shared/specs")) / "x" / "openapi-2.159.json"
+_BESIDE: Final = Path(__file__).parents[4] / "shared" / "specs"
+PLACE: Final = Path(os.environ.get("HELPDESK_SPECS") or _BESIDE) / "x" / "openapi-2.159.json"
 _SERVER: Final = "https://api.x.com"
 
 
