@@ -177,7 +177,7 @@ def admit_change(change: InboundChange) -> AdmittedChange:
         external_id=line(change.external_id),
         thread=line(change.thread),
         handle=line(change.handle),
-        text=_body(change.text)[0],
+        text=without_link(_body(change.text)[0]),
         at=change.at,
         why=line(change.why),
     )
