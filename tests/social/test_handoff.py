@@ -266,5 +266,10 @@ async def test_nobody_here_reads_the_link_in_what_the_vendor_tells_back(story: S
     assert "sent_elsewhere" in elsewhere["notes"]
     kept = [str(dict(row)) for row in await told.house.rows(messages)]
     assert not any(link in row for row in kept)
+    change = {"kind": "edited", "external_id": elsewhere["external_id"], "text": f"Changed: {text}"}
+    await told.house.receive(Desk(told.inbox_id, "us"), json.dumps(change).encode())
+    changed = (await told.outgoing())[-1]
+    assert changed["text"].startswith("Changed")
+    assert link not in str(dict(changed))
     shown = await told.client.get(f"/api/v1/messages/{elsewhere['id']}/raw", headers=story.anna.headers)
     assert link not in shown.text
