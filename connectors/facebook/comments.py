@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from connectors.facebook.config import MetaConfig
+from connectors.facebook.files import uploaded
 from connectors.facebook.graph import Graph
-from connectors.facebook.values import identity
-from helpdesk.channels import Composed, Receipt, TemporaryFailure, Uncertain, Unreadable
+from connectors.facebook.send import PERMISSION as MESSAGING
+from connectors.facebook.values import INSTAGRAM, identity, taken
+from helpdesk.channels import Composed, Receipt, TemporaryFailure, Unreadable
 from helpdesk.clock import now
 
 ANSWER: Final = {"facebook": "comments", "instagram": "replies"}
 """The edge of a comment that answers are added to."""
 
 PERMISSION: Final = {"facebook": "pages_manage_engagement", "instagram": "instagram_manage_comments"}
-_PRIVATE: Final = {"facebook": "pages_messaging", "instagram": "instagram_manage_messages"}
 
 
 async def send(
@@ -40,7 +40,7 @@ async def send(
         data["attachment_id"] = await _upload(graph, composed.sender, body["media"][0])
     await at_final()
     answer = await graph.post(path, data=data, permission=PERMISSION[platform], final=True)
-    return receipt(composed, platform, _id(answer, "id"))
+    return receipt(composed, platform, taken(answer, "id"))
 
 
 def receipt(composed: Composed, platform: str, external_id: str) -> Receipt:
@@ -64,39 +64,31 @@ async def _privately(
             "recipient": {"comment_id": body["target"]},
             "message": {"text": body["text"], "metadata": body["token"]},
         },
-        permission=_PRIVATE[body["platform"]],
+        permission=MESSAGING[body["platform"]],
         final=True,
     )
     prefix = prefix_of(composed)
     return Receipt(
-        _id(answer, "message_id"),
+        taken(answer, "message_id"),
         now(),
         composed.recipients,
-        thread=f"dm:{prefix}{_id(answer, 'recipient_id')}",
+        thread=f"dm:{prefix}{taken(answer, 'recipient_id')}",
     )
 
 
 def prefix_of(composed: Composed) -> str:
     """What stands before ids of people in this inbox, by the one that this is for."""
     handle = composed.recipients[0] if composed.recipients else ""
-    return "instagram:" if handle.startswith("instagram:") else ""
+    return INSTAGRAM if handle.startswith(INSTAGRAM) else ""
 
 
 async def _upload(graph: Graph, page_id: str, media: Mapping[str, str]) -> str:
     """A picture that stands nowhere until a comment shows it."""
-    given = (media["filename"], base64.b64decode(media["body"]), media["content_type"])
+    given = {"source": uploaded(media)}
     answer = await graph.post(
-        f"{page_id}/photos", data={"published": "false"}, files={"source": given}, permission="pages_manage_posts"
+        f"{page_id}/photos", data={"published": "false"}, files=given, permission="pages_manage_posts"
     )
     try:
         return identity(answer.get("id"))
     except Unreadable:
         raise TemporaryFailure("The vendor took a picture and did not say under which id") from None
-
-
-def _id(answer: Mapping[str, Any], name: str) -> str:
-    """Raises Uncertain: it was taken, but nobody knows as what."""
-    try:
-        return identity(answer.get(name))
-    except Unreadable:
-        raise Uncertain("The vendor took it and did not say under which id") from None

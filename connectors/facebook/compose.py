@@ -6,18 +6,14 @@ comes back with its echo.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from connectors.facebook import compose_comments, lengths
+from connectors.facebook import compose_comments, files, lengths
 from connectors.facebook.config import InstagramConfig, MetaConfig
-from helpdesk.channels import Composed, OutboundAttachment, OutboundMessage, PermanentFailure
-
-INSTAGRAM: Final = "instagram:"
-"""Stands before ids of people of Instagram in an inbox of a Page."""
+from connectors.facebook.values import INSTAGRAM
+from helpdesk.channels import Composed, OutboundMessage, PermanentFailure
 
 
 def platform_of(config: MetaConfig, handle: str) -> str:
@@ -46,7 +42,7 @@ def compose(config: MetaConfig, message: OutboundMessage) -> Composed:
         "text": message.text,
         "token": message.client_token,
         "created_at": message.created_at.isoformat(),
-        "media": [_media(file) for file in message.attachments],
+        "media": [files.frozen(file) for file in message.attachments],
     }
     return Composed(
         external_id="",
@@ -55,15 +51,6 @@ def compose(config: MetaConfig, message: OutboundMessage) -> Composed:
         recipients=(handle,),
         automatic=message.automatic,
     )
-
-
-def _media(file: OutboundAttachment) -> dict[str, str]:
-    return {
-        "filename": file.filename,
-        "content_type": file.content_type,
-        "sha256": hashlib.sha256(file.body).hexdigest(),
-        "body": base64.b64encode(file.body).decode(),
-    }
 
 
 def body_of(composed: Composed) -> Mapping[str, Any]:

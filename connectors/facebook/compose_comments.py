@@ -7,11 +7,10 @@ private_reply   a message to whom wrote the comment: once for each, within seven
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from typing import Any, Final
 
+from connectors.facebook.files import frozen
 from helpdesk.channels import Composed, OutboundAttachment, OutboundMessage, PermanentFailure
 
 POST: Final = "post:"
@@ -41,7 +40,7 @@ def compose(message: OutboundMessage, *, platform: str, sender: str) -> Composed
         "text": message.text,
         "token": message.client_token,
         "created_at": message.created_at.isoformat(),
-        "media": [_media(file) for file in _checked(message, kind, platform)],
+        "media": [frozen(file) for file in _checked(message, kind, platform)],
     }
     return Composed(
         external_id="",
@@ -70,12 +69,3 @@ def _checked(message: OutboundMessage, kind: str, platform: str) -> tuple[Outbou
 
 def _is_picture(file: OutboundAttachment) -> bool:
     return file.content_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
-
-
-def _media(file: OutboundAttachment) -> dict[str, str]:
-    return {
-        "filename": file.filename,
-        "content_type": file.content_type,
-        "sha256": hashlib.sha256(file.body).hexdigest(),
-        "body": base64.b64encode(file.body).decode(),
-    }

@@ -6,7 +6,6 @@ that comes with the echo, if a webhook brings it. The times are by its clock, wh
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.graph import Graph
 from connectors.facebook.send import PERMISSION
-from connectors.facebook.values import identity, moment, part, parts
+from connectors.facebook.values import identity, moment, part, parts, plain
 from helpdesk.channels import Composed, Receipt, Uncertain
 from helpdesk.clock import now
 
@@ -32,9 +31,9 @@ async def find(graph: Graph, config: MetaConfig, composed: Composed, body: Mappi
     since = datetime.fromisoformat(body["created_at"]) + graph.ahead - _EARLIER
     recent = [one for one in messages if _at(one) >= since]
     ours = [one for one in recent if str(part(one, "from").get("id")) != body["target"]]
-    files = [one for one in ours if parts(part(one, "attachments"), "data") and not _plain(one.get("message"))]
-    text = _plain(body["text"])
-    said = [one for one in ours if text and _plain(one.get("message")) == text]
+    files = [one for one in ours if parts(part(one, "attachments"), "data") and not plain(one.get("message"))]
+    text = plain(body["text"])
+    said = [one for one in ours if text and plain(one.get("message")) == text]
     if (bool(said) or not text) and len(files) >= len(body["media"]):
         first = said or files
         return Receipt(identity(first[-1].get("id")), now(), composed.recipients)
@@ -68,8 +67,3 @@ def _at(one: Mapping[str, Any]) -> datetime:
     if found is None:
         raise Uncertain("a message is shown without its time")
     return found
-
-
-def _plain(text: object) -> str:
-    """As the vendor may have kept it: spaces folded, letters composed."""
-    return " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""

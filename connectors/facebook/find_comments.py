@@ -7,7 +7,6 @@ same words for somebody else, and then only a person can tell.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +14,7 @@ from typing import Any, Final
 from connectors.facebook.comments import ANSWER, PERMISSION, prefix_of, receipt
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.graph import Graph
-from connectors.facebook.values import identity
+from connectors.facebook.values import identity, plain
 from helpdesk.channels import Composed, Receipt, TargetGone, Uncertain
 from helpdesk.clock import now
 
@@ -63,7 +62,7 @@ async def _ours(graph: Graph, composed: Composed, body: Mapping[str, Any], below
 
     Raises Uncertain where there are too many to read, or one with the same words whose author is not told.
     """
-    platform, text = body["platform"], _plain(body["text"])
+    platform, text = body["platform"], plain(body["text"])
     params = {"fields": _FIELDS[platform], "limit": "100"}
     if platform == "facebook":
         params["order"] = "reverse_chronological"
@@ -71,7 +70,7 @@ async def _ours(graph: Graph, composed: Composed, body: Mapping[str, Any], below
     async for page in graph.pages(path, params, limit=PAGES, permission=PERMISSION[platform]):
         read += 1
         since = datetime.fromisoformat(body["created_at"]) - _EARLIER + graph.ahead
-        same = [one for one in page if _plain(one.get("message") or one.get("text")) == text and _at(one) >= since]
+        same = [one for one in page if plain(one.get("message") or one.get("text")) == text and _at(one) >= since]
         ours = [one for one in same if composed.sender in _by(one)]
         if ours:
             return identity(max(ours, key=_at).get("id"))
@@ -99,7 +98,7 @@ async def _find_private(
     params = {"fields": "id,message,from,to,created_time", "limit": "25"}
     async for page in graph.pages(f"{identity(given.get('id'))}/messages", params, limit=1):
         for one in page:
-            if config.page_id in _by(one) and _plain(one.get("message")) == _plain(body["text"]):
+            if config.page_id in _by(one) and plain(one.get("message")) == plain(body["text"]):
                 thread = f"dm:{prefix_of(composed)}{_whom(one)}" if _whom(one) else ""
                 return Receipt(identity(one.get("id")), now(), composed.recipients, thread=thread)
     raise Uncertain("The comment was answered privately, but not in these words")
@@ -114,11 +113,6 @@ def _whom(one: Mapping[str, Any]) -> str:
     given = one.get("to")
     people = given.get("data") if isinstance(given, dict) else None
     return str(people[0]["id"]) if people else ""
-
-
-def _plain(text: object) -> str:
-    """As the vendor may have kept it: spaces folded, letters composed."""
-    return " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""
 
 
 def _at(one: Mapping[str, Any]) -> datetime:

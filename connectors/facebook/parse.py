@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from connectors.facebook import events, parse_comments, parse_messages
 from connectors.facebook.events import Item
-from connectors.facebook.values import identity, part, text
+from connectors.facebook.values import INSTAGRAM, identity, part, text
 from helpdesk.channels import ChangeKind, Inbound, InboundChange, RawInbound, Unreadable
-
-INSTAGRAM: Final = "instagram:"
 
 
 def page(raw: RawInbound, config: Mapping[str, Any]) -> Inbound:

@@ -6,16 +6,16 @@ handed in before the final byte; what fails after the first part was taken is le
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from connectors.facebook.config import MetaConfig
 from connectors.facebook.errors import OtherAppAnswers
+from connectors.facebook.files import uploaded
 from connectors.facebook.graph import Graph
 from connectors.facebook.parse_messages import PART
-from connectors.facebook.values import identity
+from connectors.facebook.values import identity, taken
 from helpdesk.channels import ChannelError, Composed, Receipt, TemporaryFailure, Uncertain, Unreadable
 from helpdesk.clock import now
 
@@ -34,17 +34,17 @@ async def send(
     contents: list[dict[str, Any]] = [{"text": body["text"]}] if body["text"].strip() else []
     contents += [await _upload(graph, config, body["platform"], media) for media in body["media"]]
     await at_final()
-    taken = ""
+    first = ""
     for number, content in enumerate(contents, start=1):
         token = body["token"] if number == len(contents) else f"{body['token']}{PART}"
         try:
             answer = await _say(graph, config, composed, body, {**content, "metadata": token})
         except ChannelError as error:
-            if not taken:
+            if not first:
                 raise
             raise Uncertain("a part of the message was taken, and a file after it was not") from error
-        taken = taken or _id(answer)
-    return Receipt(taken, now(), composed.recipients)
+        first = first or taken(answer, "message_id")
+    return Receipt(first, now(), composed.recipients)
 
 
 async def _say(
@@ -70,7 +70,7 @@ async def _upload(graph: Graph, config: MetaConfig, platform: str, media: Mappin
     answer = await graph.post(
         f"{config.page_id}/message_attachments",
         data={"message": json.dumps(message)} | ({"platform": "instagram"} if platform == "instagram" else {}),
-        files={"filedata": (media["filename"], base64.b64decode(media["body"]), media["content_type"])},
+        files={"filedata": uploaded(media)},
         permission=PERMISSION[platform],
     )
     try:
@@ -78,11 +78,3 @@ async def _upload(graph: Graph, config: MetaConfig, platform: str, media: Mappin
     except Unreadable:
         raise TemporaryFailure("The vendor took a file and did not say under which id") from None
     return {"attachment": {"type": kind, "payload": {"attachment_id": handed_in}}}
-
-
-def _id(answer: Mapping[str, Any]) -> str:
-    """Raises Uncertain: it was taken, but nobody knows as what."""
-    try:
-        return identity(answer.get("message_id"))
-    except Unreadable:
-        raise Uncertain("the vendor took it and did not say under which id") from None

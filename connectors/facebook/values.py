@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from helpdesk.channels import Unreadable
+from helpdesk.channels import Uncertain, Unreadable
 
 LONGEST_ID: Final = 300
+INSTAGRAM: Final = "instagram:"
+"""Stands before ids of people of Instagram in an inbox of a Page."""
 
 
 def part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -25,6 +28,11 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def plain(value: object) -> str:
+    """A text of ours as the vendor may have kept it: spaces folded, letters composed."""
+    return " ".join(unicodedata.normalize("NFC", text(value)).split())
+
+
 def identity(value: object) -> str:
     """An id as text, also where it came as a number. Raises Unreadable for what is none."""
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -33,6 +41,14 @@ def identity(value: object) -> str:
     if not found or len(found) > LONGEST_ID or not found.isprintable():
         raise Unreadable("an id is missing")
     return found
+
+
+def taken(answer: Mapping[str, Any], name: str) -> str:
+    """The id of what was sent. Raises Uncertain: it was taken, but nobody knows as what."""
+    try:
+        return identity(answer.get(name))
+    except Unreadable:
+        raise Uncertain("The vendor took it and did not say under which id") from None
 
 
 def optional(value: object) -> str:
