@@ -51,6 +51,8 @@ async def settle(
     services: Services, session: AsyncSession, keys: Keys, inbox: Row, echoed: Sequence[Echo], *, now: datetime
 ) -> int:
     """Recognise each, or file it as sent elsewhere. Answers how many messages came of it. Raises `ClaimLost`."""
+    # Asked first: whatever is recorded as sent in between is then found by its id.
+    unsure = await _unsure(session, inbox["id"])
     own = await _own(session, inbox["id"], [one for _, one in echoed])
     mine, strange = [], []
     for raw, one in echoed:
@@ -60,10 +62,9 @@ async def settle(
         else:
             mine.append((raw, one, message))
     ends = await _recognise(services, session, mine, now=now)
-    waiting = bool(strange) and await _unsure(session, inbox["id"])
     left = []
     for raw, one in strange:
-        if waiting and now - raw["created_at"] < _PATIENCE:
+        if unsure and now - raw["created_at"] < _PATIENCE:
             await ending.postpone(session, raw, until=now + _AGAIN)
         else:
             left.append((raw, one))

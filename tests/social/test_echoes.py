@@ -15,6 +15,7 @@ from helpdesk.models.events import events
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.social import inbound_media
+from helpdesk.services import echoes
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
@@ -94,6 +95,32 @@ async def test_an_echo_waits_while_its_answer_is_being_sent(house: House, desk: 
     assert await states(house) == [("received", "")]
     assert (await house.rows(raw_items))[1]["attempts"] == 0
     assert (await house.row(deliveries))["status"] == "uncertain"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_echo_is_recognised_whose_answer_is_recorded_at_the_same_moment(
+    house: House, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await answered(house, desk)
+    WALL.cut_after_accepting = False
+    own = echoes._own
+
+    async def slowly(*about: Any) -> Any:
+        found = await own(*about)
+        await house.deliver()  # the sender records what it has just found
+        return found
+
+    monkeypatch.setattr(echoes, "_own", slowly)
+    async with house.services.database.transaction() as session:
+        await session.execute(update(deliveries).values(next_attempt_at=clock.now()))
+    await house.receive(desk, echo("wall-1"))
+    assert (await house.row(deliveries))["status"] == "sent"
+    monkeypatch.undo()
+    async with house.services.database.transaction() as session:
+        await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
+    await house.drain()
+    assert await states(house) == [("own", "own_message")]
+    assert len(await house.rows(messages)) == 2
 
 
 async def test_an_echo_without_our_token_waits_for_what_may_be_it(house: House, desk: Desk) -> None:
