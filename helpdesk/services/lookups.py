@@ -154,7 +154,8 @@ class Known:
         return any(one.blocked and one.contact_id == conversation["contact_id"] for one in self.contacts.values())
 
     def led(self, message: Admitted) -> Candidate | None:
-        """Where the author's thread has led so far, if that is his: his own matter, or one that his was merged into.
+        """Where the author's thread has led so far, if that is his: his own matter, or one that his was merged into, in
+        which he takes part.
 
         Nobody comes into somebody else's by having written in the same thread.
         """
@@ -165,7 +166,7 @@ class Known:
         handle = message.sender.handle.lower()
         contact = self.contacts.get(handle)
         his = contact is not None and contact.contact_id == home["contact_id"]
-        carried = place in self.merged and handle in (home["present"] or ())
+        carried = (place in self.merged or self.threads.is_led(message)) and handle in (home["present"] or ())
         joins = (his or carried) and handle not in (home["gone"] or ())
         return Candidate(home["id"], home["status"], frozenset({handle} if joins else ()))
 

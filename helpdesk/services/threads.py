@@ -56,6 +56,10 @@ class Threads:
         his = message.sender.handle.lower(), message.in_reply_to
         return self.said.get(his) or self.answered.get(message.in_reply_to)
 
+    def is_led(self, message: Admitted) -> bool:
+        """Whether what he said in this very thread has led somewhere."""
+        return self._row(_key(message)) is not None
+
     def lead(self, message: Admitted, conversation_id: UUID, *, now: datetime) -> None:
         """From here on the author's thread leads to this conversation."""
         key = _key(message)

@@ -14,11 +14,12 @@ import pytest
 from sqlalchemy import update
 
 from helpdesk import clock
+from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_links, conversations
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.social import conversation_threads, inbound_media, pending_changes, posts, social_accounts
-from helpdesk.services import changes, intake
+from helpdesk.services import changes, intake, merging
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
@@ -105,6 +106,24 @@ async def test_a_thread_leads_into_what_its_conversation_was_merged_into(house: 
         await session.execute(mine.values(merged_into_id=into, status="closed"))
     await house.receive(desk, said("3", thread="dm:17"))
     assert await grouped(house) == [["1", "3"], ["2"]]
+
+
+async def test_somebody_whose_matter_went_into_anothers_is_heard_there_until_it_comes_out(
+    house: House, desk: Desk
+) -> None:
+    anna = Actor(AuthorKind.AGENT, name="Anna", role=Role.ADMIN)
+    await house.receive(desk, said("1"), said("2", by="18"))
+    into, merged = [row["id"] for row in await house.conversations()]
+    async with house.services.database.transaction() as session:
+        how: dict[str, Any] = {"into": into, "version": 1, "other_contact": True, "by": anna, "now": clock.now()}
+        await merging.merge(house.services, session, merged, **how)
+    for number in ("3", "4", "5"):
+        await house.receive(desk, said(number, by="18"))
+    assert await grouped(house) == [["1", "3", "4", "5"], ["2"]]
+    async with house.services.database.transaction() as session:
+        await merging.unmerge(house.services, session, merged, version=2, by=anna, now=clock.now())
+    await house.receive(desk, said("6", by="18"), said("7"))
+    assert await grouped(house) == [["1", "3", "4", "5", "7"], ["2"], ["6"]]
 
 
 async def test_a_thread_leads_to_nobody_elses_conversation(house: House, desk: Desk) -> None:
