@@ -13,6 +13,7 @@ from helpdesk.domain import handoff_texts, personal_data
 from helpdesk.domain.plain import text_of
 from helpdesk.errors import FieldError, Invalid
 from helpdesk.models.contacts import contact_identities, contacts
+from helpdesk.models.conversations import participants
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.messages import attachments
 from helpdesk.models.social import social_accounts
@@ -21,7 +22,9 @@ from helpdesk.statements import Row
 
 _A: Final = social_accounts.c
 _I: Final = contact_identities.c
+_P: Final = participants.c
 SLUG: Final = "personal_data_in_public"
+_MOST_OTHERS: Final = 100
 
 
 async def check(
@@ -70,16 +73,23 @@ def _refused(found: Sequence[Mapping[str, Any]]) -> Invalid:
 
 
 async def _known(session: AsyncSession, conversation: Row, facts: Facts) -> dict[str, set[str]]:
-    """His names and handles on every channel, and what is allowed all the same: his `@name` here, our own addresses."""
+    """His names and handles on every channel, and what is allowed all the same: his `@name` here, our own addresses.
+
+    Whoever else takes part, since matters were merged, is not named either.
+    """
+    there = _P.conversation_id == conversation["id"], _P.removed_at.is_(None)
+    others = (await session.execute(select(_P.name, _P.handle, _P.contact_id).where(*there).limit(_MOST_OTHERS))).all()
+    people = {conversation["contact_id"], *(one.contact_id for one in others)} - {None}
     account = and_(_A.channel == _I.channel, _A.external_id == _I.handle)
     query = (
         select(contacts.c.name, _I.channel, _I.handle, _I.display, _A.handle.label("called"), _A.name.label("titled"))
         .select_from(contacts)
         .outerjoin(contact_identities, _I.contact_id == contacts.c.id)
         .outerjoin(social_accounts, account)
-        .where(contacts.c.id == conversation["contact_id"])
+        .where(contacts.c.id.in_(people))
     )
-    names, handles, allowed = set[str](), set[str](), set[str]()
+    names, handles = {one.name for one in others} - {""}, {one.handle for one in others} - {""}
+    allowed = set[str]()
     for one in (await session.execute(query)).mappings():
         names |= {one["name"], one["display"], one["titled"]} - {None, ""}
         handles |= {one["handle"], one["called"]} - {None, ""}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from helpdesk import clock
 from helpdesk.channels import Profile
 from helpdesk.db import insert_rows
 from helpdesk.models.contacts import contact_identities
+from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import messages
-from helpdesk.services import rows, social_accounts
+from helpdesk.services import merging, rows, social_accounts
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.factories import Someone
-from tests.social.wall_story import MINA, Wall, wall
+from tests.house import Desk
+from tests.social.wall_story import MINA, POST, Wall, wall
 
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
 
@@ -90,3 +94,22 @@ async def test_what_bots_say_and_files_are_called_is_looked_at_alike(services: S
         kept = await told.client.post("/api/v1/attachments", files=upload, headers=anna.headers)
         status, problem = await _says(told, anna, "Here it is.", attachment_ids=[kept.json()["id"]])
         assert (status, [one["field"] for one in problem["found"]]) == (422, ["attachment_ids"])
+
+
+@ON_ONE_DATABASE
+async def test_nobody_of_a_merged_matter_is_named_either(services: Services) -> None:
+    async with wall(services) as told:
+        anna = await factories.agent(told.services, role="admin")
+        by = (await factories.accounts.identify_token(told.services.database, anna.token, now=clock.now())).actor
+        desk = Desk(told.inbox_id, "us")
+        about = {"external_id": "b1", "sender": {"handle": "bob-17", "name": "Robert Marlow"}, "text": "Me too!"}
+        await told.house.receive(desk, json.dumps(about | {"thread": POST, "visibility": "public"}).encode())
+        his = await told.house.row(messages, messages.c.external_id == "b1")
+        async with told.services.database.transaction() as session:
+            version = select(conversations.c.version).where(conversations.c.id == his["conversation_id"])
+            how: dict[str, Any] = {"into": told.conversation_id, "version": await session.scalar(version)}
+            how |= {"other_contact": True, "by": by, "now": clock.now()}
+            await merging.merge(told.services, session, his["conversation_id"], **how)
+        status, problem = await _says(told, anna, "We have told Marlow and bob-17", visibility="public")
+        assert status == 422
+        assert [one["kind"] for one in problem["found"]] == ["name", "name"]
