@@ -29,8 +29,8 @@ def parts(channel: Channel, text: str, visibility: str, config: Mapping[str, Any
     if whole.used <= whole.limit:
         return [text]
     can = channel.capabilities
-    made = None
-    if can.chains and visibility == Visibility.PUBLIC and whole.used <= whole.limit * chains.MOST:
+    made, most = None, chains.MOST if can.chains and visibility == Visibility.PUBLIC else 1
+    if most > 1 and whole.used <= whole.limit * most:
 
         def fits(part: str) -> bool:
             length = measured(channel, part, visibility, config)
@@ -38,7 +38,7 @@ def parts(channel: Channel, text: str, visibility: str, config: Mapping[str, Any
 
         made = chains.chain(text, fits)
     if made is None:
-        raise _too_long(whole)
+        raise _too_long(whole, most)
     return made
 
 
@@ -59,8 +59,9 @@ async def config_of(session: AsyncSession, channel: Channel, inbox_id: UUID) -> 
     return found
 
 
-def _too_long(length: Length) -> Invalid:
+def _too_long(length: Length, most: int) -> Invalid:
     unit = length.unit if length.unit in ("characters", "bytes") else f"{length.unit} characters"
-    detail = f"this channel takes at most {length.limit} {unit}, and this has {length.used}: shorten it"
+    posts = f"{most} posts of " if most > 1 else ""
+    detail = f"this channel takes at most {posts}{length.limit} {unit}, and this has {length.used}: shorten it"
     told = {"length": {"used": length.used, "limit": length.limit, "unit": length.unit}}
     return Invalid(f"text: {detail}", errors=[FieldError("text", detail)], extra=told, slug="text_too_long")

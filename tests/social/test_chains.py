@@ -87,10 +87,15 @@ async def test_what_waits_for_a_part_that_will_not_leave_silences_nobody(story: 
 
 
 async def test_what_no_number_of_posts_holds_is_refused_with_what_it_weighs(story: Wall) -> None:
-    for text, visibility, limit in (("word " * 1000, "public", 100), ("word " * 400, "direct", 1000)):
+    cases = (
+        ("word " * 1000, "public", 100, "at most 25 posts of 100 "),
+        ("word " * 400, "direct", 1000, "at most 1000 "),
+    )
+    for text, visibility, limit, told in cases:
         with pytest.raises(Invalid) as refused:
             await story.house.reply(story.conversation_id, text, visibility=visibility)
         assert refused.value.problem == "text_too_long"
+        assert told in str(refused.value)
         assert refused.value.extra["length"] == {"used": len(text), "limit": limit, "unit": "characters"}
 
 
