@@ -36,7 +36,7 @@ async def hide(services: Services, message_id: UUID, *, hidden: bool, by: Actor,
     try:
         await connector.hide(message["external_id"], hidden=hidden)
     except PermanentFailure:
-        raise _impossible("the channel will not: it may be gone there") from None
+        raise _impossible("the channel will not: it may be gone there, or stand below what is not yours") from None
     except TemporaryFailure as error:
         after = {} if error.retry_after is None else {"retry_after": max(1, round(error.retry_after))}
         raise Unavailable("the channel cannot be reached at the moment; try again", extra=after) from None
