@@ -44,7 +44,8 @@ def read_settings(given: Sequence[str], from_stdin: str | None, stdin: TextIO) -
             try:
                 value = Path(value[1:]).read_text(encoding="utf-8").rstrip("\n")
             except (OSError, UnicodeDecodeError):
-                raise Invalid.field(key, "the file cannot be read") from None
+                detail = "what follows @ is a file, which cannot be read; give the value itself without @"
+                raise Invalid.field(key, detail) from None
         settings[key] = value
     if from_stdin:
         settings[from_stdin] = stdin.readline().rstrip("\n")

@@ -105,3 +105,5 @@ async def test_an_inbox_of_the_chat_is_added_shown_and_checked_as_on_the_command
     with pytest.raises(Invalid, match=r"settings\.origins: leave out what follows the host"):
         await inboxes.add(settings, channel="chat", name="Website", given={"origins": "https://wallet.example/"})
     assert "s" * 40 not in str(await inboxes.listing(settings))
+    with pytest.raises(Invalid, match="username: what follows @ is a file, which cannot be read"):
+        inboxes.read_settings(["username=@desk"], None, StringIO())
