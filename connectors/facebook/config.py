@@ -26,6 +26,13 @@ class MetaConfig(BaseModel):
     api_url: str = Field("", description="Another origin than the vendor's: a proxy, a test server")
     graph_version: str = Field("v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$", description="The version of the Graph API")
 
+    @field_validator("page_id", "instagram_id", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        if isinstance(value, str) and value.strip() and not (value.strip().isascii() and value.strip().isdecimal()):
+            raise ValueError("give the numeric id, digits alone: the name is another thing")
+        return value
+
     @field_validator("page_token", "app_secret", "verify_token")
     @classmethod
     def _one_word(cls, value: SecretStr) -> SecretStr:
