@@ -19,7 +19,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
-from helpdesk import failpoints
 from helpdesk.channels import Channel, InboxView, RawInbound
 from helpdesk.clock import now
 from helpdesk.domain.actions import Alert
@@ -252,14 +251,8 @@ class VendorHost:
         return found
 
     async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
-        staged = await intake.stage(self._services, batch)
         keys = self._keys.setdefault(inbox_id, Keys(self._services.keyring))
-        async with self._services.database.transaction() as session:
-            new = await intake.accept(
-                self._services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now()
-            )
-        failpoints.reached("raw.committed")
-        return len(new)
+        return await intake.take(self._services, keys, inbox_id, batch, now=now())
 
     async def unknown_account(self, inbox_id: UUID, account: str) -> None:
         subject = Subject(f"unknown_account:{inbox_id}:{sha256(account.encode()).hexdigest()[:16]}", "unknown_account")

@@ -158,11 +158,5 @@ class DoorHost:
         return self._rows
 
     async def accept(self, inbox_id: UUID, batch: Sequence[RawInbound]) -> int:
-        staged = await intake.stage(self._services, batch)
         keys = self._keys.setdefault(inbox_id, Keys(self._services.keyring))
-        async with self._services.database.transaction() as session:
-            new = await intake.accept(
-                self._services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now()
-            )
-        failpoints.reached("raw.committed")
-        return len(new)
+        return await intake.take(self._services, keys, inbox_id, batch, now=now())

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from helpdesk import failpoints
 from helpdesk.channels import RawInbound
 from helpdesk.crypto import decrypt, encrypt, new_key
 from helpdesk.db import new_id, ring
@@ -106,6 +107,15 @@ async def accept(
     if count and claim is None:
         ring(session, "process")
     return rows if count == len(rows) else await _stored(session, rows)
+
+
+async def take(services: Services, keys: Keys, inbox_id: UUID, batch: Sequence[RawInbound], *, now: datetime) -> int:
+    """Store what was handed in, which has no cursor: it is committed when this returns. Answers how many are new."""
+    staged = await stage(services, batch)
+    async with services.database.transaction() as session:
+        new = await accept(services, session, keys, batch, inbox_id=inbox_id, staged=staged, cursor=None, now=now)
+    failpoints.reached("raw.committed")
+    return len(new)
 
 
 def advanced(inbox_id: UUID, cursor: Mapping[str, Any] | None) -> Insert:
