@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,63 +14,44 @@ import httpx
 import pytest
 
 from connectors.x.tests.fake import FakeX
-from tests.journeys.moving import Clock
-from tests.journeys.stack import Stack
+from tests.journeys.house import House, opened
 
 WALLET = "0x52908400098527886E0F7030069857D2E4169EE7"
 
 
-@dataclass
-class House:
-    """One process with everything, two inboxes, and the other side."""
+@dataclass(kw_only=True)
+class Account(House):
+    """With an account's inbox and a chat, and the other side."""
 
-    stack: Stack
     x: FakeX
-    clock: Clock
-    inbox_id: str = ""
     chat_id: str = ""
 
     def open(self) -> None:
         settings = {**self.x.tokens.oauth1, "api_url": self.x.origin, "username": "desk", "poll_seconds": 1}
-        self.inbox_id = self._inbox("x", "Wallet on X", settings)
-        self.chat_id = self._inbox("chat", "Website", {})
-
-    def _inbox(self, channel: str, name: str, settings: dict[str, Any]) -> str:
-        made = self.stack.http.post("/inboxes", json={"channel": channel, "name": name, "settings": settings})
-        assert made.status_code == 201, made.text
-        found: str = made.json()["id"]
-        return found
-
-    def post(self, path: str, key: str, **body: Any) -> httpx.Response:
-        return self.stack.http.post(path, json=body, headers={"Idempotency-Key": key})
+        self.inbox_id = self.add("x", "Wallet on X", **settings)
+        self.chat_id = self.add("chat", "Website")
 
     def said(self) -> list[str]:
         return [post["text"] for post in self.x.sent]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    clock = Clock(tmp_path / "offset", begin=datetime.now(UTC))
-    with FakeX() as x, Stack(tmp_path, HELPDESK_CLOCK_FILE=str(clock.path)) as stack:
-        stack.set_up()
+def house(tmp_path: Path) -> Iterator[Account]:
+    with FakeX() as x, opened(tmp_path) as (stack, clock):
         stack.start()
-        found = House(stack, x, clock)
+        found = Account(stack, clock, x=x)
         found.open()
         yield found
 
 
-def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(house: House) -> None:
+def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(house: Account) -> None:
     stack, x = house.stack, house.x
     x.mention("ann", "@desk where is my withdrawal? It has been three days!")
     (conversation,) = stack.until("a conversation", stack.conversations)
     place = conversation["id"]
     (asked,) = stack.messages(place)
     assert (conversation["channel"], asked["visibility"]) == ("x", "public")
-    stack.change(place, assignee_id=stack.agent_id)
-    (clock,) = stack.get(f"/conversations/{place}/sla")["clocks"]
-    house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
-    (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
-    assert alert["kind"] == "sla_warning"
+    house.let_it_be_warned_of(place)
 
     # In public nothing of hers, and then the answer, once.
     path = f"/conversations/{place}/messages"
@@ -81,7 +61,7 @@ def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     assert (answered.status_code, answered.json()["visibility"]) == (201, "public")
     stack.delivered(place)
     assert house.said() == ["We are sorry, we look into it now."]
-    stack.until("the promise is kept", lambda: _clock(stack, place)["state"] == "met")
+    house.until_the_promise_is_kept(place)
 
     # Handed over: a link for one use, which nobody else gets.
     handed = house.post(f"/conversations/{place}/handoff", "hand", inbox_id=house.chat_id)
@@ -114,7 +94,7 @@ def test_a_mention_is_promised_warned_of_answered_and_gone_on_with_in_private(ho
     assert WALLET not in json.dumps(house.said())
 
 
-def test_an_integrations_reply_is_one_post_though_the_line_died_after_it_was_taken(house: House) -> None:
+def test_an_integrations_reply_is_one_post_though_the_line_died_after_it_was_taken(house: Account) -> None:
     stack, x = house.stack, house.x
     post_id = x.mention("ann", "@desk is the network down?")
     (conversation,) = stack.until("a conversation", stack.conversations)
@@ -138,8 +118,3 @@ def test_an_integrations_reply_is_one_post_though_the_line_died_after_it_was_tak
     assert state["external_id"] == x.sent[0]["id"]
     assert state["external_url"].endswith(x.sent[0]["id"])
     assert len(stack.conversations()) == 1
-
-
-def _clock(stack: Stack, conversation_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = stack.get(f"/conversations/{conversation_id}/sla")["clocks"][0]
-    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from connectors.telegram.tests import fake
 from connectors.telegram.tests.fake import FakeBots
 from tests.conftest import needed
-from tests.journeys.moving import Clock
+from tests.journeys.house import House, opened
 from tests.journeys.stack import Stack, free_port
 from tests.peers import telemelya
 from tests.peers.redis import Redis
@@ -23,14 +22,11 @@ from tests.peers.telemelya import Gateway, Telemelya
 SECRET = "0123456789abcdef"
 
 
-@dataclass
-class House:
-    """One process with everything, and the bots of the other side."""
+@dataclass(kw_only=True)
+class Chat(House):
+    """With the bots of the other side."""
 
-    stack: Stack
     bots: FakeBots
-    clock: Clock
-    inbox_id: str = ""
 
     def say(self, text: str, **fields: Any) -> dict[str, Any]:
         return self.bots.say(text, date=int(self.clock.now.timestamp()), **fields)
@@ -39,27 +35,20 @@ class House:
         path = f"{self.stack.url}/channels/telegram/{self.inbox_id}/webhook"
         return self.stack.http.post(path, json=update, headers={"X-Telegram-Bot-Api-Secret-Token": SECRET}).status_code
 
-    def states(self, conversation_id: str) -> list[str]:
-        return [one["delivery"]["status"] for one in self.stack.messages(conversation_id) if one["delivery"]]
-
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    clock = Clock(tmp_path / "offset", begin=datetime.now(UTC))
-    with FakeBots() as bots, Stack(tmp_path, HELPDESK_CLOCK_FILE=str(clock.path)) as stack:
-        stack.set_up()
-        yield House(stack, bots, clock)
+def house(tmp_path: Path) -> Iterator[Chat]:
+    with FakeBots() as bots, opened(tmp_path) as (stack, clock):
+        yield Chat(stack, clock, bots=bots)
         assert bots.findings == []
 
 
-def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None:
+def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: Chat) -> None:
     stack, bots = house.stack, house.bots
     # It dies between the commit and the acknowledgement, and comes back.
     stack.start(HELPDESK_FAILPOINTS="raw.committed:exit")
     settings = {"bot_token": fake.TOKEN, "username": fake.USERNAME, "webhook_secret": SECRET, "api_url": bots.origin}
-    made = stack.http.post("/inboxes", json={"channel": "telegram", "name": "Bot", "settings": settings})
-    assert made.status_code == 201, made.text
-    house.inbox_id = made.json()["id"]
+    house.inbox_id = house.add("telegram", "Bot", **settings)
     asked = house.say("Where is my withdrawal?")
     stack.crashed("up")
     assert bots.waiting == 1
@@ -69,17 +58,11 @@ def test_a_chat_is_answered_in_time_and_once_whatever_dies(house: House) -> None
     (conversation,) = stack.until("a conversation", stack.conversations)
     assert (conversation["contact"]["name"], conversation["channel"]) == ("Mina Ito", "telegram")
 
-    # Nobody answers for a while: whoever has it is warned before the promise is broken.
-    stack.change(conversation["id"], assignee_id=stack.agent_id)
-    (clock,) = stack.get(f"/conversations/{conversation['id']}/sla")["clocks"]
-    house.clock.move(datetime.fromisoformat(clock["due_at"]) - timedelta(minutes=5))
-    (alert,) = stack.until("a warning", lambda: stack.every("/alerts", severity="info"))
-    assert alert["kind"] == "sla_warning"
-
+    house.let_it_be_warned_of(conversation["id"])
     stack.reply(conversation["id"], "It left at noon.", key="first")
     stack.delivered(conversation["id"])
     assert [one.text for one in bots.sent] == ["It left at noon."]
-    stack.until("the promise is kept", lambda: _state(stack, conversation["id"]) == "met")
+    house.until_the_promise_is_kept(conversation["id"])
 
     # The line goes dead after the answer was taken. Nobody can look it up, so nobody says it twice.
     thanks = house.say("And the second one?")
@@ -124,8 +107,3 @@ def test_a_bot_api_server_of_somebody_else_gets_along_with_us(redis: Redis, tmp_
     assert (sent["method"], sent["chat_id"], sent["text"]) == ("sendMessage", 17, "It left at noon.")
     assert asked["external_id"] == f"17:{sent['raw']['reply_parameters']['message_id']}"
     assert answered["external_id"] == f"17:{sent['message_id']}"
-
-
-def _state(stack: Stack, conversation_id: str) -> str:
-    found: str = stack.get(f"/conversations/{conversation_id}/sla")["clocks"][0]["state"]
-    return found
