@@ -187,7 +187,7 @@ class Poller:
             found = self._numbers(page)
             newest = ids.newest(str(place.get("newest") or ""), *found)
             oldest = min(found, key=int, default="")
-            known = int(oldest or 0) <= int(since) if since else any(map(_old, items.entries(page)))
+            known = bool(oldest) and int(oldest) <= int(since) if since else any(map(_old, items.entries(page)))
             token = "" if known else items.more(page)
             moved = (
                 {"since": since, "newest": newest, "token": token} if token else {"since": ids.newest(since, newest)}

@@ -191,11 +191,13 @@ async def test_an_empty_page_with_others_behind_it_ends_nothing(x: FakeX) -> Non
         assert f"m;{post}" in host.items
 
 
-async def test_an_empty_page_of_messages_with_others_behind_it_ends_nothing(x: FakeX) -> None:
+@pytest.mark.parametrize("dms", [{}, {"since": "5"}])
+async def test_an_empty_page_of_messages_with_others_behind_it_ends_nothing(x: FakeX, dms: dict[str, str]) -> None:
     event = x.dm("bob", "hello")
     token = f"{int(event) + 1:024d}"
     x.fail(MESSAGES, 200, body=json.dumps({"meta": {"result_count": 0, "next_token": token}}).encode())
     host = Host()
+    host.place = {"dms": dms}
     async with polling(x, host):
         assert f"dm;{event}" in host.items
 
