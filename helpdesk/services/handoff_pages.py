@@ -96,6 +96,7 @@ async def _use(services: Services, session: AsyncSession, token: str, *, languag
         raise Conflict("the chat is closed at the moment", slug="handoff_away", status=503) from None
     there = {"id": conversation_id, "inbox_id": link["to_inbox_id"]}
     await visits.begin(session, there, contact_id=contact_id, waits=False, now=now)
+    await visits.move(session, there, contact_id=contact_id)
     used = {"state": handing.USED, "used_at": now, "session_id": opened.visitor.session_id}
     await session.execute(update(handoffs).where(_H.id == link["id"]).values(used))
     by = Actor(AuthorKind.CONTACT, id=contact_id)

@@ -112,6 +112,12 @@ async def begin(
     ring(session, f"{LIVE}{contact_id}")
 
 
+async def move(session: AsyncSession, conversation: Row, *, contact_id: UUID) -> None:
+    """He reads his conversation along in `conversation["inbox_id"]` from here on, wherever he has so far."""
+    here = update(visits).where(_V.conversation_id == conversation["id"], _V.contact_id == contact_id)
+    await session.execute(here.values(inbox_id=conversation["inbox_id"]))
+
+
 async def follow(session: AsyncSession, source_id: UUID, into: UUID, *, now: datetime) -> None:
     """The source goes into another conversation: its visitor is there from now on, if no other one is already."""
     copied = ("contact_id", "inbox_id", "feedback", "online_until", "last_seen_at")

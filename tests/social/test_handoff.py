@@ -185,6 +185,20 @@ async def test_whom_an_agent_takes_him_for_opens_nothing_to_him(story: Story) ->
 
 
 @ON_ONE_DATABASE
+async def test_a_later_link_leads_to_the_chat_that_it_was_made_for(story: Story) -> None:
+    told = story.told
+    assert await story.open(await story.link()) is not None
+    story.chat = await factories.inbox(told.services, channel="chat", name="Another chat")
+    await factories.incoming(told.services, told.conversation_id, visibility="public", now=clock.now())
+    WALL.sent.clear()
+    session = await story.open(await story.link())
+    assert session is not None
+    said = await story.say(session, "Here I am")
+    assert said["conversation_id"] == str(told.conversation_id)
+    assert (await told.conversation())["inbox_id"] == story.chat
+
+
+@ON_ONE_DATABASE
 async def test_nobody_is_told_in_public_that_he_was_written_to_before_he_was(story: Story) -> None:
     WALL.refuse(PermanentFailure("he takes no messages of strangers"))
     assert (await story.hand_over()).status_code == 201
