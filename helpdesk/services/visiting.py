@@ -57,7 +57,7 @@ class VisitorHub:
         self._rooms: dict[UUID, Room] = {}
         self._stale: dict[Room, None] = {}
         self._given: set[UUID] = set()
-        """Rooms whose next ring has nothing new: it comes with what was given to them, and is for other processes."""
+        """Rooms for which the next ring has nothing new: it comes with what was given, and is for other processes."""
         self._readers: set[asyncio.Task[None]] = set()
         self._position: int | None = None
         self._astray: set[UUID] = set()
@@ -87,11 +87,12 @@ class VisitorHub:
 
     def ring(self, names: Iterable[str]) -> None:
         """Something is new: in these conversations, for these contacts, among the events, or who does what."""
+        given, self._given = self._given, set()
         if not self._seats:
             return
         for name in names:
             if name.startswith(visits.LIVE):
-                self._ring_live(name.removeprefix(visits.LIVE))
+                self._ring_live(name.removeprefix(visits.LIVE), given)
             else:
                 self._rounds.ring(name)
 
@@ -106,14 +107,14 @@ class VisitorHub:
             for seat in [seat for seat in room.seats if seat.ended is not None]:
                 self._leave(seat)
 
-    def _ring_live(self, name: str) -> None:
+    def _ring_live(self, name: str, given: set[UUID]) -> None:
         try:
             found = UUID(name)
         except ValueError:
             return
-        if found in self._given:
-            self._given.remove(found)
-        elif found in self._rooms:
+        if found in given:
+            return
+        if found in self._rooms:
             self._tell(self._rooms[found])
         elif found in self._seats:
             self._seek(self._seats[found])

@@ -33,6 +33,7 @@ from helpdesk.services import (
     visiting,
     visitor_log,
     visitor_messages,
+    visitor_news,
     visitor_rooms,
     visitor_sessions,
 )
@@ -538,6 +539,30 @@ async def test_who_does_not_read_is_cut_off_and_holds_nobody_up(desk: Desk, monk
             await quick.until(lambda one, number=number: one.said[-1:] == [f"{number}"])
         assert await slow.until_ended() is Ended.SLOW
         assert desk.hub.listeners == 1
+
+
+@ON_POSTGRESQL
+async def test_who_is_cut_off_by_what_he_is_given_hears_of_the_next_when_he_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: Any) -> list[Any]:
+        """Looking at all rooms every other second would hide it."""
+        return []
+
+    visitor, _ = await desk.chat()
+    assert visitor.conversation_id is not None
+    monkeypatch.setattr(visitor_news, "standing", nothing)
+    async with Readers(desk) as readers:
+        with monkeypatch.context() as short:
+            short.setattr(visitor_rooms, "WAITING", 5)
+            slow = await readers.come(visitor)
+        while slow.seat.ended is None:
+            await desk.say(visitor, "Hello?")
+        assert slow.seat.ended is Ended.SLOW
+        back = await readers.come(visitor)
+        await back.until(lambda one: one.said and one("presence"))
+        await desk.write(visitor.conversation_id, "Here I am")
+        await back.until(lambda one: one.said[-1:] == ["Here I am"], seconds=1)
 
 
 @ON_ONE_DATABASE
