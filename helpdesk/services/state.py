@@ -18,12 +18,13 @@ from helpdesk.domain.ratings import SCORES, State
 from helpdesk.domain.values import DeliveryStatus, InboxStatus, RawState
 from helpdesk.models.alerts import alerts
 from helpdesk.models.conversations import conversations
-from helpdesk.models.events import events, followers, pending_work
+from helpdesk.models.events import events, followers, pending_work, undistributed
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
 from helpdesk.models.rules import ratings
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services.counting import LIVE
+from helpdesk.services.events import NUMBERED
 
 _WEEK: Final = timedelta(days=7)
 _SETTLED: Final = timedelta(hours=1)
@@ -97,7 +98,7 @@ async def count(session: AsyncSession, *, now: datetime, before: Breaches | None
         breaches=await breaches(session, before or Breaches(), now=now),
         alerts=await one(alerts.c.status == literal_column(f"'{AlertStatus.OPEN.value}'")),
         unswept=await one(sla_clocks.c.next_due_at < now - timedelta(minutes=1)),
-        unrelayed=await one(events.c.position.is_(None)),
+        unrelayed=await one(events.c.position.is_(None)) + await one(undistributed.c.position.is_not(None)),
         given_up=await one(pending_work.c.given_up),
         behind=await _behind(session),
         ratings=await by(r.score, SCORES, r.rated_at.is_not(None), r.rated_at > now - _WEEK),
@@ -107,7 +108,8 @@ async def count(session: AsyncSession, *, now: datetime, before: Breaches | None
 
 async def _behind(session: AsyncSession) -> dict[str, int]:
     last = select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery()
-    found = await session.execute(select(followers.c.name, last - followers.c.position).order_by(followers.c.name))
+    behind = select(followers.c.name, last - followers.c.position).where(followers.c.name != NUMBERED)
+    found = await session.execute(behind.order_by(followers.c.name))
     return {name: max(count, 0) for name, count in found}
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
-from helpdesk.models.events import followers
+from helpdesk.models.events import followers, undistributed
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import state
 from helpdesk.services.house import Services
@@ -51,3 +51,11 @@ async def test_what_broke_is_counted_once_and_what_is_over_is_not(services: Serv
     later = await counted(services, now=NOON + 2 * HOUR, before=found)
     assert (later.breaches.many, later.breaches.settled) == (4, 4)
     assert (await counted(services, now=NOON + 3 * HOUR, before=later)).breaches.many == 4
+
+
+async def test_what_has_its_position_and_was_handed_on_to_nobody_counts_as_unrelayed(services: Services) -> None:
+    async with services.database.transaction() as session:
+        await session.execute(insert(undistributed).values(position=1))
+        await session.execute(insert(followers).values(name="numbered", position=1))
+    found = await counted(services, now=NOON)
+    assert (found.unrelayed, dict(found.behind)) == (1, {})
