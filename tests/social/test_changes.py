@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,24 +16,11 @@ from helpdesk.models.messages import messages
 from helpdesk.models.search import search_rows
 from helpdesk.models.social import pending_changes
 from helpdesk.services import changes, search_indexing, sources
-from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
-from tests.social.vendor import with_wall
 from workers.search import Searching
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def house(services: Services) -> AsyncIterator[House]:
-    async with House(with_wall(services)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def desk(house: House) -> Desk:
-    return Desk(await factories.inbox(house.services, channel="wall", name="us"), "us")
 
 
 def said(external_id: str = "1", text: str = "My money is gone", **given: Any) -> bytes:

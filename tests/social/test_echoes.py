@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,21 +16,9 @@ from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.social import inbound_media
 from helpdesk.services import echoes
-from helpdesk.services.house import Services
 from tests import factories
 from tests.house import Desk, House
-from tests.social.vendor import WALL, State, with_wall
-
-
-@pytest.fixture
-async def house(services: Services) -> AsyncIterator[House]:
-    async with House(with_wall(services)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def desk(house: House) -> Desk:
-    return Desk(await factories.inbox(house.services, channel="wall", name="us"), "us")
+from tests.social.vendor import WALL, State
 
 
 @pytest.fixture(autouse=True)

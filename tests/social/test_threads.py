@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -26,17 +25,6 @@ from tests.house import Desk, House
 from tests.social.vendor import CHANNEL, with_wall
 
 POST = {"external_id": "9", "url": "https://wall.test/9", "text": "We are hiring"}
-
-
-@pytest.fixture
-async def house(services: Services) -> AsyncIterator[House]:
-    async with House(with_wall(services)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def desk(house: House) -> Desk:
-    return Desk(await factories.inbox(house.services, channel="wall", name="us"), "us")
 
 
 def said(external_id: str, *, by: str = "17", thread: str = "post:9", **given: Any) -> bytes:
