@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring, insert_rows
@@ -33,12 +33,15 @@ async def lead(session: AsyncSession, message_id: UUID, *, handle: str, thread: 
 
     `dm:ID` names him as he will write there, which may be another handle than the one that he had in public: that is
     his from now on, unless somebody has it. Where the thread leads to a conversation that is not closed, it stays so.
+    He is whoever has the `handle`: in merged matters that need not be the conversation's contact.
     """
     kind, _, named = thread.partition(":")
-    handle = (named if kind == "dm" and named else handle).lower()
     c, i = conversations.c, contact_identities.c
-    query = select(c.id, c.contact_id, _M.inbox_id, _M.channel).join(messages, _M.conversation_id == c.id)
+    his = select(i.contact_id).where(i.channel == _M.channel, i.handle == handle.lower()).scalar_subquery()
+    query = select(c.id, func.coalesce(his, c.contact_id).label("contact_id"), _M.inbox_id, _M.channel)
+    query = query.join(messages, _M.conversation_id == c.id)
     about = (await session.execute(query.where(_M.id == message_id))).mappings().one()
+    handle = (named if kind == "dm" and named else handle).lower()
     found = select(_T.conversation_id, c.status).join(conversations, c.id == _T.conversation_id)
     key = (_T.inbox_id == about["inbox_id"]) & (_T.handle == handle) & (_T.thread == thread)
     led = (await session.execute(found.where(key).with_for_update(of=conversation_threads, key_share=True))).first()

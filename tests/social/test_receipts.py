@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from helpdesk import clock
 from helpdesk.models.contacts import contact_identities
-from helpdesk.models.conversations import conversations
+from helpdesk.models.conversations import conversations, participants
 from helpdesk.models.events import events
-from helpdesk.models.messages import deliveries
+from helpdesk.models.messages import deliveries, messages
 from helpdesk.models.social import conversation_threads
 from helpdesk.services.house import Services
 from tests import factories
@@ -54,6 +54,26 @@ async def test_nobody_is_given_the_handle_of_another(story: Wall) -> None:
     await factories.contact(story.services, handle="m-99", channel="wall")
     await _write_to_him(story, "dm:m-99")
     assert await thread_row(story, "dm:m-99") is None
+
+
+async def test_in_anothers_matter_the_new_handle_is_his_to_whom_it_was_written(story: Wall) -> None:
+    bert = await factories.contact(story.services, handle="4712", name="Bert", channel="wall")
+    asked = await factories.incoming(story.services, story.conversation_id, visibility="public", thread="post:17")
+    async with story.services.database.transaction() as session:
+        row = {"inbox_id": story.inbox_id, "conversation_id": story.conversation_id, "post_id": None}
+        row |= {"handle": "4712", "thread": "post:17", "created_at": clock.now()}
+        await session.execute(conversation_threads.insert().values(**row))
+        person = {"conversation_id": story.conversation_id, "channel": "wall", "handle": "4712", "name": "Bert"}
+        person |= {"contact_id": bert, "added_by": None, "created_at": clock.now(), "removed_at": None}
+        await session.execute(participants.insert().values(**person))
+        await session.execute(update(messages).where(messages.c.id == asked).values(author_id=bert))
+    WALL.thread = "dm:b-99"
+    made = await story.reply(in_reply_to=f"<{asked}@customer.test>", visibility="direct")
+    assert made.status_code == 201, made.text
+    await story.house.deliver()
+    await _came_in(story, thread="dm:b-99", sender={"handle": "b-99", "name": "Bert"})
+    heard = (await story.house.incoming())[-1]
+    assert (heard["author_id"], heard["conversation_id"] == story.conversation_id) == (bert, False)
 
 
 async def test_a_thread_that_leads_somewhere_else_goes_on_there_until_that_is_closed(story: Wall) -> None:
