@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import update
 
 from connectors.facebook.tests import signed
-from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph
+from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET
 from helpdesk import clock
 from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.errors import Conflict
 from helpdesk.models.inboxes import inbox_states, raw_items
-from helpdesk.models.messages import attachments, deliveries
+from helpdesk.models.messages import attachments
 from helpdesk.services import moderation
 from helpdesk.services.house import Services
-from tests import factories
 from tests.conftest import ON_ONE_DATABASE
-from tests.house import House
+from tests.social import page_house
 from workers.connections import Connections
 from workers.media import Media
 from workers.receive import Receiver
@@ -31,45 +28,20 @@ from workers.receive import Receiver
 MINA, OLAF = "3383290475046708", "4400000000000001"
 
 
-@dataclass
-class Desk:
-    """A Page's inbox, which takes its Instagram account's comments too, and the vendor."""
-
-    house: House
-    client: httpx.AsyncClient
-    graph: FakeGraph
-    inbox_id: UUID
+class Desk(page_house.Desk):
+    """Is told of comments."""
 
     async def tell(self, *changes: dict[str, Any], escaped: bool = True, object_: str = "page") -> None:
         """One webhook, which is taken."""
         payload = signed.webhook(object_, PAGE if object_ == "page" else INSTAGRAM, changes=list(changes))
-        answer = await signed.post(self.client, self.inbox_id, payload, secret=SECRET, escaped=escaped)
-        assert answer.status_code == 200
-
-    async def states(self) -> list[str]:
-        return [row["delivery_status"] for row in await self.house.messages() if row["type"] == "outgoing"]
-
-    async def waited(self) -> None:
-        async with self.house.services.database.transaction() as session:
-            await session.execute(update(deliveries).values(next_attempt_at=clock.now()))
-        await self.house.drain()
+        await self.told(payload, escaped=escaped)
 
 
 @pytest.fixture
 async def desk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Desk]:
-    with FakeGraph() as graph:
+    async with page_house.opened(services) as (house, graph, inbox_id):
         graph.names = {MINA: "Mina Bäcker", OLAF: "Olaf"}
-        given: dict[str, Any] = {
-            "page_id": PAGE,
-            "instagram_id": INSTAGRAM,
-            "page_token": TOKEN,
-            "api_url": graph.origin,
-        }
-        given |= {"app_secret": SECRET, "verify_token": VERIFY}
-        inbox_id = await factories.inbox(services, channel="facebook", **given)
-        settings = services.settings.model_copy(update={"uncertain_seconds": 0.0})
-        async with House(replace(services, settings=settings)) as house:
-            yield Desk(house, client, graph, inbox_id)
+        yield Desk(house, client, graph, inbox_id)
 
 
 def became(change: dict[str, Any], verb: str, **more: Any) -> dict[str, Any]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import update
 
 from connectors.facebook.tests import signed
 from connectors.facebook.tests.fake import INSTAGRAM, PAGE, SECRET, TOKEN, VERIFY, FakeGraph, error
-from helpdesk import clock
 from helpdesk.models.alerts import alerts
 from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import raw_items
@@ -24,52 +20,31 @@ from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
 from tests.house import House
+from tests.social import page_house
 from workers.connections import Connections
 from workers.receive import Receiver
 
 MINA, OLAF, LEE = "3383290475046708", "4400000000000001", "17841400000000077"
 
 
-@dataclass
-class Desk:
-    """A Page's inbox, which takes its Instagram account's messages too, and the vendor."""
-
-    house: House
-    client: httpx.AsyncClient
-    graph: FakeGraph
-    inbox_id: UUID
+class Desk(page_house.Desk):
+    """Is told of private messages."""
 
     async def tell(self, *events: dict[str, Any], object_: str = "page", account: str = PAGE, **how: Any) -> None:
         """One webhook, which is taken and filed."""
         payload = signed.webhook(object_, account, **{how.pop("list_", "messaging"): list(events)})
-        answer = await signed.post(self.client, self.inbox_id, payload, secret=SECRET, **how)
-        assert answer.status_code == 200
+        await self.told(payload, **how)
         await self.house.drain()
 
     async def answer(self, text: str = "It is on its way") -> None:
         (conversation,) = await self.house.conversations()
         await self.house.reply(conversation["id"], text)
 
-    async def states(self) -> list[str]:
-        return [row["delivery_status"] for row in await self.house.messages() if row["type"] == "outgoing"]
-
-    async def waited(self) -> None:
-        """As long as anything was put off for."""
-        async with self.house.services.database.transaction() as session:
-            await session.execute(update(deliveries).values(next_attempt_at=clock.now()))
-            await session.execute(update(raw_items).values(next_attempt_at=clock.now()))
-        await self.house.drain()
-
 
 @pytest.fixture
 async def desk(services: Services, client: httpx.AsyncClient) -> AsyncIterator[Desk]:
-    with FakeGraph() as graph:
-        secrets = {"page_token": TOKEN, "app_secret": SECRET, "verify_token": VERIFY, "api_url": graph.origin}
-        own = {"page_id": PAGE, "instagram_id": INSTAGRAM}
-        inbox_id = await factories.inbox(services, channel="facebook", **own, **secrets)
-        settings = services.settings.model_copy(update={"uncertain_seconds": 0.0})
-        async with House(replace(services, settings=settings)) as house:
-            yield Desk(house, client, graph, inbox_id)
+    async with page_house.opened(services) as (house, graph, inbox_id):
+        yield Desk(house, client, graph, inbox_id)
 
 
 async def test_what_one_person_writes_is_one_conversation_and_is_answered_there(desk: Desk) -> None:
