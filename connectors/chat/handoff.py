@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -17,12 +17,15 @@ import orjson
 from connectors.chat.calls import begun
 from helpdesk.live import Opened
 
+_BESIDE: Final = "@media(min-width:48rem) and (min-height:481px){body{padding-right:26rem}}"
+"""The widget's panel is 380 pixels wide there, and would cover what the page says."""
+
 
 def page(
     opened: Opened | None, *, inbox_id: UUID, language: str, title: str, text: str, style: str
 ) -> tuple[str, Mapping[str, str]]:
     """The document and its headers. Without `opened`, for whoever has a session there already."""
-    told = _told(opened, inbox_id)
+    told, style = _told(opened, inbox_id), style + _BESIDE
     document = (
         f'<!doctype html><html lang="{escape(language)}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1,interactive-widget=resizes-content">'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +39,14 @@ def test_whoever_comes_again_is_handed_no_session() -> None:
     document, _ = page(None, inbox_id=INBOX, **WORDS)
     assert held(document)["session"] is None
     assert "the token" not in document
+
+
+def test_the_widget_does_not_cover_what_the_page_says() -> None:
+    document, headers = page(None, inbox_id=INBOX, **WORDS)
+    (style,) = re.findall(r"<style>(.*?)</style>", document)
+    assert "padding-right:26rem" in style
+    digest = base64.b64encode(sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in headers["Content-Security-Policy"]
 
 
 def test_nothing_that_is_shown_ends_an_element() -> None:
