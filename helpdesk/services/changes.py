@@ -26,7 +26,6 @@ from helpdesk.models.messages import messages
 from helpdesk.models.social import pending_changes
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services import ending, naming, receipts, rows
-from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from helpdesk.statements import Row
 from helpdesk.writes import Insert, Update, write
@@ -53,9 +52,7 @@ class _Told:
     at: datetime
 
 
-async def apply(
-    services: Services, session: AsyncSession, keys: Keys, inbox: Row, changed: Sequence[Change], *, now: datetime
-) -> None:
+async def apply(session: AsyncSession, keys: Keys, inbox: Row, changed: Sequence[Change], *, now: datetime) -> None:
     """Apply what these raw items tell, in the order in which it happened. Raises `ClaimLost`.
 
     The items are kept for whoever wants to see them, each under the key of the contact whose words it may hold.

@@ -179,7 +179,7 @@ async def file(
     # Deliveries are locked before conversations, as by who sends them.
     written = await echoes.settle(services, session, keys, inbox, echoed, now=now) if echoed else 0
     if changed:
-        await changes.apply(services, session, keys, inbox, changed, now=now)
+        await changes.apply(session, keys, inbox, changed, now=now)
     if said:
         written += await _file_messages(services, session, keys, inbox, said, arrival=arrival, now=now)
     return written

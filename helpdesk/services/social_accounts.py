@@ -19,6 +19,7 @@ from helpdesk.statements import Row, Statement
 
 _A: Final = social_accounts.c
 _SHOWN: Final = ("handle", "name", "url", "avatar_url", "followers", "verified", "vendor_created_at")
+_OPTIONAL: Final = ("followers", "vendor_created_at")
 _LOOKS: Final = ("handle", "name", "avatar_url")
 """By what an account may be taken for another: who changes any of it is compared with ours anew."""
 
@@ -68,9 +69,6 @@ def _merged(session: AsyncSession, rows: Sequence[Mapping[str, Any]], **own: Any
         set_={**kept, **unchecked, "updated_at": new.updated_at, **own},
         where=_A.updated_at <= new.updated_at,
     )
-
-
-_OPTIONAL: Final = ("followers", "vendor_created_at")
 
 
 def _of_author() -> ColumnElement[bool]:
