@@ -502,7 +502,7 @@ def test_no_route_is_left_out_of_these(services: Services) -> None:
     }
     told = {route.replace(NOWHERE, "{attachment_id:uuid}").replace("inbox_id}", "inbox_id:uuid}") for route in ROUTES}
     asked = {f"OPTIONS {route.partition(' ')[2]}" for route in told}
-    files = {f"GET /{name}" for name in ("widget.js", "feedback.js", "demo.js", "demo.css")}
+    files = {f"GET /{name}" for name in ("widget.js", "feedback.js", "handoff.js", "demo.js", "demo.css")}
     assert {route for route in found if not route.startswith("HEAD ")} == told | asked | files
 
 

@@ -127,10 +127,7 @@ def _wait_for_ann(stack: Stack) -> str:
     (found,) = stack.until("the agent sees who is there", lambda: stack.conversations(status="open"))
     assert found["contact"]["name"] == "Ann"
     assert found["channel"] == "chat"
-    shown = stack.http.get(f"/conversations/{found['id']}")
-    body = {"assignee_id": stack.agent_id}
-    taken = stack.http.patch(f"/conversations/{found['id']}", json=body, headers={"If-Match": shown.headers["ETag"]})
-    assert taken.status_code == 200, taken.text
+    stack.change(found["id"], assignee_id=stack.agent_id)
     return str(found["id"])
 
 
