@@ -82,7 +82,8 @@ async def test_what_is_rung_aloud_is_heard_by_every_process_and_is_nobodys_job(c
     async with listening(connect) as jobs:
         for heard in several:
             await heard.until(1, seconds=10)
-            assert heard.rings == [["distribute", "presence", "relay", "stream"]], "with a new connection all of it is rung"
+            everything = ["distribute", "presence", "relay", "stream"]
+            assert heard.rings == [everything], "with a new connection all of it is rung"
         bell.ring(frozenset({"stream", "relay", "deliver", "live:1"}))
         for heard in several:
             await heard.until(2, seconds=1.0)
