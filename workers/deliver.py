@@ -47,6 +47,9 @@ AT_ONCE = 8
 PER_INBOX = 3
 """Of these, of one inbox: a server that keeps us waiting must not keep the other inboxes waiting."""
 
+SPENT_SECONDS = 3600.0
+"""How long a message waits at most before it is seen whether somebody has paid for more."""
+
 
 @dataclass(slots=True)
 class _Attempt:
@@ -127,8 +130,7 @@ class Deliverer:
         except Uncertain:
             await self._doubt(delivery)
         except (TemporaryFailure, AuthenticationFailed, Misconfigured) as error:
-            retry_after = error.retry_after if isinstance(error, TemporaryFailure) else None
-            await self._record(deliveries.retry_later, delivery, error=error.kind, retry_after=retry_after)
+            await self._record(deliveries.retry_later, delivery, error=error.kind, retry_after=_patience(error))
             await self._tell(delivery, error)
         except Exception as error:
             log.error("delivery.failed", message_id=str(delivery["message_id"]), **fault(error))
@@ -258,6 +260,13 @@ class Deliverer:
     async def _record(self, verb: Callable[..., Awaitable[None]], delivery: RowMapping, **what: Any) -> None:
         async with self._services.database.transaction() as session:
             await verb(self._services, session, delivery, now=now(), **what)
+
+
+def _patience(error: ChannelError) -> float | None:
+    """Seconds before it is tried again, where the other side names them."""
+    asked = error.retry_after if isinstance(error, TemporaryFailure) else None
+    # A budget may be spent until next month, when nothing waits any more; somebody may pay for more at any time.
+    return min(asked, SPENT_SECONDS) if asked is not None and isinstance(error, BudgetSpent) else asked
 
 
 def _nothing() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
 from helpdesk import clock
-from helpdesk.channels import AccessRevoked, Uncertain, Unreachable
+from helpdesk.channels import AccessRevoked, BudgetSpent, Uncertain, Unreachable
 from helpdesk.models.inboxes import inboxes
+from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.services import deliveries
 from helpdesk.services.house import Services
 from tests import factories
@@ -160,3 +162,16 @@ async def test_that_nothing_can_be_sent_until_a_person_helps_is_told_once_for_ea
     await story.due_now()
     await story.house.deliver()
     assert await story.states() == ["sent"]
+
+
+async def test_what_a_spent_budget_holds_back_leaves_once_somebody_has_paid(story: Wall) -> None:
+    WALL.refuse(BudgetSpent("Buy credits", retry_after=20 * 86_400.0))
+    await story.house.deliver()
+    assert await story.states() == ["queued"]
+    (waiting,) = await story.house.rows(delivery_rows)
+    assert waiting["next_attempt_at"] <= clock.now() + timedelta(hours=1)
+    assert await story.told("inbox.failing", "message.failed") == ["inbox.failing"]
+    WALL.refuse(None)
+    await story.due_now()
+    await story.house.deliver()
+    assert (await story.states(), len(WALL.sent)) == (["sent"], 1)
