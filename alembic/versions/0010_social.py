@@ -185,7 +185,6 @@ def _tables() -> None:
         sa.Column("by_inbox_id", sa.Uuid(), nullable=False),
         sa.Column("to_inbox_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("private", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

@@ -116,7 +116,7 @@ class PendingChange(Base, table=True):
 class Handoff(Base, table=True):
     """A link by which a conversation goes on elsewhere, once: `open → used | void`.
 
-    Only a digest of its secret is kept. `message_id` is the message that carries it; `private`: only he reads that.
+    Only a digest of its secret is kept. `message_id` is the message that carries it, which only he reads.
     """
 
     __tablename__ = "handoffs"
@@ -131,7 +131,6 @@ class Handoff(Base, table=True):
     by_inbox_id: UUID = ref("inboxes.id")
     to_inbox_id: UUID = ref("inboxes.id")
     digest: str = words()
-    private: bool = False
     state: str = words("open")
     created_by: UUID | None = Field(default=None)
     created_at: datetime = at()

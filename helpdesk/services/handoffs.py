@@ -78,7 +78,7 @@ async def hand_over(
     if not services.channel(to["channel"]).handoff:
         raise Invalid.field("inbox_id", "name the inbox of a channel in which visitors write")
     default = await _default(services, session, conversation, now=now)
-    handoff_id, hours = new_id(), services.settings.handoff_hours
+    hours = services.settings.handoff_hours
     words = language or conversation["language"]
     words = words if words in handoff_texts.TEXTS else "en"
     link = handoff_texts.direct(words, base_url=services.settings.base_url, hours=hours)
@@ -89,26 +89,40 @@ async def hand_over(
         said = text.strip() or handoff_texts.TEXTS[words].public
         public = await _say(services, session, conversation, said, Visibility.PUBLIC, by=by, now=now)
         await _behind(session, public, direct)
-    await session.execute(
-        update(handoffs).where(_H.conversation_id == conversation["id"], _H.state == OPEN).values(state=VOID)
-    )
+    expires_at = now + timedelta(hours=hours)
+    await _keep(services, session, direct.message, to["id"], expires_at=expires_at, by=by, now=now)
+    return HandedOver(public, direct, expires_at)
+
+
+async def _keep(
+    services: Services,
+    session: AsyncSession,
+    message: Row,
+    to_inbox_id: UUID,
+    *,
+    expires_at: datetime,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """The link that this message carries, the only one of its conversation that is open."""
+    earlier = _H.conversation_id == message["conversation_id"], _H.state == OPEN
+    await session.execute(update(handoffs).where(*earlier).values(state=VOID))
+    handoff_id = new_id()
     row = {
         "id": handoff_id,
-        "conversation_id": conversation["id"],
-        "message_id": direct.message["id"],
-        "by_inbox_id": direct.message["inbox_id"],
-        "to_inbox_id": to["id"],
+        "conversation_id": message["conversation_id"],
+        "message_id": message["id"],
+        "by_inbox_id": message["inbox_id"],
+        "to_inbox_id": to_inbox_id,
         "digest": digest_of(secret_of(services, handoff_id)),
-        "private": True,
         "state": OPEN,
         "created_by": by.id,
         "created_at": now,
-        "expires_at": now + timedelta(hours=hours),
+        "expires_at": expires_at,
         "used_at": None,
         "session_id": None,
     }
     await insert_rows(session, handoffs, [row])
-    return HandedOver(public, direct, row["expires_at"])
 
 
 async def _default(services: Services, session: AsyncSession, conversation: Row, *, now: datetime) -> str:
