@@ -17,6 +17,7 @@ from helpdesk.channels import Composed, OutboundMessage, PermanentFailure
 
 
 def platform_of(config: MetaConfig, handle: str) -> str:
+    """`facebook` or `instagram`: on which of them this person is written to."""
     return "instagram" if isinstance(config, InstagramConfig) or handle.startswith(INSTAGRAM) else "facebook"
 
 

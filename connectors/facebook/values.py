@@ -15,16 +15,19 @@ INSTAGRAM: Final = "instagram:"
 
 
 def part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object, empty where there is none."""
     found = event.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def parts(event: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    """The objects of a list; whatever else stands in it is passed over."""
     found = event.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def text(value: object) -> str:
+    """Empty for what is none."""
     return value if isinstance(value, str) else ""
 
 

@@ -95,6 +95,7 @@ class Answer:
 
 
 def unreachable(error: net.Unreachable, *, final: bool) -> ChannelError:
+    """What no answer means. `final`: as for `error`."""
     if error.kind is net.Kind.BLOCKED:
         return Misconfigured("The address of the Bot API is not one that connections may go to")
     if final and error.sent:

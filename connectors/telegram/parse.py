@@ -51,6 +51,7 @@ class _Chat:
         return ":".join(filter(None, ("chat", self.id, self.topic)))
 
     def url_of(self, message_id: str) -> str:
+        """Where everybody can see it, empty where not everybody can."""
         return f"https://t.me/{self.username}/{message_id}" if self.username and not self.private else ""
 
 

@@ -116,6 +116,8 @@ _MOST_BYTES: Final = 20 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Content:
+    """What a message says and brings along. `notes` are words of ours: that it was forwarded, or a file is too large."""
+
     text: str
     files: tuple[InboundAttachment, ...]
     notes: tuple[str, ...]
@@ -126,6 +128,7 @@ def words(value: object) -> str:
 
 
 def is_service(message: Mapping[str, Any]) -> bool:
+    """Whether it tells of the chat (somebody came, a title changed), and nobody said anything."""
     return not _SERVICE.isdisjoint(message)
 
 

@@ -12,6 +12,7 @@ CAPTION_UNITS: Final = 1024
 
 
 def units(text: str) -> int:
+    """The length in UTF-16, by which the Bot API counts."""
     return len(text) + sum(ord(char) > 0xFFFF for char in text)
 
 

@@ -47,6 +47,7 @@ async def check(client: Client, base_url: str, inbox_id: UUID) -> Check:
 
 
 def address(base_url: str, inbox_id: UUID) -> str:
+    """Where the vendor delivers what concerns this inbox."""
     return f"{base_url}{_FAMILY}{inbox_id}/webhook"
 
 

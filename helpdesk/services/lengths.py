@@ -43,6 +43,7 @@ def parts(channel: Channel, text: str, visibility: str, config: Mapping[str, Any
 
 
 def measured(channel: Channel, text: str, visibility: str, config: Mapping[str, Any]) -> Length:
+    """How long the channel takes the whole text to be, and how long one message may be."""
     if channel.measure:
         return channel.load_measure()(text, visibility, config)
     most = channel.capabilities.max_length
