@@ -116,7 +116,7 @@ _MOST_BYTES: Final = 20 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says and brings along. `notes` are words of ours: that it was forwarded, or a file is too large."""
+    """What a message says and brings along. `notes` are words of ours: it was forwarded, a file is too large."""
 
     text: str
     files: tuple[InboundAttachment, ...]
