@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from connectors.x.ids import identifier_or_empty
+from connectors.x.values import things
 from helpdesk.channels import RawInbound
 
 POST: dict[str, Any] = {
@@ -75,7 +76,7 @@ def item(kind: str, data: Mapping[str, Any], includes: Mapping[str, Any], *, own
 def _named(one: Mapping[str, Any], included: Mapping[str, Any]) -> dict[str, Any]:
     attachments = one.get("attachments")
     keys = attachments.get("media_keys") if isinstance(attachments, dict) else None
-    referenced = _objects(one.get("referenced_tweets"))
+    referenced = things(one.get("referenced_tweets"))
     wanted = {
         "users": ("id", [one.get("author_id"), one.get("sender_id")]),
         "media": ("media_key", keys if isinstance(keys, list) else []),
@@ -84,14 +85,10 @@ def _named(one: Mapping[str, Any], included: Mapping[str, Any]) -> dict[str, Any
     found = {}
     for name, (key, values) in wanted.items():
         marks = set(map(_mark, values)) - {""}
-        found[name] = [value for value in _objects(included.get(name)) if _mark(value.get(key)) in marks]
+        found[name] = [value for value in things(included.get(name)) if _mark(value.get(key)) in marks]
     return {name: some for name, some in found.items() if some}
 
 
 def _mark(value: object) -> str:
     """A number or a key as a text, so that both spellings of a number are one; empty for anything else."""
     return str(value) if isinstance(value, str | int) else ""
-
-
-def _objects(value: object) -> Sequence[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from connectors.x import parse_v2
 from connectors.x.ids import identifier, identifier_or_empty, made_at
+from connectors.x.values import thing, things
 from helpdesk.channels import ChangeKind, Inbound, InboundChange
 
 Thing = Mapping[str, Any]
@@ -29,14 +30,14 @@ def parse(item: Thing, config: Thing) -> Inbound:
         return InboundChange(ChangeKind.NOTHING, why="repost")
     if kind == "dm" and event.get("type") != "message_create":
         return InboundChange(ChangeKind.NOTHING, why="unknown_kind")
-    made = {"post": _post, "dm": _message, "deleted": _deleted}[kind](event, _object(item.get("users")))
+    made = {"post": _post, "dm": _message, "deleted": _deleted}[kind](event, thing(item.get("users")))
     return parse_v2.parse({"form": "v2", "kind": kind, "own": item.get("own"), **made}, config)
 
 
 def _post(event: Thing, users: Thing) -> dict[str, Any]:
     # A long post is told twice: shortened at the top, whole below.
-    whole = _object(event.get("extended_tweet")) or event
-    number, author = _number(event), _object(event.get("user"))
+    whole = thing(event.get("extended_tweet")) or event
+    number, author = _number(event), thing(event.get("user"))
     parent = _number_of(event, "in_reply_to_status_id")
     media = list(_media(whole))
     data: dict[str, Any] = {
@@ -44,7 +45,7 @@ def _post(event: Thing, users: Thing) -> dict[str, Any]:
         "text": str(whole.get("full_text") or event["text"]),
         "author_id": _number(author),
         "created_at": made_at(number).isoformat(),
-        "entities": _entities(_object(whole.get("entities")), media),
+        "entities": _entities(thing(whole.get("entities")), media),
         "referenced_tweets": [{"type": "replied_to", "id": parent}] if parent else [],
         # Where the thread begins is not told here as a rule; what it answers is the nearest to it.
         "conversation_id": _number_of(event, "conversation_id") or parent or number,
@@ -60,9 +61,9 @@ def _post(event: Thing, users: Thing) -> dict[str, Any]:
 
 def _message(event: Thing, users: Thing) -> dict[str, Any]:
     message = event["message_create"]
-    content = _object(message.get("message_data"))
+    content = thing(message.get("message_data"))
     ends = [identifier(message["sender_id"]), identifier(message["target"]["recipient_id"])]
-    attachment = _object(_object(content.get("attachment")).get("media"))
+    attachment = thing(thing(content.get("attachment")).get("media"))
     media = list(_media({"extended_entities": {"media": [attachment]}})) if attachment else []
     number = identifier(event.get("id"))
     data: dict[str, Any] = {
@@ -73,13 +74,13 @@ def _message(event: Thing, users: Thing) -> dict[str, Any]:
         "participant_ids": ends,
         "dm_conversation_id": "-".join(sorted(ends, key=int)),
         "created_at": made_at(number).isoformat(),
-        "entities": _entities(_object(content.get("entities")), media),
+        "entities": _entities(thing(content.get("entities")), media),
     }
     if media:
         data["attachments"] = {"media_keys": [one["media_key"] for one in media]}
     # Below X activity each account stands in a `data` of its own.
-    people = [_object(users.get(end)) for end in ends]
-    found = [_user(_object(one.get("data")) or one, number=end) for end, one in zip(ends, people, strict=True) if one]
+    people = [thing(users.get(end)) for end in ends]
+    found = [_user(thing(one.get("data")) or one, number=end) for end, one in zip(ends, people, strict=True) if one]
     return {"data": data, "includes": {"users": found, "media": media}}
 
 
@@ -114,13 +115,13 @@ def _made(user: Thing) -> datetime | None:
 
 def _entities(entities: Thing, media: list[dict[str, Any]]) -> dict[str, Any]:
     """The links: the vendor's short ones, and what they stand for."""
-    links: list[tuple[Thing, Thing]] = [(one, {}) for one in _objects(entities.get("urls"))]
+    links: list[tuple[Thing, Thing]] = [(one, {}) for one in things(entities.get("urls"))]
     links += [(one.pop("link"), {"media_key": one["media_key"]}) for one in media]
     return {"urls": [{"url": one.get("url"), "expanded_url": one.get("expanded_url"), **key} for one, key in links]}
 
 
 def _media(holder: Thing) -> Iterator[dict[str, Any]]:
-    for one in _objects(_object(holder.get("extended_entities") or holder.get("entities")).get("media")):
+    for one in things(thing(holder.get("extended_entities") or holder.get("entities")).get("media")):
         number, kind = _number_of(one, "id"), str(one.get("type") or "photo")
         if not number:
             continue
@@ -133,24 +134,16 @@ def _media(holder: Thing) -> Iterator[dict[str, Any]]:
                 "content_type": variant.get("content_type"),
                 "url": variant.get("url"),
             }
-            for variant in _objects(_object(one.get("video_info")).get("variants"))
+            for variant in things(thing(one.get("video_info")).get("variants"))
         ]
         found["link"] = one
         yield found
 
 
-def _number(thing: Thing) -> str:
+def _number(one: Thing) -> str:
     """Its own. Numbers stand there twice; the one that is a text is exact for every reader."""
-    return identifier(thing.get("id_str") or thing.get("id"))
+    return identifier(one.get("id_str") or one.get("id"))
 
 
-def _number_of(thing: Thing, name: str) -> str:
-    return identifier_or_empty(thing.get(f"{name}_str")) or identifier_or_empty(thing.get(name))
-
-
-def _object(value: object) -> Thing:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[Thing]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+def _number_of(one: Thing, name: str) -> str:
+    return identifier_or_empty(one.get(f"{name}_str")) or identifier_or_empty(one.get(name))

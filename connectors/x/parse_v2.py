@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.x.ids import identifier, identifier_or_empty
 from connectors.x.profile import address_of, profile_of, word
+from connectors.x.values import things
 from helpdesk.channels import (
     Address,
     Authentication,
@@ -72,7 +73,7 @@ def _root(root: str, number: str, text: str, author: str, includes: Mapping[str,
     url = f"https://x.com/i/status/{root}"
     if root == number:
         return Post(root, url, text, own=author == own)
-    for one in _objects(includes.get("tweets")):
+    for one in things(includes.get("tweets")):
         if identifier_or_empty(one.get("id")) == root:
             mine = bool(own) and identifier_or_empty(one.get("author_id")) == own
             return Post(root, url, text_of(one, attached=False), own=mine)
@@ -122,7 +123,7 @@ def text_of(data: Mapping[str, Any], *, attached: bool) -> str:
     note = data.get("note_tweet")
     whole = note if isinstance(note, dict) and word(note.get("text")) else data
     text, entities = _unescaped(word(whole.get("text"))), whole.get("entities")
-    for one in _objects(entities.get("urls")) if isinstance(entities, dict) else []:
+    for one in things(entities.get("urls")) if isinstance(entities, dict) else []:
         short, long = word(one.get("url")), word(one.get("expanded_url"))
         if short and long:
             own_media = attached and ("media_key" in one or _MEDIA.fullmatch(long))
@@ -136,13 +137,11 @@ def _unescaped(text: str) -> str:
 
 
 def _references(data: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        word(one.get("type")): identifier_or_empty(one.get("id")) for one in _objects(data.get("referenced_tweets"))
-    }
+    return {word(one.get("type")): identifier_or_empty(one.get("id")) for one in things(data.get("referenced_tweets"))}
 
 
 def _profile(includes: Mapping[str, Any], number: str) -> Profile | None:
-    for one in _objects(includes.get("users")):
+    for one in things(includes.get("users")):
         if identifier_or_empty(one.get("id")) == number:
             return profile_of(one)
     return None
@@ -152,7 +151,7 @@ def _attachments(data: Mapping[str, Any], includes: Mapping[str, Any]) -> tuple[
     """By their addresses: the bytes are fetched afterwards."""
     named = data.get("attachments")
     keys = named.get("media_keys") if isinstance(named, dict) else None
-    media = {word(one.get("media_key")): one for one in _objects(includes.get("media"))}
+    media = {word(one.get("media_key")): one for one in things(includes.get("media"))}
     found = []
     for key in keys if isinstance(keys, list) else []:
         one = media.get(key, {}) if isinstance(key, str) else {}
@@ -166,11 +165,7 @@ def _source(media: Mapping[str, Any]) -> str:
     """A photo's address, or that of a film's best copy in one file."""
     if url := word(media.get("url")):
         return url
-    copies = [one for one in _objects(media.get("variants")) if one.get("content_type") == "video/mp4"]
+    copies = [one for one in things(media.get("variants")) if one.get("content_type") == "video/mp4"]
     rates = [one["bit_rate"] if isinstance(one.get("bit_rate"), int) else 0 for one in copies]
     best = copies[rates.index(max(rates))] if copies else {}
     return word(best.get("url")) or word(media.get("preview_image_url"))
-
-
-def _objects(value: object) -> Sequence[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
