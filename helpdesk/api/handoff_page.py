@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from helpdesk.api.public_pages import HEADERS, STYLE, page
+from helpdesk.api.public_pages import HEADERS, STYLE, notice, page
 from helpdesk.channels import Channel
 from helpdesk.domain.handoff_texts import TEXTS
 from helpdesk.live import Opened
@@ -38,24 +38,20 @@ def chat(channel: Channel, opened: Opened | None, inbox_id: UUID, language: str)
 
 def over(language: str) -> Response:
     words = TEXTS[language]
-    return _said(words.over, words.unknown_more, language, status=410)
+    return notice(words.over, words.unknown_more, language, status=410)
 
 
 def unknown(language: str) -> Response:
     words = TEXTS[language]
-    return _said(words.unknown, words.unknown_more, language, status=404)
+    return notice(words.unknown, words.unknown_more, language, status=404)
 
 
 def away(language: str) -> Response:
     words = TEXTS[language]
-    return _said(words.away, words.away_more, language, status=503)
+    return notice(words.away, words.away_more, language, status=503)
 
 
 def busy(language: str, *, retry_after: int) -> Response:
-    response = _said(TEXTS[language].busy, "", language, status=429)
+    response = notice(TEXTS[language].busy, "", language, status=429)
     response.headers["Retry-After"] = str(retry_after)
     return response
-
-
-def _said(title: str, more: str, language: str, *, status: int) -> Response:
-    return page(title, language, f"<h1>{escape(title)}</h1><p>{escape(more)}</p>", status=status)

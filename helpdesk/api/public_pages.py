@@ -51,3 +51,8 @@ def page(title: str, language: str, inside: str, *, status: int = 200) -> Respon
         f"<style>{STYLE}</style></head><body><main>{inside}</main></body></html>"
     )
     return Response(document, status, {**HEADERS, "Content-Language": language}, media_type="text/html")
+
+
+def notice(title: str, more: str, language: str, *, status: int) -> Response:
+    """A page that only says something; both are plain text."""
+    return page(title, language, f"<h1>{escape(title)}</h1><p>{escape(more)}</p>", status=status)

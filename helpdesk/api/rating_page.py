@@ -10,7 +10,7 @@ from html import escape
 
 from fastapi import Response
 
-from helpdesk.api.public_pages import page
+from helpdesk.api.public_pages import notice, page
 from helpdesk.domain.rating_texts import PAGES, PageWords
 from helpdesk.domain.ratings import LONGEST_COMMENT, SCORES
 from helpdesk.services.ratings import Asked
@@ -61,21 +61,17 @@ def thanks(asked: Asked, language: str) -> Response:
 
 def expired(asked: Asked, language: str) -> Response:
     words = PAGES[language]
-    return _said(words.expired, words.expired_more.format(number=asked.number), language, status=410)
+    return notice(words.expired, words.expired_more.format(number=asked.number), language, status=410)
 
 
 def unknown(language: str) -> Response:
     """The same for a link that never was and one that was never sent."""
     words = PAGES[language]
-    return _said(words.unknown, words.unknown_more, language, status=404)
+    return notice(words.unknown, words.unknown_more, language, status=404)
 
 
 def busy(language: str, *, retry_after: int) -> Response:
     words = PAGES[language]
-    response = _said(words.busy, "", language, status=429)
+    response = notice(words.busy, "", language, status=429)
     response.headers["Retry-After"] = str(retry_after)
     return response
-
-
-def _said(title: str, more: str, language: str, *, status: int) -> Response:
-    return page(title, language, f"<h1>{escape(title)}</h1><p>{escape(more)}</p>", status=status)
