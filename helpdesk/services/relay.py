@@ -1,8 +1,8 @@
 """The relay: gives committed events their position and turns them into work, one relay at a time.
 
 Positions are what resuming streams and webhook order use. They are given after the commit, because ids and serials
-commit out of order; or with it, by one writer at a time (`events.outbox`), and then they are noted for the relay. What
-a subscriber does is rows in the relay's own transaction, so it happens exactly once; a subscriber that fails is
+commit out of order; or with it, by one writer at a time (`events.outbox_ahead`), and then they are noted for the relay.
+What a subscriber does is rows in the relay's own transaction, so it happens exactly once; a subscriber that fails is
 remembered per event and tried again, and holds nobody else up.
 """
 
@@ -66,10 +66,12 @@ def _held() -> CTE:
     return select(leases.c.name).where(mine, current).with_for_update(read=True).cte("held")
 
 
+_COUNTER = followers.c.name == literal_column(f"'{NUMBERED}'")
+
+
 def _last() -> Executable:
     """The last position, as long as nobody else can give any."""
-    numbered = followers.c.name == literal_column(f"'{NUMBERED}'")
-    return select(followers.c.position).where(numbered, exists(select(_held().c.name))).with_for_update(key_share=True)
+    return select(followers.c.position).where(_COUNTER, exists(select(_held().c.name))).with_for_update(key_share=True)
 
 
 def _position() -> Executable:
@@ -88,8 +90,7 @@ def _position() -> Executable:
 
 def _move() -> Executable:
     to = bindparam("last", type_=followers.c.position.type)
-    numbered = followers.c.name == literal_column(f"'{NUMBERED}'")
-    return update(followers).where(numbered).values(position=to).returning(followers.c.name)
+    return update(followers).where(_COUNTER).values(position=to).returning(followers.c.name)
 
 
 def _ahead() -> Executable:
@@ -118,8 +119,8 @@ async def acquire(session: AsyncSession, lease: str, *, owner: str, seconds: flo
         begun = select(literal_column(f"'{NUMBERED}'"), highest).where(true())
         begin = insert_ignoring(session, followers, on=["name"])
         await session.execute(begin.from_select(["name", "position"], begun))
-        behind = followers.c.name == NUMBERED, followers.c.position < highest
-        await session.execute(update(followers).where(*behind).values(position=highest))
+        behind = followers.c.position < highest
+        await session.execute(update(followers).where(_COUNTER, behind).values(position=highest))
     return fence
 
 
