@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from rapidfuzz.distance import JaroWinkler
-
 from helpdesk.domain.search_folding import fold
 
 ALIKE: Final = 0.9
@@ -67,6 +65,8 @@ def skeleton(name: str) -> str:
 
 def resemblance(other: Names, ours: Iterable[Names]) -> float:
     """From 0, nothing in common with any of ours, to 1, the same as one. A common beginning counts for more."""
+    from rapidfuzz.distance import JaroWinkler  # where it is used: nobody's start has to wait for it
+
     theirs = other.skeletons
     pairs = ((one, mine) for names in ours for mine in names.skeletons for one in theirs)
     return max((JaroWinkler.similarity(one, mine) for one, mine in pairs), default=0.0)
