@@ -22,6 +22,7 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._shut = True
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,19 +41,25 @@ class Gate:
         async def listen() -> None:
             self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
+            self._shut = False
 
         asyncio.run_coroutine_threadsafe(listen(), self._loop).result(10)
 
     def shut(self) -> None:
         async def end() -> None:
+            self._shut = True
             self._server.close()
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            while begun := asyncio.all_tasks() - {asyncio.current_task()}:  # also who was let in and has not gone on
+                await asyncio.wait(begun)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._shut:
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
