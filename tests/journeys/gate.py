@@ -8,6 +8,7 @@ with Gate(port) as gate:
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -22,7 +23,6 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._shut = True
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,36 +39,38 @@ class Gate:
 
     def open(self) -> None:
         async def listen() -> None:
-            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
-            self._shut = False
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self._listener.setblocking(False)
+            self.port = self._listener.getsockname()[1]
+            self._loop.add_reader(self._listener, self._let_in)
 
         asyncio.run_coroutine_threadsafe(listen(), self._loop).result(10)
 
     def shut(self) -> None:
         async def end() -> None:
-            self._shut = True
-            self._server.close()
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
             for task in self._tasks:
                 task.cancel()
-            while begun := asyncio.all_tasks() - {asyncio.current_task()}:  # also who was let in and has not gone on
-                await asyncio.wait(begun)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._shut:
-            writer.transport.abort()
-            return
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _let_in(self) -> None:
+        """Not by `start_server`, which leaves the socket of somebody who comes while it closes open."""
+        with suppress(BlockingIOError):
+            came, _ = self._listener.accept()
+            task = self._loop.create_task(self._carry(came))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _task: came.close())
+
+    async def _carry(self, came: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=came)
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._there)
             try:
-                both = asyncio.gather(_pipe(reader, back), _pipe(there, writer))
-                await both
+                await asyncio.gather(_pipe(reader, back), _pipe(there, writer))
             finally:
                 back.transport.abort()
         except (OSError, asyncio.CancelledError):
