@@ -21,6 +21,7 @@ from helpdesk.api import (
     business_hours,
     canned_responses,
     categories,
+    console,
     contact_merging,
     contacts,
     conversations,
@@ -129,6 +130,7 @@ _ROUTERS = (
     sso.router,
     sso_providers.router,
     health.router,
+    console.router,
 )
 _MULTIPART_ROOM = 64 * 1024
 

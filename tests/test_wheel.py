@@ -52,6 +52,8 @@ def test_the_wheel_holds_the_packages_the_revisions_and_nothing_else(wheel: Path
     shipped = {name.name for name in names if name.parent == Path("helpdesk/migrations/versions")}
     assert shipped == {path.name for path in (ROOT / "alembic" / "versions").glob("*.py")}
     assert Path("helpdesk/migrations/env.py") in names
+    shown = {path.relative_to(ROOT) for path in (ROOT / "helpdesk" / "console").rglob("*.*") if path.is_file()}
+    assert shown <= set(names)
     assert {Path(f"connectors/chat/assets/{name}") for name in ("widget.js", "feedback.js", "demo.html")} <= set(names)
 
 

@@ -1,0 +1,155 @@
+"""The agent console: plain modules out of `helpdesk/console`, served from memory, and the one page that loads them.
+
+Files have the hash of all of them in their address, so browsers keep them for good and no release is ever mixed with
+another. The page names what its address will need, modules and styles, so that they are fetched beside each other and
+not one after the other; which these are is read from the modules themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import posixpath
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+import helpdesk
+from helpdesk.api.dependencies import base_url, cookie_name
+from helpdesk.errors import NotFound
+
+router = APIRouter()
+
+FOLDER: Final = Path(helpdesk.__file__).parent / "console"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=()",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
+    "Vary": "Cookie",
+}
+_TYPES: Final[Mapping[str, str]] = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
+_ROUTE: Final = re.compile(r'^  \["(/[^"]*)", "([a-z/-]+)"\],', re.MULTILINE)
+_WITHOUT: Final = "Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。"
+_SHELL: Final = "shell/shell.js"
+_SIGN_IN: Final = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    body: bytes
+    packed: bytes
+    media_type: str
+
+
+class Console:
+    """All files by their path below the folder, and what they say of each other."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
+        self.files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+        digest = sha256()
+        for name, file in self.files.items():
+            digest.update(b"%s\0%d\0%s" % (name.encode(), len(file.body), file.body))
+        self.root = f"/console/{digest.hexdigest()[:16]}/"
+
+    def graph(self, *entries: str) -> list[str]:
+        """The modules that these import, and what those import, in the order in which they are met."""
+        found: dict[str, None] = {}
+        waiting = list(entries)
+        while waiting:
+            name = waiting.pop(0)
+            if name not in found and name in self.files:
+                found[name] = None
+                waiting.extend(self._imports(name))
+        return list(found)
+
+    def _imports(self, name: str) -> Iterator[str]:
+        for one, other in _IMPORT.findall(self._text(name)):
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(name), one or other))
+
+    def _text(self, name: str) -> str:
+        return self.files[name].body.decode()
+
+    def page(self, area: str, *, base: str) -> str:
+        """The document. What stands in it is ours, but for the base URL."""
+        modules = self.graph("boot.js", _SHELL, f"{area}/{area}.js")
+        sheets = ("base.css", "parts.css", "shell/shell.css", f"{area}/{area}.css")
+        head = [f'<link rel="stylesheet" href="{self.root}{name}">' for name in sheets if name in self.files]
+        head += [f'<link rel="modulepreload" href="{self.root}{name}">' for name in modules]
+        return (
+            f'<!doctype html><html lang="en" data-base="{escape(base)}" data-version="{helpdesk.__version__}"><head>'
+            '<meta charset="utf-8"><title>Helpdesk</title>'
+            '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover,'
+            'interactive-widget=resizes-content"><meta name="color-scheme" content="light dark">'
+            f'<link rel="icon" href="{self.root}icon.svg">{"".join(head)}'
+            f'<script type="module" src="{self.root}boot.js"></script></head>'
+            "<body><noscript>Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。</noscript></body></html>"
+        )
+
+
+def _read(path: Path) -> File:
+    body = path.read_bytes()
+    return File(body, gzip.compress(body, 9, mtime=0), _TYPES[path.suffix])
+
+
+@cache
+def made() -> Console:
+    """Read and packed once in a process."""
+    return Console()
+
+
+@cache
+def routes() -> Mapping[str, str]:
+    """The addresses of the console and the area of each: `routes.js` is the one list of them."""
+    return dict(_ROUTE.findall((FOLDER / "routes.js").read_text(encoding="utf-8")))
+
+
+def _showing(area: str) -> Callable[[Request], Awaitable[Response]]:
+    async def show_console(request: Request) -> Response:
+        """The same document at each address, but for what it is told to fetch first."""
+        console = await asyncio.to_thread(made)
+        signed_in = cookie_name(request) in request.cookies
+        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request))
+        return Response(document, headers=dict(HEADERS), media_type="text/html")
+
+    return show_console
+
+
+async def read_console_file(request: Request) -> Response:
+    """Under today's hash only: whoever still has yesterday's page loads it anew."""
+    console = await asyncio.to_thread(made)
+    file = console.files.get(request.url.path.removeprefix(console.root))
+    if file is None:
+        raise NotFound
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
+    return Response(file.body, headers=headers, media_type=file.media_type)
+
+
+for _path, _area in routes().items():
+    # `:id` in the list of the console is `{id}` here
+    router.add_route(re.sub(r":(\w+)", r"{\1}", _path), _showing(_area), ["GET"], include_in_schema=False)
+router.add_route("/console/{rest:path}", read_console_file, ["GET"], include_in_schema=False)

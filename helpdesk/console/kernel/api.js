@@ -1,0 +1,167 @@
+// The public API, as any client may use it: JSON, the session's cookie, problems as errors.
+
+import { has, t } from "./i18n.js";
+import { learnClock, number } from "./format.js";
+
+const ROOT = "/api/v1";
+const TRIES = 4;
+const boot = globalThis.helpdeskBoot?.answers ?? new Map();
+const asked = new Map();
+let signedOut = () => {};
+let unverified = async () => false;
+
+/** What the API refused (RFC 9457). Decide by `slug`; `detail` is English, and for people. */
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(body.detail || body.title || String(status));
+    this.status = status;
+    this.slug = String(body.type ?? "").split(":").at(-1) || `http_${status}`;
+    this.title = body.title ?? "";
+    this.detail = body.detail ?? "";
+    this.errors = body.errors ?? [];
+    this.body = body;
+    this.retryAfter = retryAfter;
+  }
+  /** What is wrong with a field, by its dotted name. */
+  field(name) {
+    return this.errors.find((one) => one.field === name)?.message;
+  }
+}
+
+/** No answer came: no network, or nobody at the other end. */
+export class Offline extends Error {}
+
+export const isAbort = (error) => error?.name === "AbortError";
+/** Called when the session has ended, after `GET /me` has confirmed it. */
+export const whenSignedOut = (act) => (signedOut = act);
+/** Called when the password is wanted again; true: it was given, the request goes out once more. */
+export const whenUnverified = (act) => (unverified = act);
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** The address of something below the API, for downloads and frames. Undefined, null and empty lists are left out. */
+export function href(path, query) {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") given.append(name, one);
+  }
+  const text = given.toString();
+  return `${ROOT}${path}${text ? `?${text}` : ""}`;
+}
+
+async function problemOf(response) {
+  const body = await response.json().catch(() => ({}));
+  return new Problem(response.status, body, Number(response.headers.get("Retry-After")) || body.retry_after || 0);
+}
+
+async function request(method, path, { query, body, key, version, signal, quiet } = {}) {
+  const headers = { Accept: "application/json" };
+  if (key) headers["Idempotency-Key"] = key === true ? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` : key;
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const init = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+  // What writes nothing, or nothing twice, may be sent again when no answer came.
+  const again = method === "GET" || Boolean(key) || version !== undefined;
+  for (let tries = 1, proved = false; ; tries += 1) {
+    let response;
+    try {
+      response = (method === "GET" && takeBoot(path, query)) || fetch(href(path, query), init);
+      response = await response;
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      if (!again || tries >= TRIES || version !== undefined) throw new Offline(error.message);
+      await pause(300 * 2 ** tries * Math.random());
+      continue;
+    }
+    learnClock(response.headers.get("Date"));
+    if (response.ok) return response.status === 204 || response.status === 202 ? textOf(response) : response.json();
+    const problem = await problemOf(response);
+    if (problem.slug === "verification_required" && !proved && (await unverified())) {
+      proved = true;
+      continue;
+    }
+    if (problem.slug === "unauthenticated" && !quiet) await ended(path);
+    const soon = problem.slug === "idempotency_running" || (problem.status === 503 && again);
+    if (!soon || tries >= TRIES) throw problem;
+    await pause(1000 * Math.min(problem.retryAfter || 0.5, 5));
+  }
+}
+
+const textOf = async (response) => {
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+};
+
+/** The cookie is renewed now and then, and what was under way with the old one is refused: ask once who we are. */
+async function ended(path) {
+  if (path !== "/me" && (await fetch(`${ROOT}/me`)).ok) return;
+  signedOut();
+}
+
+function takeBoot(path, query) {
+  const name = href(path, query).slice(ROOT.length);
+  const found = boot.get(name);
+  boot.delete(name);
+  return found;
+}
+
+/** The same question asked twice at once is asked once, unless it can be aborted. */
+export function get(path, query, { signal, quiet } = {}) {
+  if (signal) return request("GET", path, { query, signal, quiet });
+  const name = href(path, query);
+  if (!asked.has(name)) {
+    const answer = request("GET", path, { query, quiet }).finally(() => asked.delete(name));
+    asked.set(name, answer);
+  }
+  return asked.get(name);
+}
+
+export const post = (path, body, options) => request("POST", path, { ...options, body });
+export const put = (path, body, options) => request("PUT", path, { ...options, body });
+export const patch = (path, body, options) => request("PATCH", path, { ...options, body });
+export const del = (path, options) => request("DELETE", path, options);
+
+/** Every item of a list, page by page. */
+export async function* pages(path, query) {
+  for (let cursor; ; ) {
+    const page = await get(path, { limit: 100, ...query, cursor });
+    yield* page.items;
+    cursor = page.next_cursor;
+    if (!cursor) return;
+  }
+}
+
+export async function every(path, query, most = 1000) {
+  const found = [];
+  for await (const item of pages(path, query)) if (found.push(item) >= most) break;
+  return found;
+}
+
+/** Upload one file; `progress` hears of each part from 0 to 1. By XMLHttpRequest, since fetch tells nothing of it. */
+export function upload(path, file, { progress, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    const form = new FormData();
+    form.append("file", file, file.name);
+    sending.open("POST", `${ROOT}${path}`);
+    sending.responseType = "json";
+    sending.upload.onprogress = (event) => progress?.(event.lengthComputable ? event.loaded / event.total : 0);
+    sending.onerror = () => reject(new Offline("upload"));
+    sending.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    sending.onload = () => {
+      if (sending.status < 300) resolve(sending.response);
+      else reject(new Problem(sending.status, sending.response ?? {}, Number(sending.getResponseHeader("Retry-After"))));
+    };
+    signal?.addEventListener("abort", () => sending.abort());
+    sending.send(form);
+  });
+}
+
+/** What went wrong and what to do about it, in the reader's language. */
+export function explain(error) {
+  if (error instanceof Offline) return t("problem.offline");
+  if (!(error instanceof Problem)) return t("problem.unknown");
+  if (error.slug === "too_many_requests") return t("problem.too_many_requests", { n: error.retryAfter || 1, seconds: number(error.retryAfter || 1) });
+  const key = `problem.${error.slug}`;
+  return has(key) ? t(key) : t("problem.other", { detail: error.detail || error.title });
+}

@@ -1,0 +1,156 @@
+// Forms: fields with names and hints, what is wrong beside the field that it is about, and forms out of a JSON schema.
+
+import { explain, Problem } from "./api.js";
+import { h } from "./dom.js";
+import { has, t } from "./i18n.js";
+import { isSignal, signal } from "./signals.js";
+
+let fields = 0;
+
+/** A labelled control. `wrong` is a signal of what is wrong with it, or "". `input` is the control itself. */
+export function field({ label, hint, wrong = signal(""), input, name }) {
+  const id = input.id || (input.id = `field-${(fields += 1)}`);
+  const described = [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(" ");
+  input.setAttribute("aria-describedby", described);
+  if (name) input.setAttribute("name", name);
+  const check = input.type === "checkbox";
+  const node = h(
+    "div",
+    { class: ["field", check && "check"], data: { field: name ?? input.name } },
+    h("label", { for: id }, label),
+    hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
+    input,
+    h("p", { class: "error", id: `${id}-wrong`, role: "alert" }, () => wrong.value),
+  );
+  return Object.assign(node, { input, wrong: (text) => ((wrong.value = text), input.setAttribute("aria-invalid", String(Boolean(text)))) });
+}
+
+/** A text field; with `rows`, of several lines. `value` may be a signal, which then follows what is typed. */
+export function textField({ label, hint, name, value = "", type = "text", rows, ...more }) {
+  const input = h(rows ? "textarea" : "input", { class: "input", name, rows, ...(rows ? {} : { type }), value, ...more });
+  if (isSignal(value)) input.addEventListener("input", () => (value.value = input.value));
+  return field({ label, hint, input, name });
+}
+
+/** One of several; `options` are `{id, text}`. */
+export function selectField({ label, hint, name, value = "", options, ...more }) {
+  const input = h("select", { class: "input", name, ...more }, options.map(({ id, text }) => h("option", { value: id }, text)));
+  input.value = isSignal(value) ? value.peek() : value;
+  if (isSignal(value)) input.addEventListener("change", () => (value.value = input.value));
+  return field({ label, hint, input, name });
+}
+
+export function checkField({ label, hint, name, value = false, ...more }) {
+  const input = h("input", { type: "checkbox", name, checked: value, ...more });
+  if (isSignal(value)) input.addEventListener("change", () => (value.value = input.checked));
+  return field({ label, hint, input, name });
+}
+
+/**
+ * A form that sends once at a time. `send(values, form)` does it; what the API finds wrong is shown at its field, the rest above
+ * the buttons, and the first wrong field has the focus. `values` are the form's own entries.
+ */
+export function form({ send, children, buttons, ...more }) {
+  const general = h("p", { class: "error", role: "alert" });
+  const element = h(
+    "form",
+    {
+      class: "stack",
+      novalidate: true,
+      on: {
+        submit: async (event) => {
+          event.preventDefault();
+          if (element.ariaBusy === "true") return;
+          element.ariaBusy = "true";
+          clear(element, general);
+          try {
+            await send(Object.fromEntries(new FormData(element)), element);
+          } catch (error) {
+            fail(element, error, general);
+          } finally {
+            element.ariaBusy = "false";
+          }
+        },
+      },
+      ...more,
+    },
+    children,
+    general,
+    buttons && h("div", { class: "row buttons" }, buttons),
+  );
+  return element;
+}
+
+function clear(element, general) {
+  general.textContent = "";
+  for (const one of element.querySelectorAll("[data-field]")) one.wrong?.("");
+}
+
+/** Show what the API refused. Its sentences are English, so only fields that have words of ours are told more than "check this". */
+export function fail(element, error, general) {
+  const known = new Map([...element.querySelectorAll("[data-field]")].map((one) => [one.dataset.field, one]));
+  let first = null;
+  const rest = [];
+  for (const { field: name, message } of error instanceof Problem ? error.errors : []) {
+    const place = known.get(name) ?? known.get(name.split(".")[0]) ?? known.get(name.split(".").at(-1));
+    if (!place?.wrong) {
+      rest.push(`${name}: ${message}`);
+      continue;
+    }
+    place.wrong(wordsFor(message));
+    first ??= place;
+  }
+  general.textContent = first && !rest.length ? "" : [rest.length ? rest.join("; ") : explain(error)].join("");
+  first?.input?.focus();
+}
+
+const RULES = [
+  [/^is needed|^needed|^Field required/, "form.needed"],
+  [/at least (\d+) characters/, "form.too_short"],
+  [/at most (\d+) characters/, "form.too_long"],
+  [/taken|already/, "form.taken"],
+  [/^The code/, "problem.totp_wrong"],
+];
+
+function wordsFor(message) {
+  for (const [rule, key] of RULES) {
+    const found = rule.exec(message);
+    if (found && has(key)) return t(key, { n: Number(found[1] ?? 0) });
+  }
+  return t("form.wrong", { message });
+}
+
+const shape = (schema, defs) => (schema.$ref ? defs[schema.$ref.split("/").at(-1)] : schema);
+const kindOf = (schema) => (schema.anyOf ?? []).find((one) => one.type !== "null") ?? schema;
+
+/**
+ * A form's fields out of a JSON schema of one level. `values` fill them, `label(name, schema)` names them; secrets are
+ * empty and left out unless something is typed. `read()` answers what differs from `values`.
+ */
+export function schemaFields(schema, { values = {}, label = (name, one) => one.title ?? name } = {}) {
+  const made = Object.entries(schema.properties ?? {}).map(([name, given]) => {
+    const resolved = shape(given, schema.$defs ?? {});
+    const kind = { ...resolved, ...shape(kindOf(resolved), schema.$defs ?? {}) };
+    const secret = kind.format === "password" || kind.writeOnly;
+    const common = { name, label: label(name, given), hint: given.description, required: schema.required?.includes(name) };
+    const value = values[name] ?? given.default ?? "";
+    if (kind.type === "boolean") return [name, kind, checkField({ ...common, value: Boolean(value) })];
+    if (kind.enum) return [name, kind, selectField({ ...common, value, options: kind.enum.map((one) => ({ id: one, text: String(one) })) })];
+    const type = secret ? "password" : kind.type === "integer" || kind.type === "number" ? "number" : "text";
+    return [name, kind, textField({ ...common, value: secret ? "" : String(value), type, autocomplete: secret ? "new-password" : "off" })];
+  });
+  const valueOf = (kind, input) => {
+    if (kind.type === "boolean") return input.checked;
+    if (kind.type === "integer" || kind.type === "number") return input.value === "" ? null : Number(input.value);
+    return input.value;
+  };
+  const read = () => {
+    const found = {};
+    for (const [name, kind, { input }] of made) {
+      const value = valueOf(kind, input);
+      if (input.type === "password" ? value !== "" : value !== (values[name] ?? kind.default ?? "")) found[name] = value;
+    }
+    return found;
+  };
+  return { nodes: made.map(([, , node]) => node), read };
+}

@@ -1,0 +1,118 @@
+// What the API has told of conversations and of the things they name, once for all who show it.
+
+import { every, get } from "./api.js";
+import { batch, signal } from "./signals.js";
+import { onResync, onTouched } from "./stream.js";
+
+const DETAILS = 30;
+const WAIT_MS = 150;
+const items = new Map();
+const details = new Map();
+const directories = new Map();
+const loading = new Map();
+
+function entry(id) {
+  if (!items.has(id)) items.set(id, signal(null));
+  return items.get(id);
+}
+
+/** A conversation as lists show it; null until somebody has put it there. */
+export const conversation = (id) => entry(id);
+
+const older = (found, kept) => kept && (found.seq < kept.seq || found.version < kept.version);
+
+/** Keep what an answer told. An answer that was overtaken by a later one changes nothing. */
+export function put(found) {
+  batch(() => {
+    for (const item of [found].flat()) {
+      const place = entry(item.id);
+      if (!older(item, place.peek())) place.value = item;
+      const detail = details.get(item.id);
+      if (detail?.peek() && !older(item, detail.peek())) detail.value = { ...detail.peek(), ...item };
+    }
+  });
+}
+
+/** Forget one: it is out of sight now. */
+export function drop(id) {
+  if (items.has(id)) items.get(id).value = null;
+  details.delete(id);
+}
+
+/** A conversation with all that the API tells of it; read now, and again when something happened to it. */
+export function detail(id) {
+  const found = details.get(id) ?? signal(null);
+  details.delete(id);
+  details.set(id, found); // the one that was used last goes last
+  for (const [old] of details) {
+    if (details.size <= DETAILS) break;
+    details.delete(old);
+  }
+  if (!found.peek()) refresh(id).catch(() => {});
+  return found;
+}
+
+/** Read a conversation again. Raises what the API answers: 404 for what is out of sight. */
+export function refresh(id) {
+  if (!loading.has(id)) {
+    const answer = get(`/conversations/${id}`)
+      .then((found) => {
+        const place = details.get(id);
+        if (place && !older(found, place.peek())) place.value = found;
+        put(found);
+        return found;
+      })
+      .finally(() => loading.delete(id));
+    loading.set(id, answer);
+  }
+  return loading.get(id);
+}
+
+/** Read one that will be wanted soon. */
+export const prefetch = (id) => void detail(id);
+
+let touched = new Set();
+let timer = 0;
+onTouched(({ ids }) => {
+  for (const id of ids) if (details.get(id)?.peek()) touched.add(id);
+  if (touched.size) timer ||= setTimeout(readTouched, WAIT_MS);
+});
+
+// Only the one that was looked at last is read again at once. Others are forgotten, and read when they are wanted.
+function readTouched() {
+  timer = 0;
+  const last = [...details.keys()].at(-1);
+  for (const id of touched) {
+    if (id === last) refresh(id).catch((error) => error.status === 404 && drop(id));
+    else details.delete(id);
+  }
+  touched = new Set();
+}
+
+onResync(() => {
+  const last = [...details.keys()].at(-1);
+  for (const id of [...details.keys()]) if (id !== last) details.delete(id);
+  if (last) refresh(last).catch((error) => error.status === 404 && drop(last));
+  for (const one of directories.values()) one.refresh();
+});
+
+const PATHS = { categories: "/triage/categories" };
+const WHOLE = new Set(["channels", "categories"]);
+
+/** A list that hardly changes, such as agents, teams, inboxes or tags: read once, kept, read again by `refresh`. */
+export function directory(name) {
+  if (!directories.has(name)) {
+    const list = signal([]);
+    const path = PATHS[name] ?? `/${name}`;
+    const read = () => (WHOLE.has(name) ? get(path).then((found) => found.items) : every(path));
+    const made = {
+      list,
+      ready: null,
+      byId: (id) => list.value.find((one) => one.id === id || one.key === id),
+      refresh: () => (made.ready = read().then((found) => (list.value = found))),
+    };
+    made.refresh().catch(() => directories.delete(name));
+    directories.set(name, made);
+  }
+  return directories.get(name);
+}

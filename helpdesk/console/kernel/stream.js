@@ -1,0 +1,183 @@
+// What happens, as it happens: one connection for all tabs of this browser, since a browser gives an origin six in all.
+// The tab that holds the lock listens and tells the others; when it goes, another takes over from the last position.
+
+import { batch, signal } from "./signals.js";
+
+const LOCK = "helpdesk.stream";
+const SILENCE = 40_000; // the server says something every 15 seconds
+const handlers = new Map();
+const touching = new Set();
+const resyncing = new Set();
+let position = 0;
+let stopping = null;
+let pending = [];
+let frame = 0;
+
+/** "live", "waiting" (it is being tried again) or "offline". */
+export const connection = signal("waiting");
+
+const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(LOCK) : null;
+
+/** Hear of one type of event, or of all with "*". Answers what ends it. */
+export function on(type, handler) {
+  if (!handlers.has(type)) handlers.set(type, new Set());
+  handlers.get(type).add(handler);
+  return () => handlers.get(type).delete(handler);
+}
+
+/** Once a frame at most: the ids of the conversations that something happened to, and the events. */
+export function onTouched(handler) {
+  touching.add(handler);
+  return () => touching.delete(handler);
+}
+
+/** Something was missed that nobody can name: read again what is shown. */
+export function onResync(handler) {
+  resyncing.add(handler);
+  return () => resyncing.delete(handler);
+}
+
+function told(event) {
+  if (event.position) position = Math.max(position, event.position);
+  if (event.type === "resync") {
+    for (const handler of resyncing) handler(event);
+    return;
+  }
+  if (!event.type) return;
+  pending.push(event);
+  frame ||= document.hidden ? setTimeout(hand, 250) : requestAnimationFrame(hand);
+}
+
+function hand() {
+  frame = 0;
+  const events = pending.splice(0, 200);
+  const ids = new Set(events.filter((one) => one.conversation_id && one.type !== "presence").map((one) => one.conversation_id));
+  batch(() => {
+    for (const event of events) {
+      for (const type of [event.type, "*"]) for (const handler of handlers.get(type) ?? []) handler(event);
+    }
+    if (ids.size) for (const handler of touching) handler({ ids, events });
+  });
+  if (pending.length) frame = requestAnimationFrame(hand);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!frame) return;
+  clearTimeout(frame);
+  cancelAnimationFrame(frame);
+  frame = document.hidden ? setTimeout(hand, 250) : requestAnimationFrame(hand);
+});
+
+channel?.addEventListener("message", ({ data }) => {
+  if (data.state) connection.value = data.state;
+  if (data.event) told(data.event);
+});
+
+function tell(event) {
+  told(event);
+  channel?.postMessage({ event });
+}
+
+function state(value) {
+  connection.value = value;
+  channel?.postMessage({ state: value });
+}
+
+/** Begin to listen, or to be told by the tab that does. */
+export function start() {
+  if (stopping) return;
+  stopping = new AbortController();
+  const { signal: ended } = stopping;
+  if (!navigator.locks || !channel) listen(ended);
+  else {
+    navigator.locks.request(LOCK, { signal: ended }, () => listen(ended)).catch(() => {});
+    channel.postMessage({ asks: true });
+  }
+}
+
+export function stop() {
+  stopping?.abort();
+  stopping = null;
+  position = 0;
+}
+
+channel?.addEventListener("message", ({ data }) => {
+  if (data.asks && leading) channel.postMessage({ state: connection.peek() });
+});
+
+let leading = false;
+
+async function listen(ended) {
+  leading = true;
+  for (let failures = 0; !ended.aborted; ) {
+    try {
+      await read(ended, () => (failures = 0));
+      failures += 1;
+    } catch (error) {
+      if (ended.aborted) break;
+      failures += 1;
+      if (error.status === 401 || error.status === 403) failures = Math.max(failures, 4);
+    }
+    state(navigator.onLine ? "waiting" : "offline");
+    await rest(Math.min(30_000, 500 * 2 ** failures) * Math.random(), ended);
+  }
+  leading = false;
+}
+
+/** Wait, but not when the network or the reader comes back. */
+function rest(ms, ended) {
+  return new Promise((done) => {
+    const timer = setTimeout(finish, ms);
+    function finish() {
+      clearTimeout(timer);
+      removeEventListener("online", finish);
+      document.removeEventListener("visibilitychange", seen);
+      ended.removeEventListener("abort", finish);
+      done();
+    }
+    const seen = () => document.hidden || finish();
+    addEventListener("online", finish);
+    document.addEventListener("visibilitychange", seen);
+    ended.addEventListener("abort", finish);
+  });
+}
+
+async function read(ended, works) {
+  const once = new AbortController();
+  const end = () => once.abort();
+  ended.addEventListener("abort", end);
+  let silence = setTimeout(end, SILENCE);
+  try {
+    const headers = { Accept: "text/event-stream", ...(position ? { "Last-Event-ID": String(position) } : {}) };
+    const response = await fetch("/api/v1/stream", { headers, signal: once.signal, cache: "no-store" });
+    if (!response.ok) throw Object.assign(new Error("stream"), { status: response.status });
+    state("live");
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      works();
+      clearTimeout(silence);
+      silence = setTimeout(end, SILENCE);
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) parse(block);
+    }
+  } finally {
+    clearTimeout(silence);
+    ended.removeEventListener("abort", end);
+  }
+}
+
+/** One block of the stream: an event, or a comment that only moves the position on. */
+function parse(block) {
+  let data = "";
+  let id = 0;
+  for (const line of block.split("\n")) {
+    if (line.startsWith("data: ")) data += line.slice(6);
+    else if (line.startsWith("id: ")) id = Number(line.slice(4));
+  }
+  if (data) tell({ ...JSON.parse(data), ...(id ? { position: id } : {}) });
+  else if (id) tell({ position: id });
+}

@@ -1,0 +1,5 @@
+// The pages of the settings, one entry each: `path` below /settings (its text is `settings.PATH`), who may see it, and the area that shows it.
+export const PAGES = [
+  { path: "account", group: "self", role: "agent", area: "settings/account" },
+  { path: "teams", group: "people", role: "agent", area: "settings/teams" },
+];

@@ -1,0 +1,55 @@
+// The bar of areas: at the side, and at the foot of a phone.
+
+import { post } from "../kernel/api.js";
+import { h } from "../kernel/dom.js";
+import { t } from "../kernel/i18n.js";
+import { icon } from "../kernel/icons.js";
+import { avatar } from "../kernel/parts.js";
+import { menu } from "../kernel/popover.js";
+import { go, here } from "../kernel/router.js";
+import { may, me, preferences, setPreference } from "../kernel/session.js";
+import { connection } from "../kernel/stream.js";
+import { perform } from "../kernel/commands.js";
+import { attempt } from "../kernel/toast.js";
+
+const AREAS = [
+  { href: "/inbox", area: "inbox", icon: "inbox", text: () => t("shell.inbox") },
+  { href: "/search", area: "search", icon: "search", text: () => t("shell.search") },
+  { href: "/contacts", area: "contacts", icon: "people", text: () => t("shell.contacts") },
+  { href: "/board", area: "board", icon: "board", text: () => t("shell.board"), role: "supervisor" },
+  { href: "/alerts", area: "alerts", icon: "bell", text: () => t("shell.alerts") },
+  { href: "/reports", area: "reports", icon: "chart", text: () => t("shell.reports") },
+  { href: "/settings", area: "settings", icon: "settings", text: () => t("shell.settings") },
+];
+
+export function areaBar() {
+  const link = ({ href, area, icon: name, text, role }) =>
+    (!role || may(role)) &&
+    h("a", { href, title: text(), "aria-current": () => (here.value.area === area ? "page" : null) }, icon(name), h("span", {}, text()));
+  const account = h(
+    "button",
+    { type: "button", class: "account", "aria-label": () => t("shell.account", { name: me.value?.name ?? "" }), "aria-haspopup": "menu", on: { click: () => menu(account, ofAccount()) } },
+    () => me.value && avatar({ id: me.value.id, name: me.value.name, size: 32 }),
+  );
+  const lost = h("p", { class: "lost", role: "status" }, () => (connection.value === "offline" ? [icon("offline"), t("shell.offline")] : null));
+  return [h("nav", { class: "areas", "aria-label": t("shell.areas") }, AREAS.map(link), account), lost];
+}
+
+function ofAccount() {
+  const { theme, density } = preferences.peek();
+  const dark = theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+  return [
+    { text: t("shell.profile"), icon: "person", run: () => go("/settings/account") },
+    { text: t("shell.shortcuts"), icon: "keyboard", keys: "?", run: () => perform("shortcuts") },
+    "-",
+    { text: t("shell.dark"), checked: dark, run: () => setPreference("theme", dark ? "light" : "dark") },
+    { text: t("shell.dense"), checked: density === "dense", run: () => setPreference("density", density === "dense" ? "calm" : "dense") },
+    "-",
+    { text: t("shell.sign_out"), icon: "logout", run: signOut },
+  ];
+}
+
+async function signOut() {
+  if ((await attempt(post("/auth/logout"))) === undefined) return;
+  location.assign("/login");
+}

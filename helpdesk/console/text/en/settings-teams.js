@@ -1,0 +1,4 @@
+export default {
+  "teams.title": "Teams",
+  "teams.none": "No teams yet",
+};

@@ -1,0 +1,4 @@
+export default {
+  "palette.title": "所有指令",
+  "palette.hint": "想做什麼？",
+};
