@@ -105,7 +105,7 @@ class Console:
             'interactive-widget=resizes-content"><meta name="color-scheme" content="light dark">'
             f'<link rel="icon" href="{self.root}icon.svg">{"".join(head)}'
             f'<script type="module" src="{self.root}boot.js"></script></head>'
-            "<body><noscript>Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。</noscript></body></html>"
+            f"<body><noscript>{_WITHOUT}</noscript></body></html>"
         )
 
 

@@ -45,6 +45,7 @@ def _priority(word: str) -> int:
 
 
 FILTERS: Final = (
+    queries.at_most(queries.identifier("id", "Any of these, spam too", repeatable=True), 100),
     queries.choice("status", Status, "In any of these states", repeatable=True),
     queries.word("channel", "Where the contact wrote last", most=40, repeatable=True),
     queries.identifier("inbox_id", "Where the contact wrote last", repeatable=True),
@@ -84,7 +85,7 @@ async def list_conversations(request: Request) -> Response:
     """Those that you may see. Values of one parameter are alternatives, different parameters must all hold.
 
     Cursors are keyset based: rows that move between two pages are never shown twice. Rows without a value in the sort
-    (`next_due_at`, `waiting_since`) come last.
+    (`next_due_at`, `waiting_since`) come last. With `id` it tells which of these are in the list that is asked for.
     """
     # Called rather than declared: resolving a dependency costs as much as making the rows into JSON.
     actor = await read_conversations(request)

@@ -238,6 +238,8 @@ VALUES: Final[Mapping[str, Any]] = {
     "last_activity_at": "2026-03-02T14:05:00Z",
     "last_seen_at": "2026-03-02T14:05:00Z",
     "due_at": "2026-03-03T08:11:58Z",
+    "due_kind": "first_response",
+    "due_soon_at": "2026-03-03T07:11:58Z",
     "next_due_at": "2026-03-03T08:11:58Z",
     "due_if_calendar": "2026-03-03T08:11:58Z",
     "expires_at": "2026-04-01T08:12:00Z",

@@ -25,7 +25,7 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """`read` answers the value or raises ValueError with the sentence for the caller."""
+    """`read` answers the value or raises ValueError with the sentence for the caller. `most`: of what is repeatable."""
 
     name: str
     read: Callable[[str], Any]
@@ -33,11 +33,17 @@ class Param:
     description: str
     repeatable: bool = False
     needed: bool = False
+    most: int = _MOST
 
 
 def needed(param: Param) -> Param:
     """The same, and nothing is answered without it."""
     return replace(param, needed=True)
+
+
+def at_most(param: Param, most: int) -> Param:
+    """The same, and no more than so many of it."""
+    return replace(param, most=most)
 
 
 def word(name: str, description: str, *, most: int = 200, repeatable: bool = False) -> Param:
@@ -147,7 +153,7 @@ class Query:
                     "in": "query",
                     "required": p.needed,
                     "description": p.description,
-                    "schema": {"type": "array", "items": dict(p.schema)} if p.repeatable else dict(p.schema),
+                    "schema": _schema(p),
                 }
                 for p in params
             ]
@@ -176,6 +182,8 @@ class Query:
                 continue
             if param.repeatable:
                 found.setdefault(name, []).append(read)
+                if len(found[name]) == param.most + 1:
+                    wrong.append(FieldError(name, f"give at most {param.most}"))
             elif name in found:
                 wrong.append(FieldError(name, "give it once"))
             else:
@@ -185,6 +193,12 @@ class Query:
         if wrong:
             raise Invalid("; ".join(f"{w.field}: {w.message}" for w in wrong), errors=wrong)
         return found
+
+
+def _schema(param: Param) -> dict[str, Any]:
+    if not param.repeatable:
+        return dict(param.schema)
+    return {"type": "array", "items": dict(param.schema)} | ({"maxItems": param.most} if param.most < _MOST else {})
 
 
 def page_of(values: Mapping[str, Any]) -> Page:

@@ -50,9 +50,10 @@ class ConversationFilter:
     """Each empty tuple and each None is no condition; several values of one field are alternatives.
 
     `assignee_id` and `team_id` hold None for "nobody". `sla` holds words of SlaAsked. `spam` finds nothing else when
-    true; it is left out otherwise.
+    true; it is left out otherwise, unless conversations are named by `id`.
     """
 
+    id: tuple[UUID, ...] = ()
     status: tuple[str, ...] = ()
     channel: tuple[str, ...] = ()
     inbox_id: tuple[UUID, ...] = ()

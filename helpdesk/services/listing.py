@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, not_, or_, select, true, tuple_
 from sqlalchemy.sql.elements import BindParameter
 
-from helpdesk.dialects import Prepared, among, gathered
+from helpdesk.dialects import Prepared, among, by_key, gathered
 from helpdesk.domain.filter_tree import Node, required
 from helpdesk.domain.filters import ConversationFilter, Sort
 from helpdesk.domain.pagination import Cursor
@@ -23,6 +23,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.models.agents import agents, teams
 from helpdesk.models.contacts import contacts
 from helpdesk.models.conversations import conversation_reads, conversation_tags, conversations
+from helpdesk.models.sla import sla_clocks
 from helpdesk.services import filtering, search
 from helpdesk.services.access import parameters, visible
 from helpdesk.services.house import Services
@@ -38,6 +39,16 @@ _TAGS = (
     .correlate(conversations)
     .scalar_subquery()
 )
+_K = sla_clocks.c
+_DUE_KIND = (
+    select(_K.kind)
+    .where(_K.conversation_id == _C.id, _K.due_at == _C.next_due_at, _K.ended_at.is_(None))
+    .order_by(_K.kind)
+    .limit(literal_column("1"))
+    .correlate(conversations)
+    .scalar_subquery()
+)
+"""What `next_due_at` is the due time of: it repeats that of a clock that goes on."""
 
 _OWN: Final = (
     "id",
@@ -74,6 +85,7 @@ COLUMNS: Final[Mapping[str, ColumnElement[Any]]] = {
     "assignee_name": agents.c.name,
     "team_name": teams.c.name,
     "tags": _TAGS,
+    "due_kind": _DUE_KIND,
     "read_seq": conversation_reads.c.seq,
 }
 """What a list item is made of, in the order of the rows that `list_conversations` answers."""
@@ -146,10 +158,11 @@ async def list_conversations(
 ) -> tuple[list[Row], str | None]:
     """A page of rows (`COLUMNS`) that the actor may see, and the cursor of the next one.
 
-    `filters` and `tree` must both hold; spam is left out unless either speaks of it. `q` is asked of the index that
-    search uses, which follows a second or so behind, for its newest matches. Raises `Invalid` where it asks for
-    nothing. Rows without a value in the sort come last, by a second statement: one that sorts both kinds could use no
-    index. With a tree a page may end before it is full: no more than `LOOKED_AT` conversations are looked at for it.
+    `filters` and `tree` must both hold; spam is left out unless either speaks of it, or names conversations. `q` is
+    asked of the index that search uses, which follows a second or so behind, for its newest matches. Raises `Invalid`
+    where it asks for nothing. Rows without a value in the sort come last, by a second statement: one that sorts both
+    kinds could use no index. With a tree a page may end before it is full: no more than `LOOKED_AT` conversations are
+    looked at for it.
     """
     cursor = read_cursor(services, page, sort=sort.value) if page.cursor is not None else None
     name, _ = _SORTS[sort]
@@ -191,7 +204,7 @@ async def question(
     """What `filters` and `tree` ask, for this actor and at this time. Raises `Invalid` where `q` asks for nothing."""
     conditions, values = _ask(filters, actor, now)
     asked = filtering.condition(tree, actor=actor, now=now) if tree is not None else None
-    if filters.spam is None and not (tree is not None and filtering.names_spam(tree)):
+    if filters.spam is None and not filters.id and not (tree is not None and filtering.names_spam(tree)):
         conditions += ("spam:false",)
     if filters.q:
         values |= await _find(services, actor, filters.q, spam="spam:false" not in conditions)
@@ -289,6 +302,7 @@ async def _find(services: Services, actor: Actor, q: str, *, spam: bool) -> dict
 
 
 _CONDITIONS: Final[Mapping[str, Callable[[], ColumnElement[bool]]]] = {
+    "id": lambda: by_key(_C.id, "named"),
     **{
         key: make
         for name in ("status", "channel", "inbox_id", "assignee_id", "team_id", "priority", "category", "contact_id")
@@ -330,6 +344,9 @@ def _ask(filters: ConversationFilter, actor: Actor, now: datetime) -> tuple[tupl
         elif name == "sla":
             values["now"] = now
             names.append("sla:" + "|".join(sorted(set(given))))
+        elif name == "id":
+            values["named"] = given
+            names.append(name)
         elif name == "q":
             names.append(name)
         elif name in ("created_after", "created_before", "updated_after", "tag"):

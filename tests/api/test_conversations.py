@@ -181,6 +181,27 @@ async def test_each_filter_narrows_and_values_of_one_are_alternatives(
     assert {query: await numbers(client, anna, query) for query in expected} == expected
 
 
+async def test_rows_are_asked_for_by_id_within_what_the_list_asks_and_one_may_see(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, bert = await factories.agent(services), await factories.agent(services)
+    hers = await factories.inbox(services, members=[anna.id])
+    his = await factories.inbox(services, members=[bert.id])
+    start = clock.now() - timedelta(days=1)
+    rows: list[dict[str, Any]] = [{}, {"status": "pending"}, {"spam": True}, {"inbox_id": his}, {}]
+    made = [
+        await factories.conversation(services, messages=0, now=start + timedelta(hours=i), **{"inbox_id": hers} | row)
+        for i, row in enumerate(rows)
+    ]
+    asked = "&".join(f"id={one}" for one in (*made[:4], made[0]))
+    assert await numbers(client, anna, asked) == [3, 2, 1]
+    assert await numbers(client, anna, f"{asked}&spam=false&status=open") == [1]
+    assert await numbers(client, anna, f"{asked}&id={anna.id}&sort=created_at&limit=2") == [1, 2]
+    tree = "%7B%22field%22:%22status%22,%22op%22:%22eq%22,%22value%22:%22pending%22%7D"
+    assert await numbers(client, anna, f"{asked}&filter={tree}") == [2]
+    assert await numbers(client, bert, asked) == [4]
+
+
 async def test_sla_states_are_shown_and_asked_for_alike(client: httpx.AsyncClient, services: Services) -> None:
     anna, desk = await factories.agent(services), await factories.inbox(services)
     now = clock.now()
@@ -210,6 +231,8 @@ async def test_sla_states_are_shown_and_asked_for_alike(client: httpx.AsyncClien
         ("limit=0", "limit"),
         ("limit=2&limit=3", "limit"),
         ("inbox_id=1", "inbox_id"),
+        ("id=none", "id"),
+        ("&".join(["id=0198c0de-0000-7000-8000-000000000001"] * 101), "id"),
         ("created_after=yesterday", "created_after"),
         ("created_after=2026-01-01T00:00:00", "created_after"),
         ("cursor=abc", "cursor"),

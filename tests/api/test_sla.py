@@ -48,6 +48,21 @@ def _time(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+async def test_a_row_of_the_list_tells_what_is_due_when_and_from_when_on_that_is_soon(
+    client: httpx.AsyncClient, wall: Wall, boss: factories.Someone
+) -> None:
+    waiting, answered = await wall.writes(at=MONDAY), await wall.writes(at=MONDAY)
+    await wall.answers(answered, at=MONDAY + HOUR)
+    asked = f"{V}/conversations?id={waiting}&id={answered}"
+    rows = {row["id"]: row for row in (await client.get(asked, headers=boss.headers)).json()["items"]}
+    due = rows[str(waiting)]
+    (clock_of_it,) = await _clocks(client, boss, waiting)
+    assert (due["due_kind"], due["next_due_at"]) == ("first_response", clock_of_it["due_at"])
+    assert _time(MONDAY) < due["due_soon_at"] < due["next_due_at"]
+    for row in (rows[str(answered)], (await client.get(f"{V}/conversations/{answered}", headers=boss.headers)).json()):
+        assert row["due_kind"] == ("resolution" if row["next_due_at"] else None)
+
+
 async def test_a_clock_tells_what_it_runs_by_and_who_ended_it(
     client: httpx.AsyncClient, wall: Wall, boss: factories.Someone
 ) -> None:

@@ -52,6 +52,10 @@ class ConversationItem(Shown):
     last_activity_at: datetime
     waiting_since: datetime | None
     next_due_at: datetime | None
+    due_soon_at: datetime | None = Field(description="From when on that is soon")
+    due_kind: Literal["first_response", "next_response", "resolution"] | None = Field(
+        description="What is due then: the kind of that clock"
+    )
     sla_state: Literal["ok", "due_soon", "breached", "paused", "none"]
     snoozed_until: datetime | None
     unread: bool = Field(description="The contact wrote more than you have read")
@@ -245,6 +249,7 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
         assignee_name,
         team_name,
         tags,
+        due_kind,
         read_seq,
     ) in rows:
         found.append(
@@ -270,6 +275,8 @@ def items(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]]:
                 "last_activity_at": last_activity_at,
                 "waiting_since": waiting_since,
                 "next_due_at": next_due_at,
+                "due_soon_at": due_soon_at,
+                "due_kind": due_kind,
                 "sla_state": (
                     "none"
                     if next_due_at is None and not sla_paused
