@@ -81,7 +81,7 @@ export function listPane({ open, addressOf }) {
   const group = t("inbox.title");
   command({ id: "next-conversation", keys: "j", text: t("inbox.next"), group, run: () => list.move(1) && open.peek() && openOne(active.peek()) });
   command({ id: "previous-conversation", keys: "k", text: t("inbox.previous"), group, run: () => list.move(-1) && open.peek() && openOne(active.peek()) });
-  command({ id: "open-conversation", keys: ["o", "Enter"], text: t("inbox.open_one"), group, when: () => Boolean(active.peek()), run: () => openOne(active.peek()) });
+  command({ id: "open-conversation", keys: "o", text: t("inbox.open_one"), group, when: () => Boolean(active.peek()), run: () => openOne(active.peek()) });
   command({ id: "select-conversation", keys: "x", text: t("inbox.select"), group, when: () => Boolean(active.peek()), run: () => list.toggle([active.peek()]) });
 
   const title = () => OWN[here.value.params.view ?? "open"]?.text() ?? t("inbox.title");

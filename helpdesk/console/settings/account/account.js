@@ -3,7 +3,7 @@
 import { del, get, patch } from "../../kernel/api.js";
 import { each, h } from "../../kernel/dom.js";
 import { checkField, selectField } from "../../kernel/form.js";
-import { chooseLanguage, language, LANGUAGES, t } from "../../kernel/i18n.js";
+import { chooseLanguage, language, LANGUAGES, say, t } from "../../kernel/i18n.js";
 import { badge, button, pane } from "../../kernel/parts.js";
 import { me, preferences, setPreference } from "../../kernel/session.js";
 import { effect, signal } from "../../kernel/signals.js";
@@ -38,6 +38,7 @@ export function view() {
   ];
   return pane(
     { title: t("account.title"), name: "account" },
+    h("p", { class: "row" }, h("strong", {}, () => me.value?.name), h("span", { class: "soft" }, () => me.value?.email), () => me.value && badge(say(me.value.role, "role"))),
     h("div", { class: "stack narrow" }, selectField({ label: t("account.language"), value: spoken, options: Object.entries(LANGUAGES).map(([id, text]) => ({ id, text })) }), selectField({ label: t("account.theme"), value: theme, options: themes }), checkField({ label: t("account.dense"), value: dense })),
     h("h2", {}, t("account.sessions")),
     h("ul", { class: "stack plain" }, each(() => sessions.value, (one) => one.id, row)),

@@ -1,0 +1,103 @@
+"""The console as a whole: coming in, the screens, the keys, and what a browser has to say of them."""
+
+from __future__ import annotations
+
+import smtplib
+from email.message import EmailMessage
+
+from tests.console.browser import PASSWORD, PHONE, Desk, address
+
+SCREENS = ("/inbox", "/search", "/contacts", "/board", "/alerts", "/reports", "/settings/account", "/settings/teams")
+
+
+def post(desk: Desk, subject: str, text: str = "Where is it?") -> None:
+    """A customer's mail, filed when this returns."""
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "Mei Lin <mei@customer.example>", "support@wallet.example"
+    letter["Subject"], letter["Message-ID"] = subject, f"<{subject.replace(' ', '.')}@customer.example>"
+    letter.set_content(text)
+    with smtplib.SMTP("127.0.0.1", desk.stack.door) as door:
+        door.send_message(letter)
+    desk.stack.conversation(subject)
+
+
+def test_whoever_is_not_signed_in_signs_in_and_comes_to_where_he_wanted(desk: Desk) -> None:
+    stranger = desk.visit("/settings/teams", as_="")
+    assert stranger.page.url.endswith("/login?next=%2Fsettings%2Fteams")
+    stranger.page.get_by_label("E-mail address").fill(address("ben"))
+    stranger.page.get_by_label("Password").fill("a wrong password")
+    stranger.page.get_by_role("button", name="Sign in").click()
+    stranger.page.get_by_text("The address or the password is wrong.").wait_for()
+    assert stranger.faults() == []
+    stranger.page.get_by_label("Password").fill(PASSWORD)
+    stranger.page.get_by_role("button", name="Sign in").click()
+    stranger.page.get_by_role("heading", name="Teams", level=1).wait_for()
+    stranger.page.get_by_role("button", name="Your account: Ben Okafor").wait_for()
+    stranger.forgive("401 (Unauthorized)")
+    stranger.untroubled()
+
+
+def test_the_secret_of_a_letter_does_not_stay_in_the_address(desk: Desk) -> None:
+    invited = desk.visit("/#invitation=not-a-real-one", as_="")
+    assert invited.page.url == f"{desk.stack.url}/invitation"
+    invited.page.get_by_label("Password").fill(PASSWORD)
+    invited.page.get_by_role("button", name="Save the password").click()
+    invited.page.get_by_text("This link is not good any more.").wait_for()
+    invited.forgive("401 (Unauthorized)", "404 (Not Found)")
+    invited.untroubled()
+
+
+def test_a_mail_comes_live_is_opened_by_keys_answered_and_resolved(desk: Desk) -> None:
+    post(desk, "Earlier question")
+    mina = desk.visit("/inbox")
+    page = mina.page
+    page.get_by_role("option", name="Earlier question").wait_for()
+    post(desk, "Withdrawal is stuck")
+    page.get_by_role("option", name="Withdrawal is stuck").wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    page.get_by_role("heading", name="Withdrawal is stuck").wait_for()
+    assert mina.idle().faults() == []
+    page.get_by_label("Your message").fill("It is on its way.")
+    page.keyboard.press("Control+Shift+Enter")
+    page.get_by_role("log").get_by_text("It is on its way.").wait_for()
+    page.get_by_role("option", name="Withdrawal is stuck").wait_for(state="detached")
+    page.keyboard.press("Escape")
+    page.get_by_text("No conversation is open").wait_for()
+    mina.untroubled()
+
+
+def test_every_screen_is_without_fault_in_each_dress(desk: Desk) -> None:
+    dresses = (("light", "en", {}), ("dark", "zh-CN", {}), ("light", "zh-TW", {"device": PHONE}))
+    for theme, language, device in dresses:
+        visit = desk.visit("/inbox", as_="sol", theme=theme, language=language, **device)
+        for path in SCREENS:
+            visit.page.evaluate("path => { const a = document.createElement('a'); a.href = path; "
+                                "document.body.append(a); a.click(); a.remove(); }", path)  # fmt: skip
+            visit.page.wait_for_url(f"**{path}")
+            visit.idle()
+            assert visit.page.evaluate("document.documentElement.lang") == language
+            assert visit.faults() == [], (path, theme)
+            visit.shot(f"{path.strip('/').replace('/', '-')}-{theme}-{language}")
+        visit.untroubled()
+
+
+def test_the_palette_and_the_overview_of_keys_say_what_can_be_done(desk: Desk) -> None:
+    mina = desk.visit("/inbox", as_="eva")
+    page = mina.page
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("rep")
+    page.get_by_role("option", name="Reports").wait_for()
+    assert mina.faults() == []
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Reports").wait_for()
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    dialog.get_by_text("All commands").wait_for()
+    assert not dialog.get_by_text("Live board").count(), "an agent has none"
+    dialog.get_by_label("Shortcuts of a single key").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="All commands").wait_for()
+    mina.untroubled()
