@@ -91,8 +91,10 @@ async def say(services: Services, who: str | Visitor, text: str = "Hello?", **gi
 
 
 async def rows(services: Services, table: Table, *where: Any) -> list[dict[str, Any]]:
+    """In the order of their keys, which begin with the time."""
+    query = select(table).where(*where).order_by(*table.primary_key)
     async with services.database.reading() as session:
-        return [dict(row) for row in (await session.execute(select(table).where(*where))).mappings()]
+        return [dict(row) for row in (await session.execute(query)).mappings()]
 
 
 async def row(services: Services, table: Table, *where: Any) -> dict[str, Any]:
