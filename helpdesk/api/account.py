@@ -47,7 +47,7 @@ async def read_me(actor: Anybody, session: Reading) -> Response:
 
 @router.patch(
     "",
-    summary="Say whether you are on duty, when you want quiet, or change your password",
+    summary="Change what is said of you, when you are there, how you like the console, or your password",
     response_model=Me,
     responses=documented(
         Forbidden,
@@ -60,7 +60,8 @@ async def read_me(actor: Anybody, session: Reading) -> Response:
 )
 async def change_me(request: Request, actor: Writer, if_match: IfMatch, services: House, body: MePatch) -> Response:
     """`duty` overrules the schedules, until `duty_until` if that is sent with it. In your quiet hours only what is
-    critical reaches you; null ends them.
+    critical reaches you; null ends them. Of `preferences` only what is sent is changed. Your address is changed by an
+    administrator: `PATCH /agents/{id}`.
 
     A new password is taken in the console, with the old one; your other sessions end.
     """

@@ -14,7 +14,7 @@ from helpdesk.api import queries
 from helpdesk.api.answers import Json, answer, page
 from helpdesk.api.dependencies import House, IfMatch, Reader, Reading, Transaction, Writer, read_conversations
 from helpdesk.api.problems import documented
-from helpdesk.api.queries import PAGING, Query, page_of
+from helpdesk.api.queries import PAGING, Order, Query, page_of
 from helpdesk.api.repeating import once, request_of
 from helpdesk.api.schemas import conversations as shapes
 from helpdesk.api.schemas.conversations import (
@@ -26,6 +26,7 @@ from helpdesk.api.schemas.conversations import (
     ParticipantGiven,
 )
 from helpdesk.api.schemas.shared import Page
+from helpdesk.domain import events as kinds
 from helpdesk.domain.filters import ConversationFilter, SlaAsked, Sort
 from helpdesk.domain.values import Actor, Priority, Status
 from helpdesk.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionRequired, Stale, StillRunning
@@ -299,7 +300,13 @@ async def remove_participant(
     return answer(found, version=version)
 
 
-EVENTS = Query(*PAGING)
+EVENTS = Query(
+    queries.types(kinds.ALL, "conversation.assigned,conversation.status_changed"),
+    queries.time("after", "At or after"),
+    queries.time("before", "Before"),
+    queries.order("As it happened"),
+    *PAGING,
+)
 
 
 @router.get(
@@ -312,13 +319,20 @@ EVENTS = Query(*PAGING)
 async def list_events(
     request: Request, actor: Reader, services: House, session: Reading, conversation_id: UUID
 ) -> Response:
-    """The oldest first. `position` is the event's place in the stream, null until it has one."""
-    asked = page_of(EVENTS.read(request))
-    sort = f"events:{conversation_id}"
+    """The oldest first, or the latest with `order=desc`. `position` is its place in the stream, null at first."""
+    given = EVENTS.read(request)
+    asked, order = page_of(given), given.get("order", Order.ASC)
+    sort = f"events:{order}:{conversation_id}"
     cursor = paging.read_cursor(services, asked, sort=sort)
     await get_conversation(session, actor, conversation_id)
     found = await events.list_events(
-        session, conversation_id, after=cursor.id if cursor else None, limit=asked.limit + 1
+        session,
+        conversation_id,
+        types=frozenset[str]().union(*given.get("types", ())),
+        within=(given.get("after"), given.get("before")),
+        latest_first=order is Order.DESC,
+        behind=cursor.id if cursor else None,
+        limit=asked.limit + 1,
     )
     rows, more = paging.cut(found, asked.limit)
     last = paging.write_cursor(services, sort=sort, value=None, row_id=rows[-1]["id"]) if more else None

@@ -71,7 +71,11 @@ BODIES: Final[Mapping[str, Any]] = {
     "Reprocess": {},
     "AgentCreate": {"email": "anna@example.com", "name": "Anna", "role": "agent"},
     "AgentPatch": {"capacity": 12, "skills": {"languages": ["zh-CN", "zh-TW"], "categories": []}},
-    "MePatch": {"duty": "off", "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"}},
+    "MePatch": {
+        "duty": "off",
+        "preferences": {"theme": "dark"},
+        "quiet_hours": {"zone": "Asia/Shanghai", "from": "22:00", "to": "07:00"},
+    },
     "TeamCreate": {"name": "Payments", "member_ids": [], "lead_ids": []},
     "SsoProviderCreate": {
         "name": "Company account",

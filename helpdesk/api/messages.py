@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from helpdesk.api import queries
 from helpdesk.api.answers import answer, page
 from helpdesk.api.dependencies import House, Reader, Reading, Transaction, Writer
 from helpdesk.api.problems import documented
-from helpdesk.api.queries import PAGING, Query, page_of
+from helpdesk.api.queries import PAGING, Order, Query, page_of
 from helpdesk.api.repeating import answer_of, once, request_of
 from helpdesk.api.schemas import messages as shapes
 from helpdesk.api.schemas.messages import MessageCreate, MessageShown
@@ -35,15 +34,10 @@ from helpdesk.writes import Insert
 router = APIRouter(prefix="/api/v1", tags=["messages"])
 
 
-class Order(StrEnum):
-    ASC = "asc"
-    DESC = "desc"
-
-
 LIST = Query(
     queries.number("after_seq", "Only messages after this `seq`", least=0, most=2**31 - 1),
     queries.number("before_seq", "Only messages before this `seq`", least=0, most=2**31 - 1),
-    queries.choice("order", Order, "By `seq`", default=Order.ASC),
+    queries.order("By `seq`"),
     *PAGING,
 )
 
@@ -160,6 +154,18 @@ def _draft(body: MessageCreate) -> Draft:
         undo_seconds=body.undo_seconds,
         mentions=body.mentions,
     )
+
+
+@router.get(
+    "/messages/{message_id}",
+    summary="Read a message",
+    response_model=MessageShown,
+    responses=documented(Forbidden, NotFound),
+)
+async def read_message(actor: Reader, session: Reading, message_id: UUID) -> Response:
+    """As its conversation's list has it: what the events name can be read again, such as what became of a delivery."""
+    await get_message(session, actor, message_id)
+    return await _one(session, message_id)
 
 
 @router.post(

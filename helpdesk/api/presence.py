@@ -4,24 +4,48 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
+from helpdesk.api import queries
 from helpdesk.api.answers import Json
 from helpdesk.api.dependencies import Reader, Reading, Transaction, Writer
 from helpdesk.api.problems import documented
-from helpdesk.api.schemas.stream import PresenceGiven, PresenceList
+from helpdesk.api.queries import Query
+from helpdesk.api.schemas.stream import PresenceGiven, PresenceList, PresencePlaces
 from helpdesk.errors import Forbidden, NotFound, TooMany
 from helpdesk.services import presence
 from helpdesk.services.access import get_conversation
 from helpdesk.services.presence import State
 
-router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
+router = APIRouter(prefix="/api/v1", tags=["conversations"])
+
+WHERE = Query(
+    queries.at_most(
+        queries.needed(queries.identifier("conversation_id", "At any of these conversations", repeatable=True)), 100
+    )
+)
 
 
 @router.get(
-    "/{conversation_id}/presence",
+    "/presence",
+    summary="Who is at some conversations",
+    response_model=PresencePlaces,
+    responses=documented(Forbidden),
+    openapi_extra=WHERE.openapi,
+)
+async def read_places(request: Request, actor: Reader, session: Reading) -> Response:
+    """Those where nobody is, and those that you may not see, are left out."""
+    wanted = WHERE.read(request)["conversation_id"]
+    places = await presence.at_some(session, actor, wanted, now=clock.now())
+    return Json(
+        {"items": [{"conversation_id": at, "presence": [one.shown() for one in there]} for at, there in places.items()]}
+    )
+
+
+@router.get(
+    "/conversations/{conversation_id}/presence",
     summary="Who is at a conversation",
     response_model=PresenceList,
     responses=documented(Forbidden, NotFound),
@@ -33,7 +57,7 @@ async def read_presence(actor: Reader, session: Reading, conversation_id: UUID) 
 
 
 @router.post(
-    "/{conversation_id}/presence",
+    "/conversations/{conversation_id}/presence",
     summary="Say that you are at a conversation",
     response_model=PresenceList,
     responses=documented(Forbidden, NotFound, TooMany),

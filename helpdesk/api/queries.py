@@ -5,10 +5,10 @@ FastAPI's own would do, at a price that the most called route does not pay: one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -107,6 +107,28 @@ def number(name: str, description: str, *, least: int, most: int, default: int |
 
     schema = {"type": "integer", "minimum": least, "maximum": most} | ({"default": default} if default else {})
     return Param(name, read, schema, description)
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+def order(by: str) -> Param:
+    return choice("order", Order, by, default=Order.ASC)
+
+
+def types(known: Collection[str], example: str) -> Param:
+    """Types of events, separated by commas; each answered as a set."""
+
+    def read(text: str) -> frozenset[str]:
+        found = frozenset(part.strip() for part in text.split(","))
+        if not found <= frozenset(known):
+            raise ValueError(f"use some of {', '.join(sorted(known))}")
+        return found
+
+    schema = {"type": "string", "example": example}
+    return Param("types", read, schema, "Only these, separated by commas", repeatable=True)
 
 
 def structure(name: str, description: str, *, most: int = 8000) -> Param:

@@ -16,7 +16,7 @@ from helpdesk.api import queries
 from helpdesk.api.answers import Json
 from helpdesk.api.dependencies import Csrf, check_origin, cookie_name, read_conversations, services_of
 from helpdesk.api.problems import documented
-from helpdesk.api.queries import Param, Query
+from helpdesk.api.queries import Query
 from helpdesk.api.schemas.stream import Polled
 from helpdesk.domain import events
 from helpdesk.errors import Forbidden, NotFound, TooMany, Unavailable
@@ -31,24 +31,9 @@ MEDIA: Final = "text/event-stream"
 RETRY_MS: Final = 2000
 WAIT: Final = 25
 _AT_ONCE: Final = 200
-_TYPES: Final = frozenset({*events.ALL, feed.PRESENCE})
-
-
-def _types(text: str) -> frozenset[str]:
-    found = frozenset(part.strip() for part in text.split(","))
-    if not found <= _TYPES:
-        raise ValueError(f"use some of {', '.join(sorted(_TYPES))}")
-    return found
-
 
 _WANTED: Final = (
-    Param(
-        "types",
-        _types,
-        {"type": "string", "example": "message.received,conversation.assigned"},
-        "Only these, separated by commas",
-        repeatable=True,
-    ),
+    queries.types({*events.ALL, feed.PRESENCE}, "message.received,conversation.assigned"),
     queries.identifier("conversation_id", "Only of this conversation"),
 )
 STREAM: Final = Query(

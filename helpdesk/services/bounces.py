@@ -56,11 +56,13 @@ async def apply(services: Services, session: AsyncSession, bounce: Bounce, *, or
     )
     if status is not DeliveryStatus.FAILED:
         return
-    await session.execute(update(messages).where(messages.c.id == original["id"]).values(delivery_status=status.value))
+    shown = update(messages).where(messages.c.id == original["id"]).values(delivery_status=status.value)
+    seq = await session.scalar(shown.returning(messages.c.seq))
     await record(
         session,
         MessageFailed(
             conversation_id=original["conversation_id"],
+            seq=seq,
             message_id=original["id"],
             inbox_id=original["inbox_id"],
             error="bounced",

@@ -31,6 +31,7 @@ from helpdesk.services import receipts, sla
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
+from helpdesk.statements import Row
 from helpdesk.writes import insert
 
 GIVE_UP_AFTER = timedelta(days=3)
@@ -290,7 +291,7 @@ async def sent(
         error="some_refused" if refused else "",
         claimed_until=0.0,
     )
-    conversation_id = await _show(
+    place = await _show(
         session,
         delivery,
         DeliveryStatus.SENT,
@@ -303,7 +304,7 @@ async def sent(
         await receipts.lead(session, delivery["message_id"], handle=handle, thread=receipt.thread, now=now)
     await record(
         session,
-        MessageSent(conversation_id=conversation_id, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"]),
+        MessageSent(**place, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"]),
         now=now,
     )
     if not delivery["automatic"]:
@@ -356,16 +357,11 @@ async def fail(
         claimed_until=0.0,
     )
     status = DeliveryStatus.SENT if partly else DeliveryStatus.FAILED
-    conversation_id = await _show(session, delivery, status, **({"sent_at": now} if partly else {}))
+    place = await _show(session, delivery, status, **({"sent_at": now} if partly else {}))
     happened = (
-        MessageSent(conversation_id=conversation_id, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"])
+        MessageSent(**place, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"])
         if partly
-        else MessageFailed(
-            conversation_id=conversation_id,
-            message_id=delivery["message_id"],
-            inbox_id=delivery["inbox_id"],
-            error=error,
-        )
+        else MessageFailed(**place, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"], error=error)
     )
     await record(session, happened, now=now)
     if delivery["automatic"]:
@@ -373,7 +369,7 @@ async def fail(
     if partly:
         await sla.replied(services, session, delivery["message_id"], now=now)
     else:
-        await sla.undelivered(services, session, conversation_id, delivery["message_id"], now=now)
+        await sla.undelivered(services, session, place["conversation_id"], delivery["message_id"], now=now)
 
 
 async def doubt(session: AsyncSession, delivery: RowMapping, *, look_up_after: timedelta, now: datetime) -> None:
@@ -390,11 +386,9 @@ async def doubt(session: AsyncSession, delivery: RowMapping, *, look_up_after: t
         next_attempt_at=now + look_up_after,
         claimed_until=0.0,
     )
-    conversation_id = await _show(session, delivery, DeliveryStatus.UNCERTAIN)
+    place = await _show(session, delivery, DeliveryStatus.UNCERTAIN)
     if first:
-        happened = MessageUncertain(
-            conversation_id=conversation_id, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"]
-        )
+        happened = MessageUncertain(**place, message_id=delivery["message_id"], inbox_id=delivery["inbox_id"])
         await record(session, happened, now=now)
 
 
@@ -437,13 +431,12 @@ async def _update(session: AsyncSession, delivery: RowMapping, **values: Any) ->
         raise LeaseLost("another worker has taken this message over")
 
 
-async def _show(session: AsyncSession, delivery: RowMapping, status: DeliveryStatus, **values: Any) -> UUID:
-    """Repeat the status on the message, where lists read it; answers its conversation."""
+async def _show(session: AsyncSession, delivery: RowMapping, status: DeliveryStatus, **values: Any) -> Row:
+    """Repeat the status on the message, where lists read it; answers its place: its conversation and `seq`."""
     found = await session.execute(
         update(messages)
         .where(messages.c.id == delivery["message_id"])
         .values(delivery_status=status.value, **values)
-        .returning(messages.c.conversation_id)
+        .returning(messages.c.conversation_id, messages.c.seq)
     )
-    conversation_id: UUID = found.scalar_one()
-    return conversation_id
+    return found.mappings().one()

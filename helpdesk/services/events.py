@@ -5,7 +5,7 @@ Whoever writes them among other things puts `outbox` into his `write` and calls 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -92,10 +92,28 @@ def take_numbered(session: AsyncSession) -> tuple[list[Row], bool]:
 
 
 async def list_events(
-    session: AsyncSession, conversation_id: UUID, *, after: UUID | None = None, limit: int
+    session: AsyncSession,
+    conversation_id: UUID,
+    *,
+    types: Collection[str] = (),
+    within: tuple[datetime | None, datetime | None] = (None, None),
+    latest_first: bool = False,
+    behind: UUID | None = None,
+    limit: int,
 ) -> Sequence[RowMapping]:
-    """A conversation's events, oldest first, after the event `after`."""
-    statement = select(events).where(events.c.conversation_id == conversation_id).order_by(events.c.id).limit(limit)
-    if after is not None:
-        statement = statement.where(events.c.id > after)
+    """A conversation's events, of some `types` if any are named, and in that order behind the event `behind`.
+
+    `within` are the time from which on they happened and the one before which they did.
+    """
+    e, (since, until) = events.c, within
+    statement = select(events).where(e.conversation_id == conversation_id)
+    statement = statement.order_by(e.id.desc() if latest_first else e.id).limit(limit)
+    if types:
+        statement = statement.where(e.type.in_(types))
+    if since is not None:
+        statement = statement.where(e.occurred_at >= since)
+    if until is not None:
+        statement = statement.where(e.occurred_at < until)
+    if behind is not None:
+        statement = statement.where(e.id < behind if latest_first else e.id > behind)
     return (await session.execute(statement)).mappings().all()

@@ -17,10 +17,12 @@ from sqlalchemy import Select, bindparam, delete, func, literal_column, select, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, insert_ignoring, ring
+from helpdesk.dialects import among
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, TooMany
 from helpdesk.models.agents import agents
-from helpdesk.models.conversations import presence
+from helpdesk.models.conversations import conversations, presence
+from helpdesk.services.access import scoped
 
 LASTS: Final = timedelta(seconds=45)
 """To be said again within 30 seconds: one repetition may be lost."""
@@ -96,6 +98,18 @@ async def at(session: AsyncSession, conversation_id: UUID, *, now: datetime) -> 
     """Who is at a conversation, whoever came first before the others."""
     found = await session.execute(_there(now).where(presence.c.conversation_id == conversation_id))
     return [There(*row[1:]) for row in found]
+
+
+async def at_some(
+    session: AsyncSession, actor: Actor, conversation_ids: Sequence[UUID], *, now: datetime
+) -> dict[UUID, list[There]]:
+    """The same of each of these that the actor may see and where somebody is."""
+    query = _there(now).join(conversations, conversations.c.id == presence.c.conversation_id)
+    query = scoped(query.where(among(presence.c.conversation_id, conversation_ids, "uuid")), actor)
+    places: dict[UUID, list[There]] = {}
+    for conversation_id, *rest in await session.execute(query):
+        places.setdefault(conversation_id, []).append(There(*rest))
+    return places
 
 
 async def everywhere(database: Database, *, now: datetime) -> Places:

@@ -227,7 +227,10 @@ def _created(written: Written, message: Row) -> DomainEvent:
 
 def _sent(message: Row) -> DomainEvent:
     return MessageSent(
-        conversation_id=message["conversation_id"], message_id=message["id"], inbox_id=message["inbox_id"]
+        conversation_id=message["conversation_id"],
+        seq=message["seq"],
+        message_id=message["id"],
+        inbox_id=message["inbox_id"],
     )
 
 

@@ -33,6 +33,7 @@ class Change(StrEnum):
     WEBHOOK = "webhook"
     ALERT_ROUTE = "alert_route"
     TOKEN = "token"  # noqa: S105 - a word of ours, no token
+    EMAIL = "email"
     ROLE = "role"
     PASSWORD = "password"  # noqa: S105 - a word of ours, no password
     TWO_STEPS = "two_steps"

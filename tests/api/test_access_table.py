@@ -118,6 +118,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200"),
     "DELETE /api/v1/conversations/{conversation_id}/watchers": Row("200/404", "200/200", "200/200", version=True),
     "GET /api/v1/conversations/{conversation_id}/presence": READ,
+    "GET /api/v1/presence": Row("200", "200", "200", query="?conversation_id={conversation_id}"),
     "POST /api/v1/conversations/{conversation_id}/presence": Row(
         "200/404", "200/200", "200/200", body={"state": "viewing"}
     ),
@@ -154,6 +155,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "DELETE /api/v1/conversations/{conversation_id}/draft": Row("404/404", "404/404", "404/404", version=True),
     "GET /api/v1/drafts": LIST,
     "GET /api/v1/me/mentions": LIST,
+    "GET /api/v1/messages/{message_id}": READ,
     "POST /api/v1/messages/{message_id}/retry": Row("409/404", "409/409", "409/409"),
     "POST /api/v1/messages/{message_id}/cancel": Row("409/404", "409/409", "409/409"),
     "GET /api/v1/messages/{message_id}/raw": READ,

@@ -324,6 +324,20 @@ async def test_each_change_is_an_event_with_a_seq_of_its_own(client: httpx.Async
     assert happened[0]["data"] == after | {"assignee_before": None, "team_before": None, "reason": None}
     assert happened[2]["data"]["changes"] == {"subject": ["Withdrawal", "Solved"]}
 
+    async def asked(query: str) -> list[int]:
+        answer = await client.get(f"{URL}/{identifier}/events?{query}", headers=anna.headers)
+        assert answer.status_code == 200, answer.text
+        return [event["seq"] for event in answer.json()["items"]]
+
+    page = (await client.get(f"{URL}/{identifier}/events?order=desc&limit=1", headers=anna.headers)).json()
+    assert [event["seq"] for event in page["items"]] == [4]
+    assert await asked(f"order=desc&cursor={page['next_cursor']}") == [3, 2]
+    assert await asked("types=conversation.assigned,conversation.updated&order=desc") == [4, 2]
+    at = happened[0]["occurred_at"]
+    assert (await asked(f"after={at}"), await asked(f"before={at}")) == ([2, 3, 4], [])
+    wrong = await client.get(f"{URL}/{identifier}/events?types=presence", headers=anna.headers)
+    assert wrong.json()["errors"][0]["field"] == "types"
+
 
 @pytest.mark.parametrize(
     ("change", "status", "field"),

@@ -54,6 +54,7 @@ async def test_a_reply_is_queued_for_the_contact_with_a_token_of_its_own(client:
     assert answer.status_code == 201
     shown = answer.json()
     assert (shown["seq"], shown["type"], shown["text"]) == (2, "outgoing", text)
+    assert (await client.get(f"/api/v1/messages/{shown['id']}", headers=anna.headers)).json() == shown
     assert shown["author"] == {"kind": "agent", "id": str(anna.id), "name": "Anna"}
     assert shown["to"] == [{"handle": "mina@customer.test", "name": "Mina"}]
     assert shown["delivery"]["status"] == "queued"

@@ -12,8 +12,11 @@ import pytest
 from sqlalchemy import select, update
 
 from helpdesk import clock
+from helpdesk.domain.account_texts import Purpose
+from helpdesk.domain.values import SYSTEM
 from helpdesk.models.agents import agents, team_members
 from helpdesk.models.events import audit
+from helpdesk.services import account_links
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -131,9 +134,61 @@ async def test_duty_that_has_run_out_is_auto_again(client: httpx.AsyncClient, se
     assert refused.json()["errors"][0]["field"] == "duty_until"
 
 
+async def test_everybody_says_how_he_is_called_and_how_he_likes_the_console(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna = await factories.agent(services)
+    before = (await client.get(ME, headers=anna.headers)).json()
+    as_it_comes = {"theme": "system", "density": "calm", "shortcuts": True, "sounds": False, "undo_seconds": 10}
+    assert (before["zone"], before["preferences"]) == ("", as_it_comes)
+    body = {"name": "Anna B", "zone": "Asia/Taipei", "preferences": {"theme": "dark", "shortcuts": False}}
+    shown = (await client.patch(ME, headers=matching(anna, 1), json=body)).json()
+    assert (shown["name"], shown["zone"]) == ("Anna B", "Asia/Taipei")
+    # What is not named stays: a second tab that knows less takes nothing back
+    shown = (await client.patch(ME, headers=matching(anna, 2), json={"preferences": {"undo_seconds": 5}})).json()
+    assert shown["preferences"] == {**as_it_comes, "theme": "dark", "shortcuts": False, "undo_seconds": 5}
+    shown = (await client.patch(ME, headers=matching(anna, 3), json={"preferences": {}, "zone": ""})).json()
+    assert (shown["zone"], shown["preferences"]["theme"], shown["version"]) == ("", "dark", 4)
+    assert await _audited(services, anna.id, "agent.updated") == [
+        {"fields": ["name", "preferences", "zone"]},
+        {"fields": ["preferences"]},
+        {"fields": ["zone"]},
+    ]
+
+
+async def test_an_address_is_changed_by_administrators_and_is_nobody_elses(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    boss, lead = await factories.agent(services, role="admin"), await factories.agent(services, role="supervisor")
+    anna = await factories.agent(services, password=True)
+    url, link = f"{V}/agents/{anna.id}", (anna.id, Purpose.PASSWORD_RESET)
+    async with services.database.transaction() as session:
+        _, plain = await account_links.issue(session, *link, by=SYSTEM, letter=False, now=clock.now())
+    for email, status in (("anna", 422), (f" {lead.email.upper()} ", 409)):
+        refused = await client.patch(url, headers=matching(boss, 1), json={"email": email, "name": "Never"})
+        assert refused.status_code == status
+    for someone in (lead, anna):
+        assert (await client.patch(url, headers=matching(someone, 1), json={"email": "a@b.test"})).status_code == 403
+    shown = (await client.patch(url, headers=matching(boss, 1), json={"email": "Anna@New.test"})).json()
+    assert (shown["email"], shown["name"], shown["version"]) == ("anna@new.test", anna.name, 2)
+    assert await _audited(services, anna.id, "agent.updated") == [{"fields": ["email"]}]
+    # A letter that lies in the old mailbox leads to the account no more
+    body = {"token": plain, "password": "another good one"}
+    assert (await client.post(f"{V}/auth/reset-password", json=body)).status_code == 404
+    for email, status in ((anna.email, 401), ("anna@new.test", 200)):
+        body = {"email": email, "password": factories.PASSWORD}
+        assert (await client.post(f"{V}/auth/login", json=body)).status_code == status
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"email": "anna@new.test"}, "email"),
+        ({"name": " "}, "name"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"preferences": {"theme": "pink"}}, "preferences.theme"),
+        ({"preferences": {"undo_seconds": 61}}, "preferences.undo_seconds"),
+        ({"preferences": {"more": {}}}, "preferences.more"),
         ({"duty": "maybe"}, "duty"),
         ({"duty_until": "2100-01-01T00:00:00Z"}, "duty_until"),
         ({"duty": "auto", "duty_until": "2100-01-01T00:00:00Z"}, "duty_until"),

@@ -67,6 +67,34 @@ async def test_whoever_says_so_is_there_until_he_leaves_or_falls_silent(services
         assert (await say(client, ben, mail, "gone")).json() == {"items": []}
 
 
+async def test_of_many_conversations_one_learns_at_once_who_is_there_where_one_may_look(
+    services: Services, client: Client
+) -> None:
+    anna, ben = await factories.agent(services, name="Anna"), await factories.agent(services, name="Ben")
+    hers, his = [await factories.inbox(services, members=[one.id]) for one in (anna, ben)]
+    first, empty = [await factories.conversation(services, inbox_id=hers, messages=0) for _ in range(2)]
+    foreign = await factories.conversation(services, inbox_id=his, messages=0)
+    boss = await factories.agent(services, role="supervisor", name="Carl")
+    await say(client, anna, first, "typing")
+    await say(client, boss, first, "viewing")
+    await say(client, ben, foreign, "viewing")
+
+    async def places(someone: factories.Someone) -> dict[str, list[str]]:
+        query = "&".join(f"conversation_id={one}" for one in (first, empty, foreign, foreign))
+        answer = await client.get(f"/api/v1/presence?{query}", headers=someone.headers)
+        assert answer.status_code == 200, answer.text
+        return {
+            one["conversation_id"]: [there["agent"]["name"] for there in one["presence"]]
+            for one in answer.json()["items"]
+        }
+
+    assert await places(anna) == {str(first): ["Anna", "Carl"]}
+    assert await places(ben) == {str(foreign): ["Ben"]}
+    assert await places(boss) == {str(first): ["Anna", "Carl"], str(foreign): ["Ben"]}
+    for query in ("", "?conversation_id=1", "?" + "&".join([f"conversation_id={first}"] * 101)):
+        assert (await client.get(f"/api/v1/presence{query}", headers=anna.headers)).status_code == 422
+
+
 @ON_ONE_DATABASE
 async def test_a_presence_is_refused_where_it_makes_no_sense(
     services: Services, client: Client, monkeypatch: pytest.MonkeyPatch

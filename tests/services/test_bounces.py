@@ -113,7 +113,7 @@ async def test_a_bounce_goes_back_to_the_very_message(story: Story) -> None:
     answer, delivery, after = await story.answer(), await story.delivery(), await story.conversation()
     assert (answer["delivery_status"], delivery["status"], delivery["error"]) == ("failed", "failed", "bounced")
     (failed,) = await story.told("message.failed")
-    assert failed["data"]["message_id"] == str(story.answer_id)
+    assert (failed["data"]["message_id"], failed["seq"]) == (str(story.answer_id), answer["seq"])
     incoming = await story.house.incoming(story.conversation_id)
     assert after["status"] == "open"
     assert after["waiting_since"] == incoming[0]["received_at"]

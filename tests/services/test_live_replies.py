@@ -56,7 +56,7 @@ async def test_an_answer_is_delivered_by_being_there(services: Services, desk: U
     assert (written["delivery_status"], written["sent_at"], written["seq"]) == ("sent", LATER, 2)
     assert await rows(services, deliveries) == []
     told = await rows(services, events, events.c.type.in_(["message.created", "message.sent"]))
-    assert [one["data"]["message_id"] for one in told] == [str(message_id)] * 2
+    assert [(one["data"]["message_id"], one["seq"]) for one in told] == [(str(message_id), 2)] * 2
     (clock_row,) = await rows(services, sla_clocks)
     assert (clock_row["state"], clock_row["ended_by"]) == ("met", message_id)
     assert (await row(services, conversations))["waiting_since"] is None

@@ -42,6 +42,8 @@ async def _shown(house: House, message_id: UUID) -> str:
 
 async def _told(house: House) -> list[str]:
     rows = await house.rows(events, events.c.type.in_(["message.sent", "message.failed", "message.uncertain"]))
+    for row in rows:
+        assert row["seq"] == (await house.row(messages, messages.c.id == UUID(row["data"]["message_id"])))["seq"]
     return [row["type"] for row in rows]
 
 

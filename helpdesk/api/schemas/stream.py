@@ -43,3 +43,12 @@ class PresenceShown(Shown):
 
 class PresenceList(Shown):
     items: list[PresenceShown]
+
+
+class PresencePlace(Shown):
+    conversation_id: UUID
+    presence: list[PresenceShown]
+
+
+class PresencePlaces(Shown):
+    items: list[PresencePlace]
