@@ -146,9 +146,16 @@ function made(item, index, render) {
 function place(nodes, mark) {
   let after = mark;
   for (const node of nodes.toReversed()) {
-    if (node.nextSibling !== after) after.before(node);
+    if (node.nextSibling !== after) put(node, after);
     after = node;
   }
+}
+
+/** A move keeps focus, scroll and frames where the browser can do it; taking out and putting in keeps none. */
+function put(node, after) {
+  const parent = after.parentNode;
+  if (parent.moveBefore && parent.isConnected && node.isConnected) parent.moveBefore(node, after);
+  else parent.insertBefore(node, after);
 }
 
 /** A scope that ends only when told to. */

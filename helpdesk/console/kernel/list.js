@@ -12,8 +12,10 @@ let lists = 0;
  * `items()` are all that are known, `key(item)` their ids, `height()` of a row in pixels, `render(item$)` a row's content.
  * `active` is a signal of the id that the keys move, `selected` one of a Set of ids. `onEnd` asks for more.
  */
-export function virtualList({ items, key, height, render, label, active, selected = signal(new Set()), onOpen, onEnd = () => {}, onSelect = () => {} }) {
+export function virtualList({ items: known, key, height, render, label, active, selected = signal(new Set()), onOpen, onEnd = () => {}, onSelect = () => {} }) {
   const id = `list-${(lists += 1)}`;
+  const all$ = computed(known);
+  const items = () => all$.value;
   const top = signal(0);
   const room = signal(800);
   const range = computed(() => {

@@ -11,18 +11,20 @@ const MOST_MS = 8; // of one frame; what is left over goes on in the next one
 
 class Signal {
   #value;
-  #readers = new Set();
+  readers = new Set();
+  version = 0;
   constructor(value) {
     this.#value = value;
   }
   get value() {
-    if (reader) reader.reads(this.#readers);
+    reader?.reads(this);
     return this.#value;
   }
   set value(next) {
     if (Object.is(next, this.#value)) return;
     this.#value = next;
-    for (const one of [...this.#readers]) one.changed();
+    this.version += 1;
+    for (const one of [...this.readers]) one.changed(true);
   }
   /** The value, without being told of its changes. */
   peek() {
@@ -34,15 +36,23 @@ class Signal {
 }
 
 class Reader {
-  #sources = new Set();
-  reads(readers) {
-    if (readers.has(this)) return;
-    readers.add(this);
-    this.#sources.add(readers);
+  #seen = new Map(); // what was read, each as of which version
+  reads(source) {
+    if (this.#seen.has(source)) return;
+    source.readers.add(this);
+    this.#seen.set(source, source.version);
   }
   forget() {
-    for (const readers of this.#sources) readers.delete(this);
-    this.#sources.clear();
+    for (const source of this.#seen.keys()) source.readers.delete(this);
+    this.#seen.clear();
+  }
+  /** Whether anything that was read is another now. A computed may have been told of a change and come out the same. */
+  outdated() {
+    for (const [source, version] of this.#seen) {
+      source.refresh?.();
+      if (source.version !== version) return true;
+    }
+    return false;
   }
   /** Run as the one that reads. What was read last time counts no longer. */
   follow(work) {
@@ -59,48 +69,66 @@ class Reader {
   }
 }
 
+const [CLEAN, UNSURE, STALE] = [0, 1, 2];
+
 class Computed extends Reader {
   #work;
   #value;
-  #stale = true;
-  #readers = new Set();
+  #state = STALE;
+  readers = new Set();
+  version = 0;
   constructor(work) {
     super();
     this.#work = work;
+    // Else what it read, which may live as long as the page, would keep it.
+    owner?.add(() => {
+      this.forget();
+      this.#state = STALE;
+    });
   }
   get value() {
-    if (reader) reader.reads(this.#readers);
-    return this.peek();
-  }
-  peek() {
-    if (this.#stale) {
-      this.#stale = false;
-      this.#value = this.follow(this.#work);
-    }
+    this.refresh();
+    reader?.reads(this);
     return this.#value;
   }
-  changed() {
-    if (this.#stale) return;
-    this.#stale = true;
-    for (const one of [...this.#readers]) one.changed();
+  peek() {
+    this.refresh();
+    return this.#value;
+  }
+  refresh() {
+    if (this.#state === UNSURE && !this.outdated()) this.#state = CLEAN;
+    if (this.#state === CLEAN) return;
+    this.#state = CLEAN;
+    const next = this.follow(this.#work);
+    if (Object.is(next, this.#value)) return;
+    this.#value = next;
+    this.version += 1;
+  }
+  changed(sure) {
+    const before = this.#state;
+    this.#state = Math.max(before, sure ? STALE : UNSURE);
+    if (before === CLEAN) for (const one of [...this.readers]) one.changed(false);
   }
 }
 
 class Effect extends Reader {
   #work;
   #ended = false;
+  #sure = true;
   inside = new Scope();
   constructor(work) {
     super();
     this.#work = work;
   }
-  changed() {
+  changed(sure) {
     if (this.#ended) return;
+    this.#sure ||= sure;
     waiting.add(this);
     if (!batching) plan();
   }
   run() {
-    if (this.#ended) return;
+    if (this.#ended || !(this.#sure || this.outdated())) return;
+    this.#sure = false;
     this.inside.end();
     const cleanup = this.follow(this.#work);
     if (typeof cleanup === "function") this.inside.add(cleanup);

@@ -20,4 +20,9 @@ export default {
   "session.again": "Your password once more",
   "session.again_hint": "This changes who may come in or where things are sent, so we ask again.",
   "session.confirm": "Go on",
+  "session.name_hint": "As colleagues and customers see it; left empty, it stays as it is.",
+  "session.again_sso": "Without a password here, sign out and in again with your company account instead.",
+  "session.sso.sso_refused": "Your company account did not let you in here. Ask an administrator whether you have an account.",
+  "session.sso.sso_expired": "That took too long. Please begin anew.",
+  "session.sso.provider_unavailable": "Your company's sign-in cannot be reached just now. Try again in a moment.",
 };

@@ -20,4 +20,9 @@ export default {
   "session.again": "请再次输入密码",
   "session.again_hint": "此操作涉及访问权限或发送目标，需要再次确认身份。",
   "session.confirm": "继续",
+  "session.name_hint": "同事和客户看到的姓名；留空则保持不变。",
+  "session.again_sso": "如果您没有本系统密码，请退出后使用公司账户重新登录。",
+  "session.sso.sso_refused": "公司账户未能登录本系统，请向管理员确认您是否已有账户。",
+  "session.sso.sso_expired": "操作超时，请重新开始。",
+  "session.sso.provider_unavailable": "暂时无法连接公司登录服务，请稍后再试。",
 };

@@ -20,4 +20,9 @@ export default {
   "session.again": "請再次輸入密碼",
   "session.again_hint": "此操作涉及存取權限或傳送目標，需要再次確認身分。",
   "session.confirm": "繼續",
+  "session.name_hint": "同事與客戶看到的姓名；留空則維持不變。",
+  "session.again_sso": "若您沒有本系統密碼，請登出後以公司帳戶重新登入。",
+  "session.sso.sso_refused": "公司帳戶未能登入本系統，請向管理員確認您是否已有帳戶。",
+  "session.sso.sso_expired": "操作逾時，請重新開始。",
+  "session.sso.provider_unavailable": "暫時無法連線公司登入服務，請稍後再試。",
 };
