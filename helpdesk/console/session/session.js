@@ -8,7 +8,8 @@ export { proveAgain } from "./prove.js";
 
 export function view(here) {
   const inside = () => {
-    const { path, query } = here.value;
+    const { area, path, query } = here.value;
+    if (area !== "session") return null; // gone already: what comes next is on its way
     if (path === "/invitation") return fromLetter("invitation");
     if (path === "/password-reset") return globalThis.helpdeskBoot?.link?.kind === "password-reset" ? fromLetter("password-reset") : forgotten();
     return login(query.get("next"));
