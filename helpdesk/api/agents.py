@@ -42,6 +42,7 @@ from helpdesk.services.security_alerts import Change
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
 LIST = Query(*PAGING)
+_TAKEN = (409, "An agent has this address")
 _LAST_ADMIN = (409, "Somebody must stay administrator")
 _IN_USE = (409, "Escalation rules name him, who would leave")
 
@@ -78,7 +79,7 @@ async def list_agents(request: Request, actor: Reader, services: House, session:
     status_code=201,
     summary="Add an agent",
     response_model=AgentShown,
-    responses=documented(Forbidden, Unverified, email_taken=(409, "An agent has this address")),
+    responses=documented(Forbidden, Unverified, email_taken=_TAKEN),
 )
 async def add_agent(actor: Admin, services: House, session: Transaction, body: AgentCreate) -> Response:
     """Without a password he can only use tokens, until he is invited (`POST /agents/{id}/invitation`).
@@ -117,7 +118,14 @@ async def read_agent(actor: Reader, session: Reading, agent_id: UUID) -> Respons
     summary="Change an agent",
     response_model=AgentShown,
     responses=documented(
-        Forbidden, Unverified, NotFound, Stale, PreconditionRequired, last_admin=_LAST_ADMIN, in_use=_IN_USE
+        Forbidden,
+        Unverified,
+        NotFound,
+        Stale,
+        PreconditionRequired,
+        email_taken=_TAKEN,
+        last_admin=_LAST_ADMIN,
+        in_use=_IN_USE,
     ),
 )
 async def change_agent(
@@ -125,13 +133,15 @@ async def change_agent(
 ) -> Response:
     """A new role or password ends his sessions; `active: false` stops his tokens with the next request.
 
-    Role and password are changed with your own password given lately, and every administrator is told. `duty` and
-    quiet hours are as in `PATCH /me`. Supervisors set `capacity`, `live_capacity` and `skills`; what else there is,
-    administrators.
+    Address, role and password are changed with your own password given lately, and every administrator is told. `duty`
+    and quiet hours are as in `PATCH /me`. Supervisors set `capacity`, `live_capacity` and `skills`; what else there
+    is, administrators.
     """
     wanted, now = body.given(), clock.now()
     require_admin_for(actor, wanted, but=["capacity", "live_capacity", "skills"])
-    changes = [change for change in (Change.ROLE, Change.PASSWORD) if wanted.get(change.value) is not None]
+    changes = [
+        change for change in (Change.EMAIL, Change.ROLE, Change.PASSWORD) if wanted.get(change.value) is not None
+    ]
     row = await agents.get_agent(session, agent_id, version=if_match)
     password = wanted.pop("password", None)
     if password is not None:

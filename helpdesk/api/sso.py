@@ -18,7 +18,7 @@ from helpdesk.api.schemas import sso as shapes
 from helpdesk.api.schemas.shared import Page
 from helpdesk.api.schemas.sso import SsoChoice, SsoStarted
 from helpdesk.domain import clients
-from helpdesk.errors import NotFound, TooMany
+from helpdesk.errors import HelpdeskError, NotFound, TooMany
 from helpdesk.services import sessions, sign_on, sso_providers
 from helpdesk.services.sign_on import Answer
 
@@ -93,17 +93,26 @@ async def start_sign_on(request: Request, services: House, provider_id: UUID) ->
     openapi_extra=_BROUGHT,
 )
 async def finish_sign_on(request: Request, services: House) -> Response:
-    """Sets the session cookie and leads to the console. Each `state` counts once, where it was begun."""
+    """Sets the session cookie and leads to the console. Each `state` counts once, where it was begun.
+
+    A browser that nobody is let in with is led there too, to `/#sso=` and the error's word: nobody is to stand before
+    a page of JSON.
+    """
     brought = request.query_params
     given = Answer(brought.get("state", ""), brought.get("code", ""), brought.get("iss"), "error" in brought)
-    cookie = await sign_on.finish(
-        services,
-        given,
-        binding=request.cookies.get(_binding_name(request), ""),
-        redirect_uri=_callback(request),
-        client=clients.describe(request.headers.get("user-agent", "")),
-        now=clock.now(),
-    )
+    try:
+        cookie = await sign_on.finish(
+            services,
+            given,
+            binding=request.cookies.get(_binding_name(request), ""),
+            redirect_uri=_callback(request),
+            client=clients.describe(request.headers.get("user-agent", "")),
+            now=clock.now(),
+        )
+    except HelpdeskError as error:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        return Response(status_code=303, headers={"Location": f"{base_url(request)}/#sso={error.problem}"})
     response = Response(status_code=303, headers={"Location": f"{base_url(request)}/"})
     life = int(sessions.LIFE.total_seconds())
     response.set_cookie(cookie_name(request), cookie, max_age=life, **_cookie(request))

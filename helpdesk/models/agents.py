@@ -20,7 +20,8 @@ class Agent(Base, table=True):
     `totp_confirmed_at` is set, and `totp_step` is the last time step whose code was taken, so that none is taken twice.
     `external_subject` is `issuer|subject` of his single sign-on. `capacity` is how many open conversations he is given
     by routing (empty: as his team says), `live_capacity` how many on live channels, beside these (empty: as his team
-    says), and `skills` are `{languages, categories}` that he answers (empty: all).
+    says), and `skills` are `{languages, categories}` that he answers (empty: all). `zone` is where his times are told
+    (empty: as his browser says), and `preferences` what he has chosen otherwise of the console.
     """
 
     __tablename__ = "agents"
@@ -47,6 +48,8 @@ class Agent(Base, table=True):
     capacity: int | None = Field(default=None, nullable=True)
     live_capacity: int | None = Field(default=None, nullable=True)
     skills: dict[str, Any] | None = json(nullable=True)
+    zone: str = words()
+    preferences: dict[str, Any] | None = json(nullable=True)
     version: int = 1
     created_at: datetime = at()
     updated_at: datetime = at()

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_rows, lock_name, new_id, ring
 from helpdesk.domain import assignment, duty
+from helpdesk.domain.calendars import WrongCalendar, check_zone
 from helpdesk.domain.contents import Wrong
 from helpdesk.domain.values import Actor, Duty, Role
 from helpdesk.errors import Conflict, Invalid, NotFound, Stale
@@ -36,9 +37,7 @@ async def create(
     now: datetime,
 ) -> UUID:
     """A new agent; without a password he can only use tokens. Raises `Invalid`, or `Conflict` for a known address."""
-    address = email.strip().lower()
-    if not _EMAIL.fullmatch(address):
-        raise Invalid.field("email", "give one plain address such as anna@example.com")
+    address = _address(email)
     if role not in {r.value for r in Role}:
         raise Invalid.field("role", "use agent, supervisor or admin")
     if not name.strip():
@@ -60,11 +59,22 @@ async def create(
         async with session.begin_nested():
             await insert_rows(session, agents, [row])
     except IntegrityError:
-        raise Conflict("an agent has this address", slug="email_taken") from None
+        raise _taken() from None
     await audit.record(
         session, "agent.created", subject="agent", subject_id=agent_id, by=by, now=now, data={"role": str(role)}
     )
     return agent_id
+
+
+def _address(email: str) -> str:
+    address = email.strip().lower()
+    if not _EMAIL.fullmatch(address):
+        raise Invalid.field("email", "give one plain address such as anna@example.com")
+    return address
+
+
+def _taken() -> Conflict:
+    return Conflict("an agent has this address", slug="email_taken")
 
 
 async def find_by_email(session: AsyncSession, email: str) -> RowMapping | None:
@@ -112,14 +122,15 @@ async def edit(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Set `name role locale active duty duty_until quiet_hours capacity live_capacity skills`, or a password
-    (`password_hash`).
+    """Set `name email role locale zone preferences active duty duty_until quiet_hours capacity live_capacity skills`,
+    or a password (`password_hash`). Of the preferences only what is named is changed.
 
-    A new role or password, and leaving, end the agent's sessions but `keep`, the latter two also the links by which he
-    could come to a password. Raises `Conflict` for the last administrator, and
-    for one who leaves while an escalation rule names him, which would call nobody; `Invalid` for duty, quiet hours or
-    skills that make no sense.
+    A new role or password, and leaving, end the agent's sessions but `keep`. A new address or password, and leaving,
+    end the links by which he could come to a password: letters with them lie in the old mailbox. Raises `Conflict` for
+    the last administrator, for an address that another has, and for one who leaves while an escalation rule names him,
+    which would call nobody; `Invalid` for an address, a zone, duty, quiet hours or skills that make no sense.
     """
+    wanted = _tidied(agent, wanted)
     _check("quiet_hours", wanted.get("quiet_hours"), duty.check_quiet_hours)
     _check("skills", wanted.get("skills"), assignment.check_skills)
     skilled = enumerate((wanted.get("skills") or {}).get("categories", ()))
@@ -135,12 +146,14 @@ async def edit(
         await _keep_one_admin(session, agent["id"])
     if values.get("active") is False:
         versions.refuse_in_use("escalation rules", await escalation_rules.naming(session, agent["id"]))
+    if "email" in values:
+        await _rename(session, agent["id"], values["email"])
     await session.execute(
         update(agents).where(agents.c.id == agent["id"]).values(**values, version=agent["version"] + 1, updated_at=now)
     )
     if values.keys() & {"role", "active", "password_hash"}:
         await sessions.end_all(session, agent["id"], keep=keep)
-    if values.keys() & {"active", "password_hash"}:
+    if values.keys() & {"active", "email", "password_hash"}:
         await account_links.void(session, agent["id"])
     if values.keys() & {"active", "duty", "capacity", "live_capacity", "skills"}:
         ring(session, "routing")
@@ -148,6 +161,29 @@ async def edit(
     await audit.record(
         session, "agent.updated", subject="agent", subject_id=agent["id"], by=by, now=now, data={"fields": fields}
     )
+
+
+def _tidied(agent: RowMapping, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What is wanted as it would be stored. Raises `Invalid`."""
+    found = dict(wanted)
+    if found.get("email") is not None:
+        found["email"] = _address(found["email"])
+    if found.get("zone"):
+        try:
+            check_zone(found["zone"])
+        except WrongCalendar as error:
+            raise Invalid.field(error.field, error.reason) from None
+    if found.get("preferences") is not None:
+        found["preferences"] = {**(agent["preferences"] or {}), **found["preferences"]} or None
+    return found
+
+
+async def _rename(session: AsyncSession, agent_id: UUID, address: str) -> None:
+    try:
+        async with session.begin_nested():
+            await session.execute(update(agents).where(agents.c.id == agent_id).values(email=address))
+    except IntegrityError:
+        raise _taken() from None
 
 
 async def leave(session: AsyncSession, agent: RowMapping, *, by: Actor, now: datetime) -> None:

@@ -285,6 +285,14 @@ async def test_what_the_provider_or_another_one_answers_in_place_of_a_code_ends_
         answer = await door.come_back(code, state, **more)
         assert answer.json()["type"] == "urn:helpdesk:problem:sso_refused"
         await _expired(await door.come_back(code, state))
+    # A browser shows no JSON to whoever stands before it: the console says it
+    door.browser.headers["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
+    for more, word in (({"error": "access_denied"}, "sso_refused"), ({"state": "made up"}, "sso_expired")):
+        code, state = door.provider.visit(await door.start())
+        answer = await door.come_back(code, **{"state": state, **more})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{BASE_URL}/#sso={word}")
+        assert "set-cookie" not in answer.headers
+    del door.browser.headers["Accept"]
     assert door.provider.requests["/token"] == 0
     code, state = door.provider.visit(await door.start())
     answer = await door.come_back(code, state, iss=door.provider.issuer, next="https://evil.test/", session_state="x")

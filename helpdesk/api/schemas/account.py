@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field, SecretStr
@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 
 from helpdesk.api.schemas.people import DutyGiven, DutyWord, Password, QuietHours, RoleWord, duty_of
 from helpdesk.api.schemas.routing import SkillsGiven
-from helpdesk.api.schemas.shared import Given, Language, Name, Shown, When
+from helpdesk.api.schemas.shared import Given, Language, Line, Name, Shown, When
 from helpdesk.domain.values import Actor
 from helpdesk.services.access import RECENT
 
@@ -20,6 +20,8 @@ Email = Annotated[str, Field(max_length=320)]
 Known = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 """A password that is compared with the stored one: whatever length was once allowed."""
 Code = Annotated[str, Field(max_length=40)]
+Theme = Literal["system", "light", "dark"]
+Density = Literal["calm", "dense"]
 Link = Annotated[SecretStr, Field(min_length=1, max_length=200)]
 
 
@@ -55,6 +57,28 @@ class Reset(Given):
     password: Password
 
 
+class Preferences(Given):
+    """Of the console. Only what is sent is changed."""
+
+    theme: Theme = "system"
+    density: Density = "calm"
+    shortcuts: bool = Field(True, description="Whether single keys are shortcuts (`j`, `k`, `e` …)")
+    sounds: bool = False
+    undo_seconds: Annotated[int, Field(ge=0, le=60)] = Field(
+        10, description="So long an answer can be taken back: what is sent as `undo_seconds` with a message"
+    )
+
+
+class PreferencesShown(Shown):
+    """What was never chosen is as it comes."""
+
+    theme: Theme
+    density: Density
+    shortcuts: bool
+    sounds: bool
+    undo_seconds: int
+
+
 class Me(Shown):
     id: UUID
     name: str
@@ -62,6 +86,8 @@ class Me(Shown):
     role: RoleWord
     kind: Literal["agent", "bot"]
     locale: str
+    zone: str = Field(description="IANA time zone; empty: as the browser says")
+    preferences: PreferencesShown
     team_ids: list[UUID]
     scopes: list[str] | None = Field(description="Of the token; null in a console session")
     duty: DutyWord
@@ -80,14 +106,29 @@ class Me(Shown):
 class MePatch(DutyGiven):
     """Only what is sent is changed. A new `duty` lasts for good unless `duty_until` is sent with it."""
 
+    name: Name | None = None
     locale: Language | None = None
+    zone: Annotated[Line, Field(max_length=64)] | None = Field(
+        None, description="IANA time zone such as `Asia/Shanghai`; empty: as the browser says"
+    )
+    preferences: Preferences | None = None
     password: Known | None = Field(None, description="The one of now, needed with `new_password`")
     new_password: Password | None = None
+
+    def given(self) -> dict[str, Any]:
+        found = super().given()
+        if self.preferences is not None:
+            found["preferences"] = self.preferences.given()
+        return found
+
+
+_AS_IT_COMES: Final = Preferences.model_validate({}).model_dump()
 
 
 def me(actor: Actor, agent: RowMapping, now: datetime) -> dict[str, Any]:
     return {
-        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "version")},
+        **{name: agent[name] for name in ("id", "name", "email", "role", "locale", "zone", "version")},
+        "preferences": {**_AS_IT_COMES, **(agent["preferences"] or {})},
         **{name: agent[name] for name in ("capacity", "live_capacity", "skills")},
         **duty_of(agent, now),
         "kind": actor.kind.value,

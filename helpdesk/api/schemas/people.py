@@ -86,6 +86,7 @@ class AgentCreate(Given):
 
 class AgentPatch(DutyGiven):
     name: Name | None = None
+    email: Annotated[Line, Field(max_length=320)] | None = Field(None, description="He signs in with it from then on")
     role: RoleWord | None = None
     locale: Language | None = None
     active: bool | None = None
