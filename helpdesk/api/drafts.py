@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, nothing, page
@@ -49,9 +50,13 @@ def _own(actor: Actor) -> UUID:
     return actor.id
 
 
-def _with_draft(error: Stale) -> Stale:
-    found: Mapping[str, Any] | None = error.extra.get("draft")
-    error.extra["draft"] = found and shapes.draft(found)
+async def _shown(session: AsyncSession, actor: Actor, found: RowMapping) -> dict[str, Any]:
+    return shapes.draft(found, await unsent.files_of(session, [found], by=actor))
+
+
+async def _with_draft(session: AsyncSession, actor: Actor, error: Stale) -> Stale:
+    found: RowMapping | None = error.extra.get("draft")
+    error.extra["draft"] = found and await _shown(session, actor, found)
     return error
 
 
@@ -67,7 +72,8 @@ async def list_drafts(request: Request, actor: Reader, services: House, session:
     if more:
         at = (rows[-1]["updated_at"] - _EPOCH) // _MICROSECOND
         last = paging.write_cursor(services, sort="drafts", value=at, row_id=rows[-1]["conversation_id"])
-    return page([shapes.item(row) for row in rows], last)
+    files = await unsent.files_of(session, rows, by=actor)
+    return page([shapes.item(row, files) for row in rows], last)
 
 
 @router.get(
@@ -82,7 +88,7 @@ async def read_draft(actor: Reader, session: Reading, conversation_id: UUID) -> 
     found = await unsent.find_draft(session, conversation_id, agent_id=_own(actor))
     if found is None:
         raise NotFound("there is no draft")
-    return answer(shapes.draft(found), version=found["version"])
+    return answer(await _shown(session, actor, found), version=found["version"])
 
 
 @router.put(
@@ -110,8 +116,8 @@ async def keep_draft(
             session, conversation_id, agent_id=_own(actor), content=content, version=replaced, now=clock.now()
         )
     except Stale as error:
-        raise _with_draft(error) from None
-    return answer(shapes.draft(kept), version=kept["version"])
+        raise await _with_draft(session, actor, error) from None
+    return answer(await _shown(session, actor, kept), version=kept["version"])
 
 
 @router.delete(
@@ -126,5 +132,5 @@ async def discard_draft(actor: Writer, if_match: IfMatch, session: Transaction, 
     try:
         await unsent.discard(session, conversation_id, agent_id=_own(actor), version=if_match)
     except Stale as error:
-        raise _with_draft(error) from None
+        raise await _with_draft(session, actor, error) from None
     return nothing()

@@ -194,10 +194,14 @@ async def retry_message(actor: Writer, session: Transaction, message_id: UUID) -
     response_model=MessageShown,
     responses=documented(Forbidden, NotFound, delivery_state=(409, "It is too late to take it back")),
 )
-async def cancel_message(actor: Writer, session: Transaction, message_id: UUID) -> Response:
-    """Works while `undo_seconds` have not passed."""
+async def cancel_message(actor: Writer, services: House, session: Transaction, message_id: UUID) -> Response:
+    """Works while `undo_seconds` have not passed.
+
+    Whoever wrote it has it as his draft again, with its files, unless he has begun another one; and the conversation
+    has the status back that the message had changed, unless it has been changed since, or closed.
+    """
     message = await get_message(session, actor, message_id)
-    await redelivery.cancel(session, message, by=actor, now=clock.now())
+    await redelivery.cancel(services, session, message, by=actor, now=clock.now())
     return await _one(session, message_id)
 
 

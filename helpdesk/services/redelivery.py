@@ -15,7 +15,9 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.messages import deliveries as delivery_rows
 from helpdesk.models.messages import messages
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import deliveries
+from helpdesk.services import deliveries, giving_back
+from helpdesk.services.conversations import Conversation
+from helpdesk.services.house import Services
 
 
 async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
@@ -39,14 +41,19 @@ async def retry(session: AsyncSession, message: RowMapping, *, by: Actor, now: d
     ring(session, "deliver")
 
 
-async def cancel(session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
+async def cancel(services: Services, session: AsyncSession, message: RowMapping, *, by: Actor, now: datetime) -> None:
     """Take back a deferred message that nobody has begun to send. Raises `Conflict` when it is too late.
 
-    A sender that has claimed it meanwhile loses it: its claim is another one's by then.
+    A sender that has claimed it meanwhile loses it: its claim is another one's by then. Its writer has it as a draft
+    again, and the conversation the status that it had, unless there is something newer in either place.
     """
     wanted = {"status": DeliveryStatus.CANCELLED.value, "claim": delivery_rows.c.claim + 1}
     waiting = and_(_D.status == DeliveryStatus.QUEUED.value, _D.next_attempt_at > now, _D.attempts == 0)
-    await _turn(session, message, waiting, wanted, "it is too late to take it back", by=by, now=now)
+    why = "it is too late to take it back"
+    conversation = await _turn(session, message, waiting, wanted, why, by=by, now=now)
+    if conversation["id"] == message["conversation_id"]:
+        changed = await giving_back.status(services, session, conversation, message, by=by, now=now)
+        await giving_back.draft(session, conversation, message, status=changed, now=now)
 
 
 _D: Final = delivery_rows.c
@@ -65,8 +72,10 @@ async def _turn(
     *,
     by: Actor,
     now: datetime,
-) -> None:
+) -> Conversation:
     """Move a delivery on from where it has to be, if it is still there: the sender may be faster.
+
+    Answers its conversation, locked.
 
     The delivery comes before its message, and that before its conversation, as for the sender and for a split, which
     may have moved it: otherwise each could wait for the other.
@@ -80,4 +89,4 @@ async def _turn(
     locked = select(conversations).where(conversations.c.id == place).with_for_update(key_share=True)
     conversation = (await session.execute(locked)).mappings().one()
     changes = {"delivery": [message["delivery_status"], values["status"]], "message_id": str(message["id"])}
-    await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)
+    return await conversation_verbs.note(session, conversation, changes, by=by, now=now, versioned=False)

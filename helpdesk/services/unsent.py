@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, literal_column, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import insert_ignoring
-from helpdesk.dialects import kept
+from helpdesk.dialects import among, kept
 from helpdesk.domain.values import Actor
 from helpdesk.errors import NotFound, Stale
 from helpdesk.models.conversations import conversations, drafts
+from helpdesk.models.messages import attachments
 from helpdesk.services.access import scoped
 
 _D: Final = drafts.c
@@ -96,6 +97,17 @@ async def list_drafts(
         at, last = after
         query = query.where(or_(_D.updated_at < at, (_D.updated_at == at) & (_D.conversation_id < last)))
     return (await session.execute(scoped(query, actor).limit(limit))).mappings().all()
+
+
+async def files_of(session: AsyncSession, found: Sequence[RowMapping], *, by: Actor) -> dict[UUID, RowMapping]:
+    """The actor's uploads that these drafts name, by id. What was sent or forgotten meanwhile is not among them."""
+    wanted = {UUID(str(one)) for draft in found for one in draft["content"].get("attachment_ids", ())}
+    if not wanted:
+        return {}
+    a = attachments.c
+    free = among(a.id, sorted(wanted), "uuid"), a.message_id.is_(None), a.uploaded_by == by.id
+    rows = (await session.execute(select(attachments).where(*free))).mappings()
+    return {row["id"]: row for row in rows}
 
 
 def _of(conversation_id: Any, agent_id: Any) -> tuple[Any, Any]:

@@ -309,6 +309,48 @@ async def test_a_deferred_reply_is_taken_back_in_time_and_not_later(client: Clie
     assert (late.status_code, late.json()["type"]) == (409, "urn:helpdesk:problem:delivery_state")
 
 
+async def test_what_is_taken_back_is_a_draft_again_and_the_status_as_it_was(client: Client, services: Services) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    boss = await factories.agent(services, role="supervisor")
+    identifier = await factories.conversation(services, inbox_id=desk)
+    url = f"/api/v1/conversations/{identifier}"
+    sleeps = {"status": "snoozed", "snoozed_until": (clock.now() + timedelta(hours=3)).isoformat()}
+    headers = {**anna.headers, "If-Match": '"1"'}
+    before = (await client.patch(url, headers=headers, json=sleeps)).json()
+    file = {"file": ("proof.txt", b"x", "text/plain")}
+    upload = (await client.post("/api/v1/attachments", headers=anna.headers, files=file)).json()
+    body = {"text": "Look.", "html": "<p>Look.</p>", "status": "resolved", "undo_seconds": 60}
+    body |= {"attachment_ids": [upload["id"]], "cc": [{"handle": "two@customer.test", "name": "Two"}]}
+
+    async def taken_back(by: factories.Someone, *, meanwhile: Any = None) -> dict[str, Any]:
+        sent = await write(client, anna, identifier, body)
+        assert sent.status_code == 201, sent.text
+        for method, path, head, given in meanwhile or ():
+            assert (await client.request(method, url + path, headers=anna.headers | head, json=given)).is_success
+        gone = await client.post(f"/api/v1/messages/{sent.json()['id']}/cancel", headers=by.headers)
+        assert gone.json()["delivery"]["status"] == "cancelled"
+        return dict(gone.json())
+
+    assert (await taken_back(boss))["attachments"] == []
+    draft = (await client.get(f"{url}/draft", headers=anna.headers)).json()
+    content = dict(draft["content"])
+    assert (content.pop("inbox_id"), content.pop("visibility")) == (str(desk), "direct")
+    assert content == {name: value for name, value in body.items() if name != "undo_seconds"}
+    assert draft["attachments"] == [upload]
+    listed = (await client.get("/api/v1/drafts", headers=anna.headers)).json()["items"]
+    assert listed[0]["attachments"] == [upload]
+    assert (await client.get(f"{url}/draft", headers=boss.headers)).status_code == 404
+    now = (await client.get(url, headers=anna.headers)).json()
+    assert (now["status"], now["snoozed_until"]) == ("snoozed", before["snoozed_until"])
+    body = {**draft["content"], "undo_seconds": 60}
+    newer = ("PUT", "/draft", {"If-None-Match": "*"}, {"text": "Another."})
+    again = ("PATCH", "", {"If-Match": f'"{now["version"] + 1}"'}, {"status": "pending"})
+    kept = await taken_back(anna, meanwhile=[newer, again])
+    assert kept["attachments"] == [upload], "a newer draft stays as it is, and so does the message"
+    assert (await client.get(f"{url}/draft", headers=anna.headers)).json()["content"] == {"text": "Another."}
+    assert (await client.get(url, headers=anna.headers)).json()["status"] == "pending"
+
+
 async def test_only_a_failed_message_is_sent_again(client: Client, services: Services) -> None:
     anna, desk = await factories.agent(services), await factories.inbox(services)
     identifier = await factories.conversation(services, inbox_id=desk)

@@ -61,7 +61,7 @@ async def test_an_answer_that_is_taken_back_does_not_leave_though_a_sender_has_c
             (claimed,) = await deliveries.claim(session, **how)
         # Whoever takes it back asked before it was due, and had to wait for the conversation.
         async with services.database.transaction() as session:
-            await redelivery.cancel(session, message, by=SYSTEM, now=now)
+            await redelivery.cancel(services, session, message, by=SYSTEM, now=now)
         with pytest.raises(LeaseLost):
             async with services.database.transaction() as session:
                 await deliveries.start(session, claimed)

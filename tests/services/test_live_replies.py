@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -108,7 +109,7 @@ async def test_what_the_channel_cannot_do_is_refused(services: Services, desk: U
     message_id = await answer(services, place, who)
     written: Any = await row(services, messages, messages.c.id == message_id)
     async with services.database.transaction() as session:
-        for verb in (redelivery.cancel, redelivery.retry):
+        for verb in (partial(redelivery.cancel, services), redelivery.retry):
             with pytest.raises(Conflict) as late:
                 await verb(session, written, by=who, now=LATER)
             assert late.value.problem == "delivery_state"

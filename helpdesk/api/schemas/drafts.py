@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from helpdesk.api.schemas import messages
 from helpdesk.api.schemas.conversations import StatusWord
-from helpdesk.api.schemas.messages import Author, MessageCreate
+from helpdesk.api.schemas.messages import AttachmentShown, Author, MessageCreate
 from helpdesk.api.schemas.shared import Shown
 from helpdesk.domain.plain import preview_of
 
@@ -20,10 +21,11 @@ class DraftGiven(MessageCreate):
 
 
 class DraftShown(Shown):
-    """`content` is what was given."""
+    """`content` is what was given, `attachments` those of its files that still wait to be sent."""
 
     conversation_id: UUID
     content: dict[str, Any]
+    attachments: list[AttachmentShown]
     version: int
     updated_at: datetime
 
@@ -54,12 +56,14 @@ class MentionShown(Shown):
     read_at: datetime | None
 
 
-def draft(row: Mapping[str, Any] | RowMapping) -> dict[str, Any]:
-    return {name: row[name] for name in ("conversation_id", "content", "version", "updated_at")}
+def draft(row: Mapping[str, Any] | RowMapping, files: Mapping[UUID, RowMapping]) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("conversation_id", "content", "version", "updated_at")}
+    named = (UUID(str(one)) for one in row["content"].get("attachment_ids", ()))
+    return {**shown, "attachments": [messages.attachment(files[one]) for one in named if one in files]}
 
 
-def item(row: RowMapping) -> dict[str, Any]:
-    return {**draft(row), "conversation": {**_named(row), "status": row["status"]}}
+def item(row: RowMapping, files: Mapping[UUID, RowMapping]) -> dict[str, Any]:
+    return {**draft(row, files), "conversation": {**_named(row), "status": row["status"]}}
 
 
 def mention(row: RowMapping) -> dict[str, Any]:
