@@ -2,4 +2,5 @@
 export const PAGES = [
   { path: "account", group: "self", role: "agent", area: "settings/account" },
   { path: "teams", group: "people", role: "agent", area: "settings/teams" },
+  { path: "tags", group: "work", role: "agent", area: "settings/tags" },
 ];

@@ -1,35 +1,63 @@
 // The settings: their pages at the side, each an area of its own that is loaded when it is gone to.
 
-import { detached, h } from "../kernel/dom.js";
+import { detached, focusOn, h } from "../kernel/dom.js";
+import { icon } from "../kernel/icons.js";
 import { say, t } from "../kernel/i18n.js";
 import { here, go, loadArea, setTitle } from "../kernel/router.js";
 import { may } from "../kernel/session.js";
 import { effect, onCleanup } from "../kernel/signals.js";
+import { failed } from "./kit.js";
 import { PAGES } from "./pages.js";
+
+const GROUPS = ["self", "channels", "people", "work", "promises", "automation", "house"];
+const NARROW = "(max-width: 720px)";
 
 export function view() {
   setTitle(t("settings.title"));
   const allowed = PAGES.filter((one) => may(one.role));
-  const groups = Map.groupBy(allowed, (one) => one.group);
+  const groups = GROUPS.map((group) => [group, allowed.filter((one) => one.group === group)]).filter(([, pages]) => pages.length);
+  const page = () => (here.value.area === "settings" ? (here.value.params.page ?? "") : "");
+  return h("div", { class: "settings", data: { at: () => (page() ? "page" : "pages") } }, pageList(groups, page), pagePlace(groups, page));
+}
+
+function pageList(groups, page) {
+  const link = (one) => h("a", { href: `/settings/${one.path}`, "aria-current": () => (page() === one.path ? "page" : null) }, say(one.path, "settings"));
+  const group = ([name, pages]) => h("section", {}, h("h3", {}, say(name, "settings.group")), pages.map(link));
+  return h("nav", { class: "settings-pages", "aria-label": t("settings.title") }, h("h2", {}, t("settings.title")), groups.map(group));
+}
+
+function pagePlace(groups, page) {
   const holder = h("div", { class: "settings-page" });
+  const inside = h("div", { class: "settings-inside" });
+  holder.append(h("a", { class: "button quiet phone-only settings-up", href: "/settings" }, icon("back"), h("span", {}, t("settings.title"))), inside);
   let shown = { dispose: () => {} };
+  let at = "";
   onCleanup(() => shown.dispose());
+  const show = (build, focus) => {
+    shown.dispose();
+    shown = detached(build);
+    inside.replaceChildren(shown.value);
+    if (focus) focusOn(inside.querySelector("[data-focus]"));
+  };
+  const load = (wanted, focus) =>
+    loadArea(wanted.area).then(
+      (module) => at === wanted.path && show(() => module.view(here), focus),
+      (error) => at === wanted.path && show(() => failed(error, () => load(wanted, true)), focus),
+    );
   effect(() => {
-    const { area, params } = here.value;
-    if (area !== "settings") return;
-    const page = allowed.find((one) => one.path === params.page);
-    if (!page) {
-      go(`/settings/${allowed[0].path}`, { replace: true });
+    const path = page();
+    if (here.value.area !== "settings" || (path && path === at)) return;
+    const pages = groups.flatMap(([, all]) => all);
+    const wanted = pages.find((one) => one.path === path);
+    if (!wanted) {
+      at = "";
+      // On a phone the list of pages is a screen of its own.
+      if (path || !matchMedia(NARROW).matches) go(`/settings/${pages[0].path}`, { replace: true });
       return;
     }
-    loadArea(page.area).then((module) => {
-      if (here.peek().params.page !== page.path || holder.dataset.page === page.path) return;
-      holder.dataset.page = page.path;
-      shown.dispose();
-      shown = detached(() => module.view(here));
-      holder.replaceChildren(shown.value);
-    }, () => {});
+    const first = !at;
+    at = path;
+    load(wanted, !first);
   });
-  const link = (one) => h("a", { href: `/settings/${one.path}`, "aria-current": () => (here.value.params.page === one.path ? "page" : null) }, say(one.path, "settings"));
-  return h("div", { class: "settings" }, h("nav", { class: "pane settings-pages", "aria-label": t("settings.title") }, h("h2", {}, t("settings.title")), [...groups].map(([group, pages]) => [h("h3", {}, say(group, "settings.group")), pages.map(link)])), holder);
+  return holder;
 }
