@@ -1,10 +1,12 @@
 // The public API, as any client may use it: JSON, the session's cookie, problems as errors.
 
+import { href, ROOT } from "./address.js";
 import { has, t } from "./i18n.js";
 import { learnClock, number } from "./format.js";
 
-const ROOT = "/api/v1";
+export { href };
 const TRIES = 4;
+const NEWS_MS = 15_000;
 const boot = globalThis.helpdeskBoot?.answers ?? new Map();
 const asked = new Map();
 let signedOut = () => {};
@@ -39,16 +41,6 @@ export const whenUnverified = (act) => (unverified = act);
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** The address of something below the API, for downloads and frames. Undefined, null and empty lists are left out. */
-export function href(path, query) {
-  const given = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) {
-    for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") given.append(name, one);
-  }
-  const text = given.toString();
-  return `${ROOT}${path}${text ? `?${text}` : ""}`;
-}
-
 async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
   return new Problem(response.status, body, Number(response.headers.get("Retry-After")) || body.retry_after || 0);
@@ -57,7 +49,8 @@ async function problemOf(response) {
 async function request(method, path, { query, body, key, version, signal, quiet } = {}) {
   const headers = { Accept: "application/json" };
   if (key) headers["Idempotency-Key"] = key === true ? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` : key;
-  if (version !== undefined) headers["If-Match"] = `"${version}"`;
+  if (version === null) headers["If-None-Match"] = "*"; // it must not be there yet
+  else if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const init = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
   // What writes nothing, or nothing twice, may be sent again when no answer came.
@@ -98,9 +91,10 @@ async function ended(path) {
   signedOut();
 }
 
+/** What the first module has asked for already, while it is news. */
 function takeBoot(path, query) {
-  const name = href(path, query).slice(ROOT.length);
-  const found = boot.get(name);
+  const name = href(path, query);
+  const found = performance.now() < NEWS_MS && boot.get(name);
   boot.delete(name);
   return found;
 }
