@@ -1,4 +1,4 @@
-"""Signing in and out of the console, proving once more who one is, and coming to a password."""
+"""Signing in and out of the console, proving once more who one is, and coming to a password or to the first account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from helpdesk.api.dependencies import (
 )
 from helpdesk.api.problems import documented
 from helpdesk.api.schemas import account as shapes
-from helpdesk.api.schemas.account import Forgotten, Invited, Login, Me, Reset, Verification, Verified
+from helpdesk.api.schemas.account import FirstRun, Forgotten, Invited, Login, Me, Reset, Verification, Verified
 from helpdesk.domain import clients
 from helpdesk.errors import Forbidden, NotFound, TooMany
 from helpdesk.services import accounts, agents, logins, sessions
@@ -158,6 +158,30 @@ async def accept_invitation(request: Request, services: House, body: Invited) ->
         token=body.token.get_secret_value(),
         password=body.password.get_secret_value(),
         name=body.name,
+        address=address_of(request),
+        now=clock.now(),
+    )
+    return nothing()
+
+
+@router.post(
+    "/first-run",
+    status_code=204,
+    summary="Be the first administrator",
+    responses=documented(Csrf, TooMany, link_invalid=_LINK, email_taken=(409, "An agent has this address")),
+)
+async def accept_first_run(request: Request, services: House, body: FirstRun) -> Response:
+    """Says who the first administrator is, by the link that the first `helpdesk up` prints. Then sign in.
+
+    The link is good once, for 24 hours, and until anybody has signed in.
+    """
+    _from_here(request)
+    about = {name: value for name, value in body.given().items() if name in ("email", "name", "locale") and value}
+    await logins.accept_first_run(
+        services,
+        token=body.token.get_secret_value(),
+        password=body.password.get_secret_value(),
+        about=about,
         address=address_of(request),
         now=clock.now(),
     )

@@ -69,6 +69,13 @@ BODIES: Final[Mapping[str, Any]] = {
     "InboxPatch": {"name": "Support desk", "settings": {"display_name": "Wallet support"}},
     "InboxCheck": {"send": False},
     "Reprocess": {},
+    "FirstRun": {
+        "token": "q4Lk0N0Z3vQ",
+        "email": "anna@example.com",
+        "name": "Anna",
+        "password": "a long password of my own",
+        "locale": "en",
+    },
     "AgentCreate": {"email": "anna@example.com", "name": "Anna", "role": "agent"},
     "AgentPatch": {"capacity": 12, "skills": {"languages": ["zh-CN", "zh-TW"], "categories": []}},
     "MePatch": {

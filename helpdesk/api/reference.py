@@ -39,6 +39,7 @@ _PUBLIC: Final = (
     "/api/v1/auth/forgot-password",
     "/api/v1/auth/reset-password",
     "/api/v1/auth/accept-invitation",
+    "/api/v1/auth/first-run",
     "/api/v1/service-hours",
 )
 _ABOUT: Final = """\

@@ -8,6 +8,9 @@ from typing import Final
 
 
 class Purpose(StrEnum):
+    """What a link is for. `FIRST_RUN` is printed by the first start, and never goes by letter."""
+
+    FIRST_RUN = "first_run"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a word of ours, no password
 

@@ -1,4 +1,4 @@
-"""Links by which somebody comes to a password: invitations and resets, good once and not for long.
+"""Links by which somebody comes to a password: invitations, resets and the first, good once and not for long.
 
 Only a digest is kept. A link that goes by letter is made by the worker that sends it, at that moment, so it is never
 stored at all; tried again, it is made anew, and the one before is worth nothing.
@@ -24,6 +24,7 @@ from helpdesk.models.agents import account_links, agents
 from helpdesk.services.digests import digest_of
 
 LIFE: Final[Mapping[Purpose, timedelta]] = {
+    Purpose.FIRST_RUN: timedelta(hours=24),
     Purpose.INVITATION: timedelta(hours=72),
     Purpose.PASSWORD_RESET: timedelta(hours=1),
 }
@@ -114,6 +115,12 @@ async def void(session: AsyncSession, agent_id: UUID) -> None:
     """What is still open for an agent is so no more."""
     link = account_links.c
     await session.execute(delete(account_links).where(link.agent_id == agent_id, link.used_at.is_(None)))
+
+
+async def void_first(session: AsyncSession) -> None:
+    """Somebody is in: the link that the first start printed, and that may still stand in a terminal, lets nobody in."""
+    link = account_links.c
+    await session.execute(delete(account_links).where(link.purpose == Purpose.FIRST_RUN.value, link.used_at.is_(None)))
 
 
 async def latest(session: AsyncSession, agent_id: UUID, purpose: Purpose) -> RowMapping:

@@ -6,6 +6,7 @@ transaction of their own, so that what is refused stays counted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -163,6 +164,14 @@ async def accept_invitation(
     """Choose the first password, and how one is called. Raises `NotFound` for a link that is not good, `TooMany`."""
     more = {"name": name} if name else {}
     await _redeem(services, Purpose.INVITATION, token, password, more, address=address, now=now)
+
+
+async def accept_first_run(
+    services: Services, *, token: str, password: str, about: Mapping[str, str], address: str, now: datetime
+) -> None:
+    """The first administrator says who he is (`email name locale`) and chooses a password. Raises as above, and as
+    `agents.edit`: the link is good then as before."""
+    await _redeem(services, Purpose.FIRST_RUN, token, password, dict(about), address=address, now=now)
 
 
 async def reset_password(services: Services, *, token: str, password: str, address: str, now: datetime) -> None:

@@ -19,7 +19,7 @@ from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import Actor
 from helpdesk.errors import NotFound
 from helpdesk.models.agents import sessions
-from helpdesk.services import audit
+from helpdesk.services import account_links, audit
 from helpdesk.services.digests import digest_of
 
 LIFE: Final = timedelta(days=7)
@@ -31,7 +31,8 @@ MOST: Final = 50
 async def begin_session(session: AsyncSession, agent_id: UUID, *, method: str, client: str, now: datetime) -> str:
     """A session of its own for each login, so that a planted cookie is never the one that becomes valid.
 
-    `method` is `password` or `sso`, `client` what `domain.clients` makes of the browser. Answers the cookie.
+    `method` is `password` or `sso`, `client` what `domain.clients` makes of the browser. Answers the cookie. The link
+    of the first start is good until anybody has signed in.
     """
     cookie = secrets.token_urlsafe(32)
     row = {
@@ -50,6 +51,7 @@ async def begin_session(session: AsyncSession, agent_id: UUID, *, method: str, c
     await session.execute(delete(sessions).where(s.agent_id == agent_id, s.expires_at <= now))
     kept = select(s.id).where(s.agent_id == agent_id).order_by(s.id.desc()).limit(MOST)
     await session.execute(delete(sessions).where(s.agent_id == agent_id, s.id.not_in(kept)))
+    await account_links.void_first(session)
     return cookie
 
 

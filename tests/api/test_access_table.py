@@ -53,6 +53,9 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/auth/forgot-password": Row("202", "202", "202", "202", body={"email": "nobody@helpdesk.test"}),
     "POST /api/v1/auth/reset-password": Row("404", "404", "404", "404", body=REDEEM),
     "POST /api/v1/auth/accept-invitation": Row("404", "404", "404", "404", body=REDEEM),
+    "POST /api/v1/auth/first-run": Row(
+        "404", "404", "404", "404", body={**REDEEM, "email": "new@helpdesk.test", "name": "New"}
+    ),
     "GET /api/v1/me": LIST,
     "POST /api/v1/me/totp": Row("403", "403", "403", body={"password": "x"}),
     "POST /api/v1/me/totp/confirm": Row("403", "403", "403", body={"code": "123456"}),

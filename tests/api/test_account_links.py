@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import RowMapping, select, update
 
 from helpdesk import clock
+from helpdesk.commands import first_run
 from helpdesk.domain.account_texts import Purpose
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.agents import account_links, agents
@@ -183,3 +184,34 @@ async def test_another_site_asks_for_nothing_in_ones_name(client: httpx.AsyncCli
         f"{AUTH}/forgot-password", headers={"Origin": "http://evil.test"}, json={"email": "a@b.test"}
     )
     assert answer.json()["type"] == "urn:helpdesk:problem:csrf"
+
+
+async def test_the_first_administrator_says_who_he_is_once(client: httpx.AsyncClient, services: Services) -> None:
+    printed, link = await first_run.prepare(services)
+    token = link.partition("/#first-run=")[2]
+    mine = {"email": "Mina@Desk.test", "name": "Mina", "locale": "zh-TW"}
+    assert (await redeem(client, "accept-invitation", token)).status_code == 404, "it is no invitation"
+    assert (await redeem(client, "first-run", token, **{**mine, "email": "mina"})).status_code == 422
+    assert (await redeem(client, "first-run", token, **mine)).status_code == 204, "what was refused has not used it"
+    assert await login(client, first_run.ADMIN, printed.split()[3]) == 401
+    assert await login(client, "mina@desk.test", NEW) == 200
+    me = (await client.get("/api/v1/me")).json()
+    assert [me[name] for name in ("email", "name", "locale", "role")] == ["mina@desk.test", "Mina", "zh-TW", "admin"]
+    assert (await redeem(client, "first-run", token, **mine)).status_code == 404
+    assert await first_run.prepare(services) == [], "there is one first run"
+
+
+@pytest.mark.parametrize("why", ["late", "somebody is in"])
+@ON_ONE_DATABASE
+async def test_the_link_of_the_first_run_ends_with_its_time_or_when_anybody_is_in(
+    client: httpx.AsyncClient, services: Services, why: str
+) -> None:
+    printed, link = await first_run.prepare(services)
+    if why == "late":
+        async with services.database.transaction() as session:
+            await session.execute(update(account_links).values(expires_at=clock.now()))
+    else:
+        assert await login(client, first_run.ADMIN, printed.split()[3]) == 200
+        assert (await client.post(f"{AUTH}/logout", headers={"Origin": BASE_URL})).status_code == 204
+    answer = await redeem(client, "first-run", link.partition("=")[2], email="eve@evil.test", name="Eve")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:helpdesk:problem:link_invalid")

@@ -52,6 +52,14 @@ class Invited(Given):
     name: Name | None = None
 
 
+class FirstRun(Given):
+    token: Link
+    email: Annotated[Line, Field(max_length=320)]
+    name: Name
+    password: Password
+    locale: Language | None = None
+
+
 class Reset(Given):
     token: Link
     password: Password
