@@ -92,14 +92,15 @@ class Console:
     def _text(self, name: str) -> str:
         return self.files[name].body.decode()
 
-    def page(self, area: str, *, base: str) -> str:
-        """The document. What stands in it is ours, but for the base URL."""
+    def page(self, area: str, *, base: str, session: bool) -> str:
+        """The document. What stands in it is ours, but for the base URL. `session`: a cookie came, good or not."""
         modules = self.graph("boot.js", _SHELL, f"{area}/{area}.js")
         sheets = ("base.css", "parts.css", "shell/shell.css", f"{area}/{area}.css")
         head = [f'<link rel="stylesheet" href="{self.root}{name}">' for name in sheets if name in self.files]
         head += [f'<link rel="modulepreload" href="{self.root}{name}">' for name in modules]
         return (
-            f'<!doctype html><html lang="en" data-base="{escape(base)}" data-version="{helpdesk.__version__}"><head>'
+            f'<!doctype html><html lang="en" data-base="{escape(base)}" data-version="{helpdesk.__version__}"'
+            f"{' data-session' * session}><head>"
             '<meta charset="utf-8"><title>Helpdesk</title>'
             '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover,'
             'interactive-widget=resizes-content"><meta name="color-scheme" content="light dark">'
@@ -131,7 +132,7 @@ def _showing(area: str) -> Callable[[Request], Awaitable[Response]]:
         """The same document at each address, but for what it is told to fetch first."""
         console = await asyncio.to_thread(made)
         signed_in = cookie_name(request) in request.cookies
-        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request))
+        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request), session=signed_in)
         return Response(document, headers=dict(HEADERS), media_type="text/html")
 
     return show_console

@@ -1,5 +1,8 @@
 // The first module: asks for what the first screen will need before anything else is loaded, then hands over.
 
+import { asked, FIRST } from "./inbox/asking.js";
+import { href } from "./kernel/address.js";
+
 const started = (globalThis.helpdeskBoot = { answers: new Map(), link: null });
 
 // Letters lead to `/#invitation=…` and `/#password-reset=…`. What stands there is a secret: out of the address bar and the
@@ -13,12 +16,18 @@ if (kind === "sso") {
   history.replaceState(null, "", `/${kind}`);
 }
 
-const ask = (path) => {
-  const answer = fetch(`/api/v1${path}`, { headers: { Accept: "application/json" } });
+const ask = (path, query) => {
+  const address = href(path, query);
+  const answer = fetch(address, { headers: { Accept: "application/json" } });
   answer.catch(() => {}); // whoever takes it over is told
-  started.answers.set(path, answer);
+  started.answers.set(address, answer);
 };
 
 ask("/me");
+// Whoever brings no session would be refused.
+const [inbox, view = FIRST] = /^\/(?:inbox(?:\/([^/]+)(?:\/[^/]+)?)?|conversations\/[^/]+)?$/.exec(location.pathname) ?? [];
+if (inbox && "session" in document.documentElement.dataset) {
+  ask("/conversations", asked(decodeURIComponent(view), new URLSearchParams(location.search)));
+}
 
 import("./shell/shell.js").then(({ open }) => open());

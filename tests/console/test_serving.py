@@ -56,6 +56,7 @@ async def test_a_stranger_is_told_to_fetch_the_login_and_an_agent_his_area(
     assert "/session/session.js" in stranger
     assert "/board/board.js" not in stranger
     assert "/board/board.js" in agent
+    assert (" data-session" in stranger, " data-session" in agent) == (False, True)
 
 
 def test_every_area_has_its_module_its_style_and_its_texts() -> None:
