@@ -33,7 +33,8 @@ LIST = Query(
 async def _shown(session: AsyncSession, actor: Actor, alert_id: UUID) -> Response:
     row = await alerts.get_alert(session, actor, alert_id)
     called = await alerts.recipients_of(session, [alert_id])
-    return answer(shapes.alert(row, called.get(alert_id, ())), version=row["version"])
+    subjects = await alerts.subjects_of(session, actor, [row])
+    return answer(shapes.alert(row, called.get(alert_id, ()), subjects), version=row["version"])
 
 
 @router.get(
@@ -60,7 +61,8 @@ async def list_alerts(request: Request, actor: Reader, services: House, session:
     rows, more = paging.cut(found, asked.limit)
     called = await alerts.recipients_of(session, [row["id"] for row in rows])
     last = paging.write_cursor(services, sort="alerts", value=None, row_id=rows[-1]["id"]) if more else None
-    return page([shapes.alert(row, called.get(row["id"], ())) for row in rows], last)
+    subjects = await alerts.subjects_of(session, actor, rows)
+    return page([shapes.alert(row, called.get(row["id"], ()), subjects) for row in rows], last)
 
 
 @router.get(

@@ -203,6 +203,14 @@ class AlertAcknowledged(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertResolved(DomainEvent):
+    """What it was about is over."""
+
+    type = "alert.resolved"
+    alert_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactCreated(DomainEvent):
     type = "contact.created"
     contact_id: UUID
@@ -260,6 +268,7 @@ ALL: Mapping[str, type[DomainEvent]] = {
         EscalationAdvanced,
         AlertRaised,
         AlertAcknowledged,
+        AlertResolved,
         ContactCreated,
         ContactUpdated,
         ContactMerged,

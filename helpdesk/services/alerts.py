@@ -18,7 +18,7 @@ from helpdesk.dialects import among
 from helpdesk.domain.actions import Alert
 from helpdesk.domain.alerting import AlertStatus, Reach, severest
 from helpdesk.domain.clocks import OVER, State
-from helpdesk.domain.events import AlertAcknowledged, AlertRaised
+from helpdesk.domain.events import AlertAcknowledged, AlertRaised, AlertResolved
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound
 from helpdesk.models.agents import agents
@@ -26,6 +26,7 @@ from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations
 from helpdesk.models.sla import sla_clocks
 from helpdesk.services import audit, notices, recipients
+from helpdesk.services.access import scoped
 from helpdesk.services.events import record
 from helpdesk.services.house import Services
 from helpdesk.statements import Row, Statement
@@ -132,7 +133,7 @@ async def climb(services: Services, session: AsyncSession, *, now: datetime) -> 
     for alert in found:
         conversation = await _conversation(session, alert["conversation_id"])
         if await _is_over(session, alert, conversation):
-            await _end(session, [alert["id"]], {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
+            await _over(session, {alert["id"]: alert["conversation_id"]}, now=now)
             continue
         reach = Reach.read(alert["reach"])
         called = await _called(session, alert["id"])
@@ -201,7 +202,7 @@ async def resolve_alerts(services: Services, session: AsyncSession, happened: Se
     clock = itemgetter("conversation_id", "clock_kind", "clock_cycle")
     concerned = [one["id"] for one in found if clock(one) in clocks]
     if concerned:
-        query = select(a.id).where(a.id.in_(concerned), a.status != AlertStatus.RESOLVED.value)
+        query = select(a.id, a.conversation_id).where(a.id.in_(concerned), a.status != AlertStatus.RESOLVED.value)
         await _resolve(session, query, now=now)
 
 
@@ -219,15 +220,23 @@ _UNRESOLVED: Final = Statement(_unresolved)
 async def end_with(session: AsyncSession, conversation_ids: Sequence[UUID], *, now: datetime) -> None:
     """What was raised about these conversations is over with them."""
     a = alerts.c
-    query = select(a.id).where(a.conversation_id.in_(conversation_ids), a.status != AlertStatus.RESOLVED.value)
+    query = select(a.id, a.conversation_id).where(
+        a.conversation_id.in_(conversation_ids), a.status != AlertStatus.RESOLVED.value
+    )
     if conversation_ids:
         await _resolve(session, query, now=now)
 
 
 async def _resolve(session: AsyncSession, query: Select[Any], *, now: datetime) -> None:
-    over = (await session.execute(query.order_by(alerts.c.id).with_for_update(key_share=True))).scalars().all()
+    """The query answers their ids and conversations."""
+    over = (await session.execute(query.order_by(alerts.c.id).with_for_update(key_share=True))).all()
     if over:
-        await _end(session, over, {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
+        await _over(session, {row.id: row.conversation_id for row in over}, now=now)
+
+
+async def _over(session: AsyncSession, those: Mapping[UUID, UUID | None], *, now: datetime) -> None:
+    await _end(session, list(those), {"status": AlertStatus.RESOLVED.value, "resolved_at": now})
+    await record(session, *(AlertResolved(conversation_id=at, alert_id=one) for one, at in those.items()), now=now)
 
 
 async def reopen(
@@ -287,6 +296,14 @@ async def list_alerts(
     if after is not None:
         query = query.where(alerts.c.id < after)
     return (await session.execute(query)).mappings().all()
+
+
+async def subjects_of(session: AsyncSession, actor: Actor, found: Sequence[RowMapping]) -> dict[UUID, RowMapping]:
+    """Number and subject of the conversations that these alerts are about, as far as the actor may see them, by id."""
+    c = conversations.c
+    wanted = {one["conversation_id"] for one in found} - {None}
+    query = scoped(select(c.id, c.number, c.subject).where(c.id.in_(wanted)), actor)
+    return {row["id"]: row for row in (await session.execute(query)).mappings()} if wanted else {}
 
 
 async def get_alert(session: AsyncSession, actor: Actor, alert_id: UUID, *, lock: bool = False) -> RowMapping:

@@ -36,9 +36,11 @@ from sqlalchemy import (
 )
 
 from helpdesk.dialects import among
+from helpdesk.domain.alerting import AlertStatus
 from helpdesk.domain.filter_tree import Every, Leaf, Node
 from helpdesk.domain.values import Actor, Status
 from helpdesk.models.agents import teams
+from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations, mentions
 from helpdesk.models.desk import views
 from helpdesk.services import filtering, questions
@@ -75,6 +77,7 @@ class Counts:
     unassigned: int
     unread: int
     mentions: int
+    alerts: int
     teams: Mapping[UUID, int]
     views: Mapping[UUID, int | None]
 
@@ -88,7 +91,7 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
     of_teams = await database.fetch(
         database.prepared(("teams", everything), lambda: _teams(sees_all=everything)), values
     )
-    *states, mine, unassigned, due_soon, breached, paused, unread, called, elsewhere = row
+    *states, mine, unassigned, due_soon, breached, paused, unread, called, alarmed, elsewhere = row
     return Counts(
         status={status.value: min(number, MOST) for status, number in zip(LIVE, states, strict=True)},
         sla={name: min(number, MOST) for name, number in zip(_SLA, (due_soon, breached, paused), strict=True)},
@@ -96,6 +99,7 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
         unassigned=min(unassigned, MOST),
         unread=unread,
         mentions=called,
+        alerts=alarmed,
         teams={row[0]: min(row[1], MOST) for row in of_teams},
         views=await _views(services, actor, elsewhere=elsewhere > 0, now=now),
     )
@@ -148,7 +152,8 @@ def _walked(wanted: Sequence[ColumnElement[bool]]) -> FromClause:
 
 
 def _numbers(*, sees_all: bool) -> Select[Any]:
-    """By status; his, nobody's; by SLA state; what is his and has something that he has not read; what calls him.
+    """By status; his, nobody's; by SLA state; what is his and has something that he has not read;
+    notes and open alerts that call him.
 
     The last number is how much there is elsewhere.
     """
@@ -173,10 +178,22 @@ def _numbers(*, sees_all: bool) -> Select[Any]:
     if not sees_all:
         # As in the list of them: what he was called to may be out of his sight by now.
         called = called.join(conversations, _C.id == m.conversation_id).where(visible())
-    query = _row(*found, _capped(_ids(mine, _LIVE, filtering.unread(me))), _capped(called))
+    query = _row(
+        *found,
+        _capped(_ids(mine, _LIVE, filtering.unread(me))),
+        _capped(called),
+        _capped(_alarmed(me, sees_all=sees_all)),
+    )
     if walked is None:
         return query.add_columns(literal_column("0", Integer()))
     return query.add_columns(walked.c.every).select_from(walked)
+
+
+def _alarmed(me: ColumnElement[Any], *, sees_all: bool) -> Select[Any]:
+    """Open alerts, of those that he is shown."""
+    a, r = alerts.c, alert_recipients.c
+    query = select(a.id).where(a.status == literal_column(f"'{AlertStatus.OPEN.value}'", String()))
+    return query if sees_all else query.join(alert_recipients, and_(r.alert_id == a.id, r.agent_id == me))
 
 
 def _teams(*, sees_all: bool) -> Select[Any]:

@@ -18,7 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import Database, hand
 from helpdesk.dialects import among, by_key, gathered
-from helpdesk.domain.events import AlertAcknowledged, AlertRaised, ConversationAssigned, InboxFailing, InboxRecovered
+from helpdesk.domain.events import (
+    AlertAcknowledged,
+    AlertRaised,
+    AlertResolved,
+    ConversationAssigned,
+    InboxFailing,
+    InboxRecovered,
+)
 from helpdesk.domain.values import Actor
 from helpdesk.models.alerts import alert_recipients
 from helpdesk.models.conversations import conversation_inboxes, conversations
@@ -30,7 +37,7 @@ FEW: Final = 50
 RESYNC: Final = "resync"
 PRESENCE: Final = "presence"
 
-_ALERTS: Final = frozenset({AlertRaised.type, AlertAcknowledged.type})
+_ALERTS: Final = frozenset({AlertRaised.type, AlertAcknowledged.type, AlertResolved.type})
 _INBOXES: Final = frozenset({InboxFailing.type, InboxRecovered.type})
 
 
@@ -150,7 +157,7 @@ async def read(database: Database, *, after: int, to: int, limit: int = BATCH) -
     size = len(_EVENT)
     happened = [_event(row[:size]) for row in rows]
     audiences = dict(_seen_by(row[size:]) for row in rows if row[size] is not None)
-    called = await _called(database, [one for one in happened if one["type"] == AlertAcknowledged.type])
+    called = await _called(database, [one for one in happened if one["type"] in _ALERTS])
     return [_told(one, audiences, called) for one in happened]
 
 
@@ -218,11 +225,11 @@ def _audience(
     return found
 
 
-async def _called(database: Database, acknowledged: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[UUID]]:
+async def _called(database: Database, told: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[UUID]]:
     """Whom these alerts have called so far, by the alert's id."""
-    if not acknowledged:
+    wanted = [UUID(event["data"]["alert_id"]) for event in told if event["type"] != AlertRaised.type]
+    if not wanted:
         return {}
-    wanted = [UUID(event["data"]["alert_id"]) for event in acknowledged]
     rows = await database.fetch(database.prepared("feed.called", _recipients), {"ids": wanted})
     return {str(alert_id): frozenset(agents) for alert_id, agents in rows}
 

@@ -79,6 +79,7 @@ async def test_everything_is_counted_once_and_only_what_one_reaches(
         "unassigned": 1,
         "unread": 1,
         "mentions": 1,
+        "alerts": 0,
         "sla": {"due_soon": 1, "breached": 1, "paused": 1},
         "teams": {str(ours): 1},
         "views": {ids["mine"]: 2, ids["tagged"]: 1, ids["over"]: None, ids["all"]: 4},

@@ -149,6 +149,20 @@ async def test_an_alert_is_listed_for_those_it_called_and_acknowledged_once(
     assert (mine["kind"], mine["severity"], mine["status"]) == ("sla_breach", "critical", "open")
     assert [(one["agent_id"], one["reason"]) for one in mine["recipients"]] == [(str(anna.id), "assignee")]
     assert mine["next_due_at"] is not None
+    about = (await client.get(f"{V}/conversations/{mail}", headers=boss.headers)).json()
+    assert mine["conversation"] == {name: about[name] for name in ("id", "number", "subject")}
+    closed = await factories.inbox(services, members=[other.id])
+    hidden = await factories.conversation(services, inbox_id=closed)
+    await factories.alert(services, hidden, anna.id)
+    for one, seen in ((anna, None), (boss, str(hidden))):
+        (found,) = [
+            each["conversation"]
+            for each in (await client.get(f"{V}/alerts", headers=one.headers)).json()["items"]
+            if each["conversation_id"] == str(hidden)
+        ]
+        assert (found and found["id"]) == seen
+    counted = [await client.get(f"{V}/conversations/counts", headers=one.headers) for one in (anna, other, boss)]
+    assert [one.json()["alerts"] for one in counted] == [2, 0, 2]
     assert (await client.get(f"{V}/alerts", headers=other.headers)).json()["items"] == []
     assert (await client.get(f"{V}/alerts/{mine['id']}", headers=other.headers)).status_code == 404
     for _ in range(2):
@@ -156,7 +170,8 @@ async def test_an_alert_is_listed_for_those_it_called_and_acknowledged_once(
         assert said.status_code == 200, said.text
     found = said.json()
     assert (found["status"], found["acknowledged_by"], found["next_due_at"]) == ("acknowledged", str(anna.id), None)
-    assert (await client.get(f"{V}/alerts?status=open", headers=boss.headers)).json()["items"] == []
+    (left,) = (await client.get(f"{V}/alerts?status=open", headers=boss.headers)).json()["items"]
+    assert left["conversation_id"] == str(hidden)
     await wall.answers(mail, at=MONDAY + DAY + HOUR / 2)
     await wall.relays(MONDAY + DAY + HOUR / 2)
     over = await client.post(f"{V}/alerts/{mine['id']}/acknowledge", headers=anna.headers)

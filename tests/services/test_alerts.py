@@ -261,6 +261,8 @@ async def test_what_is_over_cannot_be_acknowledged(wall: Wall, services: Service
     await wall.changes(conversation["id"], at=MONDAY + MINUTE, status="resolved")
     await wall.relays(MONDAY + MINUTE)
     assert (await alert(wall, alert_id))["resolved_at"] == MONDAY + MINUTE
+    (event,) = await wall.told("alert.resolved")
+    assert (event["conversation_id"], event["data"]) == (conversation["id"], {"alert_id": str(alert_id)})
     with pytest.raises(Conflict) as refused:
         await acknowledged(wall, alert_id, actor(anna), now=MONDAY + 2 * MINUTE)
     assert refused.value.problem == "alert_resolved"
@@ -274,6 +276,7 @@ async def test_what_is_over_before_anybody_was_told_so_calls_nobody_more(wall: W
     assert await climbed(wall, MONDAY + WAIT) == 1
     row = await alert(wall, alert_id)
     assert (row["status"], row["next_due_at"]) == ("resolved", None)
+    assert len(await wall.told("alert.resolved")) == 1
     assert {one["status"] for one in await wall.rows(alert_notices)} == {"dropped"}
 
 

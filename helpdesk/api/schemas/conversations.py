@@ -28,6 +28,12 @@ class ContactSummary(Shown):
     channel: str
 
 
+class ConversationNamed(Shown):
+    id: UUID
+    number: int
+    subject: str
+
+
 class ConversationItem(Shown):
     """`channel`, `inbox_id` and the contact's `handle` are where the contact wrote last."""
 

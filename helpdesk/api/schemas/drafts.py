@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from helpdesk.api.schemas import messages
-from helpdesk.api.schemas.conversations import StatusWord
+from helpdesk.api.schemas.conversations import ConversationNamed, StatusWord
 from helpdesk.api.schemas.messages import AttachmentShown, Author, MessageCreate
 from helpdesk.api.schemas.shared import Shown
 from helpdesk.domain.plain import preview_of
@@ -28,12 +28,6 @@ class DraftShown(Shown):
     attachments: list[AttachmentShown]
     version: int
     updated_at: datetime
-
-
-class ConversationNamed(Shown):
-    id: UUID
-    number: int
-    subject: str
 
 
 class DraftConversation(ConversationNamed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import RowMapping
 
+from helpdesk.api.schemas.conversations import ConversationNamed
 from helpdesk.api.schemas.shared import Shown
 from helpdesk.services.explaining import Explained
 from helpdesk.statements import Row
@@ -157,6 +158,7 @@ class AlertShown(Shown):
     severity: Literal["info", "warning", "critical"]
     status: Literal["open", "acknowledged", "resolved"]
     conversation_id: UUID | None
+    conversation: ConversationNamed | None = Field(description="Null where it is about none, or about one out of sight")
     clock_kind: str
     clock_cycle: int
     team_id: UUID | None
@@ -186,9 +188,11 @@ _ALERT = (
 _TIMES = ("raised_at", "acknowledged_at", "acknowledged_by", "resolved_at", "next_due_at", "version")
 
 
-def alert(row: RowMapping, recipients: Sequence[RowMapping]) -> dict[str, Any]:
+def alert(row: RowMapping, recipients: Sequence[RowMapping], subjects: Mapping[UUID, RowMapping]) -> dict[str, Any]:
+    about = subjects.get(row["conversation_id"])
     each = ("agent_id", "level", "reason", "created_at")
     return {
         **{name: row[name] for name in (*_ALERT, *_TIMES)},
+        "conversation": about and dict(about),
         "recipients": [{name: one[name] for name in each} for one in recipients],
     }

@@ -80,6 +80,7 @@ class CountsShown(Shown):
     unassigned: int
     unread: int = Field(description="Yours, with something that you have not read")
     mentions: int = Field(description="Notes that call you, and that you have not read")
+    alerts: int = Field(description="Open alerts that call you; of supervisors and administrators, all open ones")
     sla: SlaCounts
     teams: dict[UUID, int]
     views: dict[UUID, int | None] = Field(description="By id; null: not known, or of what is over")
@@ -93,6 +94,7 @@ def counts(found: Counts) -> dict[str, Any]:
         "unassigned": found.unassigned,
         "unread": found.unread,
         "mentions": found.mentions,
+        "alerts": found.alerts,
         "sla": found.sla,
         "teams": {str(team_id): number for team_id, number in found.teams.items()},
         "views": {str(view_id): number for view_id, number in found.views.items()},
