@@ -152,6 +152,7 @@ read_conversations = allow(Scope.CONVERSATIONS_READ)
 
 Anybody = Annotated[Actor, Depends(allow())]
 Reader = Annotated[Actor, Depends(read_conversations)]
+Overseer = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_READ, Role.SUPERVISOR))]
 Writer = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_WRITE))]
 SocialWriter = Annotated[Actor, Depends(allow(Scope.SOCIAL_WRITE))]
 ContactReader = Annotated[Actor, Depends(allow(Scope.CONTACTS_READ))]

@@ -55,6 +55,7 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError("use a time zone, such as Asia/Shanghai") from None
 
 
+ZONE: Final = Param("zone", _zone, {"type": "string", "default": "UTC"}, "By whose clock days and hours are")
 _OF_SOME: Final = (
     word("channel", "Of any of these channels", most=40, repeatable=True),
     identifier("inbox_id", "Of any of these inboxes", repeatable=True),
@@ -66,7 +67,7 @@ _OF_SOME: Final = (
 ASKED = Query(
     time("after", "At or after; 28 days before `before` unless given, and 400 at most"),
     time("before", "Before; now unless given"),
-    Param("zone", _zone, {"type": "string", "default": "UTC"}, "By whose clock days and hours are"),
+    ZONE,
     choice("group_by", [by for by in GroupBy if by not in AT_PRESENT], "One line for each of these"),
     *_OF_SOME,
 )

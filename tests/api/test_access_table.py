@@ -325,6 +325,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/reports/backlog": LIST,
     "GET /api/v1/reports/ratings": LIST,
     "GET /api/v1/reports/chats": LIST,
+    "GET /api/v1/board": Row("403", "200", "200"),
     "GET /api/v1/auth/sso": Row("200", "200", "200", "200"),
     "POST /api/v1/auth/sso/{provider_id}/start": Row("503", "503", "503", "503"),
     "GET /api/v1/auth/sso/callback": Row("401", "401", "401", "401", query="?code=1&state=2"),
