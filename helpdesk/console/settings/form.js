@@ -21,7 +21,7 @@ export function readFields(element) {
   return Object.fromEntries(fields.map((one) => [one.dataset.field, one.read ? one.read() : valueOf(one.input)]));
 }
 
-function valueOf(input) {
+export function valueOf(input) {
   if (input.type === "checkbox") return input.checked;
   if (input.type === "number") return input.value === "" ? null : Number(input.value);
   if (input.tagName === "SELECT") return input.value || null;
@@ -36,14 +36,42 @@ function filled(element) {
   return !bare.length;
 }
 
+/** What both have changed, by the names of fields. The API merges `merged` part by part, so these clash by parts alone. */
+function clashes(given, fresh, item, merged) {
+  const apart = (mine, theirs, was) => Object.keys(mine).filter((name) => !same(theirs?.[name], was?.[name]) && !same(theirs?.[name], mine[name]));
+  const deep = (name) => apart(given[name], fresh[name], item[name]).map((part) => `${name}.${part}`);
+  return apart(given, fresh, item).flatMap((name) => (merged.includes(name) ? deep(name) : name));
+}
+
+/** What is wrong in a part that is folded away is unfolded first. */
+function shownAt(element, error) {
+  for (const { field } of error.errors ?? []) {
+    const fold = element.querySelector(`[data-field="${CSS.escape(field)}"]`)?.closest("details");
+    if (fold) fold.open = true;
+  }
+  return error;
+}
+
 /**
  * `path` is the list's; `item` null makes one. `children` are the fields, `read` answers the body where they do not speak for
  * themselves. `saved`, `removed` and `close` are the collection's. `removeText(item)` asks before taking away; without
- * `may` all is shown and nothing can be changed. `heading` stands above, `more` below the fields, `send` replaces the words of the button.
+ * `may` all is shown and nothing can be changed. `heading` stands above, `more` below the fields, `send` replaces the words of
+ * the button. A heading may be a function of `{item, change(body)}`: the item as it is by now, and a change at once, beside the
+ * form. `merged` names objects of which the API takes parts; `understand` mends what it answers before it is shown.
  */
-export function editForm({ path, item, heading, children, read, saved, removed, close, removeText, removable = true, may = true, more, send, idOf = (one) => one.id }) {
+export function editForm({ path, item, heading, children, read, saved, removed, close, latest, updated, removeText, removable = true, may = true, more, send, merged = [], understand = (error) => error, idOf = (one) => one.id }) {
   const where = item && `${path}/${encodeURIComponent(idOf(item))}`;
   const state = { version: item?.version, gone: false, before: {} };
+  const hand = {
+    item: latest ?? signal(item),
+    change: async (given) => {
+      const found = await patch(where, given, { version: state.version });
+      state.version = found.version;
+      hand.item.value = found;
+      updated?.(found);
+      return found;
+    },
+  };
   const body = () => (read ? read(readFields(element)) : readFields(element));
   const dirty = signal(!item);
   const theirs = signal(null);
@@ -61,7 +89,7 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
     try {
       await store(given);
     } catch (error) {
-      if (error.slug !== "stale_version" || !item) throw error;
+      if (error.slug !== "stale_version" || !item) throw shownAt(element, understand(error));
       await meet(given);
     }
   };
@@ -69,7 +97,7 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
   const meet = async (given) => {
     const fresh = await get(where);
     state.version = fresh.version;
-    const both = Object.keys(given).filter((name) => !same(fresh[name], item[name]) && !same(fresh[name], given[name]));
+    const both = clashes(given, fresh, item, merged);
     if (both.length) return void (theirs.value = { fresh, both });
     toast(t("settings.changed_too"));
     await store(given);
@@ -85,7 +113,7 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
   const element = form({
     send: submit,
     children: [
-      heading ?? h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, item ? (item.name ?? item.title) : t("settings.new")),
+      (typeof heading === "function" ? heading(hand) : heading) ?? h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, item ? (item.name ?? item.title) : t("settings.new")),
       h("fieldset", { class: "stack settings-fields", disabled: !may }, children),
       () => theirs.value && conflict(element, theirs, { keep: submit, take: () => ((state.gone = true), saved(theirs.peek().fresh)) }),
     ],

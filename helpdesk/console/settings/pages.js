@@ -1,6 +1,8 @@
 // The pages of the settings, one entry each: `path` below /settings (its text is `settings.PATH`), who may see it, and the area that shows it.
 export const PAGES = [
   { path: "account", group: "self", role: "agent", area: "settings/account" },
+  { path: "agents", group: "people", role: "supervisor", area: "settings/agents" },
   { path: "teams", group: "people", role: "agent", area: "settings/teams" },
   { path: "tags", group: "work", role: "agent", area: "settings/tags" },
+  { path: "rules", group: "automation", role: "agent", area: "settings/rules" },
 ];

@@ -36,4 +36,6 @@ export default {
   "settings.everybody": "Everybody",
   "settings.team": "Team",
   "settings.choose_team": "Choose a team",
+  "settings.agents": "Agents",
+  "settings.rules": "Automation rules",
 };

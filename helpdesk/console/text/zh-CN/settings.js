@@ -36,4 +36,6 @@ export default {
   "settings.everybody": "所有人",
   "settings.team": "团队",
   "settings.choose_team": "选择团队",
+  "settings.agents": "客服人员",
+  "settings.rules": "自动化规则",
 };

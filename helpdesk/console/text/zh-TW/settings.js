@@ -36,4 +36,6 @@ export default {
   "settings.everybody": "所有人",
   "settings.team": "團隊",
   "settings.choose_team": "選擇團隊",
+  "settings.agents": "客服人員",
+  "settings.rules": "自動化規則",
 };
