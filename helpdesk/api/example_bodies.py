@@ -45,6 +45,7 @@ BODIES: Final[Mapping[str, Any]] = {
     },
     "ViewPatch": {"name": "Urgent", "position": 1},
     "ReadGiven": {"seq": 7},
+    "ManyReadGiven": {"ids": [identifier("conversation")]},
     "ParticipantGiven": {"handle": "partner@example.com", "name": "Partner"},
     "WatcherGiven": {},
     "PresenceGiven": {"state": "typing"},

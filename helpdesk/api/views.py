@@ -14,7 +14,16 @@ from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import views as shapes
 from helpdesk.api.schemas.shared import Page
-from helpdesk.api.schemas.views import CountsShown, ReadGiven, ReadShown, ViewCreate, ViewPatch, ViewShown
+from helpdesk.api.schemas.views import (
+    CountsShown,
+    ManyRead,
+    ManyReadGiven,
+    ReadGiven,
+    ReadShown,
+    ViewCreate,
+    ViewPatch,
+    ViewShown,
+)
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
 from helpdesk.services import counting, paging, reads, views
@@ -34,6 +43,18 @@ async def count_conversations(actor: Reader, services: House) -> Response:
     view is counted where the number can be had without looking through everything.
     """
     return answer(shapes.counts(await counting.count(services, actor, now=clock.now())))
+
+
+@reading.post(
+    "/read",
+    summary="Mark many conversations as read or unread",
+    response_model=ManyRead,
+    responses=documented(Forbidden),
+)
+async def mark_many(actor: Writer, session: Transaction, body: ManyReadGiven) -> Response:
+    """By you, to their ends. What you may not see is left out, as what is not there."""
+    found = await reads.mark_many(session, sorted(set(body.ids)), read=body.read, by=actor, now=clock.now())
+    return answer(shapes.read_marks(found, read=body.read))
 
 
 @reading.put(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Update, Uuid, bindparam, case, delete, exists, select, update
+from sqlalchemy import ColumnElement, Integer, RowMapping, Update, Uuid, bindparam, case, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.db import is_postgresql
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Invalid
-from helpdesk.models.conversations import conversation_reads, mentions
+from helpdesk.models.conversations import conversation_reads, conversations, mentions
 from helpdesk.models.messages import messages
+from helpdesk.services.access import scoped
 from helpdesk.services.conversations import Conversation
 from helpdesk.statements import Statement
 from helpdesk.writes import Insert
@@ -41,6 +42,29 @@ async def mark_unread(session: AsyncSession, conversation: Conversation, *, by: 
     await session.execute(
         delete(conversation_reads).where(r.agent_id == by.id, r.conversation_id == conversation["id"])
     )
+
+
+async def mark_many(
+    session: AsyncSession, conversation_ids: Sequence[UUID], *, read: bool, by: Actor, now: datetime
+) -> list[RowMapping]:
+    """The same of all of these that the actor may see: to the end, or as if never seen. Answers these, by id."""
+    c, r, m = conversations.c, conversation_reads.c, mentions.c
+    query = scoped(select(c.id, c.seq, c.last_incoming_seq).where(c.id.in_(conversation_ids)), by)
+    found = list((await session.execute(query.order_by(c.id))).mappings())
+    if not found or by.id is None:
+        return found
+    those = [one["id"] for one in found]
+    if not read:
+        await session.execute(delete(conversation_reads).where(r.agent_id == by.id, r.conversation_id.in_(those)))
+        return found
+    rows = [{"agent_id": by.id, "conversation_id": one["id"], "seq": one["seq"], "updated_at": now} for one in found]
+    maker = postgresql.insert if is_postgresql(session) else sqlite.insert
+    await session.execute(_further(maker(conversation_reads).values(rows)))
+    known = select(messages.c.id).join(conversation_reads, r.conversation_id == messages.c.conversation_id)
+    known = known.where(messages.c.id == m.message_id, messages.c.seq <= r.seq, r.agent_id == by.id)
+    mine = m.agent_id == by.id, m.conversation_id.in_(those), m.read_at.is_(None)
+    await session.execute(update(mentions).where(*mine, known.correlate(mentions).exists()).values(read_at=now))
+    return found
 
 
 async def advance(session: AsyncSession, conversation_id: UUID, agent_id: UUID, seq: int, *, now: datetime) -> int:
@@ -71,10 +95,15 @@ def is_mentioned(conversation_id: Any, agent_id: Any) -> ColumnElement[bool]:
 def _advanced(maker: Callable[..., Any]) -> Any:
     r = conversation_reads.c
     row = {r.agent_id: _AGENT, r.conversation_id: _CONVERSATION, r.seq: _UNTIL, r.updated_at: _AT}
-    made = maker(conversation_reads).values({column.name: value for column, value in row.items()})
-    further = case((r.seq > made.excluded.seq, r.seq), else_=made.excluded.seq)
-    moved = {"seq": further, "updated_at": made.excluded.updated_at}
-    return made.on_conflict_do_update(index_elements=["agent_id", "conversation_id"], set_=moved).returning(r.seq)
+    return _further(maker(conversation_reads).values({c.name: value for c, value in row.items()})).returning(r.seq)
+
+
+def _further(made: Any) -> Any:
+    """It never goes back."""
+    seq = conversation_reads.c.seq
+    moved = {"seq": case((seq > made.excluded.seq, seq), else_=made.excluded.seq)}
+    moved["updated_at"] = made.excluded.updated_at
+    return made.on_conflict_do_update(index_elements=["agent_id", "conversation_id"], set_=moved)
 
 
 def _known() -> Update:

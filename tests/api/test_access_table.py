@@ -81,6 +81,7 @@ TABLE: Final[Mapping[str, Row]] = {
     ),
     "GET /api/v1/conversations/counts": LIST,
     "PUT /api/v1/conversations/{conversation_id}/read": READ,
+    "POST /api/v1/conversations/read": Row("200", "200", "200", body={"ids": ["{conversation_id}"]}),
     "DELETE /api/v1/conversations/{conversation_id}/read": Row("204/404", "204/204", "204/204"),
     "GET /api/v1/views": LIST,
     "POST /api/v1/views": Row("201", "201", "201", body={"name": "New", "filter": {}}),

@@ -76,3 +76,32 @@ async def test_reading_as_far_as_a_mention_is_knowing_it(client: httpx.AsyncClie
         query = select(mentions.c.read_at).order_by(mentions.c.message_id)
         assert [at is not None for at in (await session.execute(query)).scalars()] == [True, False]
         assert (await session.execute(select(conversations.c.version))).scalar_one() == before
+
+
+async def test_many_are_read_or_unread_at_once_where_one_may_look(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, bert = await factories.agent(services), await factories.agent(services)
+    hers, his = [await factories.inbox(services, members=[one.id]) for one in (anna, bert)]
+    first, second = [await factories.conversation(services, inbox_id=hers, messages=2) for _ in range(2)]
+    foreign = await factories.conversation(services, inbox_id=his)
+    message_id = await factories.incoming(services, first)
+    about = {"agent_id": anna.id, "conversation_id": first, "created_at": clock.now(), "read_at": None}
+    async with services.database.transaction() as session:
+        await insert_rows(session, mentions, [{"message_id": message_id, **about}])
+    await client.put(f"{URL}/{second}/read", headers=anna.headers, json={"seq": 1})
+    ids = [str(one) for one in (second, first, foreign, first)]
+
+    async def mark(read: bool) -> list[tuple[str, int, bool]]:
+        answer = await client.post(f"{URL}/read", headers=anna.headers, json={"ids": ids, "read": read})
+        assert answer.status_code == 200, answer.text
+        return [(one["conversation_id"], one["seq"], one["unread"]) for one in answer.json()["items"]]
+
+    for _ in range(2):
+        assert await mark(True) == [(str(first), 3, False), (str(second), 2, False)]
+    async with services.database.reading() as session:
+        kept = (await session.execute(select(conversation_reads.c.agent_id, conversation_reads.c.seq))).all()
+        assert sorted(kept) == [(anna.id, 2), (anna.id, 3)]
+        assert await session.scalar(select(mentions.c.read_at)) is not None
+    assert await mark(False) == [(str(first), 0, True), (str(second), 0, True)]
+    assert await unread(client, anna, first) == (True, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -109,6 +110,26 @@ class ReadGiven(Given):
 class ReadShown(Shown):
     seq: int = Field(description="How far you have read")
     unread: bool
+
+
+class ManyReadGiven(Given):
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=500)]
+    read: bool = Field(True, description="False: as if you had never seen them")
+
+
+class ReadOf(ReadShown):
+    conversation_id: UUID
+
+
+class ManyRead(Shown):
+    items: list[ReadOf]
+
+
+def read_marks(rows: Sequence[RowMapping], *, read: bool) -> dict[str, Any]:
+    def of(row: RowMapping) -> dict[str, Any]:
+        return read_mark(row["seq"] if read else 0, row["last_incoming_seq"])
+
+    return {"items": [{"conversation_id": row["id"], **of(row)} for row in rows]}
 
 
 def read_mark(seq: int, last_incoming_seq: int) -> dict[str, Any]:
