@@ -69,6 +69,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},
     "InboxPatch": {"name": "Support desk", "settings": {"display_name": "Wallet support"}},
     "InboxCheck": {"send": False},
+    "InboxTrial": {"channel": "email", "settings": {"address": "support@example.com"}},
     "Reprocess": {},
     "FirstRun": {
         "token": "q4Lk0N0Z3vQ",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -25,11 +26,12 @@ from helpdesk.api.schemas.settings import (
     InboxName,
     InboxPatch,
     InboxShown,
+    InboxTrial,
     Reprocess,
     Reprocessed,
 )
 from helpdesk.api.schemas.shared import Page
-from helpdesk.channels import Channel
+from helpdesk.channels import Channel, Check
 from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
 from helpdesk.services import inboxes, intake, paging, security_alerts
@@ -40,6 +42,7 @@ router = APIRouter(prefix="/api/v1/inboxes", tags=["inboxes"])
 channels = APIRouter(prefix="/api/v1/channels", tags=["inboxes"])
 LIST = Query(*PAGING)
 _TAKEN = (409, "Another inbox has this address")
+_CANNOT = (409, "This channel cannot be checked")
 
 
 async def _shown(
@@ -88,7 +91,7 @@ async def list_inboxes(request: Request, actor: Reader, services: House, session
     responses=documented(Forbidden, NotFound, address_taken=_TAKEN),
 )
 async def add_inbox(actor: Admin, services: House, session: Transaction, body: InboxCreate) -> Response:
-    """Workers take it up within seconds. `POST /inboxes/{id}/check` tries it."""
+    """Workers take it up within seconds, unless its `state` is `paused`. `POST /inboxes/{id}/check` tries it."""
     inbox_id = await inboxes.add(
         services,
         session,
@@ -96,10 +99,34 @@ async def add_inbox(actor: Admin, services: House, session: Transaction, body: I
         name=body.name,
         settings={**body.settings, **_common(body)},
         members=body.member_ids,
+        state=InboxStatus(body.state),
         by=actor,
         now=clock.now(),
     )
     return await _shown(services, session, actor, inbox_id, status=201)
+
+
+@router.post(
+    "/check",
+    summary="Try settings of an inbox",
+    response_model=Checked,
+    responses=documented(Forbidden, NotFound, cannot_check=_CANNOT),
+)
+async def try_inbox(actor: Admin, services: House, body: InboxTrial) -> Response:
+    """As `POST /inboxes/{id}/check`, before anything is saved; nothing is kept, and no mail is sent.
+
+    With `inbox_id`, what is not named is as that inbox has it. Its secrets go only where they went before: for
+    another host they have to be given again.
+    """
+    saved = None
+    if body.inbox_id is not None:
+        async with services.database.reading() as session:
+            saved = await inboxes.get_inbox(session, actor, body.inbox_id)
+    return _checked(await inboxes.try_settings(services, body.channel, body.settings, saved=saved))
+
+
+def _checked(checks: Sequence[Check]) -> Response:
+    return answer({"ok": all(one.ok for one in checks), "checks": [asdict(one) for one in checks]})
 
 
 def _common(body: InboxCreate | InboxPatch) -> dict[str, Any]:
@@ -168,14 +195,13 @@ async def remove_inbox(actor: Admin, if_match: IfMatch, session: Transaction, in
     "/{inbox_id}/check",
     summary="Try an inbox",
     response_model=Checked,
-    responses=documented(Forbidden, NotFound, cannot_check=(409, "This channel cannot be checked")),
+    responses=documented(Forbidden, NotFound, cannot_check=_CANNOT),
 )
 async def check_inbox(actor: Admin, services: House, inbox_id: UUID, body: InboxCheck | None = None) -> Response:
     """Tries everything that the settings promise. What the other side said in its own words is not shown."""
     async with services.database.reading() as session:
         row = await inboxes.get_inbox(session, actor, inbox_id)
-    checks = await inboxes.check(services, row, send=bool(body and body.send))
-    return answer({"ok": all(one.ok for one in checks), "checks": [asdict(one) for one in checks]})
+    return _checked(await inboxes.check(services, row, send=bool(body and body.send)))
 
 
 @router.post(

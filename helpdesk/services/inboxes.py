@@ -44,6 +44,7 @@ async def add(
     name: str,
     settings: Mapping[str, Any],
     members: Sequence[UUID] = (),
+    state: InboxStatus = InboxStatus.ACTIVE,
     by: Actor,
     now: datetime,
 ) -> UUID:
@@ -67,7 +68,7 @@ async def add(
         "config": public,
         "secrets": _seal(services, inbox_id, secret),
         "key": Keys(services.keyring).create(f"inbox:{inbox_id}"),
-        "state": InboxStatus.ACTIVE.value,
+        "state": state.value,
         **dict.fromkeys(COMMON),
         **dict.fromkeys(SWITCHES, False),
         **common,
@@ -82,9 +83,9 @@ async def add(
             await insert_rows(session, inboxes, [row])
     except IntegrityError:
         raise Conflict("another inbox has this address", slug="address_taken") from None
-    state = {"inbox_id": inbox_id, "cursor": {}, "last_success_at": None, "failing_since": None}
-    state |= {"failing_reported_at": None, "error_kind": "", "error_detail": ""}
-    await insert_rows(session, inbox_states, [state])
+    health = {"inbox_id": inbox_id, "cursor": {}, "last_success_at": None, "failing_since": None}
+    health |= {"failing_reported_at": None, "error_kind": "", "error_detail": ""}
+    await insert_rows(session, inbox_states, [health])
     await _set_members(session, inbox_id, members)
     await _audit(session, "inbox.created", inbox_id, by, now, settings)
     return inbox_id
@@ -310,10 +311,61 @@ async def members_of(session: AsyncSession, inbox_ids: Sequence[UUID]) -> dict[U
 
 async def check(services: Services, row: RowMapping, *, send: bool) -> Sequence[Check]:
     """Try what the inbox promises, with no transaction open. Raises `Unavailable` where the channel cannot check."""
-    connector = connect(services, Guard(AllowList.parse(services.settings.hosts_allowed)), row)
+    return await _check(connect(services, _guard(services), row), send=send)
+
+
+async def try_settings(
+    services: Services, channel: str, settings: Mapping[str, Any], *, saved: RowMapping | None = None
+) -> Sequence[Check]:
+    """As `check`, of settings that are not saved, and that nothing is kept of.
+
+    What they leave out is taken from the inbox `saved`, its secrets too: they go where they went before and nowhere
+    else. A secret that is renewed meanwhile is stored where it succeeds a stored one. Raises `Invalid` as `edit` does.
+    """
+    descriptor = services.channel(channel)
+    if saved is not None and saved["channel"] != channel:
+        raise Invalid.field("channel", "the inbox is of another channel")
+    _, own = _split(settings)
+    stored = {} if saved is None else open_secrets(services, saved)
+    config = _validate(descriptor, {**({} if saved is None else saved["config"]), **stored, **own})
+    if saved is not None:
+        _check_hosts(descriptor, saved["config"], config, own)
+    inbox_id = new_id() if saved is None else saved["id"]
+
+    async def save(changed: Mapping[str, str]) -> None:
+        kept = {name: value for name, value in changed.items() if name in stored and name not in own}
+        if kept:
+            async with services.database.transaction() as session:
+                await save_secrets(services, session, inbox_id, kept)
+
+    async def secrets() -> Mapping[str, str]:
+        given = {name: value for name, value in _apart(config)[1].items() if name in own or saved is None}
+        return {**(await _stored(services, inbox_id)), **given}
+
+    house = _house(services, _guard(services), inbox_id, save_secrets=save, stored_secrets=secrets)
+    return await _check(descriptor.load_connector()(config, house), send=False)
+
+
+async def _check(connector: Connector, *, send: bool) -> Sequence[Check]:
     if not isinstance(connector, Checks):
         raise Unavailable("this channel cannot be checked", status=409, slug="cannot_check")
     return await connector.check(send=send)
+
+
+async def _stored(services: Services, inbox_id: UUID) -> Mapping[str, str]:
+    """Its secrets as they are now; none where there is no such inbox, or not any more."""
+    async with services.database.reading() as session:
+        found = (await session.execute(select(inboxes).where(inboxes.c.id == inbox_id))).mappings().one_or_none()
+    return open_secrets(services, found) if found is not None else {}
+
+
+def _guard(services: Services) -> Guard:
+    return Guard(AllowList.parse(services.settings.hosts_allowed))
+
+
+def _house(services: Services, guard: Guard, inbox_id: UUID, **secrets: Any) -> House:
+    outgoing = str(services.settings.data / "outgoing")
+    return House(guard, inbox_id, outgoing, base_url=services.settings.base_url, **secrets)
 
 
 def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
@@ -324,13 +376,9 @@ def connect(services: Services, guard: Guard, row: RowMapping) -> Connector:
             await save_secrets(services, session, row["id"], changed)
 
     async def stored() -> Mapping[str, str]:
-        async with services.database.reading() as session:
-            found = (await session.execute(select(inboxes).where(inboxes.c.id == row["id"]))).mappings().one_or_none()
-        return open_secrets(services, found) if found is not None else {}
+        return await _stored(services, row["id"])
 
-    outgoing = str(services.settings.data / "outgoing")
-    base_url = services.settings.base_url
-    house = House(guard, row["id"], outgoing, save_secrets=save, stored_secrets=stored, base_url=base_url)
+    house = _house(services, guard, row["id"], save_secrets=save, stored_secrets=stored)
     return services.channel(row["channel"]).load_connector()(load_config(services, row), house)
 
 

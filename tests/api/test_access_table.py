@@ -179,6 +179,9 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /api/v1/inboxes": Row(
         "403", "403", "201", body={"channel": "email", "name": "New", "settings": {"address": "new@helpdesk.test"}}
     ),
+    "POST /api/v1/inboxes/check": Row(
+        "403", "403", "200", body={"channel": "email", "settings": {"address": "new@helpdesk.test"}}
+    ),
     "GET /api/v1/inboxes/{inbox_id}": READ,
     "PATCH /api/v1/inboxes/{inbox_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
     "DELETE /api/v1/inboxes/{inbox_id}": Row("403", "403", "204", version=True),

@@ -18,6 +18,7 @@ from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.services import inboxes
 from helpdesk.services.house import Services
 from tests import factories
+from tests.conftest import ON_ONE_DATABASE
 from tests.searching import walked
 
 INBOXES = "/api/v1/inboxes"
@@ -188,6 +189,39 @@ async def test_a_check_tells_what_works(client: httpx.AsyncClient, services: Ser
     answer = await client.post(f"{INBOXES}/{desk}/check", headers=boss.headers, json={"send": False})
     assert answer.status_code == 200
     assert answer.json()["ok"] is all(check["ok"] for check in answer.json()["checks"])
+
+
+@ON_ONE_DATABASE
+async def test_settings_are_tried_before_they_are_saved_and_a_saved_secret_goes_to_no_other_host(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    boss = await factories.agent(services, role="admin")
+    mail = {"address": "try@helpdesk.test", "receive": "imap", "imap_url": "imap://127.0.0.1:9"}
+    secret = {"imap_user": "try", "imap_password": "s3cret"}
+    body = {"channel": "email", "name": "Try", "settings": {**mail, **secret}, "state": "paused"}
+
+    async def tried(inbox_id: str | None = None, **settings: Any) -> httpx.Response:
+        body = {"channel": "email", "settings": settings} | ({"inbox_id": inbox_id} if inbox_id else {})
+        return await client.post(f"{INBOXES}/check", headers=boss.headers, json=body)
+
+    wrong = await tried(**mail, imap_tsl="on")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "settings.imap_tsl")
+    shown = (await tried(**mail, **secret)).json()
+    assert (shown["ok"], "s3cret" in str(shown)) == (False, False), "nobody listens there"
+    assert (await client.get(INBOXES, headers=boss.headers)).json()["items"] == [], "nothing is kept"
+    saved = (await client.post(INBOXES, headers=boss.headers, json=body)).json()
+    assert saved["state"] == "paused"
+    assert (await tried(saved["id"], display_name="Same host")).json()["ok"] is False
+    for url in ("imap://127.0.0.1:10", "imap://localhost:9", "imaps://127.0.0.1:9", "imap://evil.test:9"):
+        refused = await tried(saved["id"], imap_url=url)
+        fields = [error["field"] for error in refused.json().get("errors", ())]
+        assert (refused.status_code, fields) == (422, ["settings.imap_password"]), url
+    assert (await tried(saved["id"], imap_url="imap://127.0.0.1:10", imap_password="new")).status_code == 200
+    other = {"channel": "chat", "settings": {}, "inbox_id": saved["id"]}
+    assert (await client.post(f"{INBOXES}/check", headers=boss.headers, json=other)).status_code == 422
+    assert (await tried(str(uuid4()), **mail)).status_code == 404
+    again = (await client.get(f"{INBOXES}/{saved['id']}", headers=boss.headers)).json()
+    assert again == saved
 
 
 async def test_channels_describe_their_settings(client: httpx.AsyncClient, services: Services) -> None:

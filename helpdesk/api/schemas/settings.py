@@ -79,6 +79,7 @@ class InboxCreate(Given):
     channel: Annotated[Line, Field(max_length=40)]
     name: Name
     settings: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+    state: Literal["active", "paused"] = "active"
     team_id: UUID | None = None
     business_hours_id: UUID | None = None
     sla_policy_id: UUID | None = None
@@ -101,6 +102,16 @@ class InboxPatch(Given):
     integration_replies_count: Literal["on", "off"] | None = None
     continued_by_id: UUID | None = None
     member_ids: Ids | None = None
+
+
+class InboxTrial(Given):
+    """Settings that are not saved, as for `POST /inboxes`."""
+
+    channel: Annotated[Line, Field(max_length=40)]
+    settings: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+    inbox_id: UUID | None = Field(
+        None, description="What is left out is as this inbox has it. Another host needs its secrets again"
+    )
 
 
 class InboxCheck(Given):
