@@ -39,6 +39,9 @@ _FORM: Final[dict[str, Any]] = {
 }
 
 
+_KEPT: Final = 3600
+"""Seconds. Short, since what was erased or taken out of somebody's sight is not to be shown for long."""
+
 _FILE: Final[dict[str, Any]] = {
     "schema": {"type": "string", "format": "binary"},
     "example": "(the bytes of the file)",
@@ -79,11 +82,14 @@ async def upload_file(request: Request, actor: Writer, services: House) -> Respo
             "description": "The file, always as a download",
             "content": dict.fromkeys((UNKNOWN, *EXTENSIONS), _FILE),
         },
+        304: {"description": "It is what `If-None-Match` names"},
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )
-async def download_file(actor: Reader, services: House, session: Reading, attachment_id: UUID) -> Response:
-    """Under a safe type; browsers neither sniff nor show it."""
+async def download_file(
+    request: Request, actor: Reader, services: House, session: Reading, attachment_id: UUID
+) -> Response:
+    """Under a safe type; browsers neither sniff nor show it. It never changes: a browser may keep it for an hour."""
     row = await attachments.get_attachment(session, actor, attachment_id)
     body = await blobs.get(services, session, row["blob_id"])
     headers = {
@@ -91,6 +97,11 @@ async def download_file(actor: Reader, services: House, session: Reading, attach
         "Content-Disposition": disposition(row["filename"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-store",
+        "Cache-Control": f"private, max-age={_KEPT}, immutable",
+        # Of another session in the same browser nothing that was kept is shown: who may see it is asked anew.
+        "Vary": "Cookie, Authorization",
+        "ETag": f'"{attachment_id}"',
     }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
     return Response(body, headers=headers)

@@ -1,4 +1,4 @@
-"""Saying that a conversation is spam, or that it is none."""
+"""Saying that a conversation is spam or none, and taking one out of quarantine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpdesk.api.problems import documented
 from helpdesk.api.schemas.conversations import ConversationDetail, SpamGiven
 from helpdesk.domain.values import Scope
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import contacts, conversations, spam
+from helpdesk.services import contacts, conversations, quarantine, spam
 from helpdesk.services.access import get_conversation, require_scope
 
 router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
@@ -69,5 +69,26 @@ async def unmark_spam(
     conversation = await get_conversation(session, actor, conversation_id, lock=True)
     conversations.check_version(conversation, if_match)
     await spam.unmark(services, session, conversation, by=actor, now=now)
+    found, version = await shown(services, session, actor, conversation_id, now=now, changed=True)
+    return answer(found, version=version)
+
+
+@router.delete(
+    "/{conversation_id}/quarantine",
+    summary="Take a conversation out of quarantine",
+    response_model=ConversationDetail,
+    responses=documented(*_ERRORS, **_MERGED),
+)
+async def end_quarantine(
+    actor: Writer, services: House, if_match: IfMatch, session: Transaction, conversation_id: UUID
+) -> Response:
+    """Somebody has looked at it: it waits as any other, since its contact wrote, and is given to somebody. Idempotent.
+
+    What is spam stays spam.
+    """
+    now = clock.now()
+    conversation = await get_conversation(session, actor, conversation_id, lock=True)
+    conversations.check_version(conversation, if_match)
+    await quarantine.end(services, session, conversation, by=actor, now=now)
     found, version = await shown(services, session, actor, conversation_id, now=now, changed=True)
     return answer(found, version=version)

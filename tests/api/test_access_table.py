@@ -141,6 +141,7 @@ TABLE: Final[Mapping[str, Row]] = {
     ),
     "POST /api/v1/conversations/{conversation_id}/spam": Row("200/404", "200/200", "200/200", version=True),
     "DELETE /api/v1/conversations/{conversation_id}/spam": Row("200/404", "200/200", "200/200", version=True),
+    "DELETE /api/v1/conversations/{conversation_id}/quarantine": Row("200/404", "200/200", "200/200", version=True),
     "GET /api/v1/conversations/{conversation_id}/triage": READ,
     "POST /api/v1/conversations/{conversation_id}/triage": Row(
         "409/404", "409/409", "409/409", body={"category": "security"}, version=True

@@ -35,6 +35,14 @@ async def test_a_file_is_served_as_a_download_of_a_safe_type(client: httpx.Async
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert "\u202e" not in page.json()["filename"]
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["cache-control"] == "private, max-age=3600, immutable"
+    assert answer.headers["vary"] == "Cookie, Authorization", "whoever signs in next in this browser is shown nothing"
+    again = {**anna.headers, "If-None-Match": answer.headers["etag"]}
+    kept = await client.get(f"{URL}/{page.json()['id']}", headers=again)
+    assert (kept.status_code, kept.content) == (304, b"")
+    bert = await factories.agent(services)
+    other = await client.get(f"{URL}/{page.json()['id']}", headers={**again, **bert.headers})
+    assert (other.status_code, other.headers["cache-control"]) == (404, "no-store")
 
 
 async def test_an_upload_belongs_to_whoever_made_it_until_it_is_sent(
@@ -72,6 +80,7 @@ async def test_a_sent_file_is_erased_with_its_contacts_key(client: httpx.AsyncCl
         assert (await session.execute(select(blobs.c.key_owner))).scalar_one().startswith("contact:")
         await session.execute(update(contacts).values(key=b""))
     answer = await client.get(f"{URL}/{file['id']}", headers=anna.headers)
+    assert answer.headers["cache-control"] == "no-store"
     assert (answer.status_code, answer.json()["type"]) == (410, "urn:helpdesk:problem:cannot_open")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -199,3 +199,30 @@ async def test_marking_needs_todays_version_and_blocking_the_scope_for_contacts(
     answer = await case.client.post(f"{URL}/{identifier}/spam", headers=headers, json={"block_contact": True})
     assert answer.status_code == 403
     assert await case.state(identifier) == (False, "open", True, True)
+
+
+async def test_what_is_taken_out_of_quarantine_waits_as_any_other(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, desk = await factories.agent(services), await factories.inbox(services)
+    at = clock.now() - timedelta(hours=1)
+    kept: dict[str, Any] = {"quarantined": True, "waiting_since": None, "next_due_at": None, "due_soon_at": None}
+    doubtful = await factories.conversation(services, inbox_id=desk, now=at, **kept)
+    spam = await factories.conversation(services, inbox_id=desk, now=at, spam=True, **kept)
+    url = f"/api/v1/conversations/{doubtful}"
+    before = (await client.get(url, headers=anna.headers)).json()
+    assert (before["quarantined"], before["waiting_since"]) == (True, None)
+    headers = {**anna.headers, "If-Match": f'"{before["version"]}"'}
+    after = (await client.delete(f"{url}/quarantine", headers=headers)).json()
+    assert (after["quarantined"], after["version"]) == (False, before["version"] + 1)
+    assert datetime.fromisoformat(after["waiting_since"]) == at
+    told = (await client.get(f"{url}/events", headers=anna.headers)).json()["items"]
+    assert [one["data"]["changes"] for one in told if one["type"] == "conversation.updated"] == [
+        {"quarantined": [True, False]}
+    ]
+    again = {**anna.headers, "If-Match": f'"{after["version"]}"'}
+    assert (await client.delete(f"{url}/quarantine", headers=again)).json()["version"] == after["version"]
+    other = f"/api/v1/conversations/{spam}"
+    version = (await client.get(other, headers=anna.headers)).headers["etag"]
+    shown = (await client.delete(f"{other}/quarantine", headers={**anna.headers, "If-Match": version})).json()
+    assert (shown["quarantined"], shown["spam"], shown["waiting_since"]) == (False, True, None)
