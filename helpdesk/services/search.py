@@ -29,7 +29,7 @@ from helpdesk.services.access import scoped, scoped_contacts
 from helpdesk.services.contacts import identities_of
 from helpdesk.services.house import Services
 from helpdesk.services.paging import Page, cut, read_cursor, write_cursor
-from helpdesk.services.search_store import newest
+from helpdesk.services.search_store import EVERYWHERE, Within, newest
 from helpdesk.statements import Row
 
 MAX_QUERY: Final = 200
@@ -64,17 +64,25 @@ class Found:
 
 
 async def search(
-    services: Services, actor: Actor, q: str, *, kinds: Sequence[Kind], spam: bool = False, page: Page
+    services: Services,
+    actor: Actor,
+    q: str,
+    *,
+    kinds: Sequence[Kind],
+    spam: bool = False,
+    within: Within = EVERYWHERE,
+    page: Page,
 ) -> Found:
-    """The page of what is found for `q`. Raises `Invalid` where that asks for nothing."""
-    sort = f"search:{sha256(repr((q, sorted(kinds), spam)).encode()).hexdigest()[:16]}"
+    """The page of what is found for `q`. Raises `Invalid` where that asks for nothing. `within` narrows messages."""
+    sort = f"search:{sha256(repr((q, sorted(kinds), spam, within)).encode()).hexdigest()[:16]}"
     cursor = read_cursor(services, page, sort=sort)
     asked = {kind: await understand(q, of_contacts=kind is Kind.CONTACT) for kind in kinds}
     ranked: list[tuple[Rank, Candidate]] = []
     truncated = False
     for kind, terms in asked.items():
         of_contacts = kind is Kind.CONTACT
-        candidates, more = await newest(services, actor, terms, of_contacts=of_contacts, spam=spam)
+        where = EVERYWHERE if of_contacts else within
+        candidates, more = await newest(services, actor, terms, of_contacts=of_contacts, spam=spam, within=where)
         ranked += rank(candidates, terms, of_contacts=of_contacts)
         truncated = truncated or more
     ordered = in_order(ranked)

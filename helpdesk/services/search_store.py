@@ -10,9 +10,11 @@ as well (docs/decisions/0010-search.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,6 +29,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from helpdesk.dialects import Item, among
 from helpdesk.domain.search_entries import mark
 from helpdesk.domain.search_ranking import Candidate
 from helpdesk.domain.search_terms import CONTACT, Terms
@@ -76,6 +79,28 @@ class _Shape:
     rest: bool
     most: int
     hasty: bool
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where is looked for messages: each empty tuple and each None is no condition, several values are alternatives.
+
+    `after` and `before` are of the message.
+    """
+
+    status: tuple[str, ...] = ()
+    inbox_id: tuple[UUID, ...] = ()
+    contact_id: tuple[UUID, ...] = ()
+    conversation_id: tuple[UUID, ...] = ()
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name))}
+
+
+EVERYWHERE: Final = Within()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +118,11 @@ async def newest(
     *,
     of_contacts: bool = False,
     spam: bool = False,
+    within: Within = EVERYWHERE,
     most: int = MOST,
     seconds: tuple[float, float] = SECONDS,
 ) -> tuple[list[Candidate], bool]:
-    """The newest matches that the actor may see, `most` of them, and whether there may be more.
+    """The newest matches `within` what the actor may see, `most` of them, and whether there may be more.
 
     Bounded in time: what takes longer than the first of `seconds` is asked again, for the second, of the newest matches
     only, however few of these he may see.
@@ -104,26 +130,37 @@ async def newest(
     asked = await _ask(services, actor, terms, of_contacts=of_contacts)
     if not asked.queries:
         return [], False
-    shape = _Shape(of_contacts, actor.sees_all, spam, len(asked.queries), asked.below is not None, most, hasty=False)
+    narrow = within.given()
+    shape = _Shape(
+        of_contacts,
+        actor.sees_all,
+        spam,
+        len(asked.queries),
+        asked.below is not None,
+        most,
+        hasty=False,
+        within=tuple(narrow),
+    )
     try:
-        rows = await _fetch(services, actor, shape, asked, seconds[0])
+        rows = await _fetch(services, actor, shape, asked, narrow, seconds[0])
         return [Candidate(*row) for row in rows[:most]], len(rows) > most
     except TimeoutError:
         hasty = replace(shape, groups=1, rest=False, hasty=True)
     try:
-        rows = await _fetch(services, actor, hasty, asked, seconds[1])
+        rows = await _fetch(services, actor, hasty, asked, narrow, seconds[1])
     except TimeoutError:
         return [], True
     return [Candidate(*row) for row in rows[:most]], True
 
 
 async def _fetch(
-    services: Services, actor: Actor, shape: _Shape, asked: _Asked, seconds: float
+    services: Services, actor: Actor, shape: _Shape, asked: _Asked, narrow: Mapping[str, Any], seconds: float
 ) -> Sequence[Sequence[Any]]:
     database = services.database
     statement = database.prepared(("search", shape), lambda: _statement(shape, postgresql=database.is_postgresql))
     values: dict[str, Any] = {f"q{index}": query for index, query in enumerate(asked.queries)}
     values["below"] = asked.below
+    values |= {f"within_{name}": value for name, value in narrow.items()}
     if not actor.sees_all:
         values.update(parameters(actor))
     return await database.fetch(statement, values, seconds=seconds)
@@ -222,8 +259,28 @@ def _seen(newest: FromClause, shape: _Shape) -> Select[Any]:
     else:
         mine = select(_ONE).where(conversations.c.id == newest.c.conversation_id)
         mine = mine if shape.spam else mine.where(conversations.c.spam.is_(False))
+        mine = mine.where(*(_narrowed(name) for name in shape.within if name in _OF_CONVERSATIONS))
+        conditions += [_when(name, newest) for name in shape.within if name not in _OF_CONVERSATIONS]
         conditions.append(_there(mine if shape.sees_all else mine.where(visible()), newest))
     return select(newest).where(*conditions).limit(_most(shape.most + 1))
+
+
+_OF_CONVERSATIONS: Final[Mapping[str, tuple[ColumnElement[Any], Item]]] = {
+    "status": (conversations.c.status, "text"),
+    "inbox_id": (conversations.c.inbox_id, "uuid"),
+    "contact_id": (conversations.c.contact_id, "uuid"),
+    "conversation_id": (conversations.c.id, "uuid"),
+}
+
+
+def _narrowed(name: str) -> ColumnElement[bool]:
+    where, item = _OF_CONVERSATIONS[name]
+    return among(where, f"within_{name}", item)
+
+
+def _when(name: str, newest: FromClause) -> ColumnElement[bool]:
+    bound = bindparam(f"within_{name}", type_=_R.at.type)
+    return newest.c.at >= bound if name == "after" else newest.c.at < bound
 
 
 def _there(query: Select[Any], newest: FromClause) -> ColumnElement[bool]:

@@ -412,6 +412,47 @@ async def test_a_bad_question_is_refused_with_the_field(
     assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field])
 
 
+async def test_search_is_narrowed_to_some_conversations_and_times(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    anna, bert = await factories.agent(services), await factories.agent(services)
+    hers, other = [await factories.inbox(services, members=[anna.id]) for _ in range(2)]
+    his = await factories.inbox(services, members=[bert.id])
+    start = NOW - timedelta(days=9)
+    rows: list[dict[str, Any]] = [
+        {"inbox_id": hers, "status": "pending"},
+        {"inbox_id": other, "status": "resolved"},
+        {"inbox_id": his, "status": "open"},
+    ]
+    made = [
+        await factories.conversation(services, now=start + timedelta(days=n), handle=f"zoltan{n}@customer.test", **row)
+        for n, row in enumerate(rows)
+    ]
+    await walked(services)
+    second = (await client.get(f"/api/v1/conversations/{made[1]}", headers=anna.headers)).json()
+    between = (start + timedelta(hours=12)).isoformat().replace("+00:00", "Z")
+    expected = {
+        "": {0, 1},
+        "&status=pending": {0},
+        "&status=pending&status=resolved": {0, 1},
+        f"&inbox_id={other}&inbox_id={his}": {1},
+        f"&contact_id={second['contact']['id']}": {1},
+        f"&conversation_id={made[0]}&conversation_id={made[2]}": {0},
+        f"&after={between}": {1},
+        f"&before={between}": {0},
+        f"&before={between}&status=resolved": set(),
+    }
+    for query, found in expected.items():
+        answer = await client.get(f"/api/v1/search?q=withdrawal&kind=message{query}", headers=anna.headers)
+        assert answer.status_code == 200, answer.text
+        ids = {made.index(UUID(one["conversation"]["id"])) for one in answer.json()["items"]}
+        assert ids == found, query
+    narrowed = await client.get("/api/v1/search?q=zoltan1&status=resolved", headers=anna.headers)
+    assert narrowed.json()["items"] == [], "a contact has no status"
+    refused = await client.get("/api/v1/search?q=zoltan1&kind=contact&status=open", headers=anna.headers)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "kind")
+
+
 @ON_ONE_DATABASE
 async def test_a_token_that_may_not_read_contacts_finds_none(services: Services, client: httpx.AsyncClient) -> None:
     bot = await factories.agent(services, role="admin", kind="bot", scopes=["conversations:read"])
