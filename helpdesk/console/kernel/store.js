@@ -10,6 +10,8 @@ const items = new Map();
 const details = new Map();
 const directories = new Map();
 const loading = new Map();
+const held = new Map();
+const prefetching = new Set();
 
 function entry(id) {
   if (!items.has(id)) items.set(id, signal(null));
@@ -46,7 +48,7 @@ export function detail(id) {
   details.set(id, found); // the one that was used last goes last
   for (const [old] of details) {
     if (details.size <= DETAILS) break;
-    details.delete(old);
+    if (!held.has(old)) details.delete(old);
   }
   if (!found.peek()) refresh(id).catch(() => {});
   return found;
@@ -68,8 +70,20 @@ export function refresh(id) {
   return loading.get(id);
 }
 
+/** Keep the details of one that is shown, and read them again at once when something happens to it. Answers what ends it. */
+export function hold(id) {
+  held.set(id, (held.get(id) ?? 0) + 1);
+  return () => (held.get(id) > 1 ? held.set(id, held.get(id) - 1) : held.delete(id));
+}
+
+/** Hear of what will be wanted soon, to fetch more of it than its details. */
+export const onPrefetch = (handler) => void prefetching.add(handler);
+
 /** Read one that will be wanted soon. */
-export const prefetch = (id) => void detail(id);
+export function prefetch(id) {
+  detail(id);
+  for (const handler of prefetching) handler(id);
+}
 
 let touched = new Set();
 let timer = 0;
@@ -78,12 +92,12 @@ onTouched(({ ids }) => {
   if (touched.size) timer ||= setTimeout(readTouched, WAIT_MS);
 });
 
-// Only the one that was looked at last is read again at once. Others are forgotten, and read when they are wanted.
+// Only what is shown, or was looked at last, is read again at once. Others are forgotten, and read when they are wanted.
 function readTouched() {
   timer = 0;
   const last = [...details.keys()].at(-1);
   for (const id of touched) {
-    if (id === last) refresh(id).catch((error) => error.status === 404 && drop(id));
+    if (id === last || held.has(id)) refresh(id).catch((error) => error.status === 404 && drop(id));
     else details.delete(id);
   }
   touched = new Set();
@@ -91,8 +105,10 @@ function readTouched() {
 
 onResync(() => {
   const last = [...details.keys()].at(-1);
-  for (const id of [...details.keys()]) if (id !== last) details.delete(id);
-  if (last) refresh(last).catch((error) => error.status === 404 && drop(last));
+  for (const id of [...details.keys()]) {
+    if (id === last || held.has(id)) refresh(id).catch((error) => error.status === 404 && drop(id));
+    else details.delete(id);
+  }
   for (const one of directories.values()) one.refresh();
 });
 
