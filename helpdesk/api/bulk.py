@@ -25,21 +25,22 @@ router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
     responses=documented(Forbidden),
 )
 async def change_many(actor: Writer, session: Transaction, body: BulkGiven) -> Response:
-    """Give `ids` or a `filter`, and `set` or `actions`. What the filter finds now is what is changed.
+    """Give `ids` or a `filter`, and `set`, `actions` or `spam`. What the filter finds now is what is changed.
 
     It is done in a job, in your name and with the rights that you have by then: `GET /jobs/{job_id}` tells how far it
     got, `/jobs/{job_id}/results` what became of each. Versions are not compared: the last one to change something wins.
     """
     if (body.ids is None) == (body.filter is None):
         raise Invalid.field("ids", "give ids or a filter, one of the two")
-    if (body.set is None) == (body.actions is None):
-        raise Invalid.field("set", "give set or actions, one of the two")
+    if [body.set, body.actions, body.spam].count(None) != 2:
+        raise Invalid.field("set", "give set, actions or spam, one of the three")
     job_id = await bulk.start(
         session,
         ids=body.ids,
         filter=body.filter,
         wanted=None if body.set is None else body.set.model_dump(mode="json", exclude_unset=True),
         given=None if body.actions is None else stored(body.actions),
+        spam=body.spam,
         by=actor,
         now=clock.now(),
     )

@@ -29,6 +29,7 @@ from helpdesk.models.conversations import conversations
 from helpdesk.models.jobs import job_results
 from helpdesk.services import accounts, actions, audit, categories, custom_fields, jobs, questions, tags, versions
 from helpdesk.services import conversations as conversation_verbs
+from helpdesk.services import spam as spam_verbs
 from helpdesk.services.access import get_conversation, scoped
 from helpdesk.services.actions import Cause
 from helpdesk.services.filtering import condition, names_spam
@@ -60,15 +61,17 @@ async def start(
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - what the API calls it
     wanted: Mapping[str, Any] | None = None,
     given: Sequence[Mapping[str, Any]] | None = None,
+    spam: bool | None = None,
     by: Actor,
     now: datetime,
 ) -> UUID:
-    """Queue the job; answers its id. One of `ids` and `filter`, and one of `wanted` and `given`, are there.
+    """Queue the job; answers its id. One of `ids` and `filter`, and one of `wanted`, `given` and `spam`, are there.
 
     `wanted` is what `conversations.change` takes, as JSON; `given` are actions. Raises `Invalid` for what cannot be
     done to any conversation, and where the filter finds too many.
     """
-    await _check(session, wanted, given, by=by)
+    if spam is None:
+        await _check(session, wanted, given, by=by)
     if ids is not None:
         found: Sequence[UUID] = sorted(set(ids))
     else:
@@ -81,12 +84,15 @@ async def start(
     # come would wait for the batch to make the tag known, and the batch for him.
     await tags.ensure(session, [*domain.tags(given or ()), *((wanted or {}).get("tags") or ())], now=now)
     arguments: dict[str, Any] = {"by": by.kind.value}
-    arguments |= {"actions": list(given)} if given is not None else {"set": dict(wanted or {})}
+    if spam is not None:
+        arguments["spam"] = spam
+    else:
+        arguments |= {"actions": list(given)} if given is not None else {"set": dict(wanted or {})}
     job_id = await jobs.start(session, KIND, arguments, total=len(found), by=by, now=now)
     rows = [{"job_id": job_id, "position": n, "subject_id": one, **_UNDONE} for n, one in enumerate(found)]
     for first in range(0, len(rows), _INSERTED):
         await insert_rows(session, job_results, rows[first : first + _INSERTED])
-    what = sorted(wanted) if wanted else sorted({one["do"] for one in given or ()})
+    what = sorted(wanted) if wanted else sorted({one["do"] for one in given or ()}) or ["spam"]
     data = {"job_id": str(job_id), "conversations": len(found), "what": what}
     await audit.record(
         session, "conversations.bulk_started", subject="job", subject_id=job_id, by=by, now=now, data=data
@@ -194,6 +200,9 @@ async def _change(
     services: Services, session: AsyncSession, job: RowMapping, conversation: Row, actor: Actor, *, now: datetime
 ) -> Row:
     given: Mapping[str, Any] = job["arguments"]
+    if "spam" in given:
+        verb = spam_verbs.mark if given["spam"] else spam_verbs.unmark
+        return await verb(services, session, conversation, by=actor, now=now)
     if "set" in given:
         wanted = _read(given["set"])
         return await conversation_verbs.change(services, session, conversation, wanted, by=actor, now=now)

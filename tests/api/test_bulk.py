@@ -91,6 +91,22 @@ async def test_each_conversation_has_its_own_result(client: httpx.AsyncClient, s
 
 
 @ON_ONE_DATABASE
+async def test_many_are_put_away_as_spam_and_taken_back(client: httpx.AsyncClient, services: Services) -> None:
+    anna, other = await factories.agent(services), await factories.agent(services)
+    desk, foreign = await factories.inbox(services), await factories.inbox(services, members=[other.id])
+    made = [await factories.conversation(services, inbox_id=inbox_id) for inbox_id in (desk, desk, foreign)]
+    ids = list(map(str, made))
+    for spam in (True, False):
+        job = await asked(client, anna, ids=ids, spam=spam)
+        await work(services)
+        outcomes = await results(client, anna, job)
+        assert [outcomes[one][0] for one in ids] == ["done", "done", "refused"]
+        listed = (await client.get(f"/api/v1/conversations?spam={str(spam).lower()}", headers=anna.headers)).json()
+        assert {one["id"] for one in listed["items"]} == set(ids[:2])
+    both = await client.post(BULK, headers=anna.headers, json={"ids": ids, "spam": True, "set": {"status": "open"}})
+    assert both.status_code == 422
+
+
 async def test_actions_are_done_to_each_and_all_or_nothing_for_one(
     client: httpx.AsyncClient, services: Services
 ) -> None:

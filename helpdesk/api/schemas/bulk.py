@@ -13,9 +13,13 @@ from helpdesk.api.schemas.shared import Given
 
 
 class BulkGiven(Given):
-    """`set` is what a single conversation can be changed by; `actions` are those of macros, but for notes and texts."""
+    """`set` is what a single conversation can be changed by; `actions` are those of macros, but for notes and texts.
+
+    One of `set`, `actions` and `spam`.
+    """
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=500)] | None = None
     filter: dict[str, Any] | None = Field(None, description="A filter tree, as views have it")
     set: ConversationPatch | None = None
     actions: MacroActions | None = None
+    spam: bool | None = Field(None, description="Put them away as spam, or say of them that they are none")
