@@ -176,7 +176,7 @@ async def test_letters_are_counted_per_account_and_links_per_address(
 
 @ON_ONE_DATABASE
 async def test_another_site_asks_for_nothing_in_ones_name(client: httpx.AsyncClient, services: Services) -> None:
-    for path in ("forgot-password", "reset-password", "accept-invitation", "login"):
+    for path in ("forgot-password", "reset-password", "accept-invitation", "first-run", "login"):
         body = {"email": "a@b.test", "password": NEW, "token": "x"}
         answer = await client.post(f"{AUTH}/{path}", headers={"Origin": "http://evil.test"}, json=body)
         assert answer.status_code in (403, 422)
