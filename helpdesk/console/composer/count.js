@@ -1,0 +1,46 @@
+// How long it may be, where a channel says so: asked of the API, which counts as the channel does.
+
+import { post } from "../kernel/api.js";
+import { h } from "../kernel/dom.js";
+import { list, number } from "../kernel/format.js";
+import { t } from "../kernel/i18n.js";
+import { effect, signal } from "../kernel/signals.js";
+import { abilities, placeOf, visibilityOf } from "./sending.js";
+
+const REST = 350;
+const NEAR = 0.8; // of what may be written: before that no number is in the way
+
+/** Beside the buttons: how much is used, or into how many posts it is cut. Personal data is told of as it is typed. */
+export function counter(letter, one) {
+  const parts = signal([]);
+  effect(() => {
+    const place = placeOf(letter, one.value);
+    const text = letter.sheets.answer.text.value.trimEnd();
+    const can = abilities(place);
+    const visibility = visibilityOf(letter, place);
+    if (letter.mode.value === "note" || !place || !text || (visibility !== "public" && !(text.length > (can.max_length ?? Infinity) * NEAR))) {
+      parts.value = [];
+      return undefined;
+    }
+    const asking = new AbortController();
+    const timer = setTimeout(() => look({ inbox_id: place.inbox_id, text, visibility, conversation_id: letter.id }, asking.signal), REST);
+    return () => (clearTimeout(timer), asking.abort());
+  });
+  const look = async (body, ended) => {
+    try {
+      const found = await post("/social/preview", body, { signal: ended });
+      parts.value = found.parts;
+      letter.found.value = found.personal_data.map((data) => ({ ...data, field: "text" }));
+    } catch (error) {
+      const { used, limit } = error.body?.length ?? {};
+      parts.value = limit ? [{ used, limit }] : [];
+    }
+  };
+  const words = () => {
+    const limited = parts.value.filter((part) => part.limit);
+    if (!limited.length) return "";
+    const used = limited.map((part) => t("composer.used", { used: number(part.used), limit: number(part.limit) }));
+    return limited.length > 1 ? t("composer.posts", { n: limited.length, used: list(used) }) : used[0];
+  };
+  return h("span", { class: () => ["composer-count", parts.value.some((part) => part.limit && part.used > part.limit) && "over"], role: "status" }, words);
+}
