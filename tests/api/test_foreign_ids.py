@@ -38,6 +38,7 @@ SECRET: Final[Mapping[str, str]] = {
     "canned_response_id": "response_id",
     "contact_id": "contact_id",
     "conversation_id": "conversation_id",
+    "id": "conversation_id",
     "ids": "conversation_id",
     "inbox_id": "inbox_id",
     "inbox_ids": "inbox_id",
@@ -74,12 +75,11 @@ DO: Final = {"canned_response_id": "reply"}
 
 JUDGED_LATER: Final = {
     "POST /api/v1/conversations/bulk ids",
-    "PUT /api/v1/conversations/{conversation_id}/draft attachment_ids",
     "PUT /api/v1/conversations/{conversation_id}/draft inbox_id",
 }
 """A job says what became of each; a draft is judged when it is sent."""
-FIGURES: Final = ("GET /api/v1/ratings", "GET /api/v1/reports/")
-"""What there is nothing to count of, in one's own inbox either."""
+FIGURES: Final = ("GET /api/v1/ratings", "GET /api/v1/reports/", "GET /api/v1/presence", "GET /api/v1/search")
+"""What there is nothing to count of, in one's own inbox either; where nobody is, and what no index has yet."""
 
 
 @dataclass(frozen=True)
