@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import helpdesk
-from helpdesk.api.dependencies import base_url, cookie_name
+from helpdesk.api.dependencies import base_url, cookie_name, services_of
 from helpdesk.errors import NotFound
 
 router = APIRouter()
@@ -50,6 +50,8 @@ _TYPES: Final[Mapping[str, str]] = {
     ".svg": "image/svg+xml",
 }
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
+_COMMENT: Final = re.compile(r"^[ ]*(?://.*|/\*\*(?s:.*?)\*/)$", re.MULTILINE)
+_INDENT: Final = re.compile(r"^[ ]+", re.MULTILINE)
 _ROUTE: Final = re.compile(r'^  \["(/[^"]*)", "([a-z/-]+)"\],', re.MULTILINE)
 _WITHOUT: Final = "Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。"
 _SHELL: Final = "shell/shell.js"
@@ -92,15 +94,17 @@ class Console:
     def _text(self, name: str) -> str:
         return self.files[name].body.decode()
 
-    def page(self, area: str, *, base: str, session: bool) -> str:
-        """The document. What stands in it is ours, but for the base URL. `session`: a cookie came, good or not."""
+    def page(self, area: str, *, base: str, session: bool, demo: bool = False) -> str:
+        """The document. What stands in it is ours, but for the base URL. `session`: a cookie came, good or not;
+        `demo`: the chat has a page to try it on.
+        """
         modules = self.graph("boot.js", _SHELL, f"{area}/{area}.js")
         sheets = ("base.css", "parts.css", "shell/shell.css", f"{area}/{area}.css")
         head = [f'<link rel="stylesheet" href="{self.root}{name}">' for name in sheets if name in self.files]
         head += [f'<link rel="modulepreload" href="{self.root}{name}">' for name in modules]
         return (
             f'<!doctype html><html lang="en" data-base="{escape(base)}" data-version="{helpdesk.__version__}"'
-            f"{' data-session' * session}><head>"
+            f"{' data-session' * session}{' data-demo' * demo}><head>"
             '<meta charset="utf-8"><title>Helpdesk</title>'
             '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover,'
             'interactive-widget=resizes-content"><meta name="color-scheme" content="light dark">'
@@ -112,7 +116,19 @@ class Console:
 
 def _read(path: Path) -> File:
     body = path.read_bytes()
+    if path.suffix == ".js":
+        body = _without_comments(body.decode()).encode()
     return File(body, gzip.compress(body, 9, mtime=0), _TYPES[path.suffix])
+
+
+def _without_comments(code: str) -> str:
+    """A module without the lines that only people read, and not indented: a sixth of what would be sent.
+
+    Lines keep their numbers. A module with a template over several lines is left as it is: there, white space counts.
+    """
+    if any(line.count("`") % 2 for line in code.split("\n")):
+        return code
+    return _INDENT.sub("", _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), code))
 
 
 @cache
@@ -132,7 +148,9 @@ def _showing(area: str) -> Callable[[Request], Awaitable[Response]]:
         """The same document at each address, but for what it is told to fetch first."""
         console = await asyncio.to_thread(made)
         signed_in = cookie_name(request) in request.cookies
-        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request), session=signed_in)
+        settings = services_of(request).settings
+        demo = settings.demo_page or settings.env != "production"
+        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request), session=signed_in, demo=demo)
         return Response(document, headers=dict(HEADERS), media_type="text/html")
 
     return show_console

@@ -42,7 +42,8 @@ function set(element, name, value) {
   }
   if (name === "class") return setClass(element, value);
   if (ADDRESSES.has(name) && value != null && !SAFE.test(String(value).trim())) value = null;
-  if (PROPERTIES.has(name) && name in element) {
+  // An option's value is its text until the attribute is there: an empty one has to be said.
+  if (PROPERTIES.has(name) && name in element && !(name === "value" && element.tagName === "OPTION")) {
     const next = typeof element[name] === "boolean" ? Boolean(value) : (value ?? "");
     if (element[name] !== next) element[name] = next;
   } else if (value == null || (value === false && !name.startsWith("aria-"))) element.removeAttribute(name);

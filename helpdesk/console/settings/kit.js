@@ -19,7 +19,7 @@ const MANY = 9; // from so many on, a box to find one in
  * `{title, text?, badges?: [[text, kind]], icon?}`; `add` is the word on the button that makes one, null where the person
  * may not; `editor(item or null, {saved(item), removed(), close()})` answers the form. With `whole` the editor is given
  * what `from/ID` answers, where rows tell less. `names` is the kernel's directory that holds the same things; `order`
- * compares two items, `read` replaces reading `from` page by page, `choose(id)` shows what is no item, such as a first step.
+ * compares two items, `read` replaces reading `from` page by page; `live(put)` may follow the stream and put what has changed.
  */
 export function collection(given) {
   const kit = { order: (one, other) => compare(one.name ?? one.title, other.name ?? other.title), read: () => every(given.from), idOf: (item) => item.id, ...given };
@@ -34,7 +34,13 @@ export function collection(given) {
       kit.wrong.value = error;
     }
   };
+  kit.latest = signal(null);
+  kit.put = (item) => {
+    kit.items.update((all) => [...(all ?? []).filter((one) => kit.idOf(one) !== kit.idOf(item)), item].toSorted(kit.order));
+    if (kit.latest.peek() && kit.idOf(kit.latest.peek()) === kit.idOf(item)) kit.latest.value = item;
+  };
   kit.load();
+  kit.live?.(kit.put);
   setTitle(kit.title);
   const address = `/settings/${kit.page}`;
   const opened = () => (here.value.params.page === kit.page ? (here.value.params.id ?? "") : "");
@@ -96,12 +102,14 @@ function editorPlace(kit, address, opened) {
   onCleanup(() => shown.dispose());
   const tools = {
     close: () => go(address),
+    latest: kit.latest,
+    updated: kit.put,
     saved: async (item) => {
       const known = kit.items.peek()?.some((one) => kit.idOf(one) === kit.idOf(item));
-      kit.items.update((all) => [...(all ?? []).filter((one) => kit.idOf(one) !== kit.idOf(item)), item].toSorted(kit.order));
+      kit.put(item);
       if (kit.names) directory(kit.names).refresh();
       id = kit.idOf(item);
-      put(() => kit.editor(item, tools));
+      edit(kit, item, put, tools);
       if (!known) await go(`${address}/${encodeURIComponent(id)}`, { replace: true });
       focusOn(holder.querySelector("[data-focus]"));
     },
@@ -121,15 +129,20 @@ function editorPlace(kit, address, opened) {
   return holder;
 }
 
+function edit(kit, item, put, tools) {
+  kit.latest.value = item;
+  put(() => kit.editor(item, tools));
+}
+
 async function open(kit, wanted, put, tools, stillWanted) {
   const known = kit.items.peek()?.find((one) => kit.idOf(one) === wanted);
   if (!wanted) return put(() => h("div", { class: "settings-nothing" }, empty({ icon: "edit", title: t("settings.choose") })));
   if (wanted === "new") return put(() => (kit.add ? kit.editor(null, tools) : empty({ icon: "shield", title: t("problem.forbidden") })));
-  if (known && !kit.whole) return put(() => kit.editor(known, tools));
+  if (known && !kit.whole) return edit(kit, known, put, tools);
   put(() => skeleton(4));
   try {
     const item = await get(`${kit.from}/${encodeURIComponent(wanted)}`);
-    if (stillWanted()) put(() => kit.editor(item, tools));
+    if (stillWanted()) edit(kit, item, put, tools);
   } catch (error) {
     if (stillWanted()) put(() => failed(error, () => open(kit, wanted, put, tools, stillWanted)));
   }

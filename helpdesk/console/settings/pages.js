@@ -5,4 +5,9 @@ export const PAGES = [
   { path: "teams", group: "people", role: "agent", area: "settings/teams" },
   { path: "tags", group: "work", role: "agent", area: "settings/tags" },
   { path: "rules", group: "automation", role: "agent", area: "settings/rules" },
+  { path: "inboxes", group: "channels", role: "admin", area: "settings/inboxes" },
+  { path: "hours", group: "promises", role: "agent", area: "settings/hours" },
+  { path: "policies", group: "promises", role: "agent", area: "settings/policies" },
+  { path: "webhooks", group: "automation", role: "admin", area: "settings/webhooks" },
+  { path: "tokens", group: "house", role: "agent", area: "settings/tokens" },
 ];

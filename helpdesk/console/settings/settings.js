@@ -3,6 +3,7 @@
 import { detached, focusOn, h } from "../kernel/dom.js";
 import { icon } from "../kernel/icons.js";
 import { say, t } from "../kernel/i18n.js";
+import { skeleton } from "../kernel/parts.js";
 import { here, go, loadArea, setTitle } from "../kernel/router.js";
 import { may } from "../kernel/session.js";
 import { effect, onCleanup } from "../kernel/signals.js";
@@ -39,11 +40,13 @@ function pagePlace(groups, page) {
     inside.replaceChildren(shown.value);
     if (focus) focusOn(inside.querySelector("[data-focus]"));
   };
-  const load = (wanted, focus) =>
+  const load = (wanted, focus) => {
+    show(() => skeleton(6));
     loadArea(wanted.area).then(
       (module) => at === wanted.path && show(() => module.view(here), focus),
       (error) => at === wanted.path && show(() => failed(error, () => load(wanted, true)), focus),
     );
+  };
   effect(() => {
     const path = page();
     if (here.value.area !== "settings" || (path && path === at)) return;

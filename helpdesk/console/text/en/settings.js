@@ -10,6 +10,7 @@ export default {
   "settings.account": "Your account",
   "settings.teams": "Teams",
   "settings.tags": "Tags",
+  "settings.inboxes": "Inboxes",
   "settings.find": "Find",
   "settings.found_none": "Nothing of that name.",
   "settings.not_read": "This could not be read",
@@ -38,4 +39,8 @@ export default {
   "settings.choose_team": "Choose a team",
   "settings.agents": "Agents",
   "settings.rules": "Automation rules",
+  "settings.hours": "Business hours",
+  "settings.policies": "Promises",
+  "settings.webhooks": "Webhooks",
+  "settings.tokens": "Tokens",
 };

@@ -10,6 +10,7 @@ export default {
   "settings.account": "我的账户",
   "settings.teams": "团队",
   "settings.tags": "标签",
+  "settings.inboxes": "收件箱",
   "settings.find": "查找",
   "settings.found_none": "没有匹配的项目。",
   "settings.not_read": "无法读取内容",
@@ -38,4 +39,8 @@ export default {
   "settings.choose_team": "选择团队",
   "settings.agents": "客服人员",
   "settings.rules": "自动化规则",
+  "settings.hours": "营业时间",
+  "settings.policies": "服务时限",
+  "settings.webhooks": "Webhook",
+  "settings.tokens": "API 令牌",
 };

@@ -10,6 +10,7 @@ export default {
   "settings.account": "我的帳號",
   "settings.teams": "團隊",
   "settings.tags": "標籤",
+  "settings.inboxes": "收件匣",
   "settings.find": "尋找",
   "settings.found_none": "沒有符合的項目。",
   "settings.not_read": "無法讀取內容",
@@ -38,4 +39,8 @@ export default {
   "settings.choose_team": "選擇團隊",
   "settings.agents": "客服人員",
   "settings.rules": "自動化規則",
+  "settings.hours": "營業時間",
+  "settings.policies": "服務時限",
+  "settings.webhooks": "Webhook",
+  "settings.tokens": "API 權杖",
 };
