@@ -38,6 +38,7 @@ function pressed(event) {
   const name = nameOf(event);
   const strong = name.startsWith("Mod-") || event.key === "Escape";
   if (!strong && (typing() || !preferences.peek().shortcuts)) return;
+  if (event.key === "Escape" && document.querySelector("[popover=auto]:popover-open")) return; // it closes that, no more
   if (document.querySelector("dialog:modal") && !event.target.closest?.("[data-keys]")) return;
   const sequence = begun && event.timeStamp - begunAt < PATIENCE ? `${begun} ${name}` : name;
   const known = commands.peek().filter((one) => one.keys && one.when());
