@@ -62,6 +62,7 @@ def test_a_mail_comes_live_is_opened_by_keys_answered_and_resolved(desk: Desk) -
     page.keyboard.press("Control+Shift+Enter")
     page.get_by_role("log").get_by_text("It is on its way.").wait_for()
     page.get_by_role("option", name="Withdrawal is stuck").wait_for(state="detached")
+    page.keyboard.press("Escape")  # out of the text
     page.keyboard.press("Escape")
     page.get_by_text("No conversation is open").wait_for()
     mina.untroubled()

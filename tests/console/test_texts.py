@@ -32,7 +32,8 @@ def texts(language: str) -> Texts:
         for line in lines[1:-1]:
             match = _LINE.match(line)
             assert match, f"{path.name}: {line}"
-            key, value = json.loads(match[1]), json.loads(re.sub(r"(?<=[{,] )(\w+):", r'"\1":', match[2]))
+            written = re.sub(r"(?<=[{,] )(\w+):", r'"\1":', match[2]) if match[2].startswith("{") else match[2]
+            key, value = json.loads(match[1]), json.loads(written)
             assert key not in found, f"{key} stands twice"
             found[key] = value
     return found

@@ -2,17 +2,20 @@
 
 import { command } from "../kernel/commands.js";
 import { detached, h } from "../kernel/dom.js";
+import { number } from "../kernel/format.js";
 import { t } from "../kernel/i18n.js";
 import { empty } from "../kernel/parts.js";
 import { go, here, loadArea, setTitle } from "../kernel/router.js";
 import { computed, effect, onCleanup } from "../kernel/signals.js";
+import { counts } from "./counts.js";
 import { listPane } from "./list.js";
-import { viewsPane } from "./views.js";
+import { viewName, viewsPane } from "./views.js";
 
 export function view() {
   const open = computed(() => here.value.params.id ?? null);
   effect(() => {
-    if (!open.value) setTitle(t("inbox.title"));
+    const unread = counts.value?.unread;
+    if (!open.value) setTitle(unread ? t("inbox.title_unread", { n: number(unread), name: viewName() }) : viewName());
   });
   command({ id: "close-conversation", keys: "Escape", text: t("inbox.close"), group: t("inbox.title"), when: () => Boolean(open.peek()), run: () => go(addressOf(null)) });
   return h("div", { class: "panes", data: { at: () => (open.value ? "conversation" : "list") } }, viewsPane(), listPane({ open, addressOf }), beyond("conversation", open), beyond("beside", open));

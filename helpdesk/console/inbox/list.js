@@ -1,124 +1,155 @@
 // The list of conversations: it follows the address, and what happens, without moving under the reader's eyes.
 
-import { get } from "../kernel/api.js";
+import { explain } from "../kernel/api.js";
 import { command } from "../kernel/commands.js";
-import { h } from "../kernel/dom.js";
-import { say, t } from "../kernel/i18n.js";
+import { flush, onCleanup } from "../kernel/signals.js";
+import { h, on, when } from "../kernel/dom.js";
+import { t } from "../kernel/i18n.js";
+import { icon } from "../kernel/icons.js";
 import { virtualList } from "../kernel/list.js";
-import { avatar, badge, button, empty, skeleton } from "../kernel/parts.js";
+import { button, empty, skeleton } from "../kernel/parts.js";
 import { go, here } from "../kernel/router.js";
 import { preferences } from "../kernel/session.js";
-import { computed, effect, onCleanup, signal, untracked } from "../kernel/signals.js";
-import { conversation, prefetch, put } from "../kernel/store.js";
-import { onResync, onTouched } from "../kernel/stream.js";
-import { attempt } from "../kernel/toast.js";
-import { OWN, queryOf } from "./views.js";
+import { computed, effect, signal, untracked } from "../kernel/signals.js";
+import { directory, prefetch } from "../kernel/store.js";
+import { asked, FILTERS } from "./asking.js";
+import { actionCommands, selectionBar } from "./commands.js";
+import { feed, MOST } from "./feed.js";
+import { filterButton, filterChips, openFilters, sortButton } from "./filters.js";
+import { row } from "./row.js";
+import { viewName, viewNow } from "./views.js";
 
-const PAGE = 50;
-const AGAIN_MS = 500;
+const REST_MS = 80; // of the keys or the pointer on a row, before what it opens is read ahead
+const POINTING_MS = 700;
+const TICK_MS = 10_000;
 
 export function listPane({ open, addressOf }) {
-  const ids = signal(null);
   const active = signal(open.peek());
   const selected = signal(new Set());
-  let cursor = null;
-  let round = 0;
-  let asking = false;
-  const query = () => ({ ...queryOf(here.value.params.view ?? "open"), ...filtersOf(here.value.query), limit: PAGE });
-  const wanted = computed(() => JSON.stringify(query()));
-
-  const read = async (more) => {
-    const mine = more ? round : (round += 1);
-    asking = true;
-    try {
-      const found = await get("/conversations", { ...JSON.parse(wanted.peek()), cursor: more ? cursor : undefined });
-      if (mine !== round) return;
-      put(found.items);
-      cursor = found.next_cursor;
-      const fresh = found.items.map((one) => one.id);
-      const kept = ids.peek() ?? [];
-      // The first page anew; what lies below it stays, without what has come up.
-      ids.value = [...new Set(more ? [...kept, ...fresh] : [...fresh, ...(cursor ? kept : [])])];
-    } finally {
-      asking = false;
-    }
-  };
-  effect(() => {
-    wanted.value;
-    untracked(() => {
-      ids.value = null;
-      selected.value = new Set();
-      attempt(read(false));
-    });
+  const [atTop, pointing, tick] = [signal(true), signal(false), signal(0)];
+  const key = computed(() => JSON.stringify(asked(here.value.params.view, here.value.query)));
+  const wanted = computed(() => JSON.parse(key.value));
+  const saved = () => directory("views").byId(wanted.peek().view_id);
+  const height = () => (preferences.value.density === "dense" ? 44 : 68);
+  const found = feed({
+    wanted,
+    sort: () => untracked(() => [wanted.peek().sort].flat()[0] ?? saved()?.sort),
+    speaksOfSpam: () => untracked(() => "spam" in wanted.peek() || /"spam"/.test(JSON.stringify([wanted.peek().filter, saved()?.filter]))),
+    still: () => atTop.value && !selected.value.size && !pointing.value,
+    pointing: () => pointing.peek(),
+    place: (change) => keepPlace(list, found, height, change),
   });
-
-  let timer = 0;
-  const soon = () => (timer ||= setTimeout(() => ((timer = 0), read(false).catch(() => {})), AGAIN_MS));
-  onCleanup(onTouched(soon));
-  onCleanup(onResync(soon));
-  onCleanup(() => clearTimeout(timer));
-
   const openOne = (id) => go(addressOf(id));
+  const plain = () => [wanted.value.status].flat().filter((one, at, all) => all.length === 1 || one === "open");
   const list = virtualList({
-    items: () => (ids.value ?? []).map((id) => conversation(id).value).filter(Boolean),
-    key: (item) => item.id,
-    height: () => (preferences.value.density === "dense" ? 44 : 68),
+    items: () => found.ids.value ?? [],
+    key: (id) => id,
+    height,
     label: t("inbox.list"),
-    render: row,
+    render: (id$) => row(id$.peek(), { tick, plain, others: () => [] }),
     active,
     selected,
     onOpen: openOne,
-    onEnd: () => cursor && !asking && read(true).catch(() => {}),
+    onEnd: found.further,
+  });
+  followReader({ list, found, active, selected, open, atTop, pointing, tick, wanted });
+  listCommands({ list, active, selected, open, openOne });
+  const targets = () => (selected.peek().size ? [...selected.peek()] : [open.peek() ?? active.peek()].filter(Boolean));
+  actionCommands({ targets, chosen: () => selected.peek().size > 0, open: () => Boolean(open.peek()) });
+  return h(
+    "section",
+    { class: "pane inbox-list", "aria-label": t("inbox.list"), "aria-busy": () => String(found.busy.value && found.ids.value === null) },
+    h(
+      "header",
+      { class: "pane-head" },
+      h("h1", { class: "cut", tabindex: "-1", data: { focus: true } }, () => (selected.value.size ? t("inbox.selected", { n: selected.value.size }) : viewName())),
+      when(() => selected.value.size > 0, () => selectionBar({ selected, targets, ids: found.ids }), () => h("div", { class: "row inbox-tools" }, sortButton(), filterButton())),
+    ),
+    filterChips({}),
+    h("div", { class: "inbox-new" }, () => found.waiting.value.size > 0 && button({ icon: "up", text: t("inbox.new", { n: found.waiting.value.size }), kind: "primary", run: () => ((list.scrollTop = 0), found.show()) })),
+    () => instead(found),
+    list,
+    () => found.ids.value?.length >= MOST && h("p", { class: "inbox-end soft" }, t("inbox.most", { n: MOST })),
+  );
+}
+
+/** What stands in place of rows: that they are awaited, that there are none, or why they cannot be shown. */
+function instead(found) {
+  if (found.trouble.value) {
+    const gone = [404, 422].includes(found.trouble.value.status);
+    const action = gone ? h("a", { class: "button", href: "/inbox" }, t("inbox.to_open")) : button({ text: t("shell.again"), run: () => found.read() });
+    return empty({ title: gone ? t("inbox.no_view") : explain(found.trouble.value), text: gone ? t("inbox.no_view_hint") : "", icon: "alert", action });
+  }
+  if (found.ids.value === null) return skeleton(8);
+  if (found.ids.value.length) return null;
+  if (found.more.value) return empty({ title: t("inbox.far"), text: t("inbox.far_hint"), icon: "search", action: button({ text: t("inbox.further"), run: () => found.further() }) });
+  const filtered = FILTERS.some((name) => here.value.query.has(name));
+  return filtered ? empty({ title: t("inbox.none_fit"), text: t("inbox.none_fit_hint"), icon: "filter" }) : empty({ title: t("inbox.empty"), text: viewNow() === "mine" ? t("inbox.empty_mine") : t("inbox.empty_hint"), icon: "check" });
+}
+
+/** Change what is shown, and keep the first row in sight that stays where it is. */
+function keepPlace(list, found, height, change) {
+  const top = list.scrollTop;
+  if (top < 4) return change();
+  const before = found.ids.peek() ?? [];
+  const size = untracked(height);
+  change();
+  const after = new Map((found.ids.peek() ?? []).map((id, at) => [id, at]));
+  const first = before.findIndex((id, at) => at >= Math.floor(top / size) && after.has(id));
+  if (first < 0) return;
+  flush();
+  list.scrollTop = top + (after.get(before[first]) - first) * size;
+}
+
+/** Whatever the reader does that the list must know of: where he is, what he points at, what he has open. */
+function followReader({ list, found, active, selected, open, atTop, pointing, tick, wanted }) {
+  on(list, "scroll", () => (atTop.value = list.scrollTop < 4), { passive: true });
+  let [still, rest] = [0, 0];
+  const away = () => (clearTimeout(still), (pointing.value = false));
+  on(list, "pointermove", (event) => {
+    if (event.pointerType !== "mouse") return;
+    pointing.value = true;
+    clearTimeout(still);
+    still = setTimeout(away, POINTING_MS);
+    clearTimeout(rest);
+    const id = event.target.closest("[role=option]")?.dataset.id;
+    if (id) rest = setTimeout(() => prefetch(id), REST_MS);
+  }, { passive: true });
+  on(list, "pointerleave", away);
+  const timer = setInterval(() => document.hidden || tick.update((n) => n + 1), TICK_MS);
+  onCleanup(() => (clearInterval(timer), clearTimeout(rest), away()));
+  effect(() => {
+    wanted.value;
+    untracked(() => {
+      selected.value = new Set();
+      list.scrollTop = 0;
+      if (!open.peek()) active.value = null;
+    });
   });
   effect(() => {
     if (open.value) active.value = open.value;
+    if (open.value) list.reveal(open.value);
   });
   effect(() => {
-    const id = active.value;
-    const rest = setTimeout(() => id && prefetch(id), 80);
-    return () => clearTimeout(rest);
+    const [id, opened] = [active.value, open.value];
+    const soon = setTimeout(() => id && id !== opened && prefetch(id), REST_MS);
+    return () => clearTimeout(soon);
   });
+  effect(() => {
+    const known = new Set(found.ids.value ?? []);
+    const kept = [...selected.peek()].filter((id) => known.has(id));
+    if (kept.length !== selected.peek().size) selected.value = new Set(kept);
+  });
+}
+
+function listCommands({ list, active, selected, open, openOne }) {
   const group = t("inbox.title");
-  command({ id: "next-conversation", keys: "j", text: t("inbox.next"), group, run: () => list.move(1) && open.peek() && openOne(active.peek()) });
-  command({ id: "previous-conversation", keys: "k", text: t("inbox.previous"), group, run: () => list.move(-1) && open.peek() && openOne(active.peek()) });
-  command({ id: "open-conversation", keys: "o", text: t("inbox.open_one"), group, when: () => Boolean(active.peek()), run: () => openOne(active.peek()) });
-  command({ id: "select-conversation", keys: "x", text: t("inbox.select"), group, when: () => Boolean(active.peek()), run: () => list.toggle([active.peek()]) });
-
-  const title = () => OWN[here.value.params.view ?? "open"]?.text() ?? t("inbox.title");
-  return h(
-    "section",
-    { class: "pane inbox-list", "aria-label": t("inbox.list") },
-    h("header", { class: "pane-head" }, h("h1", { tabindex: "-1", data: { focus: true } }, title), () => selected.value.size > 0 && h("div", { class: "row" }, h("span", { role: "status" }, t("inbox.selected", { n: selected.value.size })), button({ text: t("inbox.clear"), kind: "quiet", run: () => (selected.value = new Set()) }))),
-    () => (ids.value === null ? skeleton(8) : ids.value.length === 0 ? empty({ title: t("inbox.empty"), text: t("inbox.empty_hint") }) : null),
-    list,
-  );
-}
-
-const NAMES = ["status", "channel", "inbox_id", "assignee_id", "team_id", "priority", "category", "tag", "contact_id", "sla", "q", "sort", "filter", "spam"];
-
-function filtersOf(query) {
-  return Object.fromEntries(NAMES.filter((name) => query.has(name)).map((name) => [name, query.getAll(name)]));
-}
-
-function row(item$) {
-  const of = (read) => () => read(item$.value);
-  return h(
-    "div",
-    { class: () => ["inbox-row", item$.value.unread && "unread"] },
-    h("span", { class: "pick", data: { select: true }, "aria-hidden": "true" }),
-    () => avatar({ id: item$.value.contact.id, name: item$.value.contact.name || item$.value.contact.handle, size: 32 }),
-    h(
-      "div",
-      { class: "grow" },
-      h("div", { class: "row spread" }, h("strong", { class: "cut" }, of((one) => one.contact.name || one.contact.handle)), h("time-ago", { brief: true, datetime: of((one) => one.last_activity_at) })),
-      h("div", { class: "cut" }, of((one) => one.subject || t("inbox.no_subject"))),
-      h(
-        "div",
-        { class: "row spread inbox-third" },
-        h("span", { class: "cut soft" }, of((one) => one.preview)),
-        () => ["due_soon", "breached"].includes(item$.value.sla_state) && h("span", { class: () => ["badge", item$.value.sla_state === "breached" ? "bad" : "warn"], title: say(item$.value.sla_state, "sla") }, h("time-left", { datetime: item$.value.next_due_at })),
-        () => item$.value.status !== "open" && badge(say(item$.value.status, "status")),
-      ),
-    ),
-  );
+  const step = (by) => list.move(by) && open.peek() && openOne(active.peek());
+  const one = () => Boolean(active.peek());
+  command({ id: "next-conversation", keys: "j", text: t("inbox.next"), group, icon: "down", run: () => step(1) });
+  command({ id: "previous-conversation", keys: "k", text: t("inbox.previous"), group, icon: "up", run: () => step(-1) });
+  command({ id: "open-conversation", keys: ["o", "Enter"], text: t("inbox.open_one"), group, icon: "mail", when: () => one() && active.peek() !== open.peek() && !document.activeElement?.closest("a, button, summary"), run: () => openOne(active.peek()) });
+  command({ id: "select-conversation", keys: "x", text: t("inbox.select"), group, icon: "check", when: one, run: () => list.toggle([active.peek()]) });
+  command({ id: "select-none", keys: "Escape", text: t("inbox.clear"), group, when: () => selected.peek().size > 0, run: () => (selected.value = new Set()) });
+  command({ id: "filter-conversations", keys: "f", text: t("inbox.filter_by"), group, icon: "filter", run: () => openFilters(list.closest("section").querySelector("header")) });
 }

@@ -1,51 +1,70 @@
-// What can be looked at: the console's own views with their numbers, and those that people keep.
+// What can be looked at: the console's own views with their numbers, those of teams, and those that people keep.
 
-import { get } from "../kernel/api.js";
-import { h } from "../kernel/dom.js";
+import { command } from "../kernel/commands.js";
+import { each, h } from "../kernel/dom.js";
 import { number } from "../kernel/format.js";
-import { t } from "../kernel/i18n.js";
-import { here } from "../kernel/router.js";
-import { effect, onCleanup, signal } from "../kernel/signals.js";
+import { has, say, t } from "../kernel/i18n.js";
+import { icon } from "../kernel/icons.js";
+import { go, here } from "../kernel/router.js";
+import { computed } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
-import { onTouched } from "../kernel/stream.js";
+import { FIRST, VIEWS } from "./asking.js";
+import { counts, keepCounting } from "./counts.js";
 
-const EVERY_MS = 5000;
-
-/** The console's own views: what they ask the list for, and how many there are by the API's counts. */
-export const OWN = {
-  open: { query: { status: ["open", "pending"] }, text: () => t("inbox.open"), count: (all) => all.status.open + all.status.pending },
-  mine: { query: { assignee_id: "me", status: ["open", "pending"] }, text: () => t("inbox.mine"), count: (all) => all.mine },
-  unassigned: { query: { assignee_id: "none", status: "open" }, text: () => t("inbox.unassigned"), count: (all) => all.unassigned },
-  due: { query: { sla: ["due_soon", "breached"], sort: "next_due_at" }, text: () => t("inbox.due"), count: (all) => all.sla.due_soon + all.sla.breached },
-  snoozed: { query: { status: "snoozed" }, text: () => t("inbox.snoozed"), count: (all) => all.status.snoozed },
-  all: { query: {}, text: () => t("inbox.all"), count: () => null },
+/** How the console's own views look: their drawing, their keys, and their number in the API's counts. */
+const LOOKS = {
+  mine: ["person", "g m", (all) => all.mine],
+  unassigned: ["inbox", "g u", (all) => all.unassigned],
+  open: ["mail", "g o", (all) => all.status.open + all.status.pending],
+  due: ["clock", "g d", (all) => all.sla.due_soon + all.sla.breached],
+  unread: ["bell", "g n", (all) => all.unread],
+  mentions: ["at", "g t", (all) => all.mentions],
+  watched: ["eye", "g w", () => 0],
+  snoozed: ["snooze", "g z", (all) => all.status.snoozed],
+  resolved: ["check", "g e", () => 0],
+  spam: ["shield", "", () => 0],
+  all: ["board", "g l", () => 0],
 };
 
-/** What a view's address asks the list for. */
-export const queryOf = (view) => OWN[view]?.query ?? { view_id: view };
+export const viewNow = () => here.value.params.view ?? FIRST;
 
-const shownCount = (value, most) => (value == null || value === 0 ? "" : value >= most ? `${number(most - 1)}+` : number(value));
+/** The name of the view that is shown. */
+export function viewName(view = viewNow()) {
+  if (VIEWS[view]) return say(view, "inbox.view");
+  const name = view.startsWith("team-") ? directory("teams").byId(view.slice(5))?.name : directory("views").byId(view)?.name;
+  return name ?? (has("inbox.title") ? t("inbox.title") : "");
+}
+
+const shownCount = (value, most) => (!value ? "" : value >= most ? `${number(most - 1)}+` : number(value));
+
+function viewLink(id, text, count, drawing) {
+  const found = computed(() => (counts.value ? shownCount(count(counts.value), counts.value.most) : ""));
+  const current = computed(() => viewNow() === id);
+  const late = id === "due" && computed(() => Boolean(counts.value?.sla.breached));
+  return h(
+    "a",
+    { href: `/inbox/${id}`, "aria-current": () => (current.value ? "page" : null) },
+    icon(drawing, { size: 16 }),
+    h("span", { class: "grow cut" }, text),
+    h("span", { class: () => ["inbox-count", late && late.value && "late"] }, () => found.value),
+  );
+}
 
 export function viewsPane() {
-  const counts = signal(null);
-  let timer = 0;
-  const read = () => {
-    timer = 0;
-    get("/conversations/counts").then((found) => (counts.value = found), () => {});
-  };
-  onCleanup(() => clearTimeout(timer));
-  const off = onTouched(() => (timer ||= setTimeout(read, EVERY_MS)));
-  onCleanup(off);
-  read();
-  const kept = directory("views");
-  const link = (id, text, count) =>
-    h("a", { href: `/inbox/${id}`, "aria-current": () => ((here.value.params.view ?? "open") === id ? "page" : null) }, h("span", { class: "grow" }, text), h("span", { class: "count" }, () => (counts.value ? shownCount(count(counts.value), counts.value.most) : "")));
+  keepCounting();
+  const [saved, teams] = [directory("views"), directory("teams")];
+  const own = Object.entries(LOOKS).map(([id, [drawing, keys, count]]) => {
+    command({ id: `view-${id}`, keys: keys || undefined, icon: drawing, text: say(id, "inbox.view"), group: t("shell.go_to"), run: () => go(`/inbox/${id}`) });
+    return viewLink(id, say(id, "inbox.view"), count, drawing);
+  });
+  const mine = computed(() => (counts.value ? Object.keys(counts.value.teams).sort().join(" ") : ""));
+  const ofTeams = () => teams.list.value.filter((one) => mine.value.split(" ").includes(one.id));
+  const group = (title, items, link) => [h("h3", { hidden: () => !items().length }, title), each(items, (one) => one.id, link)];
   return h(
     "nav",
-    { class: "pane inbox-views", "aria-label": t("inbox.views") },
-    h("h2", {}, t("inbox.title")),
-    Object.entries(OWN).map(([id, one]) => link(id, one.text(), one.count)),
-    () => kept.list.value.length > 0 && h("h3", {}, t("inbox.kept")),
-    () => kept.list.value.map((one) => link(one.id, one.name, (all) => all.views[one.id])),
+    { class: "inbox-views", "aria-label": t("inbox.views") },
+    own,
+    group(t("inbox.teams"), ofTeams, (one$) => viewLink(`team-${one$.peek().id}`, () => one$.value.name, (all) => all.teams[one$.peek().id], "people")),
+    group(t("inbox.kept"), () => saved.list.value, (one$) => viewLink(one$.peek().id, () => one$.value.name, (all) => all.views[one$.peek().id], "filter")),
   );
 }

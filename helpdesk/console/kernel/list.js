@@ -79,11 +79,19 @@ export function virtualList({ items: known, key, height, render, label, active, 
       else if (from + height() > element.scrollTop + element.clientHeight) element.scrollTop = from + height() - element.clientHeight;
     });
 
+  // A row that is gone leaves its place: the one that follows it is next, and not the first of all.
+  let left = 0;
+  effect(() => {
+    const at = items().findIndex((item) => key(item) === active.value);
+    if (at >= 0) left = at;
+    else if (!items().length) left = 0;
+  });
+
   /** Move by so many rows; answers whether there was one. */
   const move = (by, { select = false } = {}) => {
     const all = items();
     const at = all.findIndex((item) => key(item) === active.peek());
-    const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
+    const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? left + by - (by > 0) : at + by))];
     if (!next) return false;
     if (select) toggle([active.peek(), key(next)].filter(Boolean), true);
     active.value = key(next);

@@ -1,0 +1,100 @@
+// What is done with conversations from the list: each a change that is the same for one and for many, and that knows what
+// it takes back.
+
+import { post, put as send, del } from "../../kernel/api.js";
+import { compare, dateTime } from "../../kernel/format.js";
+import { language, say, t } from "../../kernel/i18n.js";
+import { me } from "../../kernel/session.js";
+import { directory, put } from "../../kernel/store.js";
+import { attempt } from "../../kernel/toast.js";
+import { apply, each, itemsOf } from "./apply.js";
+import { choose, chooseTags, chooseTime } from "./choose.js";
+
+const snoozed = ({ status, snoozed_until }) => (status === "snoozed" ? { status, snoozed_until } : { status });
+
+/** Resolve, or open again where all of them are resolved. */
+export function resolve(ids) {
+  const items = itemsOf(ids);
+  const done = items.length > 0 && items.every((one) => ["resolved", "closed"].includes(one.status));
+  const status = done ? "open" : "resolved";
+  return apply(ids, { set: { status }, before: snoozed, told: (n) => (done ? t("acting.reopened", { n }) : t("acting.resolved", { n })) });
+}
+
+const given = (id, name) => ({
+  set: { assignee_id: id },
+  shown: { assignee: id ? { id, name } : null },
+  before: (one) => ({ assignee_id: one.assignee?.id ?? null }),
+  told: (n) => (id ? t("acting.assigned", { n, name }) : t("acting.unassigned", { n })),
+});
+
+export async function assign(ids) {
+  const agents = directory("agents");
+  await agents.ready;
+  const others = agents.list.peek().filter((one) => one.active !== false && one.kind !== "bot" && one.id !== me.peek().id);
+  const options = [
+    { id: me.peek().id, text: t("acting.me", { name: me.peek().name }), name: me.peek().name },
+    { id: "", text: t("acting.nobody"), name: "" },
+    ...others.map(({ id, name }) => ({ id, text: name, name })).sort((a, b) => compare(a.text, b.text)),
+  ];
+  const chosen = await choose({ title: t("acting.assign_to"), options });
+  if (chosen) await apply(ids, given(chosen.id || null, chosen.name));
+}
+
+export const take = (ids) => apply(ids, given(me.peek().id, me.peek().name));
+
+export async function move(ids) {
+  const teams = directory("teams");
+  await teams.ready;
+  const options = [...teams.list.peek().map(({ id, name }) => ({ id, text: name })), { id: "", text: t("acting.no_team") }];
+  const chosen = await choose({ title: t("acting.move_to"), options });
+  if (!chosen) return;
+  const team = chosen.id ? { id: chosen.id, name: chosen.text } : null;
+  await apply(ids, { set: { team_id: team?.id ?? null }, shown: { team }, before: (one) => ({ team_id: one.team?.id ?? null }), told: (n) => t("acting.moved", { n, name: chosen.text }) });
+}
+
+export async function prioritise(ids) {
+  const options = ["urgent", "high", "normal", "low"].map((id) => ({ id, text: say(id, "priority") }));
+  const chosen = await choose({ title: t("acting.priority"), options });
+  if (chosen) await apply(ids, { set: { priority: chosen.id }, before: ({ priority }) => ({ priority }), told: (n) => t("acting.prioritised", { n, name: chosen.text }) });
+}
+
+export async function categorise(ids) {
+  const known = directory("categories");
+  await known.ready;
+  const options = known.list.peek().filter((one) => !one.archived).map((one) => ({ id: one.key, text: one.names?.[language] ?? one.key }));
+  const chosen = await choose({ title: t("acting.category"), options });
+  if (chosen) await apply(ids, { set: { category: chosen.id }, before: ({ category }) => ({ category }), told: (n) => t("acting.categorised", { n, name: chosen.text }) });
+}
+
+export async function snooze(ids) {
+  const until = await chooseTime();
+  if (!until) return;
+  const set = { status: "snoozed", snoozed_until: new Date(until).toISOString() };
+  await apply(ids, { set, before: snoozed, told: (n) => t("acting.snoozed", { n, until: dateTime(until) }) });
+}
+
+export async function tag(ids) {
+  const items = itemsOf(ids);
+  const found = await chooseTags(items);
+  if (!found) return;
+  const [add, remove] = [found.add, found.remove];
+  const of = (one) => ({ tags: [...one.tags.filter((name) => !remove.includes(name)), ...add.filter((name) => !one.tags.includes(name))] });
+  await apply(ids, { of, actions: [{ do: "tag", add, remove }], before: ({ tags }) => ({ tags }), told: (n) => t("acting.tagged", { n }) });
+}
+
+/** Read marks are one's own: no version, no event, so the rows are told here. */
+async function mark(ids, read) {
+  const tell = (value) => put(itemsOf(ids).map((one) => ({ ...one, unread: value })));
+  tell(!read);
+  const going = ids.length > 1 ? post("/conversations/read", { ids, read }) : read ? send(`/conversations/${ids[0]}/read`) : del(`/conversations/${ids[0]}/read`);
+  if ((await attempt(going)) === undefined) tell(read);
+}
+export const unread = (ids) => mark(ids, false);
+export const read = (ids) => mark(ids, true);
+
+/** Spam, or none where all of them are: in the list of spam the same key gives them back. */
+export function spam(ids) {
+  const back = new URLSearchParams(location.search).has("spam") || location.pathname.startsWith("/inbox/spam");
+  const change = (undone) => (one) => (undone ? del : post)(`/conversations/${one.id}/spam`, ...(undone ? [{ version: one.version }] : [undefined, { version: one.version }]));
+  return each(ids, { go: change(back), undo: change(!back), told: (n) => (back ? t("acting.no_spam", { n }) : t("acting.spam", { n })) });
+}

@@ -1,0 +1,103 @@
+// A change to one conversation or to many. One: at once on the screen, then by its version. Many: by a job that tells how
+// far it is. Both can be taken back for as long as the words about it stand there.
+
+import { get, patch, post, Problem, every, explain } from "../../kernel/api.js";
+import { t } from "../../kernel/i18n.js";
+import { signal } from "../../kernel/signals.js";
+import { conversation, put, refresh } from "../../kernel/store.js";
+import { attempt, toast } from "../../kernel/toast.js";
+
+const MOST = 500; // that one job takes
+const LOOK_MS = 400;
+const UNDO_JOBS = 20; // different pasts, each a job of its own
+
+export const itemsOf = (ids) => ids.map((id) => conversation(id).peek()).filter(Boolean);
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/**
+ * `set` is the body, or `of(item)` where it differs; `actions` do the same in a job. `before(item)` is the body that takes
+ * it back, `told(n)` what is said of it, `shown` what a row shows of it at once where `set` does not say.
+ */
+export async function apply(ids, change) {
+  const items = itemsOf(ids);
+  if (items.length === 1) return one(items[0], change);
+  if (items.length) await many(items, change);
+}
+
+async function one(item, change) {
+  const body = change.of?.(item) ?? change.set;
+  const back = change.before(item);
+  put({ ...item, ...body, ...change.shown });
+  const done = await attempt(patched(item, body, change));
+  if (done === undefined) return void refresh(item.id).catch(() => {});
+  toast(change.told(1), { kind: "done", action: { text: t("shell.undo"), run: () => attempt(patched(done, back, {})) } });
+}
+
+/** By its version; where somebody was faster, once more by the new one, since this sets one thing and nothing by it. */
+async function patched(item, body, change) {
+  try {
+    return kept(await patch(`/conversations/${item.id}`, body, { version: item.version }));
+  } catch (error) {
+    if (!(error instanceof Problem) || error.slug !== "stale_version") throw error;
+    const fresh = await refresh(item.id);
+    return kept(await patch(`/conversations/${item.id}`, change.of?.(fresh) ?? body, { version: fresh.version }));
+  }
+}
+
+const kept = (found) => (put(found), found);
+
+async function many(items, change) {
+  const before = new Map(items.map((item) => [item.id, JSON.stringify(change.before(item))]));
+  const what = change.actions ? { actions: change.actions } : { set: change.set };
+  const found = await attempt(jobs(items.map((item) => item.id), what));
+  if (!found) return;
+  const pasts = Map.groupBy(found.changed, (id) => before.get(id));
+  const undo = async () => {
+    for (const [body, ids] of pasts) if (!(await attempt(jobs(ids, { set: JSON.parse(body) })))) return;
+  };
+  const action = found.changed.length && pasts.size <= UNDO_JOBS ? { text: t("shell.undo"), run: undo } : undefined;
+  if (found.changed.length || !found.refused.length) toast(change.told(found.changed.length), { kind: "done", action });
+  if (found.refused.length) toast(t("acting.refused", { n: found.refused.length, why: whyOf(found.refused) }), { kind: "wrong" });
+}
+
+const whyOf = (refused) => explain(new Problem(409, { type: `urn:helpdesk:problem:${refused[0].refused}`, detail: refused[0].detail ?? "" }));
+
+/** Start, follow and end one job after the other; answers the ids that were changed, and what was refused. */
+async function jobs(ids, what) {
+  const [done, found] = [signal(0), { changed: [], refused: [] }];
+  const close = toast(() => t("acting.progress", { done: done.value, n: ids.length }), { seconds: 600 });
+  try {
+    for (let from = 0; from < ids.length; from += MOST) {
+      const { job_id: job } = await post("/conversations/bulk", { ids: ids.slice(from, from + MOST), ...what });
+      let state = await get(`/jobs/${job}`);
+      while (state.state === "queued" || state.state === "running") {
+        await pause(LOOK_MS);
+        state = await get(`/jobs/${job}`);
+        done.value = from + state.done;
+      }
+      for (const one of await every(`/jobs/${job}/results`, {})) {
+        if (one.outcome === "done") found.changed.push(one.subject_id);
+        else if (one.outcome === "refused") found.refused.push(one);
+      }
+      if (state.state === "failed") throw new Problem(500, { type: "urn:helpdesk:problem:internal", detail: state.error });
+    }
+  } finally {
+    close();
+  }
+  return found;
+}
+
+/** One request each, for what no job does. `go(item)` and `undo(item)` answer the conversation as it is then. */
+export async function each(ids, { go, undo, told }) {
+  const done = [];
+  for (const item of itemsOf(ids)) {
+    const found = await attempt(go(item));
+    if (found === undefined) break;
+    done.push(found?.id ? found : item);
+  }
+  if (!done.length) return;
+  const back = async () => {
+    for (const item of done) if ((await attempt(refresh(item.id).then(undo))) === undefined) return;
+  };
+  toast(told(done.length), { kind: "done", action: { text: t("shell.undo"), run: back } });
+}
