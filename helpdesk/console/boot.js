@@ -5,15 +5,15 @@ import { href } from "./kernel/address.js";
 
 const started = (globalThis.helpdeskBoot = { answers: new Map(), link: null });
 
-// Letters lead to `/#invitation=…` and `/#password-reset=…`. What stands there is a secret: out of the address bar and the
-// history with it, before anything else runs.
-const [, kind, secret] = /^#(invitation|password-reset|sso)=(.+)$/.exec(location.hash) ?? [];
+// Letters lead to `/#invitation=…` and `/#password-reset=…`, the first start to `/#first-run=…`. What stands there is a
+// secret: out of the address bar and the history with it, before anything else runs.
+const [, kind, secret] = /^#(invitation|password-reset|first-run|sso)=(.+)$/.exec(location.hash) ?? [];
 if (kind === "sso") {
   started.link = { kind, secret };
   history.replaceState(null, "", "/login");
 } else if (kind) {
   started.link = { kind, secret: decodeURIComponent(secret) };
-  history.replaceState(null, "", `/${kind}`);
+  history.replaceState(null, "", kind === "first-run" ? "/welcome" : `/${kind}`);
 }
 
 const ask = (path, query) => {

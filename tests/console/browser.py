@@ -151,6 +151,24 @@ class Desk:
         assert changed.status_code == 200, changed.text
         self._languages[person] = language
 
+    def browser(
+        self,
+        *,
+        as_: str = "mina",
+        device: Mapping[str, Any] = WIDE,
+        theme: str = "light",
+        language: str = "en",
+    ) -> BrowserContext:
+        """Somebody's own browser, with nothing in it but his session."""
+        looks = {"reduced_motion": "reduce", "color_scheme": theme}
+        context = self._browser.new_context(**device, **looks, locale=language, timezone_id="Asia/Taipei")
+        context.add_init_script(_WATCH)
+        if as_:
+            # The page need not be loaded anew to speak the account's language
+            context.add_init_script(f"localStorage['helpdesk.language'] ??= {language!r}")
+            context.add_cookies([{"name": "helpdesk", "value": self.cookie(as_), "url": self.stack.url}])
+        return context
+
     def visit(
         self,
         path: str,
@@ -164,14 +182,7 @@ class Desk:
         """Open a page; without `as_` as a stranger. A `context` is another tab of a browser that is open already."""
         if as_ and language != self._languages.get(as_, "en"):
             self._speak(as_, language)
-        if context is None:
-            looks = {"reduced_motion": "reduce", "color_scheme": theme}
-            context = self._browser.new_context(**device, **looks, locale=language, timezone_id="Asia/Taipei")
-            context.add_init_script(_WATCH)
-            if as_:
-                # The page need not be loaded anew to speak the account's language
-                context.add_init_script(f"localStorage['helpdesk.language'] ??= {language!r}")
-                context.add_cookies([{"name": "helpdesk", "value": self.cookie(as_), "url": self.stack.url}])
+        context = context or self.browser(as_=as_, device=device, theme=theme, language=language)
         page = context.new_page()
         page.set_default_timeout(15_000)
         visit = Visit(page, self.stack.url)
