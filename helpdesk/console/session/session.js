@@ -2,6 +2,9 @@
 
 import { h } from "../kernel/dom.js";
 import { language, LANGUAGES, chooseLanguage, t } from "../kernel/i18n.js";
+import { spinner } from "../kernel/parts.js";
+import { loadArea } from "../kernel/router.js";
+import { signal, untracked } from "../kernel/signals.js";
 import { login } from "./login.js";
 import { forgotten, fromLetter } from "./letters.js";
 export { proveAgain } from "./prove.js";
@@ -12,6 +15,7 @@ export function view(here) {
     if (area !== "session") return null; // gone already: what comes next is on its way
     if (path === "/invitation") return fromLetter("invitation");
     if (path === "/password-reset") return globalThis.helpdeskBoot?.link?.kind === "password-reset" ? fromLetter("password-reset") : forgotten();
+    if (path === "/welcome") return welcome();
     return login(query.get("next"));
   };
   return h(
@@ -23,6 +27,22 @@ export function view(here) {
   );
 }
 
+/** The first run. It is one day in the life of a house: nobody else loads it. */
+function welcome() {
+  const module = signal(null);
+  loadArea("session/wizard").then((found) => (module.value = found), () => {});
+  return () => (module.value ? untracked(() => module.value.view()) : spinner());
+}
+
+// The page is loaded anew in the other language: what a letter brought is handed on to it.
+function choose(tag) {
+  const link = globalThis.helpdeskBoot?.link;
+  const kept = link && link.kind !== "sso" && tag !== language;
+  const address = location.href;
+  if (kept) history.replaceState(null, "", `/#${link.kind}=${encodeURIComponent(link.secret)}`);
+  if (!chooseLanguage(tag) && kept) history.replaceState(null, "", address);
+}
+
 const languages = () =>
   h("nav", { class: "row", "aria-label": t("session.language") }, Object.entries(LANGUAGES).map(([tag, name]) =>
-    h("button", { type: "button", class: "button quiet", lang: tag, "aria-pressed": String(tag === language), on: { click: () => chooseLanguage(tag) } }, name)));
+    h("button", { type: "button", class: "button quiet", lang: tag, "aria-pressed": String(tag === language), on: { click: () => choose(tag) } }, name)));

@@ -1,5 +1,6 @@
 // The settings of a channel as fields, out of its schema.
 
+import { Problem } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
 import { checkField, selectField, textField } from "../../kernel/form.js";
 import { has, say, t } from "../../kernel/i18n.js";
@@ -64,26 +65,36 @@ const valueOf = (node) => {
 
 /**
  * `{nodes, read(), field(key), look()}`: the groups of a channel's settings, what differs from `values`, one field, and
- * showing what matters now. `only` leaves other settings out, as in the first steps; `whole` reads all that says something.
+ * showing what matters now. `only` leaves other settings out, as in the first steps, where `always` holds in their stead.
  */
-export function settingsFields({ channel, schema, values = {}, secrets = [], only, flat = false }) {
+export function settingsFields({ channel, schema, values = {}, secrets = [], only, always = {} }) {
   const needed = schema.required ?? [];
   const groups = groupsOf(channel, schema).map(([name, keys]) => [name, keys.filter((key) => !only || only.includes(key))]);
   const made = new Map(groups.flatMap(([, keys]) => keys).map((key) => [key, one(channel, key, schema.properties[key], { values, secrets, needed: needed.includes(key) })]));
   const now = () => Object.fromEntries([...made].map(([key, node]) => [key, valueOf(node)]));
   const start = now();
   const look = () => {
-    const given = now();
+    const given = { ...now(), ...always };
     for (const [key, matters] of Object.entries(MATTERS[channel] ?? {})) if (made.has(key)) made.get(key).hidden = !matters(given);
   };
   const read = () => Object.fromEntries(Object.entries(now()).filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(start[key])));
   const shown = ([name, keys]) => {
     const nodes = keys.map((key) => made.get(key));
-    if (!name || flat) return nodes;
+    if (!name) return nodes;
     if (name === "more") return h("details", { class: "settings-more" }, h("summary", {}, t("inboxes.more")), h("div", { class: "stack settings-fields" }, nodes));
     return h("fieldset", { class: "settings-group" }, h("legend", {}, say(name, "inboxes.group")), nodes);
   };
   const nodes = h("div", { class: "stack settings-fields", on: { input: look, change: look } }, groups.filter(([, keys]) => keys.length).map(shown));
   look();
   return { nodes, read, field: (key) => made.get(key), look };
+}
+
+/** The API names a setting within its sentence where a rule is about several: the sentence goes to that field. */
+export function understand(error) {
+  if (!(error instanceof Problem)) return error;
+  error.errors = error.errors.map((one) => {
+    const [, key, message] = one.field === "settings" ? (/^(?:Value error, )?([a-z_0-9]+): (.*)$/.exec(one.message) ?? []) : [];
+    return key ? { field: `settings.${key}`, message } : one;
+  });
+  return error;
 }

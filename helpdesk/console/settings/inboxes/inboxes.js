@@ -1,6 +1,6 @@
 // Inboxes: where messages come in and answers leave, each of one channel.
 
-import { get, post, Problem } from "../../kernel/api.js";
+import { get, post } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
 import { checkField, textField } from "../../kernel/form.js";
 import { icon } from "../../kernel/icons.js";
@@ -14,7 +14,7 @@ import { choiceField } from "../fields.js";
 import { collection, editForm } from "../kit.js";
 import { pickMany } from "../pick.js";
 import { trialCard } from "./check.js";
-import { settingsFields } from "./fields.js";
+import { settingsFields, understand } from "./fields.js";
 import { beside, heading, stateOf } from "./health.js";
 
 const ICONS = { email: "mail", chat: "chat", telegram: "send", x: "note", facebook: "people", instagram: "eye" };
@@ -59,16 +59,6 @@ function beginning(tools) {
     channels.value.length ? h("div", { class: "inboxes-channels" }, channels.value.map(choice)) : skeleton(3),
   ];
   return h("div", {}, () => (wanted.value ? editor(null, tools, { channel: wanted.value }) : choose()));
-}
-
-// The API names a setting within its sentence where a rule is about several: the sentence goes to that field.
-function understand(error) {
-  if (!(error instanceof Problem)) return error;
-  error.errors = error.errors.map((one) => {
-    const [, key, message] = one.field === "settings" ? (/^(?:Value error, )?([a-z_0-9]+): (.*)$/.exec(one.message) ?? []) : [];
-    return key ? { field: `settings.${key}`, message } : one;
-  });
-  return error;
 }
 
 function editor(item, tools, { channel, fresh = false }) {
