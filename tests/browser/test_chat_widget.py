@@ -180,6 +180,27 @@ def test_files_are_pasted_dropped_and_chosen(desk: Scene, browser: Browser) -> N
     visit.context.close()
 
 
+def test_a_file_that_is_sent_and_not_yet_taken_is_waited_for(desk: Scene, browser: Browser) -> None:
+    visit = desk.visit(browser).open().begin()
+    held: list[Route] = []
+    visit.page.route("**/attachments", lambda route: held.append(route))
+    sent = "this.upload.onprogress({loaded: 7, total: 7}); was.call(this, form);"
+    with_send = "const its = XMLHttpRequest.prototype, was = its.send; its.send ="
+    visit.page.evaluate(f"() => {{ {with_send} function (form) {{ {sent} }} }}")
+    chosen = {"name": "chosen.log", "mimeType": "text/plain", "buffer": b"chosen!"}
+    visit.page.locator("input[type=file]").set_input_files([chosen])
+    visit.page.locator(".chips li").wait_for()
+    visit.writing.fill("Here it is")
+    visit.writing.press("Enter")
+    assert visit.writing.input_value() == "Here it is", "it waits for the file"
+    held[0].continue_()
+    visit.page.locator(".submit[aria-disabled=false]").wait_for()
+    visit.writing.press("Enter")
+    (message,) = desk.heard(desk.conversation(), 1)
+    assert [one["filename"] for one in message["attachments"]] == ["chosen.log"]
+    visit.context.close()
+
+
 def test_no_token_is_in_any_address(desk: Scene, browser: Browser) -> None:
     visit = desk.visit(browser).open().begin()
     visit.say("Hello")

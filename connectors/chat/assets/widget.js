@@ -910,7 +910,7 @@ function transfer(entry) {
     request.setRequestHeader("Authorization", `Bearer ${session.token}`);
     request.responseType = "json";
     request.upload.onprogress = ({ loaded, total }) => {
-      entry.share = loaded / total;
+      entry.share = Math.min(0.99, loaded / total); // all of it is sent, and not yet taken
       draw();
     };
     request.onload = () => {
@@ -1492,7 +1492,7 @@ const askAboutSecret = (kind) =>
 
 async function submit() {
   const text = ui.text.value.trim();
-  const files = uploads.filter((entry) => entry.share === 1);
+  const files = uploads.filter((entry) => entry.id);
   if ((!text && !files.length) || uploads.length > files.length) return;
   if (text.length > config.limits.text) return flash("tooLong", { n: config.limits.text });
   const secret = secretIn(text);
@@ -1675,7 +1675,7 @@ function drawAll() {
         ]
       : []),
   );
-  ui.submit.setAttribute("aria-disabled", String(uploads.some((entry) => entry.share < 1)));
+  ui.submit.setAttribute("aria-disabled", String(uploads.some((entry) => !entry.id)));
 }
 
 function drawStatus() {
