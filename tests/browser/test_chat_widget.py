@@ -183,7 +183,11 @@ def test_files_are_pasted_dropped_and_chosen(desk: Scene, browser: Browser) -> N
 def test_a_file_that_is_sent_and_not_yet_taken_is_waited_for(desk: Scene, browser: Browser) -> None:
     visit = desk.visit(browser).open().begin()
     held: list[Route] = []
-    visit.page.route("**/attachments", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visit.page.route("**/attachments", hold)
     sent = "this.upload.onprogress({loaded: 7, total: 7}); was.call(this, form);"
     with_send = "const its = XMLHttpRequest.prototype, was = its.send; its.send ="
     visit.page.evaluate(f"() => {{ {with_send} function (form) {{ {sent} }} }}")
