@@ -1,6 +1,6 @@
 """The desk as it stands now, for whoever leads it: what waits with whom, who is there, and how promises are kept today.
 
-Five queries whatever the size. Those of conversations walk what is open, which an index holds apart from what is over;
+Nine queries whatever the size. Those of conversations walk what is open, which an index holds apart from what is over;
 that of today's promises reads clocks from where the day begins.
 """
 
