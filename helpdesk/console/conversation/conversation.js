@@ -1,7 +1,7 @@
 // One conversation: its heading, and all that was said and done, over all channels.
 
 import { explain, put as send } from "../kernel/api.js";
-import { delegate, each, h, on } from "../kernel/dom.js";
+import { delegate, detached, each, h, on } from "../kernel/dom.js";
 import { day } from "../kernel/format.js";
 import { t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
@@ -64,7 +64,17 @@ function whole({ id, one, line, there }) {
   const { messages } = line;
   const body = lineOf({ id, one, line, there });
   const composer = h("div", { class: "conversation-composer" });
-  loadArea("composer").then((module) => composer.append(module.composer({ id, one, messages, there })), () => {});
+  let ended = false;
+  let shown = null;
+  onCleanup(() => {
+    ended = true;
+    shown?.dispose();
+  });
+  loadArea("composer").then((module) => {
+    if (ended) return;
+    shown = detached(() => module.composer({ id, one, messages, there }));
+    composer.append(shown.value);
+  }, () => {});
   const root = h("div", { class: "conversation-whole" }, heading({ id, one, there, messages }), body, composer);
   commands({ id, one, root });
   return root;

@@ -59,8 +59,8 @@ const OVER = new Set(["resolved", "closed"]);
 
 function settle(id, now) {
   if (now.merged_into_id || now.status === "closed" || now.spam) return null;
-  if (OVER.has(now.status)) return button({ text: t("conversation.reopen"), run: () => change(id, { status: "open" }, { done: t("conversation.reopened") }) });
-  return button({ text: t("conversation.resolve"), icon: "check", label: null, run: () => change(id, { status: "resolved" }, { done: t("conversation.resolved") }) });
+  if (OVER.has(now.status)) return button({ text: t("conversation.reopen"), icon: "refresh", kind: "settle", run: () => change(id, { status: "open" }, { done: t("conversation.reopened") }) });
+  return button({ text: t("conversation.resolve"), icon: "check", kind: "settle", run: () => change(id, { status: "resolved" }, { done: t("conversation.resolved") }) });
 }
 
 /** Small buttons that say how it stands and change it. */

@@ -6,7 +6,7 @@ import { ask } from "../kernel/dialog.js";
 import { t } from "../kernel/i18n.js";
 
 // Up to a blank, a quotation mark, a full-width sign or a control of writing direction, which could turn an address around.
-const ADDRESS = /https?:\/\/[^\s<>"'`“”‘’«»「」『』（）【】《》，。；、！？\u200b-\u200f\u202a-\u202e\u2060-\u2069]+/giu;
+const ADDRESS = /https?:\/\/[^\s<>"'\u0060“”‘’«»「」『』（）【】《》，。；、！？\u200b-\u200f\u202a-\u202e\u2060-\u2069]+/giu;
 const TAIL = /[.,:;!?*_~]+$/;
 const MENTION = /(^|[\s(（,，])@/u;
 

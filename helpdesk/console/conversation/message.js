@@ -35,7 +35,7 @@ export function messageNode(row$, of) {
     },
     heading(message$, of, { original }),
     () => addressed(message$.value),
-    () => (message$.value.deleted_at ? h("p", { class: "soft" }, t("conversation.deleted")) : original.value ? mailFrame(message$.peek(), t("conversation.frame", { name: nameOf(message$.peek().author) })) : textOf(message$, unfolded)),
+    () => (message$.value.deleted_at ? h("p", { class: "soft" }, t("conversation.deleted")) : original.value ? mailFrame(message$.peek(), t("conversation.frame", { name: nameOf(message$.peek().author) })) : textOf(message$, { unfolded, original })),
     () => files(message$.value.attachments, { inline: !original.value }),
     () => deliveryLine(message$.value, { again: of.again, presence: of.presence() }),
   );
@@ -84,17 +84,21 @@ function addressed({ channel, to, cc, type }) {
   return h("p", { class: "addressed soft" }, part(to, t("conversation.to", { names: names(to) })), part(cc, t("conversation.cc", { names: names(cc) })));
 }
 
-function textOf(message$, unfolded) {
+const LAID_OUT = /<(?:img|table)\b/i;
+
+function textOf(message$, { unfolded, original }) {
   const { type, private: note } = message$.peek();
   const parts = computed(() => quotesOf(message$.value));
   const whole = signal(false);
-  const names = note ? directory("agents").list.peek().map((one) => one.name).sort((one, other) => other.length - one.length) : [];
-  const linked = (text) => withLinks(text, { names, outside: type === "incoming" });
+  // The longest first, so that "Ann Lee" is not taken for "Ann".
+  const names = computed(() => (note ? directory("agents").list.value.map((one) => one.name).sort((one, other) => other.length - one.length) : []));
+  const linked = (text) => withLinks(text, { names: names.value, outside: type === "incoming" });
   const body = () => (whole.value ? parts.value.shown : beginning(parts.value.shown));
   return [
     h("div", { class: "message-text", dir: "auto" }, () => linked(body()), () => message$.value.text === "" && !message$.value.attachments.length && h("span", { class: "soft" }, t("conversation.no_text"))),
     () => body().length < parts.value.shown.length && button({ text: t("conversation.whole"), icon: "down", kind: "quiet tiny", run: () => (whole.value = true) && undefined }),
     () => parts.value.rest && button({ icon: "more", label: unfolded.value ? t("conversation.fold_quotes") : t("conversation.unfold_quotes"), kind: "quotes tiny", "aria-expanded": String(unfolded.value), run: () => void (unfolded.value = !unfolded.peek()) }),
+    () => LAID_OUT.test(message$.value.html ?? "") && button({ text: t("conversation.as_sent"), icon: "eye", kind: "quiet tiny", run: () => void (original.value = true) }),
     () => unfolded.value && h("div", { class: "message-text quoted", dir: "auto" }, linked(parts.value.rest)),
   ];
 }

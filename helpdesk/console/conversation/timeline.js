@@ -138,16 +138,21 @@ export function rowsOf({ messages, events, since, seen, before }) {
   const between = gaps(messages, events.filter((one) => !since || one.occurred_at >= since));
   let day = "";
   let marked = false;
+  const enter = (time, key) => {
+    if (dayOf(time) === day) return;
+    day = dayOf(time);
+    add(`day-${key}`, { kind: "day", at: time });
+  };
   messages.forEach((message, at) => {
-    addEvents(add, between[at]);
-    const of = dayOf(saidAt(message));
-    if (of !== day) add(`day-${message.id}`, { kind: "day", at: saidAt(message) });
+    const told = between[at];
+    if (told.length) enter(told[0].occurred_at, told[0].id);
+    addEvents(add, told);
+    const sameDay = dayOf(saidAt(message)) === day;
+    enter(saidAt(message), message.id);
     const fresh = Boolean(seen) && !marked && message.seq > seen && message.type === "incoming";
     if (fresh) add("new", { kind: "new" });
     marked ||= fresh;
-    const joined = !fresh && of === day && !between[at].length && joins(messages[at - 1], message);
-    add(message.id, { kind: "message", message, joined });
-    day = of;
+    add(message.id, { kind: "message", message, joined: !fresh && sameDay && !told.length && joins(messages[at - 1], message) });
   });
   addEvents(add, between[messages.length]);
   before.clear();

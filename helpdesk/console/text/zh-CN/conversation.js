@@ -97,7 +97,7 @@ export default {
   "conversation.looks": "{name} 正在查看",
   "conversation.writes": "{name} 正在写回复",
   "conversation.notes": "{name} 正在写备注",
-  "conversation.resolve": "标记为已解决",
+  "conversation.resolve": "解决",
   "conversation.resolved": "已解决。",
   "conversation.reopen": "重新打开",
   "conversation.reopened": "已重新打开。",

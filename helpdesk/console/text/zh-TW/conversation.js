@@ -97,7 +97,7 @@ export default {
   "conversation.looks": "{name} 正在查看",
   "conversation.writes": "{name} 正在撰寫回覆",
   "conversation.notes": "{name} 正在撰寫備註",
-  "conversation.resolve": "標記為已解決",
+  "conversation.resolve": "解決",
   "conversation.resolved": "已解決。",
   "conversation.reopen": "重新開啟",
   "conversation.reopened": "已重新開啟。",
