@@ -145,5 +145,6 @@ export function treeOf(leaf) {
   return value.length === 1 ? { field, op: ONE[op], value: value[0] } : { field, op: op === "contains" ? "contains_any" : op, value };
 }
 
+export const channelOptions = channels;
 export const categoryOptions = categories;
 export const tagOptions = tags;

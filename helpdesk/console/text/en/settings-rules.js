@@ -44,7 +44,7 @@ export default {
   "rules.event.escalation_advanced": "an escalation goes on",
   "rules.event.elapsed": "the time has passed",
   "rules.try": "Try it",
-  "rules.try_hint": { one: "Where the saved rule would have acted on the last day, as conversations are now. Nothing is done.", other: "Where the saved rule would have acted in the last {n} days, as conversations are now. Nothing is done." },
+  "rules.try_hint": { one: "Where the saved rule would have acted in the last {n} day, as conversations are now. Nothing is done.", other: "Where the saved rule would have acted in the last {n} days, as conversations are now. Nothing is done." },
   "rules.try_now": "Show where it would act",
   "rules.would": { one: "It would have acted {count} time.", other: "It would have acted {count} times." },
   "rules.would_not": "It would not have acted.",

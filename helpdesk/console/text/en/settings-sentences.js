@@ -144,4 +144,10 @@ export default {
   "sentence.once": "It is shown this once only. Keep it in a safe place.",
   "sentence.copied": "Copied.",
   "sentence.copy": "Copy",
+  "sentence.week_hint": "For instance 09:00-12:00, 13:00-18:00. An empty day is closed.",
+  "sentence.closed": "Closed",
+  "sentence.as_monday": "Tuesday to Friday as Monday",
+  "sentence.clock.first_response": "First answer",
+  "sentence.clock.next_response": "Next answer",
+  "sentence.clock.resolution": "Solution",
 };

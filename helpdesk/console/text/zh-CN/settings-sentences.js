@@ -144,4 +144,10 @@ export default {
   "sentence.once": "仅显示这一次，请妥善保存。",
   "sentence.copied": "已复制。",
   "sentence.copy": "复制",
+  "sentence.week_hint": "例如 09:00-12:00、13:00-18:00，用逗号分隔。留空表示休息。",
+  "sentence.closed": "休息",
+  "sentence.as_monday": "周二至周五与周一相同",
+  "sentence.clock.first_response": "首次回复",
+  "sentence.clock.next_response": "后续回复",
+  "sentence.clock.resolution": "解决",
 };

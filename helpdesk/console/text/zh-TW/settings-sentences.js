@@ -144,4 +144,10 @@ export default {
   "sentence.once": "僅顯示這一次，請妥善保存。",
   "sentence.copied": "已複製。",
   "sentence.copy": "複製",
+  "sentence.week_hint": "例如 09:00-12:00、13:00-18:00，以逗號分隔。留空表示休息。",
+  "sentence.closed": "休息",
+  "sentence.as_monday": "週二至週五與週一相同",
+  "sentence.clock.first_response": "首次回覆",
+  "sentence.clock.next_response": "後續回覆",
+  "sentence.clock.resolution": "解決",
 };
