@@ -14,6 +14,7 @@ import { inboxStep } from "./inbox.js";
 const STEPS = ["who", "inbox", "first"];
 // Events are told at once; this is for whoever has a proxy between that holds them back.
 const LOOK_MS = 10_000;
+const WATCHED_MS = 500;
 
 /** All steps, one at a time. Whoever is in already begins with the inbox. */
 export function view() {
@@ -87,10 +88,22 @@ function firstStep(inbox) {
   };
   return [
     title(t("wizard.first")),
-    inbox.channel === "chat" ? byChat() : h("p", {}, t("wizard.write_mail", { address: inbox.handle })),
+    inbox.channel === "chat" ? byChat() : byMail(inbox),
     h("div", { class: "stack", role: "status" }, () => (found.value ? open() : h("p", { class: "wizard-waiting" }, h("span", { class: "wizard-dot", "aria-hidden": "true" }), t("wizard.waiting")))),
     h("p", { class: "row wizard-then" }, h("a", { href: "/settings/agents/new" }, t("wizard.invite")), h("a", { href: `/settings/inboxes/${inbox.id}` }, t("wizard.settings")), h("a", { href: "/inbox" }, t("wizard.later"))),
   ];
+}
+
+/** What lay in the mailbox before stays there: nobody is asked to write until it is being watched. */
+function byMail(inbox) {
+  const watched = signal(false);
+  const look = async () => {
+    const { last_success_at: at, failing_since: failing } = await get(`/inboxes/${inbox.id}`);
+    watched.value = Boolean(at || failing);
+  };
+  const timer = setInterval(() => watched.peek() || look().catch(() => {}), WATCHED_MS);
+  onCleanup(() => clearInterval(timer));
+  return h("p", { role: "status" }, () => (watched.value ? t("wizard.write_mail", { address: inbox.handle }) : t("wizard.connecting")));
 }
 
 const byChat = () =>

@@ -33,6 +33,7 @@ export default {
   "wizard.first": "The first conversation",
   "wizard.write_mail": "Write a mail to {address} from another address. It arrives here within seconds.",
   "wizard.write_chat": "Open the demo page as a visitor would, and write something there.",
+  "wizard.connecting": "Your mailbox is being connected.",
   "wizard.demo": "Open the demo page",
   "wizard.embed_chat": "Its settings have the line that puts the chat on your site. Write something there.",
   "wizard.waiting": "Waiting for the first message",

@@ -33,6 +33,7 @@ export default {
   "wizard.first": "第一个会话",
   "wizard.write_mail": "请从其他邮箱写信到 {address}，几秒内即会出现在这里。",
   "wizard.write_chat": "以访客身份打开演示页面，随便写点什么。",
+  "wizard.connecting": "正在连接您的邮箱。",
   "wizard.demo": "打开演示页面",
   "wizard.embed_chat": "收件箱设置中有嵌入代码，放到网站后写一条消息即可。",
   "wizard.waiting": "正在等待第一条消息",

@@ -33,6 +33,7 @@ export default {
   "wizard.first": "第一個對話",
   "wizard.write_mail": "請從其他信箱寫信到 {address}，幾秒內即會出現在這裡。",
   "wizard.write_chat": "以訪客身分開啟示範頁面，隨便寫點什麼。",
+  "wizard.connecting": "正在連線您的信箱。",
   "wizard.demo": "開啟示範頁面",
   "wizard.embed_chat": "收件匣設定中有嵌入程式碼，放到網站後寫一則訊息即可。",
   "wizard.waiting": "正在等待第一則訊息",
