@@ -1,11 +1,12 @@
 // Writing: an answer by the channel that the contact wrote by last, or a note for colleagues.
 
 import { command } from "../kernel/commands.js";
-import { focusOn, h } from "../kernel/dom.js";
+import { detached, focusOn, h } from "../kernel/dom.js";
 import { t } from "../kernel/i18n.js";
 import { composing, nameOf } from "../kernel/keys.js";
 import { button } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
+import { loadArea } from "../kernel/router.js";
 import { computed, effect, onCleanup, untracked } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { counter } from "./count.js";
@@ -36,6 +37,7 @@ export function composer({ id, one, messages, there }) {
   const input = field({ letter, how, there, offered });
   offered.attach(input);
   shortcuts(letter, how, input);
+  furtherCommands(how);
   const node = h(
     "form",
     { class: () => ["composer", letter.mode.value], "aria-label": t("composer.group"), on: { submit: (event) => event.preventDefault() } },
@@ -160,6 +162,15 @@ function tools(letter, how, input) {
     () => (answer() ? button({ text: t("composer.send_and_resolve"), kind: "composer-resolve", disabled: nothing, run: go("resolved") }) : null),
     h("div", { class: "composer-send" }, button({ text: () => (answer() ? t("composer.send") : t("composer.save_note")), icon: "send", kind: "primary", disabled: nothing, run: go() }), () => (answer() ? more : null)),
   );
+}
+
+/** What is done now and then is loaded once there is nothing else to do. */
+function furtherCommands({ one, messages }) {
+  let offered = null;
+  const soon = (act) => (globalThis.requestIdleCallback ?? setTimeout)(act);
+  const offer = (module) => offered !== false && (offered = detached(() => module.conversationCommands(one, { messages })));
+  soon(() => offered !== false && loadArea("actions").then(offer, () => {}));
+  onCleanup(() => (offered?.dispose?.(), (offered = false)));
 }
 
 function shortcuts(letter, how, input) {

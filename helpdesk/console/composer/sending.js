@@ -13,7 +13,7 @@ import { offerUndo } from "./undo.js";
 const UNDO_SECONDS = 10;
 
 /** What the channel that an answer goes by can do; nothing while that is not known. */
-export const abilities = (place) => directory("channels").list.value.find((one) => one.name === place?.channel)?.capabilities ?? {};
+export const abilities = (place) => directory("channels").byId(place?.channel)?.capabilities ?? {};
 
 /** Where an answer goes: the place that was chosen while it is still there, else the first, where the contact wrote last. */
 export const placeOf = (letter, one) => {
