@@ -10,4 +10,9 @@ export const PAGES = [
   { path: "policies", group: "promises", role: "agent", area: "settings/policies" },
   { path: "webhooks", group: "automation", role: "admin", area: "settings/webhooks" },
   { path: "tokens", group: "house", role: "agent", area: "settings/tokens" },
+  { path: "canned", group: "work", role: "agent", area: "settings/canned" },
+  { path: "macros", group: "work", role: "agent", area: "settings/macros" },
+  { path: "views", group: "work", role: "agent", area: "settings/views" },
+  { path: "categories", group: "work", role: "agent", area: "settings/categories" },
+  { path: "fields", group: "work", role: "agent", area: "settings/fields" },
 ];

@@ -1,0 +1,18 @@
+export default {
+  "categories.title": "Categories",
+  "categories.hint": "What conversations are about. New ones are sorted by their words.",
+  "categories.add": "New category",
+  "categories.archived": "Archived",
+  "categories.builtin": "Built in",
+  "categories.builtin_text": "This category belongs to Helpdesk and stays as it is.",
+  "categories.key": "Key",
+  "categories.key_hint": "A short word for rules and the API; it cannot be changed later.",
+  "categories.names": "Name",
+  "categories.words": "Words",
+  "categories.words_hint": "One a line, in any language. A message with one of them may belong here.",
+  "categories.weight": "How much a word says",
+  "categories.weight_hint": "From 1, a little, to 10, for certain.",
+  "categories.priority": "Priority at least",
+  "categories.no_priority": "As it comes",
+  "categories.archive": "Archived: not offered any more",
+};

@@ -1,0 +1,18 @@
+export default {
+  "views.title": "Views",
+  "views.hint": "Searches with a name, beside the inbox.",
+  "views.add": "New view",
+  "views.none": "No views yet",
+  "views.none_text": "Make one of the conversations you look for most often.",
+  "views.name": "Name",
+  "views.filter": "Which conversations",
+  "views.order": "Order",
+  "views.sort.-last_activity_at": "Latest activity first",
+  "views.sort.next_due_at": "Due first",
+  "views.sort.created_at": "Oldest first",
+  "views.sort.-priority": "Most urgent first",
+  "views.sort.waiting_since": "Longest waiting first",
+  "views.position": "Place",
+  "views.position_hint": "Small numbers stand first.",
+  "views.open": "Open this view",
+};

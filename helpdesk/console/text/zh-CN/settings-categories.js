@@ -1,0 +1,18 @@
+export default {
+  "categories.title": "会话类别",
+  "categories.hint": "会话的主题分类，新会话会根据关键词自动归类。",
+  "categories.add": "新建类别",
+  "categories.archived": "已归档",
+  "categories.builtin": "内置",
+  "categories.builtin_text": "此类别由系统内置，不能修改。",
+  "categories.key": "键名",
+  "categories.key_hint": "用于规则和 API 的简短英文词，创建后不能修改。",
+  "categories.names": "名称",
+  "categories.words": "关键词",
+  "categories.words_hint": "每行一个，语言不限。包含任一词的消息可能归入此类。",
+  "categories.weight": "关键词权重",
+  "categories.weight_hint": "从 1（较弱）到 10（确定）。",
+  "categories.priority": "最低优先级",
+  "categories.no_priority": "不指定",
+  "categories.archive": "归档：不再提供选择",
+};

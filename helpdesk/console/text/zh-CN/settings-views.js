@@ -1,0 +1,18 @@
+export default {
+  "views.title": "视图",
+  "views.hint": "保存的筛选条件，显示在收件箱旁。",
+  "views.add": "新建视图",
+  "views.none": "还没有视图",
+  "views.none_text": "为您最常查看的会话新建一个视图。",
+  "views.name": "名称",
+  "views.filter": "包含哪些会话",
+  "views.order": "排序方式",
+  "views.sort.-last_activity_at": "最近活动优先",
+  "views.sort.next_due_at": "最先到期优先",
+  "views.sort.created_at": "最早创建优先",
+  "views.sort.-priority": "优先级高的优先",
+  "views.sort.waiting_since": "等待最久优先",
+  "views.position": "排序",
+  "views.position_hint": "数字小的排在前面。",
+  "views.open": "打开此视图",
+};

@@ -1,0 +1,18 @@
+export default {
+  "categories.title": "對話類別",
+  "categories.hint": "對話的主題分類，新對話會依關鍵詞自動歸類。",
+  "categories.add": "新增類別",
+  "categories.archived": "已封存",
+  "categories.builtin": "內建",
+  "categories.builtin_text": "此類別由系統內建，不能修改。",
+  "categories.key": "鍵名",
+  "categories.key_hint": "用於規則和 API 的簡短英文詞，建立後不能修改。",
+  "categories.names": "名稱",
+  "categories.words": "關鍵詞",
+  "categories.words_hint": "每行一個，語言不限。包含任一詞的訊息可能歸入此類。",
+  "categories.weight": "關鍵詞權重",
+  "categories.weight_hint": "從 1（較弱）到 10（確定）。",
+  "categories.priority": "最低優先順序",
+  "categories.no_priority": "不指定",
+  "categories.archive": "封存：不再提供選擇",
+};

@@ -1,0 +1,18 @@
+export default {
+  "views.title": "檢視",
+  "views.hint": "儲存的篩選條件，顯示在收件匣旁。",
+  "views.add": "新增檢視",
+  "views.none": "還沒有檢視",
+  "views.none_text": "為您最常查看的對話新增一個檢視。",
+  "views.name": "名稱",
+  "views.filter": "包含哪些對話",
+  "views.order": "排序方式",
+  "views.sort.-last_activity_at": "最近活動優先",
+  "views.sort.next_due_at": "最先到期優先",
+  "views.sort.created_at": "最早建立優先",
+  "views.sort.-priority": "優先順序高的優先",
+  "views.sort.waiting_since": "等待最久優先",
+  "views.position": "排序",
+  "views.position_hint": "數字小的排在前面。",
+  "views.open": "開啟此檢視",
+};
