@@ -5,13 +5,13 @@
 
 Measured by the page itself, at an administrator's list of all that is open: from the navigation to the painted list,
 with nothing in the browser's cache and again with everything in it; from the key or the click to the painted
-conversation, beside the open one (fetched ahead) and far from it; and how long the page was ever busy at a stretch while
-another process changes what is on the list. A paint counts when the frame after it has begun.
+conversation, beside the open one (fetched ahead) and far from it; and how long the page was ever busy at a stretch
+while another process changes what is on the list. A paint counts when the frame after it has begun.
 
-The page is served by `helpdesk api` beside a `helpdesk worker`, as in a fleet, from PostgreSQL. On a machine that others
-use as well the worst values are theirs: the table has the CPU time of the page's own thread beside them. Exit code 1
-when a median, or while events come any long task, is over its limit. `--keep` leaves the database in that folder for the
-next time; `HELPDESK_TEST_POSTGRES_URL` names a server to use.
+The page is served by `helpdesk api` beside a `helpdesk worker`, as in a fleet, from PostgreSQL. On a machine that
+others use as well the worst values are theirs. Exit code 1 when a median, or while events come any long task, is over
+its limit. `--keep` leaves the database in that folder for the next time; `HELPDESK_TEST_POSTGRES_URL` names a server
+to use.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.api import made, services_at
 from sqlalchemy import delete
 
+from benchmarks.api import made, services_at
 from helpdesk import clock
 from helpdesk.api.console import Console
 from helpdesk.domain.values import SYSTEM
@@ -119,14 +119,14 @@ def switches(desk: Desk, visit: Visit, count: int) -> tuple[list[float], list[fl
         if not by_key:
             page.get_by_role("listbox").first.evaluate("(list) => (list.scrollTop += list.clientHeight * 1.5)")
             page.wait_for_timeout(100)
-        identifier = target.first.get_attribute("data-id")
+        identifier = rows.first.get_attribute("data-id")
         if identifier is None:
             continue
         last = desk.stack.get(f"/conversations/{identifier}/messages", order="desc", limit=1)["items"][0]["text"]
         page.wait_for_timeout(400)  # as long as one looks at what is open, at least
         if page.evaluate(_SWITCH, [last, "keydown" if by_key else "pointerdown"]) is None:
             continue
-        page.keyboard.press("j") if by_key else target.first.click()
+        page.keyboard.press("j") if by_key else rows.first.click()
         (near if by_key else far).append(float(page.evaluate("bench.switching")))
     return near, far
 

@@ -1,8 +1,9 @@
 """The agent console: plain modules out of `helpdesk/console`, served from memory, and the one page that loads them.
 
 Files have the hash of all of them in their address, so browsers keep them for good and no release is ever mixed with
-another. The page names what its address will need, modules and styles, so that they are fetched beside each other and
-not one after the other; which these are is read from the modules themselves.
+another. Modules are joined by folder (`console_packs`). The page names what its address will need, modules and styles,
+so that they are fetched beside each other and not one after the other; which these are is read from the modules
+themselves.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import helpdesk
+from helpdesk.api.console_packs import SHELL, joined, place
 from helpdesk.api.dependencies import base_url, cookie_name, services_of
 from helpdesk.errors import NotFound
 
@@ -51,10 +53,9 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ ]*(?://.*|/\*\*(?s:.*?)\*/)$", re.MULTILINE)
-_INDENT: Final = re.compile(r"^[ ]+", re.MULTILINE)
+_BETWEEN: Final = re.compile(r"\n\s*")
 _ROUTE: Final = re.compile(r'^  \["(/[^"]*)", "([a-z/-]+)"\],', re.MULTILINE)
 _WITHOUT: Final = "Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。"
-_SHELL: Final = "shell/shell.js"
 _SIGN_IN: Final = "session"
 
 
@@ -70,11 +71,19 @@ class Console:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
-        self.files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        self._modules = {name: body.decode() for name, body in found.items() if name.endswith(".js")}
+        rest = {name: body for name, body in found.items() if name not in self._modules}
+        sent = {name: without_comments(code).encode() for name, code in joined(self._modules).items()}
+        self.files = {name: _file(name, body) for name, body in sorted((rest | sent).items())}
         digest = sha256()
         for name, file in self.files.items():
             digest.update(b"%s\0%d\0%s" % (name.encode(), len(file.body), file.body))
         self.root = f"/console/{digest.hexdigest()[:16]}/"
+
+    def place(self, module: str) -> tuple[str, str | None]:
+        """Where a module is sent: in which file, and under which of its exports, if not by itself."""
+        return place(self._modules, module)
 
     def graph(self, *entries: str) -> list[str]:
         """The modules that these import, and what those import, in the order in which they are met."""
@@ -98,7 +107,7 @@ class Console:
         """The document. What stands in it is ours, but for the base URL. `session`: a cookie came, good or not;
         `demo`: the chat has a page to try it on.
         """
-        modules = self.graph("boot.js", _SHELL, f"{area}/{area}.js")
+        modules = self.graph("boot.js", SHELL, f"{area}/{area}.js")
         sheets = ("base.css", "parts.css", "shell/shell.css", f"{area}/{area}.css")
         head = [f'<link rel="stylesheet" href="{self.root}{name}">' for name in sheets if name in self.files]
         head += [f'<link rel="modulepreload" href="{self.root}{name}">' for name in modules]
@@ -114,21 +123,18 @@ class Console:
         )
 
 
-def _read(path: Path) -> File:
-    body = path.read_bytes()
-    if path.suffix == ".js":
-        body = _without_comments(body.decode()).encode()
-    return File(body, gzip.compress(body, 9, mtime=0), _TYPES[path.suffix])
+def _file(name: str, body: bytes) -> File:
+    return File(body, gzip.compress(body, 9, mtime=0), _TYPES[posixpath.splitext(name)[1]])
 
 
-def _without_comments(code: str) -> str:
+def without_comments(code: str) -> str:
     """A module without the lines that only people read, and not indented: a sixth of what would be sent.
 
-    Lines keep their numbers. A module with a template over several lines is left as it is: there, white space counts.
+    A module with a template over several lines is left as it is: there, white space counts.
     """
     if any(line.count("`") % 2 for line in code.split("\n")):
         return code
-    return _INDENT.sub("", _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), code))
+    return _BETWEEN.sub("\n", _COMMENT.sub("", code))
 
 
 @cache

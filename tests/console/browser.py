@@ -13,7 +13,7 @@ name: roles and names, never classes. With HELPDESK_SHOTS, a folder outside of t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from helpdesk.api.console import made
 from tests.journeys.stack import PATIENCE, Stack
 
 if TYPE_CHECKING:
@@ -79,13 +80,17 @@ class Visit:
         """Leave out complaints that were called for, such as a refusal that is part of the story."""
         self.troubles = [one for one in self.troubles if not any(part in one for part in parts)]
 
-    def module(self, path: str, script: str, argument: Any = None) -> Any:
-        """Run `async (module, argument) => …` with one of the console's modules, as the page itself has it."""
+    def module(self, path: str | Sequence[str], script: str, argument: Any = None) -> Any:
+        """Run `async (exports, argument) => …` with those of the console's modules, as the page itself has them."""
         root = self.page.evaluate(
             "() => document.querySelector('script[src]').getAttribute('src').replace('boot.js', '')"
         )
+        places = [made().place(one) for one in ([path] if isinstance(path, str) else path)]
+        found = "Object.assign({}, ...await Promise.all(places.map(async ([file, word]) => { "
+        found += "const all = await import(file); return word ? all[word] : all; })))"
         return self.page.evaluate(
-            "async ([path, argument]) => (" + script + ")(await import(path), argument)", [root + path, argument]
+            f"async ([places, argument]) => ({script})({found}, argument)",
+            [[[root + file, word] for file, word in places], argument],
         )
 
     def faults(self) -> list[str]:
@@ -160,8 +165,8 @@ class Desk:
         language: str = "en",
     ) -> BrowserContext:
         """Somebody's own browser, with nothing in it but his session."""
-        looks = {"reduced_motion": "reduce", "color_scheme": theme}
-        context = self._browser.new_context(**device, **looks, locale=language, timezone_id="Asia/Taipei")
+        looks: Mapping[str, Any] = {"reduced_motion": "reduce", "color_scheme": theme, **device}
+        context = self._browser.new_context(**looks, locale=language, timezone_id="Asia/Taipei")
         context.add_init_script(_WATCH)
         if as_:
             # The page need not be loaded anew to speak the account's language

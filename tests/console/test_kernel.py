@@ -52,10 +52,8 @@ def test_an_effect_tidies_up_before_it_runs_again_and_at_the_end(page: Visit) ->
 
 def test_rows_that_stay_keep_their_node_their_focus_and_what_was_typed(page: Visit) -> None:
     found = page.module(
-        "kernel/dom.js",
-        """async ({ h, each, mount }) => {
-          const boot = document.querySelector("script[src]").src;
-          const { signal, flush } = await import(boot.replace("boot", "kernel/signals"));
+        ("kernel/dom.js", "kernel/signals.js"),
+        """async ({ h, each, mount, flush, signal }) => {
           const items = signal([{ id: 1, n: "a" }, { id: 2, n: "b" }, { id: 3, n: "c" }]);
           const place = document.body.appendChild(h("div"));
           const row = (item$) => h("label", {}, () => item$.value.n, h("input", { name: () => item$.value.n }));
