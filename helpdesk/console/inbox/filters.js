@@ -63,7 +63,7 @@ export function sortButton() {
 }
 
 /** The filters of the address as chips, with one that takes all of them out. */
-export function filterChips({ tools = () => null }) {
+export function filterChips({ save }) {
   const active = computed(() => FILTERS.filter((name) => here.value.query.has(name)).join(" "));
   const names = () => active.value.split(" ").filter(Boolean);
   const clear = () => setQuery(Object.fromEntries(FILTERS.map((name) => [name, null])), { replace: true });
@@ -74,7 +74,7 @@ export function filterChips({ tools = () => null }) {
   };
   return () =>
     active.value &&
-    h("div", { class: "inbox-chips", role: "group", "aria-label": t("inbox.filters") }, each(names, (name) => name, one), button({ text: t("inbox.clear_filters"), kind: "quiet tiny", run: clear }), tools());
+    h("div", { class: "inbox-chips", role: "group", "aria-label": t("inbox.filters") }, each(names, (name) => name, one), button({ text: t("inbox.clear_filters"), kind: "quiet tiny", run: clear }), !names().includes("q") && button({ text: t("inbox.save_view"), kind: "quiet tiny", run: save }));
 }
 
 /** Choose the values of one filter beside a button; each choice counts at once. */

@@ -1,16 +1,15 @@
 // The list of conversations: it follows the address, and what happens, without moving under the reader's eyes.
 
-import { explain } from "../kernel/api.js";
+import { explain, get } from "../kernel/api.js";
 import { command } from "../kernel/commands.js";
-import { flush, onCleanup } from "../kernel/signals.js";
 import { h, on, when } from "../kernel/dom.js";
 import { t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
 import { virtualList } from "../kernel/list.js";
-import { button, empty, skeleton } from "../kernel/parts.js";
-import { go, here } from "../kernel/router.js";
-import { preferences } from "../kernel/session.js";
-import { computed, effect, signal, untracked } from "../kernel/signals.js";
+import { button, empty, linkButton, skeleton } from "../kernel/parts.js";
+import { go, here, loadArea } from "../kernel/router.js";
+import { may, me, preferences } from "../kernel/session.js";
+import { computed, effect, flush, onCleanup, signal, untracked } from "../kernel/signals.js";
 import { directory, prefetch } from "../kernel/store.js";
 import { asked, FILTERS } from "./asking.js";
 import { actionCommands, selectionBar } from "./commands.js";
@@ -22,6 +21,7 @@ import { viewName, viewNow } from "./views.js";
 const REST_MS = 80; // of the keys or the pointer on a row, before what it opens is read ahead
 const POINTING_MS = 700;
 const TICK_MS = 10_000;
+const MEET_MS = 15_000;
 
 export function listPane({ open, addressOf }) {
   const active = signal(open.peek());
@@ -39,20 +39,26 @@ export function listPane({ open, addressOf }) {
     pointing: () => pointing.peek(),
     place: (change) => keepPlace(list, found, height, change),
   });
+  const here$ = signal(new Map());
   const openOne = (id) => go(addressOf(id));
-  const plain = () => [wanted.value.status].flat().filter((one, at, all) => all.length === 1 || one === "open");
+  const plain = () => ["open", ...[wanted.value.status].flat().filter((one, at, all) => all.length === 1)];
   const list = virtualList({
     items: () => found.ids.value ?? [],
     key: (id) => id,
     height,
     label: t("inbox.list"),
-    render: (id$) => row(id$.peek(), { tick, plain, others: () => [] }),
+    render: (id$) => row(id$.peek(), { tick, plain, others: (id) => here$.value.get(id) ?? "" }),
     active,
     selected,
     onOpen: openOne,
     onEnd: found.further,
   });
   followReader({ list, found, active, selected, open, atTop, pointing, tick, wanted });
+  const bare = signal(false); // a house that has no inbox yet
+  effect(() => {
+    if (found.ids.value?.length === 0 && may("admin")) directory("inboxes").ready.then((all) => (bare.value = !all.length), () => {});
+  });
+  meetOthers(list, here$);
   listCommands({ list, active, selected, open, openOne });
   const targets = () => (selected.peek().size ? [...selected.peek()] : [open.peek() ?? active.peek()].filter(Boolean));
   actionCommands({ targets, chosen: () => selected.peek().size > 0, open: () => Boolean(open.peek()) });
@@ -65,16 +71,16 @@ export function listPane({ open, addressOf }) {
       h("h1", { class: "cut", tabindex: "-1", data: { focus: true } }, () => (selected.value.size ? t("inbox.selected", { n: selected.value.size }) : viewName())),
       when(() => selected.value.size > 0, () => selectionBar({ selected, targets, ids: found.ids }), () => h("div", { class: "row inbox-tools" }, sortButton(), filterButton())),
     ),
-    filterChips({}),
+    filterChips({ save: () => loadArea("inbox/acting").then((all) => all.saveView(wanted.peek())) }),
     h("div", { class: "inbox-new" }, () => found.waiting.value.size > 0 && button({ icon: "up", text: t("inbox.new", { n: found.waiting.value.size }), kind: "primary", run: () => ((list.scrollTop = 0), found.show()) })),
-    () => instead(found),
+    () => instead(found, bare),
     list,
     () => found.ids.value?.length >= MOST && h("p", { class: "inbox-end soft" }, t("inbox.most", { n: MOST })),
   );
 }
 
 /** What stands in place of rows: that they are awaited, that there are none, or why they cannot be shown. */
-function instead(found) {
+function instead(found, bare) {
   if (found.trouble.value) {
     const gone = [404, 422].includes(found.trouble.value.status);
     const action = gone ? h("a", { class: "button", href: "/inbox" }, t("inbox.to_open")) : button({ text: t("shell.again"), run: () => found.read() });
@@ -83,6 +89,7 @@ function instead(found) {
   if (found.ids.value === null) return skeleton(8);
   if (found.ids.value.length) return null;
   if (found.more.value) return empty({ title: t("inbox.far"), text: t("inbox.far_hint"), icon: "search", action: button({ text: t("inbox.further"), run: () => found.further() }) });
+  if (bare.value) return empty({ title: t("inbox.no_inbox"), text: t("inbox.no_inbox_hint"), action: linkButton({ text: t("inbox.add_inbox"), kind: "primary", href: "/welcome" }) });
   const filtered = FILTERS.some((name) => here.value.query.has(name));
   return filtered ? empty({ title: t("inbox.none_fit"), text: t("inbox.none_fit_hint"), icon: "filter" }) : empty({ title: t("inbox.empty"), text: viewNow() === "mine" ? t("inbox.empty_mine") : t("inbox.empty_hint"), icon: "check" });
 }
@@ -140,6 +147,21 @@ function followReader({ list, found, active, selected, open, atTop, pointing, ti
     const kept = [...selected.peek()].filter((id) => known.has(id));
     if (kept.length !== selected.peek().size) selected.value = new Set(kept);
   });
+}
+
+/** Who else is at the conversations in sight, asked for now and then: nothing tells a list of it. */
+function meetOthers(list, here$) {
+  const look = async () => {
+    const ids = [...list.querySelectorAll("[data-id]")].map((one) => one.dataset.id).slice(0, 100);
+    if (document.hidden || !ids.length) return;
+    const { items } = await get("/presence", { conversation_id: ids }).catch(() => ({ items: [] })); // later, then
+    const names = (all) => all.filter((one) => one.agent.id !== me.peek()?.id).map((one) => one.agent.name).join(", ");
+    const found = items.map((one) => [one.conversation_id, names(one.presence)]).filter(([, name]) => name);
+    if (found.length || here$.peek().size) here$.value = new Map(found);
+  };
+  const first = setTimeout(look, 1500);
+  const timer = setInterval(look, MEET_MS);
+  onCleanup(() => (clearTimeout(first), clearInterval(timer)));
 }
 
 function listCommands({ list, active, selected, open, openOne }) {

@@ -33,7 +33,7 @@ export function row(id, { tick, plain, others }) {
   const loud = of((it) => LOUD.includes(it.priority));
   const status = of((it) => (plain().includes(it.status) ? "" : it.status));
   const who = of((it) => it.assignee?.name ?? "");
-  const here = computed(() => others(id).join(", "));
+  const here = computed(() => others(id));
   const due = () => h("span", { class: () => ["badge", sla() === "breached" ? "bad" : "warn"], title: of((it) => dueText(it)) }, icon("clock", { size: 14 }), h("time-left", { datetime: of((it) => it.next_due_at) }));
   return h(
     "div",

@@ -4,10 +4,14 @@
 import { post, put as send, del } from "../../kernel/api.js";
 import { compare, dateTime } from "../../kernel/format.js";
 import { language, say, t } from "../../kernel/i18n.js";
-import { me } from "../../kernel/session.js";
+import { dialog } from "../../kernel/dialog.js";
+import { form, selectField, textField } from "../../kernel/form.js";
+import { button } from "../../kernel/parts.js";
+import { go } from "../../kernel/router.js";
+import { may, me } from "../../kernel/session.js";
 import { directory, put } from "../../kernel/store.js";
 import { attempt } from "../../kernel/toast.js";
-import { apply, each, itemsOf } from "./apply.js";
+import { apply, itemsOf } from "./apply.js";
 import { choose, chooseTags, chooseTime } from "./choose.js";
 
 const snoozed = ({ status, snoozed_until }) => (status === "snoozed" ? { status, snoozed_until } : { status });
@@ -95,6 +99,49 @@ export const read = (ids) => mark(ids, true);
 /** Spam, or none where all of them are: in the list of spam the same key gives them back. */
 export function spam(ids) {
   const back = new URLSearchParams(location.search).has("spam") || location.pathname.startsWith("/inbox/spam");
-  const change = (undone) => (one) => (undone ? del : post)(`/conversations/${one.id}/spam`, ...(undone ? [{ version: one.version }] : [undefined, { version: one.version }]));
-  return each(ids, { go: change(back), undo: change(!back), told: (n) => (back ? t("acting.no_spam", { n }) : t("acting.spam", { n })) });
+  const ask = (undone) => (one) => (undone ? del(`/conversations/${one.id}/spam`, { version: one.version }) : post(`/conversations/${one.id}/spam`, undefined, { version: one.version }));
+  return apply(ids, { go: ask(back), undo: ask(!back), job: { spam: !back }, back: { spam: back }, before: () => ({}), told: (n) => (back ? t("acting.no_spam", { n }) : t("acting.spam", { n })) });
+}
+
+/** Keep the filters of an address as a view. Answers whether it was done. */
+export async function saveView(query) {
+  const filter = treeOf(query);
+  const teams = directory("teams");
+  await teams.ready;
+  const own = teams.list.peek().filter((one) => may("supervisor") || one.leads.includes(me.peek().id));
+  const options = [{ id: "personal", text: t("acting.for_me") }, ...own.map(({ id, name }) => ({ id, text: name })), ...(may("supervisor") ? [{ id: "everybody", text: t("acting.for_all") }] : [])];
+  const [name, whom] = [textField({ label: t("acting.view_name"), name: "name", autofocus: true, required: true }), selectField({ label: t("acting.view_for"), name: "shared", value: "personal", options })];
+  const made = await dialog({
+    title: t("acting.save_view"),
+    body: (close) =>
+      form({
+        children: [name, whom],
+        buttons: [button({ text: t("acting.save"), kind: "primary", type: "submit" })],
+        send: async ({ name: given, shared }) => {
+          const team = own.some(({ id }) => id === shared);
+          const body = { name: given.trim(), shared: team ? "team" : shared, ...(team && { team_id: shared }), filter, ...(query.sort && { sort: [query.sort].flat()[0] }) };
+          close(await post("/views", body));
+        },
+      }),
+  });
+  if (!made) return;
+  await directory("views").refresh();
+  go(`/inbox/${made.id}`);
+}
+
+const among = (field, values) => (values.length === 1 ? { field, op: "eq", value: values[0] } : { field, op: "in", value: values });
+
+/** What the parameters of a list ask for, as a filter tree. */
+function treeOf({ limit, sort, q, view_id: view, filter, spam, ...plain }) {
+  const parts = Object.entries(plain).map(([field, given]) => {
+    const values = [given].flat();
+    const [none, named] = [values.includes("none"), values.filter((one) => one !== "none")];
+    const both = [none && { field, op: "missing", value: true }, named.length > 0 && among(field, named)].filter(Boolean);
+    return both.length > 1 ? { any: both } : both[0];
+  });
+  const kept = directory("views").byId(view)?.filter;
+  if (kept && Object.keys(kept).length) parts.push(kept);
+  if (filter) parts.push(JSON.parse([filter].flat()[0]));
+  if (spam) parts.push({ field: "spam", op: "eq", value: true });
+  return parts.length === 1 ? parts[0] : { all: parts };
 }

@@ -16,7 +16,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
  * `set` is the body, or `of(item)` where it differs; `actions` do the same in a job. `before(item)` is the body that takes
- * it back, `told(n)` what is said of it, `shown` what a row shows of it at once where `set` does not say.
+ * it back, `told(n)` what is said of it, `shown` what a row shows of it at once where `set` does not say. What is no part
+ * of the body has `go(item)` and `undo(item)` for one, `job` and `back` for many.
  */
 export async function apply(ids, change) {
   const items = itemsOf(ids);
@@ -28,32 +29,34 @@ async function one(item, change) {
   const body = change.of?.(item) ?? change.set;
   const back = change.before(item);
   put({ ...item, ...body, ...change.shown });
-  const done = await attempt(patched(item, body, change));
+  const done = await attempt(change.go ? current(item, change.go) : patched(item, body, change));
   if (done === undefined) return void refresh(item.id).catch(() => {});
-  toast(change.told(1), { kind: "done", action: { text: t("shell.undo"), run: () => attempt(patched(done, back, {})) } });
+  const undo = () => attempt(change.undo ? current(done, change.undo) : patched(done, back, {}));
+  toast(change.told(1), { kind: "done", action: { text: t("shell.undo"), run: undo } });
 }
 
 /** By its version; where somebody was faster, once more by the new one, since this sets one thing and nothing by it. */
-async function patched(item, body, change) {
+async function current(item, go) {
   try {
-    return kept(await patch(`/conversations/${item.id}`, body, { version: item.version }));
+    return kept((await go(item)) ?? (await refresh(item.id)));
   } catch (error) {
     if (!(error instanceof Problem) || error.slug !== "stale_version") throw error;
-    const fresh = await refresh(item.id);
-    return kept(await patch(`/conversations/${item.id}`, change.of?.(fresh) ?? body, { version: fresh.version }));
+    return kept((await go(await refresh(item.id))) ?? (await refresh(item.id)));
   }
 }
+
+const patched = (item, body, change) => current(item, (now) => patch(`/conversations/${now.id}`, change.of?.(now) ?? body, { version: now.version }));
 
 const kept = (found) => (put(found), found);
 
 async function many(items, change) {
   const before = new Map(items.map((item) => [item.id, JSON.stringify(change.before(item))]));
-  const what = change.actions ? { actions: change.actions } : { set: change.set };
+  const what = change.job ?? (change.actions ? { actions: change.actions } : { set: change.set });
   const found = await attempt(jobs(items.map((item) => item.id), what));
   if (!found) return;
   const pasts = Map.groupBy(found.changed, (id) => before.get(id));
   const undo = async () => {
-    for (const [body, ids] of pasts) if (!(await attempt(jobs(ids, { set: JSON.parse(body) })))) return;
+    for (const [body, ids] of pasts) if (!(await attempt(jobs(ids, change.back ?? { set: JSON.parse(body) })))) return;
   };
   const action = found.changed.length && pasts.size <= UNDO_JOBS ? { text: t("shell.undo"), run: undo } : undefined;
   if (found.changed.length || !found.refused.length) toast(change.told(found.changed.length), { kind: "done", action });
@@ -85,19 +88,4 @@ async function jobs(ids, what) {
     close();
   }
   return found;
-}
-
-/** One request each, for what no job does. `go(item)` and `undo(item)` answer the conversation as it is then. */
-export async function each(ids, { go, undo, told }) {
-  const done = [];
-  for (const item of itemsOf(ids)) {
-    const found = await attempt(go(item));
-    if (found === undefined) break;
-    done.push(found?.id ? found : item);
-  }
-  if (!done.length) return;
-  const back = async () => {
-    for (const item of done) if ((await attempt(refresh(item.id).then(undo))) === undefined) return;
-  };
-  toast(told(done.length), { kind: "done", action: { text: t("shell.undo"), run: back } });
 }

@@ -6,6 +6,7 @@ import { each, h } from "../../kernel/dom.js";
 import { compare, dateTime, now } from "../../kernel/format.js";
 import { textField } from "../../kernel/form.js";
 import { t } from "../../kernel/i18n.js";
+import { composing } from "../../kernel/keys.js";
 import { button } from "../../kernel/parts.js";
 import { signal } from "../../kernel/signals.js";
 import { directory } from "../../kernel/store.js";
@@ -81,7 +82,7 @@ export async function chooseTags(items) {
   const answer = await dialog({
     title: t("acting.tags", { n: items.length }),
     body: (close) =>
-      h("form", { class: "stack", on: { submit: (event) => (event.preventDefault(), close(chosen())) } }, search, h("div", { class: "inbox-choices" }, each(found, (one) => one.id, option)), () => names.length === 0 && h("p", { class: "soft" }, t("acting.no_tags"))),
+      h("form", { class: "stack", on: { submit: (event) => event.preventDefault(), keydown: (event) => event.key === "Enter" && !composing(event) && close(chosen()) } }, search, h("div", { class: "inbox-choices" }, each(found, (one) => one.id, option)), () => names.length === 0 && h("p", { class: "soft" }, t("acting.no_tags"))),
     actions: (close) => [button({ text: t("shell.cancel"), run: () => close() }), button({ text: t("acting.apply"), kind: "primary", run: () => close(chosen()) })],
   });
   return answer && (answer.add.length || answer.remove.length) ? answer : null;

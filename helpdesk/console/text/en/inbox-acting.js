@@ -32,4 +32,10 @@ export default {
   "acting.no_spam": { one: "{n} marked as no spam", other: "{n} marked as no spam" },
   "acting.refused": { one: "{n} was not changed. {why}", other: "{n} were not changed. {why}" },
   "acting.progress": { one: "{done} of {n}", other: "{done} of {n}" },
+  "acting.save_view": "Save as a view",
+  "acting.view_name": "Name",
+  "acting.view_for": "For",
+  "acting.for_me": "Me alone",
+  "acting.for_all": "Everybody",
+  "acting.save": "Save",
 };

@@ -87,4 +87,8 @@ export default {
   "inbox.do_move": "Move to a team",
   "inbox.do_categorise": "Set the category",
   "inbox.do_spam": "Spam, or no spam",
+  "inbox.save_view": "Save as a view",
+  "inbox.no_inbox": "There is no inbox yet",
+  "inbox.no_inbox_hint": "Add the address or the channel that customers write to.",
+  "inbox.add_inbox": "Add an inbox",
 };

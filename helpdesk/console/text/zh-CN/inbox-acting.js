@@ -32,4 +32,10 @@ export default {
   "acting.no_spam": { other: "已取消 {n} 个会话的垃圾信息标记" },
   "acting.refused": { other: "{n} 个未更改。{why}" },
   "acting.progress": { other: "已完成 {done} / {n}" },
+  "acting.save_view": "保存为视图",
+  "acting.view_name": "名称",
+  "acting.view_for": "可见范围",
+  "acting.for_me": "仅自己",
+  "acting.for_all": "所有人",
+  "acting.save": "保存",
 };

@@ -66,7 +66,7 @@ export default {
   "inbox.filter.priority": "优先级",
   "inbox.filter.category": "分类",
   "inbox.filter.tag": "标签",
-  "inbox.filter.contact_id": "某位联系人",
+  "inbox.filter.contact_id": "某位客户",
   "inbox.filter.sla": "服务时限",
   "inbox.filter.q": "包含文字",
   "inbox.sort_by": "排序",
@@ -87,4 +87,8 @@ export default {
   "inbox.do_move": "转给团队",
   "inbox.do_categorise": "设置分类",
   "inbox.do_spam": "标为垃圾信息或取消",
+  "inbox.save_view": "保存为视图",
+  "inbox.no_inbox": "还没有收件箱",
+  "inbox.no_inbox_hint": "请添加客户来信的地址或渠道。",
+  "inbox.add_inbox": "添加收件箱",
 };

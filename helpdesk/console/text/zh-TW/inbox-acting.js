@@ -32,4 +32,10 @@ export default {
   "acting.no_spam": { other: "已取消 {n} 個對話的垃圾訊息標記" },
   "acting.refused": { other: "{n} 個未變更。{why}" },
   "acting.progress": { other: "已完成 {done} / {n}" },
+  "acting.save_view": "儲存為檢視",
+  "acting.view_name": "名稱",
+  "acting.view_for": "可見範圍",
+  "acting.for_me": "僅自己",
+  "acting.for_all": "所有人",
+  "acting.save": "儲存",
 };

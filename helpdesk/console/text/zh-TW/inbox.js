@@ -66,7 +66,7 @@ export default {
   "inbox.filter.priority": "優先順序",
   "inbox.filter.category": "分類",
   "inbox.filter.tag": "標籤",
-  "inbox.filter.contact_id": "某位聯絡人",
+  "inbox.filter.contact_id": "某位客戶",
   "inbox.filter.sla": "服務時限",
   "inbox.filter.q": "包含文字",
   "inbox.sort_by": "排序",
@@ -87,4 +87,8 @@ export default {
   "inbox.do_move": "轉給團隊",
   "inbox.do_categorise": "設定分類",
   "inbox.do_spam": "標為垃圾訊息或取消",
+  "inbox.save_view": "儲存為檢視",
+  "inbox.no_inbox": "還沒有收件匣",
+  "inbox.no_inbox_hint": "請新增客戶來信的地址或管道。",
+  "inbox.add_inbox": "新增收件匣",
 };
