@@ -43,11 +43,11 @@ export function languagesField({ label, hint, name, value = {}, rows, required =
   });
 }
 
-/** For whom it is: oneself, a team, or everybody. Once made, that stays. `may` of what is there: whether this person may change it. */
+/** For whom it is: oneself, a team, or everybody. Once made, that stays, so there are no fields for it then. */
 export function sharing(item) {
   const teams = directory("teams");
   const led = () => teams.list.value.filter((one) => may("supervisor") || one.leads.includes(me.peek().id));
-  if (item) return { fields: [], may: mayChange(item) };
+  if (item) return { fields: [] };
   const shared = signal("personal");
   const kinds = () => [
     { id: "personal", text: t("settings.personal") },
@@ -57,7 +57,7 @@ export function sharing(item) {
   const who = choiceField({ name: "shared", label: t("settings.shared"), value: "personal", options: kinds, on: { change: (event) => (shared.value = event.target.value) } });
   const team = choiceField({ name: "team_id", label: t("settings.team"), none: t("settings.choose_team"), options: () => led().map(({ id, name }) => ({ id, text: name })) });
   const place = h("div", { hidden: () => shared.value !== "team" }, team);
-  return { fields: [who, place], may: true };
+  return { fields: [who, place] };
 }
 
 /** Whether this person may change what is shared so. */

@@ -27,18 +27,19 @@ export const view = () =>
   });
 
 function editor(item, tools) {
-  const { fields, may } = sharing(item);
+  const { fields } = sharing(item);
+  const may = !item || mayChange(item);
   const texts = languagesField({ name: "texts", label: t("canned.texts"), hint: t("canned.texts_hint"), value: item?.texts, rows: 4 });
   return editForm({
     path: "/canned-responses",
     item,
-    may: item ? mayChange(item) : may,
+    may,
     heading: item && h("h2", { class: "settings-heading row", tabindex: "-1", data: { focus: true } }, item.title, badge(...sharedBadge(item))),
     children: [
       textField({ name: "title", label: t("canned.name"), value: item?.title ?? "", required: true, autocomplete: "off" }),
       textField({ name: "shortcut", label: t("canned.shortcut"), hint: t("canned.shortcut_hint"), value: item?.shortcut ?? "", required: true, autocomplete: "off", spellcheck: "false" }),
       texts,
-      variables(texts),
+      may && variables(texts),
       fields,
     ],
     ...tools,
