@@ -1,5 +1,6 @@
 // The bar of areas: at the side, and at the foot of a phone.
 
+import { listenForAlerts, openAlerts } from "../alerts/bell.js";
 import { post } from "../kernel/api.js";
 import { h } from "../kernel/dom.js";
 import { t } from "../kernel/i18n.js";
@@ -8,6 +9,7 @@ import { avatar } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, here } from "../kernel/router.js";
 import { may, me, preferences, setPreference } from "../kernel/session.js";
+import { effect } from "../kernel/signals.js";
 import { connection } from "../kernel/stream.js";
 import { perform } from "../kernel/commands.js";
 import { attempt } from "../kernel/toast.js";
@@ -17,15 +19,23 @@ const AREAS = [
   { href: "/search", area: "search", icon: "search", text: () => t("shell.search") },
   { href: "/contacts", area: "contacts", icon: "people", text: () => t("shell.contacts") },
   { href: "/board", area: "board", icon: "board", text: () => t("shell.board"), role: "supervisor" },
-  { href: "/alerts", area: "alerts", icon: "bell", text: () => t("shell.alerts") },
+  { href: "/alerts", area: "alerts", icon: "bell", text: () => t("shell.alerts"), more: bell },
   { href: "/reports", area: "reports", icon: "chart", text: () => t("shell.reports") },
   { href: "/settings", area: "settings", icon: "settings", text: () => t("shell.settings") },
 ];
 
+/** The number of open alerts, on the drawing. */
+function bell(link) {
+  listenForAlerts();
+  const shown = () => (openAlerts.value?.count ? `${openAlerts.value.count}${openAlerts.value.more ? "+" : ""}` : "");
+  effect(() => (shown() ? link.setAttribute("aria-label", t("shell.alerts_open", { count: shown() })) : link.removeAttribute("aria-label")));
+  link.append(h("b", { class: () => ["bell", openAlerts.value?.critical && "bad"], hidden: () => !shown() }, shown));
+}
+
 export function areaBar() {
-  const link = ({ href, area, icon: name, text, role }) =>
+  const link = ({ href, area, icon: name, text, role, more }) =>
     (!role || may(role)) &&
-    h("a", { href, title: text(), "aria-current": () => (here.value.area === area ? "page" : null) }, icon(name), h("span", {}, text()));
+    h("a", { href, title: text(), "aria-current": () => (here.value.area === area ? "page" : null), ref: more }, icon(name), h("span", {}, text()));
   const account = h(
     "button",
     { type: "button", class: "account", "aria-label": () => t("shell.account", { name: me.value?.name ?? "" }), "aria-haspopup": "menu", on: { click: () => menu(account, ofAccount()) } },
