@@ -68,7 +68,8 @@ function follow(read) {
 function headline({ kind, clock_kind: clock, data }) {
   if (kind === "unknown_holidays") return t("alerts.unknown_holidays", { year: data.year ?? "" });
   const exact = `${kind}_${clock || data.change || ""}`;
-  return say([exact, kind].find((one) => has(`alert_kind.${one}`)) ?? "other", "alert_kind");
+  const known = [exact, kind].find((one) => has(`alert_kind.${one}`)) ?? "other";
+  return say(known, "alert_kind");
 }
 
 function row(alert$, read) {
