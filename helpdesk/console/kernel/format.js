@@ -34,7 +34,7 @@ export function bytes(count) {
 }
 
 const shown = (at, options) => intl(Intl.DateTimeFormat, options).format(new Date(at));
-export const date = (at) => shown(at, { dateStyle: "medium" });
+export const date = (at, options = { dateStyle: "medium" }) => shown(at, options);
 export const time = (at) => shown(at, { timeStyle: "short" });
 export const dateTime = (at) => shown(at, { dateStyle: "medium", timeStyle: "short" });
 export const exact = (at) => shown(at, { dateStyle: "full", timeStyle: "long" });

@@ -29,6 +29,8 @@ export default {
   "shell.undo": "Undo",
   "shell.alert_raised": "An alert calls you.",
   "shell.alerts_open": "Alerts, {count} open",
+  "shell.figure": "figure",
+  "shell.when": "When",
   "shell.as_table": "As a table",
   "form.needed": "Please fill this in.",
   "form.too_short": { one: "At least {n} character.", other: "At least {n} characters." },

@@ -29,6 +29,8 @@ export default {
   "shell.undo": "撤销",
   "shell.alert_raised": "有告警需要您处理。",
   "shell.alerts_open": "告警，{count} 条待处理",
+  "shell.figure": "图表",
+  "shell.when": "时间",
   "shell.as_table": "以表格显示",
   "form.needed": "请填写此项。",
   "form.too_short": { other: "至少 {n} 个字符。" },

@@ -29,6 +29,8 @@ export default {
   "shell.undo": "復原",
   "shell.alert_raised": "有警示需要您處理。",
   "shell.alerts_open": "警示，{count} 則待處理",
+  "shell.figure": "圖表",
+  "shell.when": "時間",
   "shell.as_table": "以表格顯示",
   "form.needed": "請填寫此項。",
   "form.too_short": { other: "至少 {n} 個字元。" },
