@@ -6,8 +6,7 @@ import { dialog } from "../kernel/dialog.js";
 import { h } from "../kernel/dom.js";
 import { compare } from "../kernel/format.js";
 import { has, say, t } from "../kernel/i18n.js";
-import { badge, button, empty, spinner } from "../kernel/parts.js";
-import { signal } from "../kernel/signals.js";
+import { badge, button, empty } from "../kernel/parts.js";
 import { directory, put, refresh } from "../kernel/store.js";
 import { attempt, toast } from "../kernel/toast.js";
 import { focused, withVersion } from "./doing.js";
@@ -25,15 +24,14 @@ export async function chooseMacro(now, messages) {
 }
 
 async function look(macro, now, messages) {
-  const steps = signal(null);
-  const asked = attempt(post(`/macros/${macro.id}/preview`, { conversation_id: now.id })).then((found) => (steps.value = found?.actions ?? []));
-  const bad = () => !steps.value?.length || steps.value.some((one) => one.refused);
+  const found = await attempt(post(`/macros/${macro.id}/preview`, { conversation_id: now.id }));
+  if (!found) return;
+  const bad = !found.actions.length || found.actions.some((one) => one.refused);
   const done = await dialog({
     title: macro.name,
-    body: () => h("div", { class: "stack" }, macro.description && h("p", { class: "soft" }, macro.description), () => (steps.value ? list(steps.value) : spinner())),
-    actions: (close) => [button({ text: t("shell.cancel"), run: () => close() }), button({ text: t("actions.do_it"), kind: "primary", disabled: bad, run: async () => close(await run(macro, now, messages)) })],
+    body: () => h("div", { class: "stack" }, macro.description && h("p", { class: "soft" }, macro.description), list(found.actions)),
+    actions: (close) => [button({ text: t("shell.cancel"), run: () => close() }), button({ text: t("actions.do_it"), kind: "primary", disabled: bad, autofocus: true, run: async () => close(await run(macro, now, messages)) })],
   });
-  await asked;
   if (!done) return;
   put(done.conversation);
   toast(t("actions.macro_done", { name: macro.name }), { kind: "done" });
@@ -57,6 +55,7 @@ const WORDS = { status: "status", priority: "priority" };
 
 /** What will be, by people's names: an id where a name is known, a word of the API where we have one for it. */
 function shown(after) {
+  if (after && "text" in after) return after.text;
   const one = ([name, value]) => {
     if (value === null || value === undefined || typeof value === "boolean") return [];
     if (WORDS[name]) return say(value, WORDS[name]);

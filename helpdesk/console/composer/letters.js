@@ -33,6 +33,7 @@ export function putAside(letter) {
   const busy = [...letter.sheets.answer.files.peek(), ...letter.sheets.note.files.peek()].some((file) => !file.id);
   if (letter.dirty || letter.going.peek() || letter.waiting.peek() || busy) return;
   clearTimeout(letter.timer);
+  letter.following?.dispose();
   letters.delete(letter.id);
 }
 

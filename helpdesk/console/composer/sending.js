@@ -1,16 +1,17 @@
 // Sending: once, whatever the network does; never over what somebody else has said meanwhile; and taken back where there is time.
 
 import { Offline, Problem, post } from "../kernel/api.js";
+import { detached } from "../kernel/dom.js";
 import { batch, effect } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { me } from "../kernel/session.js";
-import { connection } from "../kernel/stream.js";
 import { jot } from "./journal.js";
 import { blank, contentOf, takeAway } from "./letter.js";
 import { save, sent } from "./letters.js";
 import { offerUndo } from "./undo.js";
 
 const UNDO_SECONDS = 10;
+const AGAIN = 10_000;
 
 /** What the channel that an answer goes by can do; nothing while that is not known. */
 export const abilities = (place) => directory("channels").byId(place?.channel)?.capabilities ?? {};
@@ -117,10 +118,16 @@ export function sawThem(letter, messages) {
   });
 }
 
-/** What could not go out for want of a network goes out when it is back, unless somebody has written on or turned away. */
+/** What could not go out for want of a network goes out when it is back, wherever its writer is by then, unless he has turned away. */
 export function goOnLater(letter, how) {
-  return effect(() => {
+  letter.how = how;
+  const wait = () => {
     const waiting = letter.waiting.value;
-    if (waiting && connection.value === "live") send(letter, how, waiting.status);
-  });
+    if (!waiting) return undefined;
+    const again = () => navigator.onLine && send(letter, letter.how, waiting.status);
+    const timer = setTimeout(again, AGAIN);
+    addEventListener("online", again);
+    return () => (clearTimeout(timer), removeEventListener("online", again));
+  };
+  letter.following ??= detached(() => effect(wait));
 }
