@@ -1,0 +1,81 @@
+// Whom we talk to: names, addresses and what is known of him; shared by the pane and his own page.
+
+import { get, patch } from "../kernel/api.js";
+import { ask } from "../kernel/dialog.js";
+import { each, h } from "../kernel/dom.js";
+import { date } from "../kernel/format.js";
+import { language, LANGUAGES, say, t } from "../kernel/i18n.js";
+import { icon } from "../kernel/icons.js";
+import { badge } from "../kernel/parts.js";
+import { onCleanup } from "../kernel/signals.js";
+import { on } from "../kernel/stream.js";
+import { attempt } from "../kernel/toast.js";
+import { choice, customFields, line } from "./fields.js";
+import { reading } from "./reading.js";
+
+/** A contact as `reading`, with what `keep` needs to write to him. */
+export function contactOf(id) {
+  const found = reading(() => get(`/contacts/${id}`));
+  const off = [on("contact.updated", ({ data }) => data.contact_id === id && found.again()), on("contact.merged", ({ data }) => data.contact_id === id && found.again())];
+  onCleanup(() => off.forEach((end) => end()));
+  const target = {
+    now: () => found.now.peek(),
+    again: async () => (found.now.value = await get(`/contacts/${id}`)),
+    write: async (body, version) => (found.now.value = await patch(`/contacts/${id}`, body, { version })),
+  };
+  return { ...found, id, target };
+}
+
+const part = (name, label, words = (value) => value || t("beside.nothing")) => ({ label, of: (found) => found[name], body: (value) => ({ [name]: value ?? "" }), words });
+
+/** The fields that can be changed: name, language, and those of the house. */
+export function personFields({ now, target }) {
+  const languages = () => {
+    const known = new Set([...Object.keys(LANGUAGES), now.value?.language].filter(Boolean));
+    return [...known].map((one) => ({ id: one, value: one, text: LANGUAGES[one] ?? languageName(one) }));
+  };
+  return h(
+    "div",
+    { class: "facts-list" },
+    line(part("name", t("beside.name")), () => now.value?.name, target, { maxlength: 200 }),
+    choice(part("language", t("beside.language"), languageName), languages(), () => now.value?.language || null, target),
+    customFields("contact", now, target),
+  );
+}
+
+function languageName(tag) {
+  try {
+    return new Intl.DisplayNames([language], { type: "language" }).of(tag);
+  } catch {
+    return tag || t("beside.nothing"); // whoever wrote it may have written anything
+  }
+}
+
+const MARKS = { email: "mail", chat: "chat" };
+
+/** By what he writes to us, and which of it is proved to be his. */
+export const identities = ({ now }) =>
+  h("ul", { class: "identities" }, each(() => now.value?.identities, (one) => one.id, (one$) =>
+    h("li", { class: "row" }, icon(MARKS[one$.peek().channel] ?? "at", { size: 16 }), h("span", { class: "grow" }, h("bdi", { class: "break" }, () => one$.value.handle), h("span", { class: "soft" }, () => ` ${[say(one$.value.channel, "channel"), ![one$.value.handle, now.value?.name].includes(one$.value.display) && one$.value.display].filter(Boolean).join(" · ")}`)), () => one$.value.verified && badge(t("beside.verified"), "good")),
+  ));
+
+/** What everybody should see before he believes what he reads. */
+export const trustBadges = ({ now }) => h("span", { class: "row wrap" }, () => now.value?.blocked && badge(t("beside.blocked"), "bad"), () => now.value?.identities.some((one) => one.verified) && badge(t("beside.proved"), "good"));
+
+/** Let him in no more, or again. */
+export async function block({ now, target }, blocked) {
+  const name = now.peek().name || now.peek().identities[0]?.handle;
+  if (blocked && !(await ask({ title: t("beside.block_title", { name }), text: t("beside.block_text"), confirm: t("beside.block"), danger: true }))) return;
+  const write = async () => {
+    try {
+      await target.write({ blocked }, now.peek().version);
+    } catch (error) {
+      if (error.slug !== "stale_version") throw error;
+      await target.write({ blocked }, (await target.again()).version); // it was meant of him, not of what was changed beside
+    }
+  };
+  await attempt(write(), { done: blocked ? t("beside.is_blocked") : t("beside.is_unblocked"), undo: () => block({ now, target }, !blocked) });
+}
+
+export const profileOf = ({ handle, name, url, followers, verified, created_at: since }) =>
+  h("div", { class: "stack profile" }, h("p", {}, h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, name || handle), " ", h("span", { class: "soft" }, handle)), h("p", { class: "soft" }, [followers !== null && t("beside.followers", { n: followers, count: followers }), since && t("beside.since", { date: date(since) })].filter(Boolean).join(" · ")), verified && h("p", { class: "row" }, badge(t("beside.network_badge", { badge: verified }), "note")));
