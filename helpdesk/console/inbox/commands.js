@@ -12,7 +12,7 @@ import { loadArea } from "../kernel/router.js";
 const ACTIONS = [
   ["resolve-conversation", "e", "check", "resolve"],
   ["assign-conversation", "a", "person", "assign"],
-  ["take-conversation", "m", "person", "take"],
+  ["take-conversation", "m", "person", "take", true],
   ["snooze-conversation", "s", "snooze", "snooze"],
   ["prioritise-conversations", "p", "flag", "prioritise", true],
   ["tag-conversations", "l", "tag", "tag", true],

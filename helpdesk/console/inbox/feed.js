@@ -117,8 +117,10 @@ export function feed({ wanted, sort, speaksOfSpam, still, pointing, place }) {
     const next = settled();
     const rank = new Map(ids.peek().map((id, at) => [id, at]));
     waiting.value = new Set(next.filter((id, at) => late.has(id) && (rank.get(id) ?? Infinity) > at));
-    if (pointing()) return;
-    change(ids.peek().filter((id) => !lost.has(id)));
+    if (!pointing()) letGo();
+  };
+  const letGo = () => {
+    change((ids.peek() ?? []).filter((id) => !lost.has(id)));
     lost.clear();
   };
   /** Let in what waits. */
@@ -147,6 +149,7 @@ export function feed({ wanted, sort, speaksOfSpam, still, pointing, place }) {
   });
   effect(() => {
     if (still()) untracked(show);
+    else if (!pointing() && lost.size) untracked(letGo);
   });
   onCleanup(
     onTouched(({ ids: touched }) => {

@@ -36,7 +36,7 @@ export function listPane({ open, addressOf }) {
     sort: () => untracked(() => [wanted.peek().sort].flat()[0] ?? saved()?.sort),
     speaksOfSpam: () => untracked(() => "spam" in wanted.peek() || /"spam"/.test(JSON.stringify([wanted.peek().filter, saved()?.filter]))),
     still: () => atTop.value && !selected.value.size && !pointing.value,
-    pointing: () => pointing.peek(),
+    pointing: () => pointing.value,
     place: (change) => keepPlace(list, found, height, change),
   });
   const here$ = signal(new Map());
