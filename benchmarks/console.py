@@ -113,9 +113,7 @@ def switches(desk: Desk, visit: Visit, count: int) -> tuple[list[float], list[fl
     for turn in range(count * 2):
         by_key = turn % 2 == 0
         # Rows that hover or the keys have not come near
-        target = (
-            page.locator("[role=option].active + [role=option]") if by_key else page.locator("[role=option]").nth(5)
-        )
+        rows = page.locator("[role=option].active + [role=option]" if by_key else "[role=option]:nth-child(8)")
         if not by_key:
             page.get_by_role("listbox").first.evaluate("(list) => (list.scrollTop += list.clientHeight * 1.5)")
             page.wait_for_timeout(100)

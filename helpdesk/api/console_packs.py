@@ -1,10 +1,11 @@
 """The console's modules, joined by folder for the way to the browser: forty answers become ten, and a fifth lighter.
 
-What is joined is a folder's modules into its entry (`inbox/inbox.js`), and all of the kernel into the shell's, which is
-always there. Each module stays a scope of its own, a function that answers what it exports; who imports it takes that
-from the entry. Nothing is renamed and nothing is parsed: the statements of imports and exports stand at the beginning
-of a line, each in one line, and a module that writes them otherwise, waits while it is read, or is asked for by itself
-stays a file of its own. So does what another area imports, which would else have to load the whole of its entry.
+What is joined is a folder's modules into its entry (`inbox/inbox.js`), the pages of the settings into theirs, and all
+of the kernel, with whatever the shell imports, into the shell's, which is always there. Each module stays a scope of
+its own, a function that answers what it exports; who imports it takes that from the entry. Nothing is renamed and
+nothing is parsed: the statements of imports and exports stand at the beginning of a line, each in one line, and a
+module that writes them otherwise or is asked for by itself stays a file of its own. So does what another area imports,
+which would else have to load the whole of its entry.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from typing import Final
 
 SHELL: Final = "shell/shell.js"
 _KERNEL: Final = "kernel"
+_WHOLE: Final = "settings"
+"""Where pages lie below the entry and have most in common: they are joined as well, and asked for under their names."""
+
 _APART: Final = ("text", "")
 """Folders whose modules are asked for one by one."""
 
 _IMPORT: Final = re.compile(r'^import (?:(?:\{ ([^}]*) \}|(\w+)) from )?"(\.[^"]+)";$', re.MULTILINE)
 _AGAIN: Final = re.compile(r'^export \{ ([^}]*) \} from "(\.[^"]+)";$', re.MULTILINE)
 _LISTED: Final = re.compile(r"^export \{ ([^}]*) \};$", re.MULTILINE)
-_DECLARED: Final = re.compile(r"^export (?=(?:const|(?:async )?function\*?|class) (\w+))", re.MULTILINE)
+_DECLARED: Final = re.compile(r"^export (?=(?:const|(?:async )?function\*?|class) ([\w$]+))", re.MULTILINE)
+_AWAITED: Final = re.compile(r"^await (\w+)\((\"[^\"]*\")\);$", re.MULTILINE)
 _STATEMENT: Final = re.compile(r"^(?:import\b(?!\()|export\b|await\b)[^\n]*", re.MULTILINE)
 _NAMED: Final = re.compile(r'(?:from |import )"(\.[^"]+)"')
 _ASKED: Final = re.compile(r'import\("(\.[^"]+)"\)')
@@ -37,7 +42,9 @@ def joined(modules: Mapping[str, str]) -> dict[str, str]:
             packs.setdefault(homes[name], []).append(name)
     found = {name: _rewritten(name, code, homes) for name, code in modules.items() if name not in homes}
     for entry, names in packs.items():
-        found[entry] = _pack(entry, names, modules, homes)
+        found[entry] = _Pack(entry, modules, homes).text(names)
+        pages = [name for name in names if name != entry and name.startswith(f"{_WHOLE}/") and _is_entry(name)]
+        found |= {name: _page(name, entry, modules[name]) for name in pages}
     whole = all(at in found for name, code in found.items() for at in _imports(name, code))
     return found if whole and not _goes_round(found) else dict(modules)
 
@@ -82,19 +89,34 @@ def _fitting(modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, code in modules.items():
         for at in _imports(name, code):
             users.setdefault(at, set()).add(name)
+    always = _needed(SHELL, modules) if SHELL in modules else set()
     for name, code in modules.items():
         folder = posixpath.dirname(name)
-        entry = SHELL if folder == _KERNEL else f"{folder}/{posixpath.basename(folder)}.js"
+        top = folder.split("/")[0]
+        entry = SHELL if folder == _KERNEL or name in always else f"{folder}/{posixpath.basename(folder)}.js"
+        entry = f"{top}/{top}.js" if top == _WHOLE else entry
         if entry not in modules or folder.split("/")[0] in _APART or not _plain(code):
             continue
         # Nothing waits for the shell before it asks for its first answers.
-        outside = {"boot.js"} if entry == SHELL else {one for one in modules if not one.startswith(f"{folder}/")}
+        outside = {"boot.js"} if entry == SHELL else {one for one in modules if not one.startswith(f"{top}/")}
+        outside = set() if top == _WHOLE else outside
         if name == entry or (name not in asked and not users.get(name, set()) & outside):
             yield name, entry
 
 
+def _is_entry(name: str) -> bool:
+    *folders, file = name.split("/")
+    return folders[-1:] == [file.removesuffix(".js")]
+
+
+def _page(name: str, entry: str, code: str) -> str:
+    """What is asked for by its own name, and lies in an entry."""
+    word = _word(name)
+    return f'import {{ {word} }} from "{_to(name, entry)}";\nexport const {{ {_exports(code)} }} = {word};\n'
+
+
 def _plain(code: str) -> bool:
-    known = sum(len(one.findall(code)) for one in (_IMPORT, _AGAIN, _LISTED, _DECLARED))
+    known = sum(len(one.findall(code)) for one in (_IMPORT, _AGAIN, _LISTED, _DECLARED, _AWAITED))
     return known == len(_STATEMENT.findall(code))
 
 
@@ -156,46 +178,48 @@ def _rewritten(name: str, code: str, homes: Mapping[str, str]) -> str:
     return _IMPORT.sub(again, code)
 
 
-def _pack(entry: str, names: list[str], modules: Mapping[str, str], homes: Mapping[str, str]) -> str:
-    """A folder's modules, one after the other, and what the entry exports."""
-    whole: dict[str, None] = {}
-    foreign: dict[str, dict[str, None]] = {}
-    parts: list[str] = []
-    for name in names:
-        given: list[str] = []
+class _Pack:
+    """Modules one after the other, each a function that answers its exports, and what the entry exports."""
 
-        def source(path: str, name: str = name) -> str:
-            (at,) = _resolved(name, [path])
-            home = homes.get(at, at)
-            word = _word(at)
-            if home == at:
-                whole[f'import * as {word} from "{_to(entry, at)}";'] = None
-            elif home != entry:
-                foreign.setdefault(_to(entry, home), {})[word] = None
-            return word
+    def __init__(self, entry: str, modules: Mapping[str, str], homes: Mapping[str, str]) -> None:
+        self._entry, self._modules, self._homes = entry, modules, homes
+        self._apart: dict[str, None] = {}
+        self._packs: dict[str, dict[str, None]] = {}
 
-        def own(found: re.Match[str], source=source) -> str:  # type: ignore[no-untyped-def]
-            return _taken(found, source(found[3]))
+    def text(self, names: list[str]) -> str:
+        parts = [self._part(name, self._modules[name]) for name in names]
+        parts.append(f"export const {{ {_exports(self._modules[self._entry])} }} = {_word(self._entry)};")
+        taken = [f'import {{ {", ".join(words)} }} from "{path}";' for path, words in self._packs.items()]
+        return "\n".join([*self._apart, *taken, *parts, ""])
 
-        def again(found: re.Match[str], source=source, given=given) -> str:  # type: ignore[no-untyped-def]
-            given.append(found[1].replace(" as ", ": "))
-            return f"const {{ {found[1].replace(' as ', ': ')} }} = {source(found[2])};"
+    def _part(self, name: str, code: str) -> str:
+        def own(found: re.Match[str]) -> str:
+            return _taken(found, self._source(name, found[3]))
 
-        def listed(found: re.Match[str], given=given) -> str:  # type: ignore[no-untyped-def]
-            given.append(found[1])
-            return ""
+        def again(found: re.Match[str]) -> str:
+            return f"const {{ {found[1].replace(' as ', ': ')} }} = {self._source(name, found[2])};"
 
-        given += _DECLARED.findall(modules[name])
-        code = _IMPORT.sub(own, modules[name])
-        code = _LISTED.sub(listed, _AGAIN.sub(again, code))
-        code = _DECLARED.sub("", code)
-        parts.append(f"export const {_word(name)} = (() => {{\n{code}\nreturn {{ {', '.join(given)} }};\n}})();")
-    open_to_all = ", ".join(dict.fromkeys(_DECLARED.findall(modules[entry]) + _names(modules[entry])))
-    parts.append(f"export const {{ {open_to_all} }} = {_word(entry)};")
-    taken = [f'import {{ {", ".join(words)} }} from "{path}";' for path, words in foreign.items()]
-    return "\n".join([*whole, *taken, *parts, ""])
+        def asked(found: re.Match[str]) -> str:
+            return f'import("{_to(self._entry, _resolved(name, [found[1]])[0])}")'
+
+        begin = "await (async " if _AWAITED.search(code) else "("
+        exports = _exports(code)
+        for statement, instead in ((_IMPORT, own), (_AGAIN, again), (_ASKED, asked)):
+            code = statement.sub(instead, code)
+        code = _DECLARED.sub("", _LISTED.sub("", code))
+        return f"export const {_word(name)} = {begin}() => {{\n{code}\nreturn {{ {exports} }};\n}})();"
+
+    def _source(self, name: str, path: str) -> str:
+        (at,) = _resolved(name, [path])
+        home, word = self._homes.get(at, at), _word(at)
+        if home == at:
+            self._apart[f'import * as {word} from "{_to(self._entry, at)}";'] = None
+        elif home != self._entry:
+            self._packs.setdefault(_to(self._entry, home), {})[word] = None
+        return word
 
 
-def _names(code: str) -> list[str]:
+def _exports(code: str) -> str:
     listed = [*(names for names, _ in _AGAIN.findall(code)), *_LISTED.findall(code)]
-    return [name for names in listed for name in names.split(", ")]
+    again = [name for names in listed for name in names.split(", ")]
+    return ", ".join(dict.fromkeys(_DECLARED.findall(code) + again))
