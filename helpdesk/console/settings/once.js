@@ -1,11 +1,9 @@
 // What is shown once and never again: tokens, secrets, links; and the parts below a form that do something at once.
 
 import { h } from "../kernel/dom.js";
-import { loadTexts, t } from "../kernel/i18n.js";
+import { t } from "../kernel/i18n.js";
 import { button } from "../kernel/parts.js";
 import { toast } from "../kernel/toast.js";
-
-await loadTexts("settings/sentences");
 
 /** A secret with a button that copies it. */
 export function shownOnce(label, value, hint = t("sentence.once")) {

@@ -2,13 +2,11 @@
 
 import { combobox } from "../kernel/combobox.js";
 import { each, h } from "../kernel/dom.js";
-import { loadTexts, say, t } from "../kernel/i18n.js";
+import { say, t } from "../kernel/i18n.js";
 import { button, chip } from "../kernel/parts.js";
 import { isSignal, signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { valueOf } from "./form.js";
-
-await loadTexts("settings/sentences");
 
 const SHOWN = 50;
 const tell = (node) => node.dispatchEvent(new Event("change", { bubbles: true }));

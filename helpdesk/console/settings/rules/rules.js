@@ -59,7 +59,7 @@ function editor(item, tools) {
       numberField({ name: "position", label: t("rules.position"), hint: t("rules.position_hint"), value: item?.position ?? 100, min: 0, max: 10000, required: true }),
       checkField({ name: "enabled", label: t("rules.enabled"), hint: t("rules.enabled_hint"), value: item ? item.enabled : true }),
     ],
-    more: item && trial(item),
+    more: item && may("admin") && trial(item),
     ...tools,
   });
 }
