@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -252,6 +252,10 @@ class _Watcher:
             frame = frame.parent_frame
         return self.owners[frame] if frame else None
 
+    def verdict_of(self, url: str) -> Verdict | None:
+        number = url.removeprefix(f"{self.origin}/page/")
+        return self.verdicts.pages[self.keys[int(number)]] if number != url else None
+
     def _requested(self, request: Request) -> None:
         if request.url.startswith("data:") or request.url.startswith(f"{self.origin}/cover/"):
             return
@@ -298,7 +302,7 @@ def judge_pages(pages: Pages, *, browser: Browser | None = None, held: bool = Fa
             for number in page.evaluate("[...window.ran]"):
                 verdicts.pages[keys[int(number)]].ran = True
             if not held:
-                _inspect(context.new_cdp_session(page), watcher)
+                inspect(context.new_cdp_session(page), watcher.verdict_of)
             verdicts.windows += [other.url for other in context.pages if other is not page]
             for other in list(context.pages):
                 other.close()
@@ -307,15 +311,14 @@ def judge_pages(pages: Pages, *, browser: Browser | None = None, held: bool = Fa
     return verdicts
 
 
-def _inspect(session: CDPSession, watcher: _Watcher) -> None:
+def inspect(session: CDPSession, verdict_of: Callable[[str], Verdict | None]) -> None:
+    """Book what the documents of a browser page hold, each on the verdict that its address has, if any."""
     snapshot = session.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(_STYLES)})
     strings: list[str] = snapshot["strings"]
-    prefix = f"{watcher.origin}/page/"
     for document in snapshot["documents"]:
-        url = strings[document["documentURL"]]
-        if not url.startswith(prefix):
+        verdict = verdict_of(strings[document["documentURL"]])
+        if verdict is None:
             continue
-        verdict = watcher.verdicts.pages[watcher.keys[int(url.removeprefix(prefix))]]
         verdict.loaded = True
         nodes = document["nodes"]
         names = [strings[name] for name in nodes["nodeName"]]
