@@ -17,6 +17,8 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
   const at = signal(0);
   const shown = signal(open);
   let asked = 0;
+  let foundFor = null;
+  let hasty = false; // Enter came before what was typed had been found: the list is still another text's
   effect(() => {
     const wanted = text.value;
     const mine = (asked += 1);
@@ -24,6 +26,10 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
       if (mine !== asked) return;
       found.value = items;
       at.value = 0;
+      foundFor = wanted;
+      if (!hasty) return;
+      hasty = false;
+      take(items[0]);
     });
   });
   const take = (item) => {
@@ -39,6 +45,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const count = found.peek().length;
     if (by && count) at.value = (at.peek() + by + count) % count;
+    else if (event.key === "Enter" && shown.peek() && foundFor !== text.peek()) hasty = true;
     else if (event.key === "Enter" && shown.peek() && count) take(found.peek()[at.peek()]);
     else if (event.key === "Escape" && shown.peek() && !open) shown.value = false;
     else return;
@@ -59,7 +66,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
     autocomplete: "off",
     spellcheck: "false",
     on: {
-      input: () => ((text.value = input.value), (shown.value = true)),
+      input: () => ((hasty = false), (text.value = input.value), (shown.value = true)),
       focus: () => (shown.value = true),
       blur: () => open || setTimeout(() => (shown.value = false), 150),
       keydown,
