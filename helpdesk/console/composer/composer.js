@@ -116,6 +116,7 @@ function field({ letter, how, there, offered }) {
   effect(() => {
     const text = sheetOf(letter).text.value;
     if (input.value !== text) input.value = text;
+    if (!text) say("viewing"); // it has been sent, or was taken out
   });
   return input;
 }
