@@ -6,7 +6,7 @@ import { dateTime, list as listed } from "../kernel/format.js";
 import { has, say, t, tn } from "../kernel/i18n.js";
 import { badge, button, empty, pane, skeleton, tabs } from "../kernel/parts.js";
 import { here, setTitle } from "../kernel/router.js";
-import { computed, effect, onCleanup, signal, untracked } from "../kernel/signals.js";
+import { computed, effect, flush, onCleanup, signal, untracked } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { on, onResync } from "../kernel/stream.js";
 import { attempt } from "../kernel/toast.js";
@@ -32,7 +32,7 @@ export function view() {
     const below = page.next_cursor ? (alerts.peek() ?? []).filter((one) => one.raised_at < last) : [];
     wrong.value = null;
     if (!below.length) cursor.value = page.next_cursor;
-    alerts.value = [...page.items, ...below];
+    keepFocus(() => (alerts.value = [...page.items, ...below]));
   };
   const more = async () => {
     const page = await attempt(ask({ cursor: cursor.peek() }));
@@ -53,6 +53,15 @@ export function view() {
     () => cursor.value && button({ text: t("alerts.more"), run: more }),
   );
   return pane({ title: t("alerts.title"), name: "alerts" }, body);
+}
+
+/** A row that goes, since it was taken here or by somebody else, hands the focus on to the next one. */
+function keepFocus(change) {
+  const row = document.activeElement?.closest(".alerts-row");
+  const next = row?.nextElementSibling ?? row?.previousElementSibling;
+  change();
+  flush();
+  if (row && !row.isConnected) focusOn((next?.isConnected && next.querySelector("button, a")) || document.querySelector("[data-focus]"));
 }
 
 /** Read again when something happened, once for many. */
@@ -76,11 +85,8 @@ function row(alert$, read) {
   const { id, severity, conversation, raised_at: at } = alert$.peek();
   const name = (agent) => directory("agents").byId(agent)?.name ?? "";
   const take = async () => {
-    const element = node.nextElementSibling ?? node.previousElementSibling;
-    const found = await attempt(post(`/alerts/${id}/acknowledge`), { done: t("alerts.taken") });
+    await attempt(post(`/alerts/${id}/acknowledge`), { done: t("alerts.taken") });
     await read();
-    // The row is gone from the open ones, and with it the button that had the focus.
-    if (found) focusOn(element?.querySelector("button, a") ?? document.querySelector("[data-focus]"));
   };
   const details = () => {
     const { clock_kind: clock, data, recipients, level, next_due_at: next, acknowledged_by: by, status } = alert$.value;
@@ -96,7 +102,7 @@ function row(alert$, read) {
     ];
   };
   const open = () => alert$.value.status === "open";
-  const node = h("li", { class: ["alerts-row", KINDS[severity]] },
+  return h("li", { class: ["alerts-row", KINDS[severity]] },
     h("div", { class: "alerts-what" },
       h("div", { class: "row" }, badge(say(severity, "severity"), KINDS[severity] ?? ""), h("strong", {}, () => headline(alert$.value)), h("time-ago", { class: "soft", datetime: at })),
       conversation && h("a", { class: "cut", href: `/conversations/${conversation.id}` }, `#${conversation.number} `, conversation.subject || t("alerts.no_subject")),
@@ -104,5 +110,4 @@ function row(alert$, read) {
     ),
     () => (open() ? button({ text: t("alerts.take"), kind: severity === "critical" ? "primary" : "", run: take }) : badge(say(alert$.value.status, "alert"), alert$.value.status === "resolved" ? "good" : "")),
   );
-  return node;
 }
