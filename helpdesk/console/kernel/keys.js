@@ -23,7 +23,9 @@ export function nameOf(event) {
   const mod = MAC ? event.metaKey : event.ctrlKey;
   const key = event.key === " " ? "Space" : event.key;
   const shift = event.shiftKey && (key.length > 1 || mod || event.altKey);
-  const letter = key.length === 1 && (mod || event.altKey) ? key.toLowerCase() : key;
+  // A locked Shift is none, and on a keyboard without Latin letters it is the place of the key that counts.
+  const latin = /^Key[A-Z]$/.test(event.code) && /[^\x00-\x7f]/.test(key) ? event.code[3] : key;
+  const letter = latin.length === 1 && (mod || event.altKey || !event.shiftKey) ? latin.toLowerCase() : latin;
   return `${mod ? "Mod-" : ""}${event.altKey ? "Alt-" : ""}${shift ? "Shift-" : ""}${letter}`;
 }
 

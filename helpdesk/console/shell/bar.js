@@ -9,11 +9,13 @@ import { avatar } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, here } from "../kernel/router.js";
 import { may, me, preferences, setPreference } from "../kernel/session.js";
-import { effect } from "../kernel/signals.js";
+import { effect, onCleanup, signal } from "../kernel/signals.js";
 import { connection } from "../kernel/stream.js";
 import { perform } from "../kernel/commands.js";
 import { attempt } from "../kernel/toast.js";
 
+const AWAY_MS = 10_000;
+const timeOut = (act, ms) => clearTimeout.bind(null, setTimeout(act, ms));
 const AREAS = [
   { href: "/inbox", area: "inbox", icon: "inbox", text: () => t("shell.inbox") },
   { href: "/search", area: "search", icon: "search", text: () => t("shell.search") },
@@ -24,6 +26,9 @@ const AREAS = [
   { href: "/settings", area: "settings", icon: "settings", text: () => t("shell.settings") },
 ];
 
+// A phone has room for these; the others are behind "more".
+const FIRST = new Set(["inbox", "search", "alerts"]);
+
 /** The number of open alerts, on the drawing. */
 function bell(link) {
   listenForAlerts();
@@ -33,17 +38,32 @@ function bell(link) {
 }
 
 export function areaBar() {
+  // A moment without a connection is nobody's business; after that, what is shown may be old.
+  const away = signal(false);
+  effect(() => {
+    if (connection.value !== "waiting") away.value = false;
+    else onCleanup(timeOut(() => (away.value = true), AWAY_MS));
+  });
   const link = ({ href, area, icon: name, text, role, more }) =>
     (!role || may(role)) &&
-    h("a", { href, title: text(), "aria-current": () => (here.value.area === area ? "page" : null), ref: more }, icon(name), h("span", {}, text()));
+    h("a", { href, title: text(), "aria-current": () => (here.value.area === area ? "page" : null), class: !FIRST.has(area) && "beyond", ref: more }, icon(name), h("span", {}, text()));
   const account = h(
     "button",
     { type: "button", class: "account", "aria-label": () => t("shell.account", { name: me.value?.name ?? "" }), "aria-haspopup": "menu", on: { click: () => menu(account, ofAccount()) } },
     () => me.value && avatar({ id: me.value.id, name: me.value.name, size: 32 }),
   );
-  const lost = h("p", { class: "lost", role: "status" }, () => (connection.value === "offline" ? [icon("offline"), t("shell.offline")] : null));
-  return [h("nav", { class: "areas", "aria-label": t("shell.areas") }, AREAS.map(link), account), lost];
+  const beyond = h(
+    "button",
+    { type: "button", class: "more-areas", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => menu(beyond, moreAreas()) } },
+    icon("more"),
+    h("span", {}, t("shell.more")),
+  );
+  const lost = h("p", { class: "lost", role: "status" }, () => (connection.value === "offline" || away.value) && [icon("offline"), connection.value === "offline" ? t("shell.offline") : t("shell.away")]);
+  return [h("nav", { class: "areas", "aria-label": t("shell.areas") }, AREAS.map(link), beyond, account), lost];
 }
+
+const moreAreas = () =>
+  AREAS.filter(({ area, role }) => !FIRST.has(area) && (!role || may(role))).map(({ href, icon: name, text }) => ({ text: text(), icon: name, run: () => go(href) }));
 
 function ofAccount() {
   const { theme, density } = preferences.peek();

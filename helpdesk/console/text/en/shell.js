@@ -19,6 +19,8 @@ export default {
   "shell.go_to": "Go to",
   "shell.general": "General",
   "shell.palette": "All commands",
+  "shell.more": "More",
+  "shell.away": "The connection to the server is lost. It is being tried again; what you see may be out of date.",
   "shell.offline": "No connection. What you write is kept here until it is back.",
   "shell.again": "Try again",
   "shell.loading": "Loading",

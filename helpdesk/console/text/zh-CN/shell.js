@@ -19,6 +19,8 @@ export default {
   "shell.go_to": "前往",
   "shell.general": "通用",
   "shell.palette": "全部命令",
+  "shell.more": "更多",
+  "shell.away": "与服务器的连接已断开，正在重试；您看到的内容可能不是最新的。",
   "shell.offline": "网络已断开。您输入的内容会保留，恢复后可继续。",
   "shell.again": "重试",
   "shell.loading": "正在加载",

@@ -19,6 +19,8 @@ export default {
   "shell.go_to": "前往",
   "shell.general": "一般",
   "shell.palette": "所有指令",
+  "shell.more": "更多",
+  "shell.away": "與伺服器的連線已中斷，正在重試；您看到的內容可能不是最新的。",
   "shell.offline": "網路已中斷。您輸入的內容會保留，恢復後可繼續。",
   "shell.again": "重試",
   "shell.loading": "載入中",
