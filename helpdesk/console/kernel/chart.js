@@ -8,22 +8,28 @@ import { t } from "./i18n.js";
 const ROOM = 100; // of the drawing, in its own units
 const LINES = 4;
 
-/** A round number at or above: 1, 2, 2.5 or 5 and its tens. */
-export function ceiling(most) {
-  if (!(most > 0)) return 1;
-  const ten = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 2.5, 5, 10].find((one) => one * ten >= most) * ten;
+const ROUND = [1, 2, 2.5, 5, 10];
+const SPANS = [1, 5, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+
+/** How much one line of the scale is more than the one below: whole for what is counted, a usual span for seconds. */
+export function stepOf(most, unit) {
+  const least = most / LINES;
+  if (!(least > 0)) return 1;
+  if (unit === "seconds") return SPANS.find((one) => one >= least) ?? Math.ceil(least / 86_400) * 86_400;
+  const ten = 10 ** Math.floor(Math.log10(least));
+  const step = ROUND.find((one) => one * ten >= least) * ten;
+  return unit === "count" ? Math.max(1, Math.ceil(step)) : step;
 }
 
 /**
  * Values over time. `points` are `{label, title}` in order, `series` `{text, kind, values}` with a value or null for each
- * point; `kind` 1 to 3 is its colour. Bars stand beside each other, or upon each other with `stacked`; `line` draws lines.
+ * point; `kind` 1 to 3 is its colour, `unit` count, seconds or share. Bars stand beside each other, or upon each other with `stacked`; `line` draws lines.
  * Arrow keys and the pointer choose a point, whose values are then read in the heading.
  */
-export function chart({ title, points, series, format = number, stacked = false, line = false, most }) {
+export function chart({ title, points, series, format = number, stacked = false, line = false, most, unit = "count" }) {
   const at = signal(null);
   const sums = points.map((_, i) => series.reduce((sum, one) => sum + (one.values[i] ?? 0), 0));
-  const top = ceiling(most ?? Math.max(...(stacked ? sums : series.flatMap((one) => one.values.map((value) => value ?? 0))), 0));
+  const top = LINES * stepOf(most ?? Math.max(...(stacked ? sums : series.flatMap((one) => one.values.map((value) => value ?? 0))), 0), unit);
   const step = ROOM / Math.max(1, points.length);
   const tall = (value) => ((value ?? 0) / top) * ROOM;
   const shapes = line ? series.map((one) => path(one, step, tall)) : bars(series, points, step, tall, stacked);

@@ -24,7 +24,7 @@ export const REPORTS = {
     kinds: ["first_response", "next_response"],
     columns: { count: number, ...all(seconds, ...TIMES) },
     tiles: [["median", "first_response"], ["p90", "first_response"], ["business_median", "first_response"], ["median", "next_response"], ["p90", "next_response"]],
-    chart: { series: [["median", "first_response"], ["median", "next_response"]], line: true },
+    chart: { series: [["median", "first_response"], ["median", "next_response"]], line: true, unit: "seconds" },
     groups: GROUPS,
   },
   sla: {
@@ -45,7 +45,7 @@ export const REPORTS = {
     columns: { ...all(number, "sent", "rated"), ...all(percent, "response_rate", "satisfied"), mean: score, ...all(number, "score_5", "score_4", "score_3", "score_2", "score_1") },
     tiles: [["mean"], ["satisfied"], ["rated"], ["response_rate"]],
     spread: ["score_1", "score_2", "score_3", "score_4", "score_5"],
-    chart: { series: [["satisfied"]], line: true, most: 1 },
+    chart: { series: [["satisfied"]], line: true, most: 1, unit: "share" },
     groups: GROUPS,
   },
   chats: {

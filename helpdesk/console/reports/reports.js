@@ -3,14 +3,14 @@
 import { explain, get, href, isAbort } from "../kernel/api.js";
 import { chart, heat } from "../kernel/chart.js";
 import { each, h } from "../kernel/dom.js";
-import { compare, date, now, number, percent, zone } from "../kernel/format.js";
+import { compare, date, now, number, zone } from "../kernel/format.js";
 import { language, say, t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
 import { button, empty, pane, skeleton, tabs } from "../kernel/parts.js";
 import { here, setTitle } from "../kernel/router.js";
-import { computed, effect, onCleanup, signal, untracked } from "../kernel/signals.js";
+import { computed, effect, signal, untracked } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
-import { dayName, figureOf, periodOf, REPORTS, stepsOf } from "./figures.js";
+import { figureOf, periodOf, REPORTS, stepsOf } from "./figures.js";
 import { filters, FILTERS } from "./filters.js";
 
 const LATE_MS = 150; // what comes sooner needs no sign that it is coming
@@ -21,6 +21,7 @@ export function view() {
   const address = computed(() => (here.value.area === "reports" ? `${name.value}?${here.value.query}` : ""));
   const found = signal(null);
   const wrong = signal(null);
+  const busy = signal(true);
   const late = signal(false);
   const again = signal(0);
   effect(() => {
@@ -28,10 +29,11 @@ export function view() {
     if (!address.value) return undefined;
     const stopping = new AbortController();
     const timer = setTimeout(() => (late.value = true), LATE_MS);
+    busy.value = true;
     untracked(() => read(name.value, here.value.query, stopping.signal)).then(
       (got) => ((found.value = got), (wrong.value = null)),
       (error) => isAbort(error) || (wrong.value = error),
-    ).finally(() => stopping.signal.aborted || (clearTimeout(timer), (late.value = false)));
+    ).finally(() => stopping.signal.aborted || (clearTimeout(timer), (busy.value = late.value = false)));
     return () => (stopping.abort(), clearTimeout(timer));
   });
   // The query goes along: who compares reports compares the same time and team.
@@ -44,7 +46,7 @@ export function view() {
   return pane({ title: t("reports.title"), name: "reports" },
     tabs(t("reports.title"), Object.keys(REPORTS).map((one) => ({ text: say(one, "report"), href: kept(one), current: () => name.value === one }))),
     filters(name),
-    h("div", { class: () => ["reports-whole", late.value && "late"], "aria-busy": () => String(late.value) }, shown),
+    h("div", { class: () => ["reports-whole", late.value && "late"], "aria-busy": () => String(busy.value) }, shown),
   );
 }
 
@@ -105,7 +107,7 @@ function byTime({ name, report, period, steps, csv }) {
   const linesAt = (key) => groups.get(key) ?? groups.get(key.slice(0, 7)) ?? [];
   const points = days.map(({ at }) => ({ label: date(at, period.by === "month" ? { month: "short" } : { month: "numeric", day: "numeric" }), title: period.by === "month" ? date(at, { month: "long", year: "numeric" }) : date(at) }));
   const drawn = series.map(([column, kind], i) => ({
-    text: kind ? `${say(column, "figure")} (${say(kind, "figure.kind")})` : say(column, "figure"),
+    text: kind ? t("reports.of", { figure: say(column, "figure"), kind: say(kind, "figure.kind") }) : say(column, "figure"),
     kind: i + 1,
     values: days.map(({ key }) => figureOf(linesAt(key), column, kind) ?? (looks.line ? null : 0)),
   }));
@@ -120,12 +122,12 @@ function spread({ report, totals }) {
   return framed(chart({ title: t("reports.spread"), points, series: [{ text: t("reports.count"), kind: 1, values }] }));
 }
 
-const MONDAY = new Date(2024, 0, 1);
+const MONDAY = 1; // of January 2024
 
 function byHour({ name, report, hours, csv }) {
   const known = new Map(hours.map((one) => [Number(one.group), one[report.heat] ?? 0]));
   const rows = Array.from({ length: 7 }, (_, day) => ({
-    text: date(new Date(2024, 0, MONDAY.getDate() + day), { weekday: "short" }),
+    text: date(new Date(2024, 0, MONDAY + day), { weekday: "short" }),
     values: Array.from({ length: 24 }, (_, hour) => known.get(day * 24 + hour) ?? 0),
   }));
   const title = t("reports.by_hour", { name: say(report.heat, "figure") });
@@ -133,7 +135,7 @@ function byHour({ name, report, hours, csv }) {
 }
 
 /** What a group is called: by its own name, or by the word of the API. */
-export function groupName(line, by) {
+function groupName(line, by) {
   if (line.group === null) return t("reports.none");
   if (line.name) return line.name;
   if (by === "category") return directory("categories").byId(line.group)?.names?.[language] ?? line.group;
@@ -155,7 +157,7 @@ function table({ name, report, group, rows, csv }) {
       columns.map((one) => h("td", {}, written(line[one], report.columns[one]))));
   };
   const heads = [say(group, "reports.by"), ...(report.kinds ? [t("reports.kind")] : []), ...columns.map((one) => say(one, "figure"))];
-  const title = t("reports.by_group", { by: say(group, "reports.by") });
+  const title = t("reports.by_group", { by: say(group, "reports.by").toLocaleLowerCase(language) });
   return h("section", { class: "card reports-card" }, csvLink(csv({ group_by: group }), `${name}-${group}.csv`), h("h2", {}, title),
     h("div", { class: "reports-scroll", tabindex: "0", role: "group", "aria-label": title },
       h("table", { class: ["table", report.kinds && "with-kinds"] }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, each(() => sorted, (one) => `${one.group}-${one.kind}-${one.policy_id}`, row)))));

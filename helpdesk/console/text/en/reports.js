@@ -41,6 +41,7 @@ export default {
   "reports.over_time": "By {by}",
   "reports.by_hour": "{name}: hours of the week",
   "reports.by_group": "By {by}",
+  "reports.of": "{kind}: {figure}",
   "reports.spread": "How they spread",
   "reports.count": "Number",
   "reports.kind": "What",

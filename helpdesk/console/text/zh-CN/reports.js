@@ -41,6 +41,7 @@ export default {
   "reports.over_time": "按{by}",
   "reports.by_hour": "{name}：一周各时段",
   "reports.by_group": "按{by}",
+  "reports.of": "{kind}{figure}",
   "reports.spread": "分布",
   "reports.count": "数量",
   "reports.kind": "类型",

@@ -41,6 +41,7 @@ export default {
   "reports.over_time": "按{by}",
   "reports.by_hour": "{name}：一週各時段",
   "reports.by_group": "按{by}",
+  "reports.of": "{kind}{figure}",
   "reports.spread": "分佈",
   "reports.count": "數量",
   "reports.kind": "類型",
