@@ -7,7 +7,7 @@ import { icon } from "../../kernel/icons.js";
 import { say, t } from "../../kernel/i18n.js";
 import { skeleton } from "../../kernel/parts.js";
 import { here } from "../../kernel/router.js";
-import { computed } from "../../kernel/signals.js";
+import { computed, untracked } from "../../kernel/signals.js";
 import { directory } from "../../kernel/store.js";
 import { on } from "../../kernel/stream.js";
 import { choiceField } from "../fields.js";
@@ -58,18 +58,15 @@ function beginning(tools) {
     h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, t("inboxes.which")),
     channels.value.length ? h("div", { class: "inboxes-channels" }, channels.value.map(choice)) : skeleton(3),
   ];
-  return h("div", {}, () => (wanted.value ? editor(null, tools, { channel: wanted.value }) : choose()));
+  return h("div", {}, () => (wanted.value ? untracked(() => whole(null, wanted.value, tools, false)) : choose()));
 }
 
-function editor(item, tools, { channel, fresh = false }) {
-  if (item) {
-    const known = directory("channels").list;
-    return h("div", {}, () => {
-      const found = known.value.find((one) => one.name === item.channel);
-      return found ? whole(item, found, tools, fresh) : skeleton(4);
-    });
-  }
-  return whole(null, channel, tools, false);
+function editor(item, tools, { fresh }) {
+  const channels = directory("channels").list;
+  return h("div", {}, () => {
+    const found = channels.value.find((one) => one.name === item.channel);
+    return found ? untracked(() => whole(item, found, tools, fresh)) : skeleton(4);
+  });
 }
 
 function whole(item, channel, tools, fresh) {
