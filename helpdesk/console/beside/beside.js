@@ -127,7 +127,9 @@ function suggestion(id, one) {
   return () => {
     const said = found.now.value?.suggestion;
     if (!said?.category) return null;
-    const text = t(said.corrected_at ? "beside.was_suggested" : "beside.suggested", { category: titleOf(known, said.category), words: words(said) });
+    // Who chose another one has corrected it; that this was kept comes a moment later.
+    const corrected = said.corrected_at || (said.applied && one.value?.category !== said.category);
+    const text = t(corrected ? "beside.was_suggested" : "beside.suggested", { category: titleOf(known, said.category), words: words(said) });
     return h("div", { class: "fact-note soft" }, h("p", {}, text), open(found.now.value) && button({ text: t("beside.use"), kind: "quiet tiny", run: () => use(said) }));
   };
 }

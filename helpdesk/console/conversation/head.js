@@ -2,7 +2,7 @@
 
 import { del, put as send } from "../kernel/api.js";
 import { command } from "../kernel/commands.js";
-import { dialog } from "../kernel/dialog.js";
+import { dialog, drawer } from "../kernel/dialog.js";
 import { h } from "../kernel/dom.js";
 import { dateTime } from "../kernel/format.js";
 import { textField } from "../kernel/form.js";
@@ -115,12 +115,22 @@ async function more(beside, id, now, messages) {
   if (!now) return;
   const actions = await loadArea("actions").then((module) => module.entries(now, { messages }), () => []);
   menu(beside, [
+    matchMedia(NARROW).matches && { text: t("conversation.details"), icon: "person", run: () => details(id) },
     { text: t("conversation.mark_unread"), icon: "mail", keys: "u", run: () => markUnread(id, now) },
     { text: t("conversation.rename"), icon: "edit", run: () => rename(id, now), disabled: now.status === "closed" },
     { text: t("conversation.print"), icon: "note", run: () => print() },
     actions.length > 0 && "-",
     ...actions,
   ]);
+}
+
+const NARROW = "(max-width: 1240px)"; // where no pane stands beside the conversation
+
+/** The pane of who writes and what was promised, over the conversation; it goes when one follows a link out of it. */
+async function details(id) {
+  const { view } = await loadArea("beside");
+  const follows = (event) => event.target.closest("a[href]:not([target])");
+  await drawer({ title: t("conversation.details"), body: (close) => h("div", { on: { click: (event) => follows(event) && close() } }, view(id, { always: true })) });
 }
 
 async function markUnread(id, now) {

@@ -189,4 +189,5 @@ export default {
   "conversation.alert.unschedulable": "a promise without working hours",
   "conversation.alert.unknown_holidays": "holidays are not known",
   "conversation.more_changes": { one: "{n} more change", other: "{n} more changes" },
+  "conversation.details": "Contact and details",
 };

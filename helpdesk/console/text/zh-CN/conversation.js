@@ -189,4 +189,5 @@ export default {
   "conversation.alert.unschedulable": "服务时限没有可用的工作时间",
   "conversation.alert.unknown_holidays": "节假日未知",
   "conversation.more_changes": { other: "还有 {n} 项变更" },
+  "conversation.details": "客户与详情",
 };

@@ -189,4 +189,5 @@ export default {
   "conversation.alert.unschedulable": "服務時限沒有可用的工作時間",
   "conversation.alert.unknown_holidays": "假日未知",
   "conversation.more_changes": { other: "還有 {n} 項變更" },
+  "conversation.details": "客戶與詳情",
 };
