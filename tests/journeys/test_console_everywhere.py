@@ -1,4 +1,4 @@
-"""Every address of the console, light on a screen and dark on a phone: no serious fault, nothing against its policy."""
+"""Every address of the console, light on a screen and dark on a phone: no serious fault, nothing that is forbidden."""
 
 from __future__ import annotations
 
