@@ -163,3 +163,40 @@ def test_a_note_is_a_sheet_of_its_own_and_calls_who_is_named(desk: Desk) -> None
     page.get_by_role("button", name="Answer", exact=True).click()
     holds(mina, "What the customer will read")
     mina.untroubled()
+
+
+def test_conversations_are_merged_split_and_worked_on_by_macros(desk: Desk) -> None:
+    macro = {"name": "Calm down", "description": "", "actions": [{"do": "priority", "to": "low"}]}
+    desk.made("/macros", {"shared": "everybody", **macro})
+    one, other = asked(desk, "Said once"), asked(desk, "Said twice")
+    sol = desk.visit(f"/conversations/{one}", as_="sol")
+    page = sol.page
+    text(sol).wait_for()
+    page.get_by_role("button", name="More actions", exact=True).first.click()
+    page.get_by_role("menuitem", name="Run a macro").click()
+    page.get_by_role("option", name="Calm down").click()
+    page.get_by_role("dialog", name="Calm down").get_by_text("Low").wait_for()
+    assert sol.faults() == []
+    page.get_by_role("button", name="Run it").click()
+    page.get_by_text("Calm down: done.").wait_for()
+    assert desk.stack.get(f"/conversations/{one}")["priority"] == "low"
+
+    page.get_by_role("button", name="More actions", exact=True).first.click()
+    page.get_by_role("menuitem", name="Merge into another").click()
+    page.get_by_role("option", name="Said twice").last.click()
+    page.get_by_role("heading", name="Said twice").wait_for()
+    assert desk.stack.get(f"/conversations/{one}")["merged_into_id"] == other
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("heading", name="Said once").wait_for()
+    page.get_by_text("It stands by itself again.").wait_for()
+    assert desk.stack.get(f"/conversations/{one}")["merged_into_id"] is None
+
+    page.get_by_role("button", name="More actions", exact=True).first.click()
+    page.get_by_role("menuitem", name="Split off messages").click()
+    dialog = page.get_by_role("dialog", name="Split off messages")
+    assert dialog.get_by_role("button", name="Split off", exact=True).is_disabled()
+    dialog.get_by_role("checkbox").first.check()
+    dialog.get_by_role("button", name="Split off", exact=True).click()
+    page.get_by_text("A conversation of its own now.").wait_for()
+    page.wait_for_url(lambda url: one not in url and other not in url)
+    sol.untroubled()

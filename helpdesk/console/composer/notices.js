@@ -10,7 +10,7 @@ import { computed } from "../kernel/signals.js";
 import { changed, sheetOf } from "./letter.js";
 import { settle } from "./letters.js";
 import { insert } from "./suggest.js";
-import { matters, placeOf, sawThem, send, visibilityOf } from "./sending.js";
+import { abilities, matters, placeOf, sawThem, send, visibilityOf } from "./sending.js";
 
 const MOST = 3;
 
@@ -32,7 +32,9 @@ function news(letter, how) {
   const came = computed(() => {
     if (letter.moved.value) return letter.moved.value.messages;
     const base = letter.base.value;
-    return base === null || letter.mode.value === "note" ? [] : (how.messages.value ?? []).filter((one) => one.seq > base && matters(one));
+    // In a chat both write at once, and each line is seen as it comes.
+    const live = abilities(placeOf(letter, how.one.value)).live;
+    return live || base === null || letter.mode.value === "note" ? [] : (how.messages.value ?? []).filter((one) => one.seq > base && matters(one));
   });
   const key = computed(() => `${Boolean(letter.moved.value)}${came.value.map((one) => one.id)}`);
   return () => {
