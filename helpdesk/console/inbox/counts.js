@@ -16,7 +16,7 @@ export const counts = signal(null);
 let [timer, asked, moved, begun] = [0, 0, 0, false];
 
 /** Ask anew soon, but not often and not behind another tab. */
-export function recount() {
+function recount() {
   if (document.hidden || !me.peek()) return;
   timer ||= setTimeout(ask, Math.max(0, AGAIN_MS - (Date.now() - asked)));
 }

@@ -18,7 +18,7 @@ export function slaOf(one, at) {
   return one.due_soon_at && at >= Date.parse(one.due_soon_at) ? "due_soon" : "ok";
 }
 
-export const nameOf = (contact) => contact.name || contact.handle;
+const nameOf = (contact) => contact.name || contact.handle;
 
 /** `tick` changes now and then, so that what is due turns its colour by itself. `plain` are the states that go without saying. */
 export function row(id, { tick, plain, others }) {

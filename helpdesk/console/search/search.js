@@ -90,7 +90,7 @@ function state({ found, busy, trouble, words, read }) {
 /** Parts of a text, those that were looked for marked. */
 const parts = (list) => list.map(({ text, hit: strong }) => (strong ? h("mark", {}, text) : text));
 
-export const addressOf = ({ conversation, message, contact }) =>
+const addressOf = ({ conversation, message, contact }) =>
   conversation ? `/conversations/${conversation.id}${message ? `?message=${message.seq}` : ""}` : `/contacts/${contact?.id}`;
 
 function hit(one) {
