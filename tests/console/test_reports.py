@@ -1,0 +1,99 @@
+"""Reports in the console: their figures and how they are drawn, what is chosen in the address, and the same as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from tests.console.browser import PHONE, Desk
+from tests.console.test_shell import post
+
+STEPS = """(m) => [[0, "count"], [1, "count"], [7, "count"], [42, "count"], [130, "count"], [1, "share"],
+  [100, "seconds"], [5000, "seconds"], [900000, "seconds"]].map(([most, unit]) => m.stepOf(most, unit))"""
+PERIODS = """(m) => {
+  const now = new Date(2026, 2, 18, 15, 30);
+  const named = (query) => {
+    const period = m.periodOf(new URLSearchParams(query), now);
+    return [m.dayName(period.after), m.dayName(period.before), period.by, m.stepsOf(period).length];
+  };
+  return ["", "days=1", "days=7", "days=365", "days=5", "from=2026-01-31&to=2026-02-01",
+    "from=2026-02-01&to=2026-01-31", "from=2026-01-01&to=2026-03-01", "from=soon&to=later"].map(named);
+}"""
+
+
+def test_figures_are_drawn_for_what_the_address_says_and_told_as_tables_and_csv(desk: Desk) -> None:
+    for subject in ("Where is my card", "Card again"):
+        post(desk, subject)
+    desk.stack.reply(desk.stack.conversation("Card again")["id"], "In the post.", key="card", status="resolved")
+    sol = desk.visit("/reports?days=7&by=agent", as_="sol")
+    page = sol.page
+    assert sol.module("kernel/chart.js", STEPS) == [1, 1, 2, 20, 50, 0.25, 30, 1800, 259200]
+    assert sol.module("reports/figures.js", PERIODS) == [
+        ["2026-02-19", "2026-03-18", "day", 28],
+        ["2026-03-18", "2026-03-18", "day", 1],
+        ["2026-03-12", "2026-03-18", "day", 7],
+        ["2025-03-19", "2026-03-18", "month", 13],
+        ["2026-02-19", "2026-03-18", "day", 28],
+        ["2026-01-31", "2026-02-02", "day", 2],
+        ["2026-02-19", "2026-03-18", "day", 28],
+        ["2026-01-01", "2026-03-02", "week", 9],
+        ["2026-02-19", "2026-03-18", "day", 28],
+    ]
+    figure = page.get_by_role("group", name="By day").first
+    figure.focus()
+    page.keyboard.press("ArrowLeft")
+    page.get_by_text("Messages in2", exact=True).wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.get_by_text("Messages in0", exact=True).wait_for()
+    page.get_by_text("As a table").click()
+    assert page.get_by_role("group", name="By day").nth(1).get_by_role("row").count() == 8
+    assert page.get_by_role("group", name="Messages in: hours of the week").get_by_role("columnheader").count() == 24
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download volume-day.csv").click()
+    lines = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    assert sum(int(line["received"]) for line in lines) == 2
+
+    page.get_by_role("combobox", name="Inbox", exact=True).select_option(label="Support")
+    page.wait_for_url(f"**/reports?days=7&by=agent&inbox_id={desk.inbox_id}")
+    page.get_by_role("combobox", name="Team", exact=True).select_option(label="None")
+    page.get_by_role("heading", name="Nothing in this time").wait_for()
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_url("**/reports?days=7&by=agent")
+    page.get_by_role("link", name="Response times").click()
+    page.wait_for_url("**/reports/response-times?days=7&by=agent")
+    page.get_by_role("group", name="By agent").get_by_role("row", name="Mina Park First response 1").wait_for()
+
+    page.get_by_role("combobox", name="Time", exact=True).select_option(label="Other days…")
+    page.get_by_label("From").fill("2026-02-01")
+    page.get_by_label("To", exact=True).fill("2026-01-01")
+    page.get_by_role("button", name="Show", exact=True).click()
+    assert page.get_by_label("To", exact=True).evaluate("one => one.validationMessage") == (
+        "The first day is after the last one."
+    )
+    page.get_by_label("To", exact=True).fill("2026-02-03")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**/reports/response-times?by=agent&from=2026-02-01&to=2026-02-03")
+    page.get_by_role("heading", name="Nothing in this time").wait_for()
+    sol.untroubled()
+
+
+def test_each_report_is_without_fault_on_a_dark_phone_too(desk: Desk) -> None:
+    sol = desk.visit("/reports/sla?days=7", as_="sol", theme="dark", language="zh-CN", device=PHONE)
+    for link in sol.page.locator("nav.tabs a").all():
+        link.click()
+        assert sol.idle().faults() == []
+        assert sol.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    sol.untroubled()
+
+
+def test_what_fails_says_so_and_is_tried_again(desk: Desk) -> None:
+    ben = desk.visit("/reports/sla", as_="ben")
+    ben.context.set_offline(True)
+    ben.page.get_by_role("link", name="Backlog").click()
+    ben.page.get_by_text("The desk cannot be reached.").wait_for()
+    ben.context.set_offline(False)
+    ben.page.get_by_role("button", name="Try again").click()
+    ben.page.get_by_role("group", name="By inbox").wait_for()
+    ben.forgive("ERR_INTERNET_DISCONNECTED")
+    ben.untroubled()
