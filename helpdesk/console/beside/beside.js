@@ -155,7 +155,7 @@ function pickAgent(beside, taken, choose) {
     const free = agents.list.peek().filter((one) => one.active !== false && one.kind !== "bot" && !taken().some((other) => other.id === one.id));
     return free.map(({ id, name }) => ({ id, text: name })).filter((one) => one.text.toLowerCase().includes(text.trim().toLowerCase())).slice(0, 50);
   };
-  const { element } = popover(beside, (close) => combobox({ label: t("beside.watchers_add"), placeholder: t("beside.watchers_add"), find, open: true, choose: (agent) => (close(), choose(agent)) }));
+  const { element } = popover(beside, (close) => h("div", { class: "beside-pick" }, combobox({ label: t("beside.watchers_add"), placeholder: t("beside.watchers_add"), find, open: true, choose: (agent) => (close(), choose(agent)) })));
   element.querySelector("input").focus();
 }
 
