@@ -11,13 +11,16 @@ import smtplib
 from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from helpdesk.domain.html import sanitise
 from tests.browser.bench import Verdict, inspect
 from tests.browser.test_html_in_chromium import alike, shared_vectors
 from tests.browser.vectors import VECTORS
 from tests.console.browser import Desk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Dialog, Page
 
 TOGETHER = 10
 SENDERS = 5
@@ -116,9 +119,17 @@ def test_hostile_mails_do_nothing_in_the_console(desk: Desk) -> None:
     mina = desk.visit("/inbox/all")
     mina.context.add_init_script(TOLD)
     page, frames = mina.page, 0
-    windows: list[Any] = []
-    page.on("dialog", lambda asked: (mina.troubles.append(f"asked: {asked.message}"), asked.dismiss()))
-    page.on("popup", lambda opened: windows.append(opened.url))
+    windows: list[str] = []
+
+    def asks(dialog: Dialog) -> None:
+        mina.troubles.append(f"asked: {dialog.message}")
+        dialog.dismiss()
+
+    def opens(other: Page) -> None:
+        windows.append(other.url)
+
+    page.on("dialog", asks)
+    page.on("popup", opens)
     session = mina.context.new_cdp_session(page)
     for conversation in ids:
         verdicts: dict[str, Verdict] = {}

@@ -9,7 +9,11 @@ const EARLY = 600; // pixels from the beginning at which older messages are aske
 /** Keep a reader's place in `scroller`, whose content is `inner`. `onTop` is called when its beginning comes near. */
 export function keepPlace(scroller, inner, onTop) {
   const atEnd = signal(true);
-  const end = () => (scroller.scrollTop = scroller.scrollHeight);
+  let last = 0;
+  const end = () => {
+    scroller.scrollTop = scroller.scrollHeight;
+    last = scroller.scrollTop;
+  };
   // What grows at the end while the reader is there, pictures too, pushes up before it is painted.
   const grown = new ResizeObserver(() => atEnd.peek() && end());
   grown.observe(inner);
@@ -19,7 +23,10 @@ export function keepPlace(scroller, inner, onTop) {
     scroller,
     "scroll",
     () => {
-      atEnd.value = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
+      // Only who moved up has left the end: it also moves away from him, when what is above it or below turns out higher.
+      const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
+      if (near || scroller.scrollTop < last) atEnd.value = near;
+      last = scroller.scrollTop;
       if (scroller.scrollTop < EARLY) onTop();
     },
     { passive: true },
