@@ -149,6 +149,7 @@ def test_looks_are_kept_with_the_account(desk: Desk) -> None:
     page.get_by_role("button", name="Save").first.click()
     page.get_by_role("heading", name="個人帳戶").wait_for()
     again = desk.visit("/settings/account", as_="eva", language="zh-TW")
+    assert again.page.evaluate("document.documentElement.dataset.theme") == "dark"
     kept = again.page.evaluate("async () => (await fetch('/api/v1/me')).json()")
     assert (kept["name"], kept["locale"]) == ("Eva Lin-Chen", "zh-TW")
     assert (kept["preferences"]["theme"], kept["preferences"]["shortcuts"]) == ("dark", False)

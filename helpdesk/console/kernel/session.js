@@ -22,6 +22,8 @@ export async function refreshMe() {
 /** Whoever has just signed in. Answers false where the page is loaded anew in his language. */
 export function signIn(found) {
   if (chooseLanguage(found.locale)) return false;
+  // A browser in which nothing was chosen yet has it as the account has.
+  if (!Object.keys(kept()).length) preferences.value = { ...DEFAULTS, ...found.preferences };
   me.value = found;
   return true;
 }

@@ -43,7 +43,7 @@ function profile() {
   return h("section", { class: "card stack" }, h("h2", {}, t("account.profile")), form({ send, children: fields, buttons: button({ text: t("account.save"), kind: "primary", type: "submit" }) }));
 }
 
-/** Seen at once, and kept with the account when they were chosen: other browsers have them too. */
+/** Seen at once, and kept with the account: a browser in which nothing was chosen yet begins with it. */
 function looks() {
   const keep = (name, value) => {
     setPreference(name, value);
@@ -71,7 +71,6 @@ function looks() {
     chosen("theme", (value) => selectField({ label: t("account.theme"), value, options: words(["system", "light", "dark"], (one) => say(one, "account.theme_of"))() })),
     chosen("density", (value) => selectField({ label: t("account.density"), value, options: words(["calm", "dense"], (one) => say(one, "account.density_of"))() })),
     switched("shortcuts", t("account.shortcuts"), t("account.shortcuts_hint")),
-    switched("sounds", t("account.sounds")),
     seconds,
   );
 }

@@ -22,7 +22,6 @@ export default {
   "account.density_of.dense": "Dense",
   "account.shortcuts": "Shortcuts of a single key",
   "account.shortcuts_hint": "Switch them off if you write by voice or press keys by accident.",
-  "account.sounds": "Sounds",
   "account.undo": "Seconds to take a mail back",
   "account.undo_hint": "Up to 60. With 0, mails leave at once.",
   "account.duty_title": "On duty",

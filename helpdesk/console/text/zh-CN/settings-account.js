@@ -22,7 +22,6 @@ export default {
   "account.density_of.dense": "紧凑",
   "account.shortcuts": "单键快捷键",
   "account.shortcuts_hint": "如使用语音输入或容易误触，可以关闭。",
-  "account.sounds": "提示音",
   "account.undo": "邮件撤回时间（秒）",
   "account.undo_hint": "最长 60 秒。设为 0 则立即发送。",
   "account.duty_title": "值班",

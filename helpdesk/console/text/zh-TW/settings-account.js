@@ -22,7 +22,6 @@ export default {
   "account.density_of.dense": "緊湊",
   "account.shortcuts": "單鍵快速鍵",
   "account.shortcuts_hint": "若使用語音輸入或容易誤觸，可以關閉。",
-  "account.sounds": "提示音",
   "account.undo": "郵件收回時間（秒）",
   "account.undo_hint": "最長 60 秒。設為 0 則立即傳送。",
   "account.duty_title": "值班",
