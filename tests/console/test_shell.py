@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import smtplib
 from email.message import EmailMessage
+from typing import TYPE_CHECKING
 
 from tests.console.browser import PASSWORD, PHONE, Desk, address
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 SCREENS = ("/inbox", "/search", "/contacts", "/board", "/alerts", "/reports", "/settings/account", "/settings/teams")
 
@@ -35,6 +39,29 @@ def test_whoever_is_not_signed_in_signs_in_and_comes_to_where_he_wanted(desk: De
     stranger.page.get_by_role("button", name="Your account: Ben Okafor").wait_for()
     stranger.forgive("401 (Unauthorized)")
     stranger.untroubled()
+
+
+def test_a_refusal_from_before_a_sign_in_does_not_sign_out_again(desk: Desk) -> None:
+    ben = desk.visit("/inbox", as_="ben")
+    page = ben.page
+    held: list[Route] = []
+    page.route("**/api/v1/me", lambda route: held.append(route) if len(held) < 2 else route.continue_())
+    ben.context.clear_cookies()
+    asks = "async ({ get }) => void ['/teams', '/tags'].map((path) => get(path, { limit: 7 }).catch(() => {}))"
+    ben.module("kernel/api.js", asks)
+    while len(held) < 2:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    page.get_by_label("E-mail address").fill(address("ben"))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Your account: Ben Okafor").wait_for()
+    with page.expect_request("**/api/v1/me"):  # who is there now?
+        held[1].fulfill(status=401, json={"type": "urn:helpdesk:problem:unauthenticated"})
+    ben.idle()
+    page.get_by_role("button", name="Your account: Ben Okafor").wait_for()
+    ben.forgive("401 (Unauthorized)")
+    ben.untroubled()
 
 
 def test_the_secret_of_a_letter_does_not_stay_in_the_address(desk: Desk) -> None:

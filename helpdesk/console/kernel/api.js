@@ -7,10 +7,12 @@ import { learnClock, number } from "./format.js";
 export { href };
 const TRIES = 4;
 const NEWS_MS = 15_000;
+const RENEWS = /^\/(auth|me)\b/; // by a sign-in, by proof, by another password
 const boot = globalThis.helpdeskBoot?.answers ?? new Map();
 const asked = new Map();
 let signedOut = () => {};
 let unverified = async () => false;
+let cookies = 0; // that were given to this page
 
 /** What the API refused (RFC 9457). Decide by `slug`; `detail` is English, and for people. */
 export class Problem extends Error {
@@ -67,13 +69,14 @@ async function request(method, path, { query, body, key, version, signal, quiet 
       continue;
     }
     learnClock(response.headers.get("Date"));
+    if (response.ok && method !== "GET" && RENEWS.test(path)) cookies += 1;
     if (response.ok) return response.status === 204 || response.status === 202 ? textOf(response) : response.json();
     const problem = await problemOf(response);
     if (problem.slug === "verification_required" && !proved && (await unverified())) {
       proved = true;
       continue;
     }
-    if (problem.slug === "unauthenticated" && !quiet) await ended(path);
+    if (problem.slug === "unauthenticated" && !quiet) await ended();
     const soon = problem.slug === "idempotency_running" || (problem.status === 503 && again);
     if (!soon || tries >= TRIES) throw problem;
     await pause(1000 * Math.min(problem.retryAfter || 0.5, 5));
@@ -85,9 +88,13 @@ const textOf = async (response) => {
   return text ? JSON.parse(text) : null;
 };
 
-/** The cookie is renewed now and then, and what was under way with the old one is refused: ask once who we are. */
-async function ended(path) {
-  if (path !== "/me" && (await fetch(`${ROOT}/me`)).ok) return;
+/** The cookie is renewed now and then, and what was under way with the old one is refused: ask who we are, again if it was then. */
+async function ended() {
+  for (let before; before !== cookies; ) {
+    before = cookies;
+    const answer = await fetch(`${ROOT}/me`).catch(() => null);
+    if (answer?.status !== 401) return;
+  }
   signedOut();
 }
 
