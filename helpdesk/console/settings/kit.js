@@ -136,7 +136,7 @@ function edit(kit, item, put, tools) {
 
 async function open(kit, wanted, put, tools, stillWanted) {
   const known = kit.items.peek()?.find((one) => kit.idOf(one) === wanted);
-  if (!wanted) return put(() => h("div", { class: "settings-nothing" }, empty({ icon: "edit", title: t("settings.choose") })));
+  if (!wanted) return put(() => h("div", { class: "settings-nothing" }, () => kit.items.value?.length > 0 && empty({ icon: "edit", title: t("settings.choose") })));
   if (wanted === "new") return put(() => (kit.add ? kit.editor(null, tools) : empty({ icon: "shield", title: t("problem.forbidden") })));
   if (known && !kit.whole) return edit(kit, known, put, tools);
   put(() => skeleton(4));
