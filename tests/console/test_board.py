@@ -55,6 +55,8 @@ def test_an_alert_comes_live_and_is_taken_by_keys(desk: Desk) -> None:
     newest = rows.first
     newest.get_by_text("Somebody has another role now").wait_for()
     newest.get_by_text("Called: Mina Park").wait_for()
+    newest.get_by_text("Changed: Zoe Marsh").wait_for()
+    newest.get_by_text("Done by Mina Park").wait_for()
     assert mina.faults() == []
     newest.get_by_role("button", name="I have it").focus()
     page.keyboard.press("Enter")

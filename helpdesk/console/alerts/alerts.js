@@ -13,6 +13,7 @@ import { attempt } from "../kernel/toast.js";
 
 const KINDS = { critical: "bad", warning: "warn" };
 const STATES = ["open", "acknowledged", "resolved"];
+const OF_PEOPLE = new Set(["role", "email", "password", "two_steps"]);
 const AGAIN_MS = 500;
 const PAGE = 50;
 
@@ -26,6 +27,7 @@ export function view() {
   const read = async () => {
     const wanted = state.peek();
     const page = await ask().catch((error) => void (wrong.value = error));
+    if (page) await known(page.items);
     if (!page || wanted !== state.peek()) return;
     // What was scrolled to below the first page stays, as it was when it was read.
     const last = page.items.at(-1)?.raised_at ?? "";
@@ -55,6 +57,13 @@ export function view() {
   return pane({ title: t("alerts.title"), name: "alerts" }, body);
 }
 
+/** Who has just been made is not among those who were read before. */
+async function known(alerts) {
+  const agents = directory("agents");
+  await agents.ready.catch(() => {});
+  if (alerts.some(({ data }) => OF_PEOPLE.has(data.change) && !agents.byId(data.subject_id))) await agents.refresh().catch(() => {});
+}
+
 /** A row that goes, since it was taken here or by somebody else, hands the focus on to the next one. */
 function keepFocus(change) {
   const row = document.activeElement?.closest(".alerts-row");
@@ -81,6 +90,12 @@ function headline({ kind, clock_kind: clock, data }) {
   return say(known, "alert_kind");
 }
 
+/** Whom or what somebody changed, and who did: where it was not he himself, his session is in other hands. */
+function changed({ change, subject_id: subject, agent_id: by }, name) {
+  const whose = name(subject) || (change === "inbox" ? directory("inboxes").byId(subject)?.name : "");
+  return [whose && h("span", {}, t("alerts.changed", { name: whose })), name(by) && h("span", {}, t("alerts.changed_by", { name: name(by) }))];
+}
+
 function row(alert$, read) {
   const { id, severity, conversation, raised_at: at } = alert$.peek();
   const name = (agent) => directory("agents").byId(agent)?.name ?? "";
@@ -89,10 +104,11 @@ function row(alert$, read) {
     await read();
   };
   const details = () => {
-    const { clock_kind: clock, data, recipients, level, next_due_at: next, acknowledged_by: by, status } = alert$.value;
+    const { kind, clock_kind: clock, data, recipients, level, next_due_at: next, acknowledged_by: by, status } = alert$.value;
     const called = listed(recipients.map((one) => name(one.agent_id)).filter(Boolean));
     return [
       clock && h("span", {}, say(clock, "alert_clock")),
+      kind === "security_change" && changed(data, name),
       data.due_at && h("span", {}, t("alerts.due", { time: dateTime(data.due_at) })),
       called && h("span", {}, t("alerts.called", { names: called })),
       level > 0 && h("span", {}, t("alerts.level", { n: level + 1 })),

@@ -9,6 +9,8 @@ export default {
   "alerts.no_subject": "(no subject)",
   "alerts.unknown_holidays": "Nobody has reviewed the holidays of {year}: due times may be wrong",
   "alerts.due": "Due {time}",
+  "alerts.changed": "Changed: {name}",
+  "alerts.changed_by": "Done by {name}",
   "alerts.called": "Called: {names}",
   "alerts.level": "Level {n}",
   "alerts.next": "Next call in {time}",

@@ -9,6 +9,8 @@ export default {
   "alerts.no_subject": "（无主题）",
   "alerts.unknown_holidays": "{year} 年的节假日尚未核对，到期时间可能有误",
   "alerts.due": "到期时间 {time}",
+  "alerts.changed": "变更对象：{name}",
+  "alerts.changed_by": "操作人：{name}",
   "alerts.called": "已通知：{names}",
   "alerts.level": "第 {n} 级",
   "alerts.next": "{time}后再次通知",
