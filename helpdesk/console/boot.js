@@ -1,7 +1,7 @@
 // The first module: asks for what the first screen will need before anything else is loaded, then hands over.
 
 import { asked, FIRST } from "./inbox/asking.js";
-import { href } from "./kernel/address.js";
+import { href, unescaped } from "./kernel/address.js";
 
 const started = (globalThis.helpdeskBoot = { answers: new Map(), link: null });
 
@@ -12,7 +12,7 @@ if (kind === "sso") {
   started.link = { kind, secret };
   history.replaceState(null, "", "/login");
 } else if (kind) {
-  started.link = { kind, secret: decodeURIComponent(secret) };
+  started.link = { kind, secret: unescaped(secret) };
   history.replaceState(null, "", kind === "first-run" ? "/welcome" : `/${kind}`);
 }
 
@@ -27,7 +27,7 @@ ask("/me");
 // Whoever brings no session would be refused.
 const [inbox, view = FIRST] = /^\/(?:inbox(?:\/([^/]+)(?:\/[^/]+)?)?|conversations\/[^/]+)?$/.exec(location.pathname) ?? [];
 if (inbox && "session" in document.documentElement.dataset) {
-  ask("/conversations", asked(decodeURIComponent(view), new URLSearchParams(location.search)));
+  ask("/conversations", asked(unescaped(view), new URLSearchParams(location.search)));
 }
 
 import("./shell/shell.js").then(({ open }) => open());

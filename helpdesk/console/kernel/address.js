@@ -11,3 +11,12 @@ export function href(path, query) {
   const text = given.toString();
   return `${ROOT}${path}${text ? `?${text}` : ""}`;
 }
+
+/** A part of an address as it was before it was written there; as it stands, where nobody can have written it so. */
+export function unescaped(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

@@ -1,6 +1,7 @@
 // Where we are. The address is the state: filters, the open conversation, the page of the settings.
 
 import routes from "../routes.js";
+import { unescaped } from "./address.js";
 import { loadTexts } from "./i18n.js";
 import { batch, onCleanup, signal } from "./signals.js";
 
@@ -17,7 +18,7 @@ function read(address = location.href) {
   for (const { area, names, expression } of patterns) {
     const found = expression.exec(url.pathname);
     if (!found) continue;
-    const params = Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])]));
+    const params = Object.fromEntries(names.map((name, at) => [name, unescaped(found[at + 1])]));
     return { path: url.pathname, area, params, query: url.searchParams, hash: url.hash };
   }
   return null;

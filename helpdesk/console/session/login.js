@@ -3,15 +3,18 @@
 import { explain, get, post } from "../kernel/api.js";
 import { h } from "../kernel/dom.js";
 import { form, textField } from "../kernel/form.js";
-import { say, t } from "../kernel/i18n.js";
+import { has, say, t } from "../kernel/i18n.js";
 import { button } from "../kernel/parts.js";
 import { go, setTitle } from "../kernel/router.js";
 import { me, signIn } from "../kernel/session.js";
 import { flush, signal } from "../kernel/signals.js";
 import { toast } from "../kernel/toast.js";
 
-// Only addresses of ours: what begins with two slashes, or a slash and a backslash, leads to another house.
-const within = (next) => (/^\/(?![/\\])/.test(next ?? "") ? next : "/inbox");
+/** Only addresses of ours, as the browser reads them: it takes `/\t/host` for `//host`, which is another house. */
+function within(next) {
+  const url = next?.startsWith("/") && URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
+  return url?.origin === location.origin ? url.href : "/inbox";
+}
 
 export function login(next) {
   setTitle(t("session.sign_in"));
@@ -26,7 +29,8 @@ export function login(next) {
 /** What the account elsewhere answered, if it sent somebody back without letting him in. */
 function trouble() {
   const link = globalThis.helpdeskBoot?.link;
-  return link?.kind === "sso" && h("p", { class: "error", role: "alert" }, say(link.secret, "session.sso"));
+  // Anybody may have written the address: only words that we know are said here.
+  return link?.kind === "sso" && h("p", { class: "error", role: "alert" }, has(`session.sso.${link.secret}`) ? say(link.secret, "session.sso") : t("session.sso.sso_refused"));
 }
 
 /** Cookies are for one origin: by another name of the same machine nobody can sign in. */
