@@ -1,6 +1,6 @@
 // All letters of this window. They outlive the view: an upload goes on, and a text is kept, while one reads elsewhere.
 
-import { me } from "../kernel/session.js";
+import { beforeSignOut, me } from "../kernel/session.js";
 import { batch, effect } from "../kernel/signals.js";
 import { connection, on, onResync } from "../kernel/stream.js";
 import { discard, draftOf, followDrafts, forgetDrafts, keep, learn, readAgain, readDrafts } from "./drafts.js";
@@ -152,6 +152,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) readAgain(FRESH).then(meetAll, () => {});
   else for (const letter of letters.values()) save(letter);
 });
+beforeSignOut(() => Promise.allSettled([...letters.values()].map(save)));
 addEventListener("online", () => letters.forEach((letter) => save(letter)));
 addEventListener("beforeunload", (event) => {
   const busy = [...letters.values()].some(({ sheets }) => [...sheets.answer.files.peek(), ...sheets.note.files.peek()].some((file) => file.abort && !file.id));

@@ -1,8 +1,8 @@
 // Who is signed in, and how he likes it.
 
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { chooseLanguage } from "./i18n.js";
-import { effect, signal } from "./signals.js";
+import { effect, flush, signal } from "./signals.js";
 
 const KEPT = "helpdesk.preferences";
 const RANKS = ["agent", "supervisor", "admin"];
@@ -19,14 +19,42 @@ export async function refreshMe() {
   return me.value;
 }
 
-/** Whoever has just signed in. Answers false where the page is loaded anew in his language. */
+// A browser has one session for all its tabs. What a page keeps is of one person: for another it is loaded anew.
+const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("helpdesk.who") : null;
+let last = null;
+
+/** Whoever has just signed in. Answers false where the page is loaded anew, in his language or without what another left. */
 export function signIn(found) {
+  channel?.postMessage({ id: found.id });
   if (chooseLanguage(found.locale)) return false;
+  if (last && last !== found.id) {
+    location.reload();
+    return false;
+  }
+  last = found.id;
   // A browser in which nothing was chosen yet has it as the account has.
   if (!Object.keys(kept()).length) preferences.value = { ...DEFAULTS, ...found.preferences };
   me.value = found;
   return true;
 }
+
+const leaving = new Set();
+/** Do something before the session is ended: what the server has need not stay in a browser that others use. */
+export const beforeSignOut = (act) => void leaving.add(act);
+
+/** End the session, in all tabs. */
+export async function signOut() {
+  await Promise.allSettled([...leaving].map((act) => act()));
+  await post("/auth/logout");
+  channel?.postMessage({ id: null });
+}
+
+channel?.addEventListener("message", ({ data }) => {
+  if (!me.peek() || me.peek().id === data.id) return;
+  me.value = null;
+  flush(); // first whatever would still be written goes: it would be written in the other's name
+  location.reload();
+});
 
 function kept() {
   try {

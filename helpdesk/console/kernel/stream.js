@@ -17,6 +17,7 @@ const recent = [];
 let position = 0;
 let known = 0; // up to here events are told again: rows are read for them, and nobody hears of them
 let stopping = null;
+let whose = null;
 let pending = [];
 let frame = 0;
 
@@ -79,7 +80,10 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("offline", () => (connection.value = "offline"));
 addEventListener("online", () => connection.peek() === "offline" && (connection.value = "waiting"));
 
+const say = (message) => channel?.postMessage({ ...message, whose });
+
 channel?.addEventListener("message", ({ data }) => {
+  if (data.whose !== whose) return; // a tab that has not noticed yet that somebody else sits here now
   if (data.state) connection.value = data.state;
   if (data.event) told(data.again ? { ...data.event, again: true } : data.event);
 });
@@ -87,23 +91,24 @@ channel?.addEventListener("message", ({ data }) => {
 function tell(event) {
   told(event);
   if (recent.push(event) > BACK) recent.shift();
-  channel?.postMessage({ event });
+  say({ event });
 }
 
 function state(value) {
   connection.value = value;
-  channel?.postMessage({ state: value });
+  say({ state: value });
 }
 
-/** Begin to listen, or to be told by the tab that does. */
-export function start() {
+/** Begin to listen as somebody, by his id, or to be told by the tab that does: his tabs, and not another's. */
+export function start(id) {
   if (stopping) return;
+  whose = id;
   stopping = new AbortController();
   const { signal: ended } = stopping;
   if (!navigator.locks || !channel) listen(ended);
   else {
     navigator.locks.request(LOCK, { signal: ended }, () => listen(ended)).catch(() => {});
-    channel.postMessage({ asks: true });
+    say({ asks: true });
   }
 }
 
@@ -111,13 +116,14 @@ export function stop() {
   stopping?.abort();
   stopping = null;
   position = 0;
+  recent.length = 0;
 }
 
 channel?.addEventListener("message", ({ data }) => {
-  if (!data.asks || !leading) return;
-  channel.postMessage({ state: connection.peek() });
+  if (!data.asks || !leading || data.whose !== whose) return;
+  say({ state: connection.peek() });
   // The new tab has read its lists a moment before it began to hear.
-  for (const event of recent) channel.postMessage({ event, again: true });
+  for (const event of recent) say({ event, again: true });
 });
 
 let leading = false;

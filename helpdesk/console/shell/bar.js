@@ -1,14 +1,13 @@
 // The bar of areas: at the side, and at the foot of a phone.
 
 import { listenForAlerts, openAlerts } from "../alerts/bell.js";
-import { post } from "../kernel/api.js";
 import { h } from "../kernel/dom.js";
 import { t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
 import { avatar } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, here } from "../kernel/router.js";
-import { may, me, preferences, setPreference } from "../kernel/session.js";
+import { may, me, preferences, setPreference, signOut } from "../kernel/session.js";
 import { effect, onCleanup, signal } from "../kernel/signals.js";
 import { connection } from "../kernel/stream.js";
 import { perform } from "../kernel/commands.js";
@@ -75,11 +74,11 @@ function ofAccount() {
     { text: t("shell.dark"), checked: dark, run: () => setPreference("theme", dark ? "light" : "dark") },
     { text: t("shell.dense"), checked: density === "dense", run: () => setPreference("density", density === "dense" ? "calm" : "dense") },
     "-",
-    { text: t("shell.sign_out"), icon: "logout", run: signOut },
+    { text: t("shell.sign_out"), icon: "logout", run: leave },
   ];
 }
 
-async function signOut() {
-  if ((await attempt(post("/auth/logout"))) === undefined) return;
+async function leave() {
+  if ((await attempt(signOut())) === undefined) return;
   location.assign("/login");
 }

@@ -51,7 +51,7 @@ function frame() {
   const signedIn = () => Boolean(me.value) && here.value.area !== OPEN_TO_ALL;
   const main = h("main", { id: "main", tabindex: "-1" });
   effect(() => {
-    if (me.value) untracked(start);
+    if (me.value) untracked(() => start(me.peek().id));
     else if (here.value.area !== OPEN_TO_ALL) go(loginFor(here.value), { replace: true });
   });
   showAreas(main);
