@@ -76,7 +76,7 @@ def test_the_pane_says_who_writes_and_why_and_changes_what_is_known(desk: Desk) 
 
     pane.get_by_label("Explorer").fill("not an address")
     pane.get_by_label("Explorer").press("Enter")
-    pane.get_by_text("This is not taken here.").wait_for()
+    pane.get_by_text("This is not accepted.").wait_for()
     pane.get_by_label("Explorer").press("Escape")
     assert pane.get_by_label("Explorer").input_value() == ""
     likes_group = pane.get_by_role("group", name="Likes")

@@ -146,7 +146,7 @@ def test_filters_stand_in_the_address_and_can_be_kept_as_a_view(desk: Desk, ids:
     page.get_by_role("menuitemcheckbox", name="Oldest first").click()
     row(mina, "Question 0").wait_for()
     page.goto(f"{mina.url}/inbox/{ids['Question 0']}")
-    page.get_by_text("This view is not there").wait_for()
+    page.get_by_text("This view does not exist").wait_for()
     mina.forgive("404", "422")
     mina.untroubled()
 

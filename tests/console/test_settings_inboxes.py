@@ -117,7 +117,7 @@ def test_words_actions_and_filters_are_kept_as_they_were_put_together(desk: Desk
     mina = desk.visit("/settings/canned/new")
     page = mina.page
     page.get_by_label("Title").fill("Ask for the network")
-    page.get_by_label("Short word").fill("network")
+    page.get_by_label("Shortcut", exact=True).fill("network")
     page.get_by_label("English").fill("Hello ")
     send(page, "Customer's first name")
     page.get_by_label("For whom").select_option(label="Everybody")

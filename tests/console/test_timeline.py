@@ -118,7 +118,7 @@ def test_a_conversation_is_read_as_one_line(desk: Desk, stuck: str) -> None:
 
     # A customer's link asks first, and says the host in both ways.
     line.get_by_role("link", name="https://xn--pple-43d.example/login").click()
-    asked = page.get_by_role("dialog", name="Open a link of the customer?")
+    asked = page.get_by_role("dialog", name="Open a link from the customer?")
     asked.get_by_text("аpple.example", exact=True).wait_for()
     asked.get_by_text("This name mixes letters").wait_for()
     asked.get_by_text("https://xn--pple-43d.example/login").wait_for()
@@ -137,11 +137,11 @@ def test_a_conversation_is_read_as_one_line(desk: Desk, stuck: str) -> None:
 
     # As it was sent: in a frame that may do nothing.
     line.get_by_role("button", name="Show as it was sent").first.click()
-    frame = line.get_by_title("Mail of Mei Lin as it was sent")
+    frame = line.get_by_title("Mail from Mei Lin as it was sent")
     assert frame.get_attribute("sandbox") == "allow-popups"
     before = frame.bounding_box()
     frame.content_frame.get_by_role("heading", name="Stuck").wait_for()
-    line.get_by_role("button", name="Show more of it").click()
+    line.get_by_role("button", name="Show more", exact=True).click()
     desk.stack.until("it is higher", lambda: _height(frame) > before["height"] or None)  # type: ignore[index]
     mina.forgive("allow-same-origin")
     mina.untroubled()

@@ -47,7 +47,7 @@ def test_the_terminals_link_leads_to_a_mailbox_a_live_mail_and_an_answer(
         page.get_by_label("Sign in for sending as for receiving").uncheck()
         page.get_by_role("button", name="Check and go on").click()
         page.get_by_text("Not everything works yet.").wait_for()
-        page.get_by_text("Look at user name and password.").wait_for()
+        page.get_by_text("Check user name and password.").wait_for()
         page.get_by_label("Password", exact=True).fill("secret")
         page.get_by_role("button", name="Check and go on").click()
 

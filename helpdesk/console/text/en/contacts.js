@@ -4,7 +4,7 @@ export default {
   "contacts.found": { one: "{n} contact shown", other: "{n} contacts shown" },
   "contacts.none": "Nobody found",
   "contacts.none_hint": "Search by the beginning of a name, or by a whole address.",
-  "contacts.none_yet": "Whoever writes to you appears here.",
+  "contacts.none_yet": "Everybody who writes to you appears here.",
   "contacts.unnamed": "No name",
   "contacts.blocked": "Blocked",
   "contacts.more": "Show more",

@@ -9,10 +9,10 @@ export default {
   "search.found": { one: "{n} found", other: "{n} found" },
   "search.first": { one: "The best {n}", other: "The best {n}" },
   "search.more": "Show more",
-  "search.truncated": "There is more than can be ranked. Add a word.",
+  "search.truncated": "Too many to rank. Add a word.",
   "search.note": "Note",
-  "search.begin": "Look for what was said, and by whom",
+  "search.begin": "Search for what was said, and by whom",
   "search.begin_hint": "#123 finds a conversation by its number.",
   "search.none": "Nothing found",
-  "search.none_hint": "Try fewer words, or another form of them. New mail is found after a few seconds.",
+  "search.none_hint": "Try fewer words, or other forms of them. New mail can be found after a few seconds.",
 };

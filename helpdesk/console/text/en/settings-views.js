@@ -1,6 +1,6 @@
 export default {
   "views.title": "Views",
-  "views.hint": "Searches with a name, beside the inbox.",
+  "views.hint": "Saved filters, beside the inbox.",
   "views.add": "New view",
   "views.none": "No views yet",
   "views.none_text": "Make one of the conversations you look for most often.",
@@ -12,7 +12,7 @@ export default {
   "views.sort.created_at": "Oldest first",
   "views.sort.-priority": "Most urgent first",
   "views.sort.waiting_since": "Longest waiting first",
-  "views.position": "Place",
-  "views.position_hint": "Small numbers stand first.",
+  "views.position": "Place in the order",
+  "views.position_hint": "Lower numbers come first.",
   "views.open": "Open this view",
 };

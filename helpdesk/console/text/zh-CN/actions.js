@@ -39,7 +39,7 @@ export default {
   "actions.other_contact": "该会话属于另一位客户 {name}，在其中回复可能会让对方看到此处的内容。",
   "actions.merge_anyway": "仍然合并",
   "actions.merged": "已合并到 #{number}。",
-  "actions.unmerge": "取消合并",
+  "actions.unmerge": "撤销合并",
   "actions.unmerged": "已恢复为独立会话。",
   "actions.split": "拆分消息",
   "actions.split_hint": "选择与此话题无关的消息，至少保留一条。",

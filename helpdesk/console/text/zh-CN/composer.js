@@ -14,7 +14,7 @@ export default {
   "composer.send": "发送",
   "composer.save_note": "保存备注",
   "composer.send_and_resolve": "发送并标为已解决",
-  "composer.send_and_wait": "发送并标为待处理",
+  "composer.send_and_wait": "发送并标为等待客户",
   "composer.send_and_open": "发送并保持处理中",
   "composer.more_ways": "更多发送方式",
   "composer.sent": "已发送。",

@@ -8,7 +8,7 @@ export default {
   "acting.priority": "优先级",
   "acting.category": "分类",
   "acting.snooze": "稍后处理",
-  "acting.snooze_until": "稍后处理，直到",
+  "acting.snooze_until": "稍后处理至",
   "acting.in_hours": "三小时后",
   "acting.evening": "今天傍晚",
   "acting.tomorrow": "明天早上",

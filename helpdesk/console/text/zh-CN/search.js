@@ -11,7 +11,7 @@ export default {
   "search.more": "显示更多",
   "search.truncated": "结果过多，无法全部排序。请再加一个词。",
   "search.note": "备注",
-  "search.begin": "查找说过的话和客户",
+  "search.begin": "搜索消息内容和客户",
   "search.begin_hint": "输入 #123 可按编号查找会话。",
   "search.none": "没有找到",
   "search.none_hint": "试试更少的词，或换一种说法。新邮件几秒后才能搜到。",

@@ -18,7 +18,7 @@ export default {
   "wizard.inbox_text": "客户从哪里联系您？随时可以添加更多渠道。",
   "wizard.chat": "在线聊天",
   "wizard.chat_about": "无需任何准备，立即可用",
-  "wizard.mail": "电子邮件",
+  "wizard.mail": "邮件",
   "wizard.mail_about": "使用已有的邮箱",
   "wizard.inbox_name": "收件箱名称",
   "wizard.chat_name": "在线聊天",

@@ -1,7 +1,7 @@
 export default {
   "session.sign_in": "登录",
   "session.language": "语言",
-  "session.email": "电子邮箱",
+  "session.email": "邮箱地址",
   "session.password": "密码",
   "session.password_hint": "至少 10 个字符。",
   "session.code": "验证码",

@@ -30,7 +30,7 @@ export default {
   "account.duty_of.on": "值班（不受排班表影响）",
   "account.duty_of.off": "不值班（不受排班表影响）",
   "account.quiet": "免打扰时间",
-  "account.quiet_hint": "期间不会通知您，警报会保留在此处。",
+  "account.quiet_hint": "期间不会通知您，告警会保留在此处。",
   "account.from": "开始",
   "account.to": "结束",
   "account.password": "密码",

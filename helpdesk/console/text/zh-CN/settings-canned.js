@@ -1,6 +1,6 @@
 export default {
   "canned.title": "快捷回复",
-  "canned.hint": "写一次，随处可用。在编辑框输入 / 加快捷词即可插入。",
+  "canned.hint": "写一次，随处可用。在输入框输入 / 加快捷词即可插入。",
   "canned.add": "新建快捷回复",
   "canned.none": "还没有快捷回复",
   "canned.none_text": "从最常写的内容开始，新建第一条。",

@@ -39,7 +39,7 @@ export default {
   "actions.other_contact": "該對話屬於另一位客戶 {name}，在其中回覆可能會讓對方看到此處的內容。",
   "actions.merge_anyway": "仍要合併",
   "actions.merged": "已合併到 #{number}。",
-  "actions.unmerge": "取消合併",
+  "actions.unmerge": "復原合併",
   "actions.unmerged": "已恢復為獨立對話。",
   "actions.split": "拆分訊息",
   "actions.split_hint": "選擇與此話題無關的訊息，至少保留一則。",

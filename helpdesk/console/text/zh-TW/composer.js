@@ -14,7 +14,7 @@ export default {
   "composer.send": "傳送",
   "composer.save_note": "儲存備註",
   "composer.send_and_resolve": "傳送並標為已解決",
-  "composer.send_and_wait": "傳送並標為待處理",
+  "composer.send_and_wait": "傳送並標為等待客戶",
   "composer.send_and_open": "傳送並保持處理中",
   "composer.more_ways": "更多傳送方式",
   "composer.sent": "已傳送。",

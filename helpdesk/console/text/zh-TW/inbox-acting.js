@@ -8,7 +8,7 @@ export default {
   "acting.priority": "優先順序",
   "acting.category": "分類",
   "acting.snooze": "稍後處理",
-  "acting.snooze_until": "稍後處理，直到",
+  "acting.snooze_until": "稍後處理至",
   "acting.in_hours": "三小時後",
   "acting.evening": "今天傍晚",
   "acting.tomorrow": "明天早上",

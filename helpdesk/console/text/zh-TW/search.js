@@ -11,7 +11,7 @@ export default {
   "search.more": "顯示更多",
   "search.truncated": "結果過多，無法全部排序。請再加一個詞。",
   "search.note": "備註",
-  "search.begin": "尋找說過的話和客戶",
+  "search.begin": "搜尋訊息內容與客戶",
   "search.begin_hint": "輸入 #123 可依編號尋找對話。",
   "search.none": "沒有找到",
   "search.none_hint": "試試更少的詞，或換一種說法。新郵件幾秒後才能搜到。",

@@ -27,7 +27,7 @@ export default {
   "wizard.alike": "寄信與收信使用相同的登入資訊",
   "wizard.app_password": "大型郵件服務商需要使用應用程式密碼，並開啟 IMAP。",
   "wizard.check": "檢測並繼續",
-  "wizard.force": "仍然繼續",
+  "wizard.force": "仍要繼續",
   "wizard.other_channel": "其他管道",
   "wizard.skip": "暫不設定",
   "wizard.first": "第一個對話",

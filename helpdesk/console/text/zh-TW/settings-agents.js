@@ -13,7 +13,7 @@ export default {
   "agents.locale": "語言",
   "agents.active": "啟用",
   "agents.active_hint": "停用後無法登入，已寫的內容會保留。",
-  "agents.capacity": "開啟對話上限",
+  "agents.capacity": "處理中對話上限",
   "agents.live_capacity": "即時聊天上限",
   "agents.capacity_hint": "留空則採用團隊的設定。",
   "agents.skills": "技能",

@@ -1,6 +1,6 @@
 export default {
   "canned.title": "快速回覆",
-  "canned.hint": "寫一次，隨處可用。在編輯框輸入 / 加快捷詞即可插入。",
+  "canned.hint": "寫一次，隨處可用。在輸入框輸入 / 加快捷詞即可插入。",
   "canned.add": "新增快速回覆",
   "canned.none": "還沒有快速回覆",
   "canned.none_text": "從最常寫的內容開始，新增第一則。",
