@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import helpdesk
-from helpdesk.api.console_packs import SHELL, joined, place
+from helpdesk.api.console_packs import SHELL, Place, joined
 from helpdesk.api.dependencies import base_url, cookie_name, services_of
 from helpdesk.errors import NotFound
 
@@ -72,18 +72,19 @@ class Console:
     def __init__(self, folder: Path = FOLDER) -> None:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
         found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-        self._modules = {name: body.decode() for name, body in found.items() if name.endswith(".js")}
-        rest = {name: body for name, body in found.items() if name not in self._modules}
-        sent = {name: without_comments(code).encode() for name, code in joined(self._modules).items()}
+        modules = {name: body.decode() for name, body in found.items() if name.endswith(".js")}
+        rest = {name: body for name, body in found.items() if name not in modules}
+        code, self._places = joined(modules)
+        sent = {name: without_comments(written).encode() for name, written in code.items()}
         self.files = {name: _file(name, body) for name, body in sorted((rest | sent).items())}
         digest = sha256()
         for name, file in self.files.items():
             digest.update(b"%s\0%d\0%s" % (name.encode(), len(file.body), file.body))
         self.root = f"/console/{digest.hexdigest()[:16]}/"
 
-    def place(self, module: str) -> tuple[str, str | None]:
+    def place(self, module: str) -> Place:
         """Where a module is sent: in which file, and under which of its exports, if not by itself."""
-        return place(self._modules, module)
+        return self._places[module]
 
     def graph(self, *entries: str) -> list[str]:
         """The modules that these import, and what those import, in the order in which they are met."""

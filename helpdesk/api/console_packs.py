@@ -5,7 +5,8 @@ of the kernel, with whatever the shell imports, into the shell's, which is alway
 its own, a function that answers what it exports; who imports it takes that from the entry. Nothing is renamed and
 nothing is parsed: the statements of imports and exports stand at the beginning of a line, each in one line, and a
 module that writes them otherwise or is asked for by itself stays a file of its own. So does what another area imports,
-which would else have to load the whole of its entry.
+which would else have to load the whole of its entry. Modules that import each other cannot be one after the other: then
+all are sent as they are written, which works and weighs a fifth more, and the test of the weight says so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 SHELL: Final = "shell/shell.js"
@@ -24,17 +26,25 @@ _APART: Final = ("text", "")
 """Folders whose modules are asked for one by one."""
 
 _IMPORT: Final = re.compile(r'^import (?:(?:\{ ([^}]*) \}|(\w+)) from )?"(\.[^"]+)";$', re.MULTILINE)
-_AGAIN: Final = re.compile(r'^export \{ ([^}]*) \} from "(\.[^"]+)";$', re.MULTILINE)
-_LISTED: Final = re.compile(r"^export \{ ([^}]*) \};$", re.MULTILINE)
+_AGAIN: Final = re.compile(r'^export \{ ([\w$]+(?:, [\w$]+)*) \} from "(\.[^"]+)";$', re.MULTILINE)
+_LISTED: Final = re.compile(r"^export \{ ([\w$]+(?:, [\w$]+)*) \};$", re.MULTILINE)
 _DECLARED: Final = re.compile(r"^export (?=(?:const|(?:async )?function\*?|class) ([\w$]+))", re.MULTILINE)
-_AWAITED: Final = re.compile(r"^await (\w+)\((\"[^\"]*\")\);$", re.MULTILINE)
 _STATEMENT: Final = re.compile(r"^(?:import\b(?!\()|export\b|await\b)[^\n]*", re.MULTILINE)
 _NAMED: Final = re.compile(r'(?:from |import )"(\.[^"]+)"')
 _ASKED: Final = re.compile(r'import\("(\.[^"]+)"\)')
 
 
-def joined(modules: Mapping[str, str]) -> dict[str, str]:
-    """Modules by path, as few as they can be. Those that no rule fits come back as they are."""
+Place = tuple[str, str | None]
+"""Where a module is to be had: the file, and the export of it that has the module's own ones."""
+
+
+def joined(modules: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Place]]:
+    """Modules by path, as few as they can be, and where each is now. Those that no rule fits come back as they are."""
+    found, homes = _packed(modules)
+    return found, {name: (name, None) if name in found else (homes[name], _word(name)) for name in modules}
+
+
+def _packed(modules: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     homes = _homes(modules)
     packs: dict[str, list[str]] = {}
     for name in _in_order(modules):
@@ -46,13 +56,8 @@ def joined(modules: Mapping[str, str]) -> dict[str, str]:
         pages = [name for name in names if name != entry and name.startswith(f"{_WHOLE}/") and _is_entry(name)]
         found |= {name: _page(name, entry, modules[name]) for name in pages}
     whole = all(at in found for name, code in found.items() for at in _imports(name, code))
-    return found if whole and not _goes_round(found) else dict(modules)
-
-
-def place(modules: Mapping[str, str], name: str) -> tuple[str, str | None]:
-    """Where a module is to be had: the file, and the export of it that has the module's own ones."""
-    home = _homes(modules).get(name)
-    return (home, _word(name)) if home and name not in joined(modules) else (name, None)
+    whole = whole and not _goes_round(modules) and not _goes_round(found)
+    return (found if whole else dict(modules)), homes
 
 
 def _homes(modules: Mapping[str, str]) -> dict[str, str]:
@@ -116,10 +121,11 @@ def _page(name: str, entry: str, code: str) -> str:
 
 
 def _plain(code: str) -> bool:
-    known = sum(len(one.findall(code)) for one in (_IMPORT, _AGAIN, _LISTED, _DECLARED, _AWAITED))
+    known = sum(len(one.findall(code)) for one in (_IMPORT, _AGAIN, _LISTED, _DECLARED))
     return known == len(_STATEMENT.findall(code))
 
 
+@lru_cache(maxsize=1024)
 def _imports(name: str, code: str) -> list[str]:
     return _resolved(name, _NAMED.findall(code))
 
@@ -197,17 +203,16 @@ class _Pack:
             return _taken(found, self._source(name, found[3]))
 
         def again(found: re.Match[str]) -> str:
-            return f"const {{ {found[1].replace(' as ', ': ')} }} = {self._source(name, found[2])};"
+            return f"const {{ {found[1]} }} = {self._source(name, found[2])};"
 
         def asked(found: re.Match[str]) -> str:
             return f'import("{_to(self._entry, _resolved(name, [found[1]])[0])}")'
 
-        begin = "await (async " if _AWAITED.search(code) else "("
         exports = _exports(code)
         for statement, instead in ((_IMPORT, own), (_AGAIN, again), (_ASKED, asked)):
             code = statement.sub(instead, code)
         code = _DECLARED.sub("", _LISTED.sub("", code))
-        return f"export const {_word(name)} = {begin}() => {{\n{code}\nreturn {{ {exports} }};\n}})();"
+        return f"export const {_word(name)} = (() => {{\n{code}\nreturn {{ {exports} }};\n}})();"
 
     def _source(self, name: str, path: str) -> str:
         (at,) = _resolved(name, [path])

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from helpdesk.api.console import made
 from tests.console.browser import Desk, Visit
+from tests.console.test_packs import SOURCES, exports
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +114,21 @@ def test_tags_of_languages_lead_to_one_of_ours(page: Visit) -> None:
     tags = ["zh-Hant-HK", "zh_TW", "zh-CN", "zh", "en-GB", "de"]
     found = page.module("kernel/i18n.js", "({ spoken }, tags) => tags.map((one) => spoken(one) ?? null)", tags)
     assert found == ["zh-TW", "zh-TW", "zh-CN", "zh-CN", "en", None]
+
+
+def test_every_module_is_had_with_all_that_it_exports(page: Visit) -> None:
+    """Each file that is sent is loaded, and each module asked for what its source says."""
+    wanted = [[*made().place(name), sorted(exports(code))] for name, code in SOURCES.items() if name != "boot.js"]
+    wrong = page.page.evaluate(
+        """async ([root, wanted]) => {
+          const wrong = [];
+          for (const [file, word, names] of wanted) {
+            const all = await import(root + file).catch((error) => wrong.push(`${file}: ${error}`));
+            const found = word ? all?.[word] : all;
+            for (const name of names) if (found?.[name] === undefined) wrong.push(`${file} ${word}: ${name}`);
+          }
+          return wrong;
+        }""",
+        [made().root, wanted],
+    )
+    assert wrong == []
