@@ -123,6 +123,12 @@ def test_the_palette_and_the_overview_of_keys_say_what_can_be_done(desk: Desk) -
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     dialog.get_by_text("All commands").wait_for()
     assert not dialog.get_by_text("Live board").count(), "an agent has none"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Your account: Eva Lin").click()
+    page.keyboard.press("?")
+    assert not dialog.count(), "in a menu a letter chooses an entry, no more"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
     dialog.get_by_label("Shortcuts of a single key").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("?")

@@ -41,6 +41,7 @@ function pressed(event) {
   const strong = name.startsWith("Mod-") || event.key === "Escape";
   if (!strong && (typing() || !preferences.peek().shortcuts)) return;
   if (event.key === "Escape" && document.querySelector("[popover=auto]:popover-open")) return; // it closes that, no more
+  if (!strong && event.target.closest?.("[popover=auto]")) return; // in a menu a letter chooses an entry
   if (document.querySelector("dialog:modal") && !event.target.closest?.("[data-keys]")) return;
   const sequence = begun && event.timeStamp - begunAt < PATIENCE ? `${begun} ${name}` : name;
   const known = commands.peek().filter((one) => one.keys && one.when());
