@@ -8,6 +8,9 @@ from typing import Final
 
 UNKNOWN: Final = "application/octet-stream"
 HEAD_BYTES: Final = 4096
+MOST_PIXELS: Final = 50_000_000
+"""Of a picture that browsers draw. Twenty thousand bytes may hold more than these: whoever looks at such a message has
+his browser stand still and its memory filled, each time."""
 
 # Also the extension that a nameless file gets. HTML, SVG and XML are not here and never will be: they run scripts.
 EXTENSIONS: Final[dict[str, str]] = {
@@ -67,11 +70,12 @@ def safe_type(declared: str | None, filename: str | None, head: bytes) -> str:
     """The type to store and serve. `head`: the first HEAD_BYTES or so. Falls back to application/octet-stream.
 
     Magic bytes decide. The name only chooses within a container (zip, OLE), and with the declared type between texts,
-    which have no magic: those must be text, and their name must not claim to be something that runs.
+    which have no magic: those must be text, and their name must not claim to be something that runs. A picture of
+    more than `MOST_PIXELS` is a file like any other.
     """
     for pattern, kind in _MAGIC:
         if pattern.match(head):
-            return kind
+            return kind if _pixels(kind, head) <= MOST_PIXELS else UNKNOWN
     extension = _extension(filename)
     if head.startswith(b"PK\x03\x04"):
         return _zipped(extension, head)
@@ -83,6 +87,22 @@ def safe_type(declared: str | None, filename: str | None, head: bytes) -> str:
     if extension in _PLAIN or (not extension and kind == "text/plain"):
         return "text/plain" if _is_text(head) else UNKNOWN
     return UNKNOWN
+
+
+def _pixels(kind: str, head: bytes) -> int:
+    """How many the picture says it has; 0 for what is none, and for JPEG, which cannot be small and hold that many."""
+    if kind == "image/png":
+        return int.from_bytes(head[16:20], "big") * int.from_bytes(head[20:24], "big")
+    if kind == "image/gif":
+        return int.from_bytes(head[6:8], "little") * int.from_bytes(head[8:10], "little")
+    if kind != "image/webp":
+        return 0
+    if head[12:16] == b"VP8X":
+        return (int.from_bytes(head[24:27], "little") + 1) * (int.from_bytes(head[27:30], "little") + 1)
+    if head[12:16] == b"VP8L":
+        sides = int.from_bytes(head[21:25], "little")
+        return ((sides & 0x3FFF) + 1) * ((sides >> 14 & 0x3FFF) + 1)
+    return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
 
 
 def _extension(filename: str | None) -> str:

@@ -175,3 +175,21 @@ ZIP = b"PK\x03\x04\x14\x00\x00\x00\x08\x00" + bytes(16) + b"\x13\x00\x00\x00"
 )
 def test_a_type_is_told_from_the_first_bytes(declared: str | None, name: str | None, head: bytes, kind: str) -> None:
     assert safe_type(declared, name, head) == kind
+
+
+def _picture(kind: str, side: int) -> bytes:
+    """The beginning of a square picture."""
+    big, two, three = side.to_bytes(4, "big"), side.to_bytes(2, "little"), (side - 1).to_bytes(3, "little")
+    return {
+        "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + big + big + b"\1\0\0\0\0",
+        "gif": b"GIF89a" + two + two,
+        "lossy": b"RIFF....WEBPVP8 ....\0\0\0\x9d\x01\x2a" + two + two,
+        "lossless": b"RIFF....WEBPVP8L....\x2f" + ((side - 1) | (side - 1) << 14).to_bytes(4, "little"),
+        "extended": b"RIFF....WEBPVP8X....\0\0\0\0" + three + three,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["png", "gif", "lossy", "lossless", "extended"])
+def test_a_picture_that_would_fill_the_memory_of_whoever_looks_at_it_is_none(kind: str) -> None:
+    assert safe_type(None, None, _picture(kind, 7_000)).startswith("image/")
+    assert safe_type("image/png", "face.png", _picture(kind, 12_000)) == UNKNOWN
