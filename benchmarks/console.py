@@ -214,7 +214,7 @@ def measure(url: str, arguments: argparse.Namespace, browser: Browser, folder: P
 
 def weights() -> tuple[float, float]:
     """Kilobytes, packed as they are sent: of all modules, and of the texts of the language that has most."""
-    files = {name: len(file.packed) for name, file in Console().files.items() if name.endswith(".js")}
+    files = {name: len(file.packed) for name, file in Console().files.items() if name.endswith((".js", ".json"))}
     code = sum(size for name, size in files.items() if not name.startswith("text/"))
     texts = [sum(s for name, s in files.items() if name.startswith(f"text/{tag}/")) for tag in ("en", "zh-CN", "zh-TW")]
     return code / 1000, max(texts) / 1000

@@ -49,6 +49,7 @@ HEADERS: Final[Mapping[str, str]] = {
 _TYPES: Final[Mapping[str, str]] = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
 }
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)

@@ -22,9 +22,6 @@ _KERNEL: Final = "kernel"
 _WHOLE: Final = "settings"
 """Where pages lie below the entry and have most in common: they are joined as well, and asked for under their names."""
 
-_APART: Final = ("text", "")
-"""Folders whose modules are asked for one by one."""
-
 _IMPORT: Final = re.compile(r'^import (?:(?:\{ ([^}]*) \}|(\w+)) from )?"(\.[^"]+)";$', re.MULTILINE)
 _AGAIN: Final = re.compile(r'^export \{ ([\w$]+(?:, [\w$]+)*) \} from "(\.[^"]+)";$', re.MULTILINE)
 _LISTED: Final = re.compile(r"^export \{ ([\w$]+(?:, [\w$]+)*) \};$", re.MULTILINE)
@@ -100,7 +97,7 @@ def _fitting(modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         top = folder.split("/")[0]
         entry = SHELL if folder == _KERNEL or name in always else f"{folder}/{posixpath.basename(folder)}.js"
         entry = f"{top}/{top}.js" if top == _WHOLE else entry
-        if entry not in modules or folder.split("/")[0] in _APART or not _plain(code):
+        if entry not in modules or not folder or not _plain(code):
             continue
         # Nothing waits for the shell before it asks for its first answers.
         outside = {"boot.js"} if entry == SHELL else {one for one in modules if not one.startswith(f"{top}/")}

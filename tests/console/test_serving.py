@@ -61,7 +61,7 @@ async def test_a_stranger_is_told_to_fetch_the_login_and_an_agent_his_area(
 
 def test_every_area_has_its_module_its_style_and_its_texts() -> None:
     for area in set(routes().values()):
-        for path in (f"{area}/{area}.js", f"{area}/{area}.css", f"text/en/{area}.js"):
+        for path in (f"{area}/{area}.js", f"{area}/{area}.css", f"text/en/{area}.json"):
             assert (FOLDER / path).is_file(), path
 
 

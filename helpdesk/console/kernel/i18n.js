@@ -30,10 +30,16 @@ export function addTexts(found) {
   for (const [key, text] of Object.entries(found)) texts.set(key, text);
 }
 
+async function fetched(area) {
+  const answer = await fetch(new URL(`../text/${language}/${area.replaceAll("/", "-")}.json`, import.meta.url));
+  if (!answer.ok) throw new Error(`no texts for ${area}: ${answer.status}`);
+  return answer.json();
+}
+
 /** The texts of an area; asked for once. */
 export function loadTexts(area) {
   if (!loading.has(area)) {
-    const asked = import(`../text/${language}/${area.replaceAll("/", "-")}.js`).then((found) => addTexts(found.default));
+    const asked = fetched(area).then(addTexts);
     asked.catch(() => loading.delete(area));
     loading.set(area, asked);
   }
