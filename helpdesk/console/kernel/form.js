@@ -1,4 +1,4 @@
-// Forms: fields with names and hints, what is wrong beside the field that it is about, and forms out of a JSON schema.
+// Forms: fields with names and hints, and what is wrong beside the field that it is about.
 
 import { explain, Problem } from "./api.js";
 import { h } from "./dom.js";
@@ -118,39 +118,4 @@ function wordsFor(message) {
     if (found && has(key)) return t(key, { n: Number(found[1] ?? 0) });
   }
   return t("form.wrong", { message });
-}
-
-const shape = (schema, defs) => (schema.$ref ? defs[schema.$ref.split("/").at(-1)] : schema);
-const kindOf = (schema) => (schema.anyOf ?? []).find((one) => one.type !== "null") ?? schema;
-
-/**
- * A form's fields out of a JSON schema of one level. `values` fill them, `label(name, schema)` names them; secrets are
- * empty and left out unless something is typed. `read()` answers what differs from `values`.
- */
-export function schemaFields(schema, { values = {}, label = (name, one) => one.title ?? name } = {}) {
-  const made = Object.entries(schema.properties ?? {}).map(([name, given]) => {
-    const resolved = shape(given, schema.$defs ?? {});
-    const kind = { ...resolved, ...shape(kindOf(resolved), schema.$defs ?? {}) };
-    const secret = kind.format === "password" || kind.writeOnly;
-    const common = { name, label: label(name, given), hint: given.description, required: schema.required?.includes(name) };
-    const value = values[name] ?? given.default ?? "";
-    if (kind.type === "boolean") return [name, kind, checkField({ ...common, value: Boolean(value) })];
-    if (kind.enum) return [name, kind, selectField({ ...common, value, options: kind.enum.map((one) => ({ id: one, text: String(one) })) })];
-    const type = secret ? "password" : kind.type === "integer" || kind.type === "number" ? "number" : "text";
-    return [name, kind, textField({ ...common, value: secret ? "" : String(value), type, autocomplete: secret ? "new-password" : "off" })];
-  });
-  const valueOf = (kind, input) => {
-    if (kind.type === "boolean") return input.checked;
-    if (kind.type === "integer" || kind.type === "number") return input.value === "" ? null : Number(input.value);
-    return input.value;
-  };
-  const read = () => {
-    const found = {};
-    for (const [name, kind, { input }] of made) {
-      const value = valueOf(kind, input);
-      if (input.type === "password" ? value !== "" : value !== (values[name] ?? kind.default ?? "")) found[name] = value;
-    }
-    return found;
-  };
-  return { nodes: made.map(([, , node]) => node), read };
 }

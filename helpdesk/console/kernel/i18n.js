@@ -26,7 +26,7 @@ const texts = new Map();
 const plurals = new Intl.PluralRules(language);
 const loading = new Map();
 
-export function addTexts(found) {
+function addTexts(found) {
   for (const [key, text] of Object.entries(found)) texts.set(key, text);
 }
 

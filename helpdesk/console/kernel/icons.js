@@ -43,7 +43,6 @@ const PATHS = {
   trash: "M4.5 6h11M8 6V4h4v2M6 6l.7 10.500h6.600L14 6",
   logout: "M8 4H4v12h4M8.5 10H17M13.5 6.5 17 10l-3.5 3.5",
   keyboard: "M2.5 5.500h15v9h-15zM5.5 8.500h.1M8.5 8.500h.1M11.5 8.500h.1M14.5 8.500h.1M6.5 11.700h7",
-  moon: "M15.5 12A6.5 6.5 0 0 1 8 4.500a6.5 6.5 0 1 0 7.5 7.5",
   offline: "M3 3l14 14M5 8.500a9 9 0 0 1 2.5-1.500M15 8.500a9 9 0 0 0-4.5-2.200M7.5 11.500a4 4 0 0 1 3-.9M10 15v.1",
 };
 
@@ -52,5 +51,3 @@ export function icon(name, { size = 20 } = {}) {
   const path = s("path", { d: PATHS[name] });
   return s("svg", { class: "icon", viewBox: "0 0 20 20", width: size, height: size, "aria-hidden": "true", focusable: "false" }, path);
 }
-
-export const iconNames = Object.keys(PATHS);
