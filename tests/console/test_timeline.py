@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import smtplib
 from email.message import EmailMessage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.console.browser import Desk, Visit
 from tests.journeys.sink import Sink
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 FACE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
@@ -244,3 +247,31 @@ def test_what_was_not_sent_says_why_and_is_sent_again(desk: Desk) -> None:
         said.get_by_role("button", name="Send again").click()
         said.get_by_text("Sent", exact=True).wait_for()
         mina.untroubled()
+
+
+def test_nothing_is_sent_before_it_is_known_where_it_goes(desk: Desk) -> None:
+    """A mail would go at once, without its Cc and past the time to take it back: Enter breaks the line until then."""
+    post(desk, "Quicker than the network", "Could you look?")
+    here = desk.stack.conversation("Quicker than the network")["id"]
+    ben = desk.visit("/inbox/open", as_="ben")
+    page = ben.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/api/v1/conversations/{here}", hold)
+    page.goto(f"{ben.url}/conversations/{here}")
+    field = page.get_by_label("Your message")
+    field.fill("Hello,")
+    field.press("Enter")
+    field.press("Control+Enter")
+    assert field.input_value() == "Hello,\n"
+    send = page.get_by_role("button", name="Send", exact=True)
+    assert send.is_disabled()
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    send.click()
+    page.get_by_role("button", name="Take it back").wait_for()
+    ben.untroubled()

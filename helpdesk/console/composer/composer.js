@@ -60,6 +60,9 @@ export function composer({ id, one, messages, there }) {
 const cannot = (one) => !one.reply_channels.length || Boolean(one.merged_into_id) || one.status === "closed";
 const mayAttach = (letter, one) => letter.mode.value === "note" || Boolean(abilities(placeOf(letter, one)).attachments);
 
+/** Whether it is known by what an answer goes, and what that can do: before, it would go without its Cc, and past the time to take it back. */
+const mayGo = (letter, { one }) => letter.mode.value === "note" || Boolean(placeOf(letter, one.value) && directory("channels").list.value.length);
+
 /** Why no answer can be written here, and what to do instead. */
 function closedWords(one) {
   return () => {
@@ -97,8 +100,8 @@ function field({ letter, how, there, offered }) {
     if (composing(event) || offered.keydown(event)) return;
     const name = nameOf(event);
     const live = letter.mode.peek() === "answer" && abilities(placeOf(letter, how.one.peek())).live;
-    if (name === "Mod-Enter" || (name === "Enter" && live)) send(letter, how);
-    else if (name === "Mod-Shift-Enter") send(letter, how, letter.mode.peek() === "answer" ? "resolved" : undefined);
+    if (name === "Mod-Enter" || (name === "Enter" && live)) mayGo(letter, how) && send(letter, how);
+    else if (name === "Mod-Shift-Enter") mayGo(letter, how) && send(letter, how, letter.mode.peek() === "answer" ? "resolved" : undefined);
     else if (name === "Escape") (input.closest(".conversation")?.querySelector("[data-focus]") ?? document.body).focus?.();
     else return;
     event.preventDefault();
@@ -141,7 +144,7 @@ function modes(letter, one, input) {
 const kept = (letter) => h("span", { class: "composer-kept", role: "status" }, () => (letter.kept.value === "here" ? t("composer.kept_here") : letter.kept.value === "server" ? t("composer.kept") : ""));
 
 function tools(letter, how, input) {
-  const nothing = () => !sheetOf(letter).text.value.trim();
+  const nothing = () => !sheetOf(letter).text.value.trim() || !mayGo(letter, how);
   const answer = () => letter.mode.value === "answer";
   const go = (status) => async () => {
     if (await send(letter, how, status)) input.focus({ preventScroll: true });
@@ -183,7 +186,7 @@ function shortcuts(letter, how, input) {
   const may = () => Boolean(how.one.peek()) && !cannot(how.one.peek());
   command({ id: "answer", keys: "r", icon: "reply", text: t("composer.write_answer"), group, when: may, run: write("answer") });
   command({ id: "note", keys: "n", icon: "note", text: t("composer.write_note"), group, run: write("note") });
-  const writing = () => document.activeElement === input;
+  const writing = () => document.activeElement === input && mayGo(letter, how);
   const listed = (id, keys, text, status) => command({ id, keys, text, group, when: writing, run: () => send(letter, how, status) });
   listed("send", "Mod-Enter", t("composer.send"));
   listed("send-and-resolve", "Mod-Shift-Enter", t("composer.send_and_resolve"), "resolved");

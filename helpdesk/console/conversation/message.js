@@ -54,7 +54,7 @@ function heading(message$, of, view) {
     h("strong", { class: "cut" }, name),
     author.kind === "bot" && badge(t("author.bot")),
     note && badge(t("conversation.note"), "note"),
-    () => message$.value.channel !== of.channel() && !note && badge(say(message$.value.channel, "channel")),
+    () => of.channel() && message$.value.channel !== of.channel() && !note && badge(say(message$.value.channel, "channel")),
     () => message$.value.visibility === "public" && !note && badge(t("conversation.public")),
     () => message$.value.hidden && badge(t("conversation.hidden"), "warn"),
     () => trustOf(message$.value),

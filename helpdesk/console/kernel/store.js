@@ -124,7 +124,7 @@ export function directory(name) {
     const made = {
       list,
       ready: null,
-      byId: (id) => list.value.find((one) => one.id === id || one.key === id || (!one.id && one.name === id)), // channels have a name alone
+      byId: (id) => list.value.find((one) => id && (one.id === id || one.key === id || (!one.id && one.name === id))), // channels have a name alone
       refresh: () => (made.ready = read().then((found) => (list.value = found))),
     };
     made.refresh().catch(() => directories.delete(name));
