@@ -114,7 +114,7 @@ function entries(message, of, { original }) {
     html && { text: original.peek() ? t("conversation.as_text") : t("conversation.as_sent"), icon: "eye", run: () => (original.value = !original.peek()) },
     { text: t("conversation.copy_text"), icon: "note", run: () => copy(message.new_text || message.text) },
     { text: t("conversation.copy_link"), icon: "link", run: () => copy(`${location.origin}/conversations/${of.id}?message=${message.seq}`) },
-    address && { text: t("conversation.open_there", { channel: say(channel, "channel") }), icon: "next", run: () => window.open(address, "_blank", "noopener,noreferrer") },
+    /^https?:/i.test(address) && { text: t("conversation.open_there", { channel: say(channel, "channel") }), icon: "next", run: () => window.open(address, "_blank", "noopener,noreferrer") },
     type === "incoming" && visibility === "public" && !note && of.can("hide") && { text: hidden ? t("conversation.show_again") : t("conversation.hide"), icon: "eye", danger: !hidden, run: hide },
     channel === "email" && type === "incoming" && { text: t("conversation.source"), icon: "download", run: () => download(href(`/messages/${id}/raw`)) },
   ];
