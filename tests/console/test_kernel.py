@@ -110,6 +110,23 @@ def test_shortcuts_know_an_input_method_and_a_field(page: Visit) -> None:
     assert found == [True, True, False, "?", "Mod-k", "Mod-Shift-Enter", True, False]
 
 
+def test_whoever_takes_a_word_away_goes_on_beside_it(page: Visit) -> None:
+    found = page.module(
+        ("kernel/dom.js", "kernel/parts.js"),
+        """async ({ h, chip }) => {
+          const word = (text) => { const one = chip({ text, remove: () => one.remove() }); return one; };
+          const row = document.body.appendChild(h("div", {}, word("a"), word("b")));
+          const first = row.querySelector("button");
+          first.focus(); first.click();
+          for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+          const has = row.querySelector("button") === document.activeElement;
+          row.remove();
+          return [row.childElementCount, has];
+        }""",
+    )
+    assert found == [1, True]
+
+
 def test_tags_of_languages_lead_to_one_of_ours(page: Visit) -> None:
     tags = ["zh-Hant-HK", "zh_TW", "zh-CN", "zh", "en-GB", "de"]
     found = page.module("kernel/i18n.js", "({ spoken }, tags) => tags.map((one) => spoken(one) ?? null)", tags)

@@ -45,13 +45,19 @@ export function button({ text, label, icon: name, kind = "", run, type = "button
 export const linkButton = ({ text, icon: name, kind = "", href, ...more }) =>
   h("a", { class: ["button", kind], href, ...more }, name && icon(name), h("span", {}, text));
 
+/** Whoever takes a word away by the keyboard goes on beside it, and does not begin anew at the top of the page. */
+function stayNear(row) {
+  const lost = () => document.activeElement === document.body || !document.activeElement;
+  requestAnimationFrame(() => requestAnimationFrame(() => lost() && (row.querySelector("input") ?? row.querySelector("button") ?? row.parentElement?.querySelector("input"))?.focus()));
+}
+
 /** A switchable word: a filter, a tag. */
 export const chip = ({ text, on = false, run, remove }) =>
   h(
     "span",
     { class: () => ["chip", read(on) && "on"] },
     run ? h("button", { type: "button", "aria-pressed": () => String(Boolean(read(on))), on: { click: run } }, text) : h("span", {}, text),
-    remove && button({ icon: "close", label: t("shell.remove", { name: read(text) }), kind: "quiet tiny", run: remove }),
+    remove && button({ icon: "close", label: t("shell.remove", { name: read(text) }), kind: "quiet tiny", run: (event) => (stayNear(event.currentTarget.closest(".chip").parentElement), remove()) }),
   );
 
 /** `kind`: good, warn, bad, note. */
