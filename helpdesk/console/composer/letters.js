@@ -54,6 +54,7 @@ function meet(letter) {
   }
   letter.sign = theirs;
   letter.signMode = mode;
+  if (draft && theirs === ours && mode === keptMode(letter)) letter.dirty = false; // another window has brought the same there
   if (letter.dirty && !letter.conflict.peek()) later(letter);
   jot(letter);
 }
@@ -101,8 +102,9 @@ export async function save(letter) {
 
 function refused(letter, error, content) {
   const draft = error.body?.draft;
-  if (error.status === 404 && !draftOf(letter.id)) letter.dirty = false; // the conversation is out of sight: it stays in the journal
-  if (error.status !== 412 && error.status !== 404) {
+  // The conversation is out of sight: what was written stays in the journal, for when it comes back.
+  const gone = error.status === 404 && !draftOf(letter.id);
+  if (gone || (error.status !== 412 && error.status !== 404)) {
     letter.kept.value = "here";
     return;
   }
@@ -171,4 +173,4 @@ effect(() => {
   if (connection.value !== "live" || !me.peek()) return;
   letters.forEach((letter) => letter.dirty && save(letter));
 });
-readDrafts().then(() => leftBehind(me.peek().id).slice(0, 20).forEach((id) => letterOf(id)), () => {});
+readDrafts().then(() => me.peek() && leftBehind(me.peek().id).slice(0, 20).forEach((id) => letterOf(id)), () => {});

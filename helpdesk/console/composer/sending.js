@@ -40,9 +40,14 @@ export async function send(letter, { one, messages }, status) {
   letter.going.value = true;
   let body = null;
   try {
-    await Promise.all(sheet.files.peek().map((file) => file.done));
-    if (sheet.files.peek().some((file) => !file.id)) return false;
+    // What is written while files are still on their way up was not meant to go.
     body = bodyOf(letter, mode, one.peek(), messages.peek(), status);
+    const files = sheet.files.peek();
+    await Promise.all(files.map((file) => file.done));
+    const up = sheet.files.peek().filter((file) => files.some((other) => (other.key ?? other.id) === (file.key ?? file.id)));
+    if (up.some((file) => !file.id)) return false;
+    if (up.length) body.attachment_ids = up.map((file) => file.id);
+    else delete body.attachment_ids;
     await letter.saving;
     // The same key until it is known what became of it: whatever is sent again is never there twice.
     letter.key ??= crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
@@ -92,7 +97,9 @@ function arrived(letter, mode, body, messages, made, status) {
 }
 
 function refused(letter, error, { messages, status }) {
-  if (error instanceof Offline || (error instanceof Problem && error.status >= 500)) {
+  // Still at work on it under this key: as unclear as no answer at all.
+  const running = error.slug === "idempotency_running";
+  if (error instanceof Offline || running || (error instanceof Problem && error.status >= 500)) {
     letter.waiting.value = { status, at: Date.now() };
     return;
   }

@@ -71,7 +71,7 @@ function whole({ id, one, line, there }) {
     shown?.dispose();
   });
   loadArea("composer").then((module) => {
-    if (ended) return;
+    if (ended || !me.peek()) return;
     shown = detached(() => module.composer({ id, one, messages, there }));
     composer.append(shown.value);
   }, () => {});

@@ -12,7 +12,7 @@ import { avatar, button } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, here, loadArea } from "../kernel/router.js";
 import { signal } from "../kernel/signals.js";
-import { put } from "../kernel/store.js";
+import { put, refresh } from "../kernel/store.js";
 import { attempt, toast } from "../kernel/toast.js";
 import { change } from "./changes.js";
 import { pickAssignee, pickSnooze, pickTags, pickTeam } from "./pick.js";
@@ -33,7 +33,7 @@ export function heading({ id, one, there, messages }) {
       title,
       company(there),
       () => one.value && settle(id, one.value),
-      button({ icon: "more", label: t("conversation.menu"), kind: "quiet", "aria-haspopup": "menu", run: (event) => more(event.currentTarget, id, one.peek(), messages) }),
+      button({ icon: "more", label: t("conversation.menu"), kind: "quiet", "aria-haspopup": "menu", run: (event) => more(event.currentTarget, id, one, messages) }),
     ),
     h("div", { class: "row wrap conversation-state" }, () => one.value && states(id, one)),
     () => one.value && banners(one.value),
@@ -111,7 +111,8 @@ function banners(now) {
 }
 
 /** The menu of the rest: ours, and what the actions' own dialogs do. */
-async function more(beside, id, now, messages) {
+async function more(beside, id, one, messages) {
+  const now = one.peek() ?? (await refresh(id).catch(() => null));
   if (!now) return;
   const actions = await loadArea("actions").then((module) => module.entries(now, { messages }), () => []);
   menu(beside, [

@@ -50,6 +50,7 @@ function made(id) {
   };
 
   const refresh = async () => {
+    const before = new Set((messages.peek() ?? []).map((one) => one.id));
     const [page, told] = await Promise.all([
       get(`${path}/messages`, { order: "desc", limit: PAGE }),
       get(`${path}/events`, { order: "desc", limit: 100, types: KINDS }),
@@ -63,6 +64,12 @@ function made(id) {
         events.value = [];
         more.value = Boolean(page.next_cursor);
         since = null;
+      } else {
+        // What was known, belongs into this page and is not in it has gone: split off, or back to where it came from.
+        const from = page.next_cursor ? page.items.at(-1).seq : 0;
+        const here = new Set(page.items.map((one) => one.id));
+        const stays = (one) => here.has(one.id) || !before.has(one.id) || one.seq < from;
+        if (!messages.peek().every(stays)) messages.value = messages.peek().filter(stays);
       }
       take(page.items);
       takeEvents(told.items);

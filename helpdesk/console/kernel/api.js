@@ -59,9 +59,10 @@ async function request(method, path, { query, body, key, version, signal, quiet 
   const again = method === "GET" || Boolean(key) || version !== undefined;
   for (let tries = 1, proved = false; ; tries += 1) {
     let response;
+    let found;
     try {
-      response = (method === "GET" && takeBoot(path, query)) || fetch(href(path, query), init);
-      response = await response;
+      response = await ((method === "GET" && takeBoot(path, query)) || fetch(href(path, query), init));
+      if (response.ok) found = await bodyOf(response); // half an answer is none
     } catch (error) {
       if (isAbort(error)) throw error;
       if (!again || tries >= TRIES || version !== undefined) throw new Offline(error.message);
@@ -70,7 +71,7 @@ async function request(method, path, { query, body, key, version, signal, quiet 
     }
     learnClock(response.headers.get("Date"));
     if (response.ok && method !== "GET" && RENEWS.test(path)) cookies += 1;
-    if (response.ok) return response.status === 204 || response.status === 202 ? textOf(response) : response.json();
+    if (response.ok) return found;
     const problem = await problemOf(response);
     if (problem.slug === "verification_required" && !proved && (await unverified())) {
       proved = true;
@@ -83,9 +84,9 @@ async function request(method, path, { query, body, key, version, signal, quiet 
   }
 }
 
-const textOf = async (response) => {
+const bodyOf = async (response) => {
   const text = await response.text();
-  return text ? JSON.parse(text) : null;
+  return text || ![202, 204].includes(response.status) ? JSON.parse(text) : null;
 };
 
 /** The cookie is renewed now and then, and what was under way with the old one is refused: ask who we are, again if it was then. */
