@@ -52,7 +52,10 @@ export function feed({ wanted, sort, speaksOfSpam, still, pointing, place }) {
     } catch (error) {
       if (mine === round && !isAbort(error)) trouble.value = error;
     } finally {
-      if (mine === round) busy.value = false;
+      if (mine === round) {
+        busy.value = false;
+        if (pending.size) soon(); // named while the page was on its way
+      }
     }
   };
   const forget = () => {
