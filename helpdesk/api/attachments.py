@@ -42,6 +42,7 @@ _FORM: Final[dict[str, Any]] = {
 _KEPT: Final = 3600
 """Seconds. Short, since what was erased or taken out of somebody's sight is not to be shown for long."""
 
+_ETAG: Final = {"description": "Of the bytes, which never change", "schema": {"type": "string"}}
 _FILE: Final[dict[str, Any]] = {
     "schema": {"type": "string", "format": "binary"},
     "example": "(the bytes of the file)",
@@ -80,9 +81,10 @@ async def upload_file(request: Request, actor: Writer, services: House) -> Respo
     responses={
         200: {
             "description": "The file, always as a download",
+            "headers": {"ETag": _ETAG},
             "content": dict.fromkeys((UNKNOWN, *EXTENSIONS), _FILE),
         },
-        304: {"description": "It is what `If-None-Match` names"},
+        304: {"description": "It is what `If-None-Match` names", "headers": {"ETag": _ETAG}},
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )

@@ -22,7 +22,7 @@ from tests.documented import all_routes
 Json = dict[str, Any]
 _PUBLIC = {"/api/v1/auth/login", "/api/v1/service-hours"}
 _PUBLIC |= {f"/api/v1/auth/sso{rest}" for rest in ("", "/{provider_id}/start", "/callback")}
-_PUBLIC |= {f"/api/v1/auth/{word}" for word in ("forgot-password", "reset-password", "accept-invitation")}
+_PUBLIC |= {f"/api/v1/auth/{word}" for word in ("forgot-password", "reset-password", "accept-invitation", "first-run")}
 _WITHOUT_VERSION = {
     "/api/v1/triage/rules/{rule_name}",
     "/api/v1/me/sessions",

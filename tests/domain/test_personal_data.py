@@ -199,6 +199,6 @@ def test_a_place_is_of_the_text_as_it_was_written() -> None:
     ],
 )
 def test_a_long_text_takes_no_longer_for_being_odd(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     found_in(piece * (15_000 // len(piece)), **MINA)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
