@@ -193,6 +193,7 @@ def test_an_input_method_and_a_dialog_keep_the_keys_for_themselves(desk: Desk, i
     page.keyboard.press("g")
     page.keyboard.press("o")
     page.get_by_role("heading", name="Open", exact=True).wait_for()
+    page.get_by_role("option").first.wait_for()
     page.keyboard.press("j")
     page.keyboard.press("s")
     page.get_by_role("dialog", name="Snooze until").wait_for()
