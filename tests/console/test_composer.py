@@ -112,8 +112,11 @@ def test_a_mail_is_written_with_quick_replies_and_files_and_taken_back_before_it
     holds(eva, "/tha")
     page.keyboard.press("Control+y")
     page.get_by_role("button", name="Cc", exact=True).click()
-    page.get_by_role("textbox", name="Cc").fill("ann@customer.example,")
+    copied = page.get_by_role("textbox", name="Cc")
+    copied.fill("ann@customer.example,")
     page.keyboard.press("Enter")
+    page.get_by_text("ann@customer.example", exact=True).wait_for()
+    assert copied.evaluate("input => input === document.activeElement"), "the next one can be typed"
     files = [{"name": name, "mimeType": "text/plain", "buffer": b"a file"} for name in ("one.txt", "two.txt")]
     page.locator(".composer input[type=file]").set_input_files(files)  # type: ignore[arg-type]
     page.get_by_role("option", name="Another matter").click()
@@ -227,6 +230,7 @@ def test_what_became_of_an_answer_is_found_out_before_it_goes_again(desk: Desk) 
             route.continue_()
 
     page.route(f"**/conversations/{here}/messages", muddled)
+    ben.idle()
     text(ben).fill("Said once and for all")
     page.keyboard.press("Control+Enter")
     page.get_by_role("alert").get_by_role("button", name="Try again").click()

@@ -1,6 +1,6 @@
 // Whom an answer goes to, by which inbox, and who reads it.
 
-import { h } from "../kernel/dom.js";
+import { h, when } from "../kernel/dom.js";
 import { say, t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
 import { composing } from "../kernel/keys.js";
@@ -68,7 +68,7 @@ export function recipients(letter, one) {
     "div",
     { class: "composer-recipients" },
     h("div", { class: "composer-way" }, wayButton(letter, one, place), () => visibility(letter, place.value), () => deadline(place.value), () => can.value.cc && !shown() && button({ text: others().length ? t("composer.cc_more", { n: others().length }) : t("composer.cc"), kind: "quiet tiny", run: () => (open.value = true) })),
-    () => (shown() ? fields() : null),
+    when(shown, fields), // not made anew with every change: somebody types in them
   );
 }
 
