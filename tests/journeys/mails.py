@@ -19,7 +19,7 @@ CHINESE = """您好，
 > 您的转账已提交。
 > 请耐心等待网络确认。
 """
-ATTACHMENT = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 8
+ATTACHMENT = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10" + bytes(range(256)) * 8
 
 
 def mail(

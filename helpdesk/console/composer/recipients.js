@@ -67,7 +67,7 @@ export function recipients(letter, one) {
   return h(
     "div",
     { class: "composer-recipients" },
-    h("div", { class: "composer-way" }, wayButton(letter, one, place), () => visibility(letter, place.value), () => deadline(place.value), () => can.value.cc && !shown() && button({ text: others().length ? t("composer.cc_more", { n: others().length }) : t("composer.cc"), kind: "quiet tiny", run: () => (open.value = true) })),
+    h("div", { class: "composer-way" }, wayButton(letter, one, place), () => visibility(letter, place.value), () => deadline(place.value), when(() => can.value.cc && !shown(), () => button({ text: () => (others().length ? t("composer.cc_more", { n: others().length }) : t("composer.cc")), kind: "quiet tiny", run: () => (open.value = true) }))),
     when(shown, fields), // not made anew with every change: somebody types in them
   );
 }
