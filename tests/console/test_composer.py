@@ -57,6 +57,8 @@ def test_what_is_typed_outlives_all_that_can_happen_to_a_page(desk: Desk) -> Non
     text(ben).fill("Half an answer, and more")
     page.reload()  # before the server can have it
     holds(ben, "Half an answer, and more")
+    drafts = "fetch('/api/v1/drafts').then((answer) => answer.text())"
+    page.wait_for_function(f"async (text) => (await {drafts}).includes(text)", arg="Half an answer, and more")
 
     other = desk.visit(f"/conversations/{first}", as_="ben", context=ben.context)
     holds(other, "Half an answer, and more")
