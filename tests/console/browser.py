@@ -197,16 +197,21 @@ class Desk:
         return visit.go(path)
 
 
+def furnished(stack: Stack, browser: Browser) -> Desk:
+    """Start an installation that nothing is in yet, with everybody in it."""
+    name, role = PEOPLE["mina"]
+    person = ("--email", address("mina"), "--name", name, "--role", role, "--password-stdin")
+    stack.agent_id = stack.tell("agent", "create", *person, given=PASSWORD)
+    stack.token = stack.tell("token", "create", "--agent", address("mina"), "--name", "tests")
+    stack.http.headers["Authorization"] = f"Bearer {stack.token}"
+    stack.start()
+    desk = Desk(stack, browser)
+    desk.fill()
+    return desk
+
+
 @contextmanager
 def opened(folder: Path, browser: Browser) -> Iterator[Desk]:
     """`helpdesk up` with everybody in it."""
     with Stack(folder) as stack:
-        name, role = PEOPLE["mina"]
-        person = ("--email", address("mina"), "--name", name, "--role", role, "--password-stdin")
-        stack.agent_id = stack.tell("agent", "create", *person, given=PASSWORD)
-        stack.token = stack.tell("token", "create", "--agent", address("mina"), "--name", "tests")
-        stack.http.headers["Authorization"] = f"Bearer {stack.token}"
-        stack.start()
-        desk = Desk(stack, browser)
-        desk.fill()
-        yield desk
+        yield furnished(stack, browser)

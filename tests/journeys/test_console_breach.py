@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.browser.bench import chromium, require_browser
-from tests.console.browser import PASSWORD, PEOPLE, Desk, address
+from tests.console.browser import furnished
 from tests.journeys.mails import mail
 from tests.journeys.moving import Clock
 from tests.journeys.stack import Stack
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    pass
 
 MINUTE = timedelta(minutes=1)
 
@@ -23,7 +23,7 @@ def test_a_supervisor_is_called_for_a_broken_promise_and_takes_it(tmp_path: Path
     require_browser()
     clock = Clock(tmp_path / "offset", begin=datetime.now(UTC))
     with chromium() as browser, Stack(tmp_path, HELPDESK_CLOCK_FILE=str(clock.path)) as stack:
-        desk = _desk(stack, browser)
+        desk = furnished(stack, browser)
         with smtplib.SMTP("127.0.0.1", stack.door) as door:
             door.send_message(mail("Where is my withdrawal?"))
         found = stack.conversation("Where is my withdrawal?")
@@ -52,15 +52,3 @@ def test_a_supervisor_is_called_for_a_broken_promise_and_takes_it(tmp_path: Path
         (alert,) = stack.every("/alerts", severity="critical")
         assert (alert["status"], alert["acknowledged_by"]) == ("acknowledged", desk.ids["sol"])
         sol.untroubled()
-
-
-def _desk(stack: Stack, browser: Browser) -> Desk:
-    name, role = PEOPLE["mina"]
-    person = ("--email", address("mina"), "--name", name, "--role", role, "--password-stdin")
-    stack.agent_id = stack.tell("agent", "create", *person, given=PASSWORD)
-    stack.token = stack.tell("token", "create", "--agent", address("mina"), "--name", "tests")
-    stack.http.headers["Authorization"] = f"Bearer {stack.token}"
-    stack.start()
-    desk = Desk(stack, browser)
-    desk.fill()
-    return desk
