@@ -5,16 +5,12 @@ from __future__ import annotations
 import smtplib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.browser.bench import chromium, require_browser
 from tests.console.browser import furnished
 from tests.journeys.mails import mail
 from tests.journeys.moving import Clock
 from tests.journeys.stack import Stack
-
-if TYPE_CHECKING:
-    pass
 
 MINUTE = timedelta(minutes=1)
 
