@@ -1,9 +1,9 @@
 """The agent console: plain modules out of `helpdesk/console`, served from memory, and the one page that loads them.
 
 Files have the hash of all of them in their address, so browsers keep them for good and no release is ever mixed with
-another. Modules are joined by folder (`console_packs`). The page names what its address will need, modules and styles,
-so that they are fetched beside each other and not one after the other; which these are is read from the modules
-themselves.
+another. Modules are joined by folder (`console_packs`) and made small (`console_minify`). The page names what its
+address will need, modules and styles, so that they are fetched beside each other and not one after the other; which
+these are is read from the modules themselves.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import helpdesk
+from helpdesk.api.console_minify import minified
 from helpdesk.api.console_packs import SHELL, Place, joined
 from helpdesk.api.dependencies import base_url, cookie_name, services_of
 from helpdesk.errors import NotFound
@@ -53,8 +54,6 @@ _TYPES: Final[Mapping[str, str]] = {
     ".svg": "image/svg+xml",
 }
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
-_COMMENT: Final = re.compile(r"^[ ]*(?://.*|/\*\*(?s:.*?)\*/)$", re.MULTILINE)
-_BETWEEN: Final = re.compile(r"\n\s*")
 _ROUTE: Final = re.compile(r'^  \["(/[^"]*)", "([a-z/-]+)"\],', re.MULTILINE)
 _WITHOUT: Final = "Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。"
 _SIGN_IN: Final = "session"
@@ -75,8 +74,8 @@ class Console:
         found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         modules = {name: body.decode() for name, body in found.items() if name.endswith(".js")}
         rest = {name: body for name, body in found.items() if name not in modules}
-        code, self._places = joined(modules)
-        sent = {name: without_comments(written).encode() for name, written in code.items()}
+        self._code, self._places = joined(modules)
+        sent = {name: small.encode() for name, small in minified(self._code).items()}
         self.files = {name: _file(name, body) for name, body in sorted((rest | sent).items())}
         digest = sha256()
         for name, file in self.files.items():
@@ -93,17 +92,14 @@ class Console:
         waiting = list(entries)
         while waiting:
             name = waiting.pop(0)
-            if name not in found and name in self.files:
+            if name not in found and name in self._code:
                 found[name] = None
                 waiting.extend(self._imports(name))
         return list(found)
 
     def _imports(self, name: str) -> Iterator[str]:
-        for one, other in _IMPORT.findall(self._text(name)):
+        for one, other in _IMPORT.findall(self._code[name]):
             yield posixpath.normpath(posixpath.join(posixpath.dirname(name), one or other))
-
-    def _text(self, name: str) -> str:
-        return self.files[name].body.decode()
 
     def page(self, area: str, *, base: str, session: bool, demo: bool = False) -> str:
         """The document. What stands in it is ours, but for the base URL. `session`: a cookie came, good or not;
@@ -127,16 +123,6 @@ class Console:
 
 def _file(name: str, body: bytes) -> File:
     return File(body, gzip.compress(body, 9, mtime=0), _TYPES[posixpath.splitext(name)[1]])
-
-
-def without_comments(code: str) -> str:
-    """A module without the lines that only people read, and not indented: a sixth of what would be sent.
-
-    A module with a template over several lines is left as it is: there, white space counts.
-    """
-    if any(line.count("`") % 2 for line in code.split("\n")):
-        return code
-    return _BETWEEN.sub("\n", _COMMENT.sub("", code))
 
 
 @cache
