@@ -7,6 +7,7 @@ its threads and its memory there, and would not survive a fork.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,10 +28,11 @@ def minified(modules: Mapping[str, str]) -> dict[str, str]:
     """
     # -I: neither this file's folder nor the environment is a place to import from
     command = [sys.executable, "-I", __file__]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
     given = json.dumps(dict(modules)).encode()
     try:
         done = subprocess.run(  # noqa: S603 - this file, by this Python
-            command, input=given, env={}, capture_output=True, timeout=_SECONDS, check=True
+            command, input=given, env=environment, capture_output=True, timeout=_SECONDS, check=True
         )
         return dict(json.loads(done.stdout))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
