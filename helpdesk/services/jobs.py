@@ -1,6 +1,6 @@
 """Work that takes longer than a request: started by somebody, done in batches by a worker, seen by who started it.
 
-    queued → running → done | failed
+    queued → running → done | failed (also by whoever cancels it)
 
 A claim is a lease with a fence, in the database's own time. Each batch is one transaction together with how far it got,
 so whoever takes a job over goes on exactly there, and a worker that was overtaken finds its batch refused.
@@ -21,11 +21,14 @@ from helpdesk.channels import LeaseLost
 from helpdesk.db import claimable, insert_rows, new_id, ring
 from helpdesk.dialects import epoch
 from helpdesk.domain.values import Actor, AuthorKind, JobState, Role
-from helpdesk.errors import NotFound
+from helpdesk.errors import Conflict, NotFound
 from helpdesk.models.jobs import job_results, jobs
 
 MAX_ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 5.0
+
+CANCELLED: Final = "cancelled"
+"""The error of a job that somebody has ended before its time."""
 
 # The same words as in the partial index's condition, or the planner does not use it.
 _OPEN: Final = jobs.c.state.in_([literal_column(f"'{s.value}'") for s in (JobState.QUEUED, JobState.RUNNING)])
@@ -74,13 +77,56 @@ async def start(
     return job_id
 
 
+def _sees_all(actor: Actor) -> bool:
+    return actor.kind is AuthorKind.SYSTEM or actor.role is Role.ADMIN
+
+
 async def get_job(session: AsyncSession, actor: Actor, job_id: UUID) -> RowMapping:
     """Administrators see all, others what they started. Raises `NotFound`."""
     found = (await session.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one_or_none()
-    sees_all = actor.kind is AuthorKind.SYSTEM or actor.role is Role.ADMIN
-    if found is None or not (sees_all or (actor.id is not None and found["created_by"] == actor.id)):
+    if found is None or not (_sees_all(actor) or (actor.id is not None and found["created_by"] == actor.id)):
         raise NotFound("there is no such job")
     return found
+
+
+async def list_jobs(
+    session: AsyncSession, actor: Actor, *, states: Collection[JobState], before: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """The newest first, of those that the actor may see; `before` is the last one of the page before."""
+    query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    if not _sees_all(actor):
+        query = query.where(jobs.c.created_by == actor.id) if actor.id is not None else query.where(false())
+    if states:
+        query = query.where(jobs.c.state.in_([state.value for state in states]))
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return (await session.execute(query)).mappings().all()
+
+
+async def cancel(session: AsyncSession, job: RowMapping, *, now: datetime) -> None:
+    """Let it go no further. The batch in hand is rolled back, for its claim is gone; what was done before stays.
+
+    Raises `Conflict` for what nobody began by himself, since it would be left half done for everybody, and for what
+    has come to its end.
+    """
+    if job["created_by"] is None:
+        raise Conflict("nobody began this job: it cannot be cancelled", slug="cannot_cancel")
+    ended = await session.execute(
+        update(jobs)
+        .where(jobs.c.id == job["id"], _OPEN)
+        .values(
+            state=JobState.FAILED.value,
+            error=CANCELLED,
+            updated_at=now,
+            finished_at=now,
+            claimed_by="",
+            claimed_until=0.0,
+            claim=jobs.c.claim + 1,
+        )
+        .returning(jobs.c.id)
+    )
+    if ended.scalar_one_or_none() is None:
+        raise Conflict("this job has come to its end", slug="job_over")
 
 
 def due(kinds: Collection[str]) -> Select[tuple[UUID]]:
@@ -188,8 +234,9 @@ async def list_results(
     return (await session.execute(query.limit(limit))).mappings().all()
 
 
-async def count_refused(session: AsyncSession, job: RowMapping) -> int:
-    """How many of those were refused."""
+async def count_refused(session: AsyncSession, found: Collection[RowMapping]) -> Mapping[UUID, int]:
+    """How many of those were refused, for each job that has any."""
     r = job_results.c
-    query = select(func.count()).select_from(job_results).where(r.job_id == job["id"], r.error != "")
-    return int(await session.scalar(query) or 0)
+    mine = r.job_id.in_([job["id"] for job in found])
+    query = select(r.job_id, func.count()).where(mine, r.error != "").group_by(r.job_id)
+    return {row[0]: row[1] for row in await session.execute(query)}

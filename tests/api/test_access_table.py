@@ -345,6 +345,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "PATCH /api/v1/sso-providers/{provider_id}": Row("403", "403", "200", body={"name": "Renamed"}, version=True),
     "DELETE /api/v1/sso-providers/{provider_id}": Row("403", "403", "204", version=True),
     "DELETE /api/v1/agents/{agent_id}/sso": Row("403", "403", "409", version=True),
+    "GET /api/v1/jobs": LIST,
+    "POST /api/v1/jobs/{job_id}/cancel": Row("200/404", "200/404", "200/200"),
     "GET /api/v1/jobs/{job_id}": Row("200/404", "200/404", "200/200"),
     "GET /api/v1/jobs/{job_id}/results": Row("200/404", "200/404", "200/200"),
     "GET /api/v1/alert-routes": CLOSED,

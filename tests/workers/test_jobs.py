@@ -231,6 +231,7 @@ async def test_whoever_started_a_job_sees_it_and_so_do_administrators(
         "changed": 0,
         "refused": 0,
         "error": None,
+        "created_by": str(anna.id),
         "finished_at": None,
     }
     one = worker(services)
@@ -242,6 +243,49 @@ async def test_whoever_started_a_job_sees_it_and_so_do_administrators(
     of_the_house = await factories.job(services)
     assert (await client.get(f"/api/v1/jobs/{of_the_house}", headers=anna.headers)).status_code == 404
     assert (await client.get(f"/api/v1/jobs/{of_the_house}", headers=boss.headers)).status_code == 200
+
+
+async def test_jobs_are_listed_the_newest_first_to_whom_they_are_shown(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, boss = await factories.agent(services), await factories.agent(services, role="admin")
+    first, second = [
+        str(await factories.job(services, kind="tag", total=3, by=Actor(AuthorKind.AGENT, anna.id))) for _ in range(2)
+    ]
+    of_the_house = str(await factories.job(services, kind="of_tomorrow"))
+    async with services.database.transaction() as session:
+        await session.execute(update(job_rows).where(job_rows.c.kind == "tag").values(state="done"))
+
+    async def listed(someone: factories.Someone, query: str = "") -> tuple[list[str], str | None]:
+        answer = (await client.get(f"/api/v1/jobs{query}", headers=someone.headers)).json()
+        return [job["id"] for job in answer["items"]], answer["next_cursor"]
+
+    assert await listed(boss) == ([of_the_house, second, first], None)
+    assert await listed(anna) == ([second, first], None)
+    assert await listed(boss, "?state=queued&state=running") == ([of_the_house], None)
+    page, cursor = await listed(anna, "?limit=1")
+    assert (page, await listed(anna, f"?limit=1&cursor={cursor}")) == ([second], ([first], None))
+
+
+async def test_a_cancelled_job_goes_no_further_and_keeps_what_it_did(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, other = await factories.agent(services), await factories.agent(services)
+    job_id = await factories.job(services, kind="tag", total=9, by=Actor(AuthorKind.AGENT, anna.id))
+    url = f"/api/v1/jobs/{job_id}/cancel"
+    one = worker(services)
+    await one.step()
+    assert (await client.post(url, headers=other.headers)).status_code == 404
+    cancelled = (await client.post(url, headers=anna.headers)).json()
+    assert [cancelled[name] for name in ("state", "done", "error")] == ["failed", 2, "cancelled"]
+    assert [await one.step(), await one.step()] == [1, 0], "the batch in hand is refused, and nobody takes it up again"
+    assert (await tagged(services), (await row(services, job_id))["error"]) == (["0", "1"], "cancelled")
+    again = await client.post(url, headers=anna.headers)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:helpdesk:problem:job_over")
+    boss = await factories.agent(services, role="admin")
+    of_the_house = await factories.job(services)
+    refused = await client.post(f"/api/v1/jobs/{of_the_house}/cancel", headers=boss.headers)
+    assert refused.json()["type"] == "urn:helpdesk:problem:cannot_cancel"
 
 
 async def test_a_crew_takes_up_what_its_own_dead_life_had_in_hand(

@@ -22,7 +22,10 @@ class JobShown(Shown):
     done: int
     changed: int
     refused: int = Field(description="Of a job that has results: how many of them are refusals")
-    error: str | None = Field(description="The class of what went wrong; null while nothing has")
+    error: str | None = Field(
+        description="The class of what went wrong, `cancelled` where somebody has ended it; null while nothing has"
+    )
+    created_by: UUID | None = Field(description="Who began it; null for what the desk does by itself")
     created_at: datetime
     finished_at: datetime | None
 
@@ -53,5 +56,5 @@ def result(row: RowMapping) -> dict[str, Any]:
 
 
 def job(row: RowMapping, *, refused: int = 0) -> dict[str, Any]:
-    names = ("id", "kind", "state", "total", "done", "changed", "created_at", "finished_at")
+    names = ("id", "kind", "state", "total", "done", "changed", "created_by", "created_at", "finished_at")
     return {**{name: row[name] for name in names}, "refused": refused, "error": row["error"] or None}
