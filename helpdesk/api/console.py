@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import posixpath
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from functools import cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -73,7 +74,7 @@ class Console:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
         found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         modules = {name: body.decode() for name, body in found.items() if name.endswith(".js")}
-        rest = {name: body for name, body in found.items() if name not in modules}
+        rest = _with_texts({name: body for name, body in found.items() if name not in modules})
         self._code, self._places = joined(modules)
         sent = {name: small.encode() for name, small in minified(self._code).items()}
         self.files = {name: _file(name, body) for name, body in sorted((rest | sent).items())}
@@ -119,6 +120,17 @@ class Console:
             f'<script type="module" src="{self.root}boot.js"></script></head>'
             f"<body><noscript>{_WITHOUT}</noscript></body></html>"
         )
+
+
+def _with_texts(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The catalogues without blanks, and those of the settings' pages in one: a sixth of all texts is spared by that."""
+    sent = dict(files)
+    joined: dict[str, dict[str, Any]] = {}
+    for name in sorted(one for one in files if one.endswith(".json")):
+        home = re.sub(r"/settings-[\w-]+\.json$", "/settings.json", name)
+        joined.setdefault(home, {}).update(json.loads(sent.pop(name)))
+    texts = {name: json.dumps(one, ensure_ascii=False, separators=(",", ":")) for name, one in joined.items()}
+    return sent | {name: text.encode() for name, text in texts.items()}
 
 
 def _file(name: str, body: bytes) -> File:

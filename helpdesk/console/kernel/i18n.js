@@ -30,20 +30,21 @@ function addTexts(found) {
   for (const [key, text] of Object.entries(found)) texts.set(key, text);
 }
 
-async function fetched(area) {
-  const answer = await fetch(new URL(`../text/${language}/${area.replaceAll("/", "-")}.json`, import.meta.url));
-  if (!answer.ok) throw new Error(`no texts for ${area}: ${answer.status}`);
+async function fetched(name) {
+  const answer = await fetch(new URL(`../text/${language}/${name}.json`, import.meta.url));
+  if (!answer.ok) throw new Error(`no texts for ${name}: ${answer.status}`);
   return answer.json();
 }
 
-/** The texts of an area; asked for once. */
+/** The texts of an area; asked for once. Those of all pages of the settings come together, as their modules do. */
 export function loadTexts(area) {
-  if (!loading.has(area)) {
-    const asked = fetched(area).then(addTexts);
-    asked.catch(() => loading.delete(area));
-    loading.set(area, asked);
+  const name = area.replace(/^settings\/.*/, "settings").replaceAll("/", "-");
+  if (!loading.has(name)) {
+    const asked = fetched(name).then(addTexts);
+    asked.catch(() => loading.delete(name));
+    loading.set(name, asked);
   }
-  return loading.get(area);
+  return loading.get(name);
 }
 
 export const has = (key) => texts.has(key);
