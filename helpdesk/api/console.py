@@ -123,7 +123,7 @@ class Console:
 
 
 def _with_texts(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The catalogues without blanks, and those of the settings' pages in one: a sixth of all texts is spared by that."""
+    """The catalogues without blanks, those of the settings' pages in one: by that all texts are a sixth lighter."""
     sent = dict(files)
     joined: dict[str, dict[str, Any]] = {}
     for name in sorted(one for one in files if one.endswith(".json")):
