@@ -42,7 +42,7 @@ _FORM: Final[dict[str, Any]] = {
 _KEPT: Final = 3600
 """Seconds. Short, since what was erased or taken out of somebody's sight is not to be shown for long."""
 
-_ETAG: Final = {"description": "Of the bytes, which never change", "schema": {"type": "string"}}
+_ETAG: Final = {"$ref": "#/components/headers/FileETag"}
 _FILE: Final[dict[str, Any]] = {
     "schema": {"type": "string", "format": "binary"},
     "example": "(the bytes of the file)",

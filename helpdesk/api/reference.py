@@ -87,6 +87,7 @@ _GIVEN: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 """Headers of requests, as they are spelled and what they may be."""
 _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ETag": {"description": "The version that `If-Match` takes", "required": True, "schema": _VERSION},
+    "FileETag": {"description": "Of the bytes, which never change", "required": True, "schema": {"type": "string"}},
     "Location": {"description": "Where it is read", "required": True, "schema": {"type": "string"}},
     "Retry-After": {
         "description": "Seconds after which it may be tried again",
