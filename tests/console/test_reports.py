@@ -80,6 +80,14 @@ def test_figures_are_drawn_for_what_the_address_says_and_told_as_tables_and_csv(
 
 def test_each_report_is_without_fault_on_a_dark_phone_too(desk: Desk) -> None:
     sol = desk.visit("/reports/sla?days=7", as_="sol", theme="dark", language="zh-CN", device=PHONE)
+    more = sol.page.get_by_role("button", name="筛选")
+    assert not sol.page.get_by_role("combobox", name="客服").count(), (
+        "what else can be chosen leaves the screen to the figures"
+    )
+    more.click()
+    sol.page.get_by_role("combobox", name="客服").wait_for()
+    more.click()
+    assert sol.page.get_by_role("button", name="更多").get_attribute("aria-current") == "true"
     for link in sol.page.locator("nav.tabs a").all():
         link.click()
         assert sol.idle().faults() == []

@@ -69,7 +69,7 @@ function table(title, heads, items, keyOf, cells, none) {
   const row = (one$) => h("tr", {}, cells(one$));
   return h("section", { class: "card board-card" },
     h("h2", {}, title),
-    h("div", { class: "board-scroll", tabindex: "0", role: "group", "aria-label": title },
+    h("div", { class: "sideways", tabindex: "0", role: "group", "aria-label": title },
       h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, each(items, keyOf, row)))),
     () => items().length === 0 && h("p", { class: "soft" }, none),
   );

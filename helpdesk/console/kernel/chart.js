@@ -97,7 +97,7 @@ const marks = (points, step) => {
 function figure(title, drawing, heads, rows) {
   const table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", {}, rows.map(([name, ...values]) => h("tr", {}, h("th", { scope: "row" }, name), values.map((value) => h("td", {}, value))))));
-  return h("figure", { class: "figure" }, h("figcaption", {}, title), drawing, h("details", {}, h("summary", {}, t("shell.as_table")), h("div", { class: "figure-table", tabindex: "0", role: "group", "aria-label": title }, table)));
+  return h("figure", { class: "figure" }, h("figcaption", {}, title), drawing, h("details", {}, h("summary", {}, t("shell.as_table")), h("div", { class: "figure-table sideways", tabindex: "0", role: "group", "aria-label": title }, table)));
 }
 
 /** A week by its hours, as a table whose grounds tell how much: `rows` are `{text, values}`, `columns` the hours' names. */
@@ -105,7 +105,7 @@ export function heat({ title, rows, columns, format = number }) {
   const most = Math.max(1, ...rows.flatMap((row) => row.values));
   const cell = (value) => h("td", { style: { "--part": `${Math.round((value / most) * 45)}%` } }, value ? format(value) : "");
   return h("figure", { class: "figure" }, h("figcaption", {}, title),
-    h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": title },
+    h("div", { class: "heat sideways", tabindex: "0", role: "group", "aria-label": title },
       h("table", {}, h("thead", {}, h("tr", {}, h("td", {}), columns.map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.text), row.values.map(cell)))))));
 }

@@ -1,11 +1,12 @@
 // What a report is about: a time, some inboxes, teams, people, and by what its table is parted. All of it stands in the address.
 
 import { each, h } from "../kernel/dom.js";
-import { now } from "../kernel/format.js";
+import { now, number } from "../kernel/format.js";
 import { language, say, t } from "../kernel/i18n.js";
 import { button } from "../kernel/parts.js";
 import { popover } from "../kernel/popover.js";
 import { here, setQuery } from "../kernel/router.js";
+import { signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { dayName, PERIODS, periodOf, REPORTS } from "./figures.js";
 
@@ -37,7 +38,12 @@ export function filters(name) {
   const groups = () => REPORTS[name.value].groups.map((id) => ({ id, text: say(id, "reports.by") }));
   const group = () => (REPORTS[name.value].groups.includes(here.value.query.get("by")) ? here.value.query.get("by") : "inbox");
   const clear = button({ text: t("reports.clear"), kind: "quiet", hidden: () => !FILTERS.some((id) => here.value.query.has(id)), run: () => change(Object.fromEntries(FILTERS.map((id) => [id, null]))) });
-  return h("div", { class: "reports-filters", role: "group", "aria-label": t("reports.filters") }, time, FILTERS.map(one), choice(t("reports.group"), groups, group, (value) => change({ by: value })), clear);
+  // On a phone the figures come first: what else can be chosen is behind a button that counts what is chosen.
+  const all = signal(false);
+  const chosen = () => FILTERS.filter((id) => here.value.query.has(id)).length;
+  const more = button({ text: () => (chosen() ? `${t("reports.more")} (${number(chosen())})` : t("reports.more")), icon: "filter", class: "button phone-only", "aria-expanded": () => String(all.value), run: () => all.update((on) => !on) });
+  const rest = h("div", { class: () => ["reports-rest", all.value && "on"] }, FILTERS.map(one), choice(t("reports.group"), groups, group, (value) => change({ by: value })), clear);
+  return h("div", { class: "reports-filters", role: "group", "aria-label": t("reports.filters") }, time, more, rest);
 }
 
 /** Two days, chosen beside the list of periods. */

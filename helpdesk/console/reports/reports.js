@@ -159,6 +159,6 @@ function table({ name, report, group, rows, csv }) {
   const heads = [say(group, "reports.by"), ...(report.kinds ? [t("reports.kind")] : []), ...columns.map((one) => say(one, "figure"))];
   const title = t("reports.by_group", { by: say(group, "reports.by").toLocaleLowerCase(language) });
   return h("section", { class: "card reports-card" }, csvLink(csv({ group_by: group }), `${name}-${group}.csv`), h("h2", {}, title),
-    h("div", { class: "reports-scroll", tabindex: "0", role: "group", "aria-label": title },
+    h("div", { class: "sideways", tabindex: "0", role: "group", "aria-label": title },
       h("table", { class: ["table", report.kinds && "with-kinds"] }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, each(() => sorted, (one) => `${one.group}-${one.kind}-${one.policy_id}`, row)))));
 }

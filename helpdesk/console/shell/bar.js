@@ -53,7 +53,7 @@ export function areaBar() {
   );
   const beyond = h(
     "button",
-    { type: "button", class: "more-areas", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => menu(beyond, moreAreas()) } },
+    { type: "button", class: "more-areas", "aria-haspopup": "menu", "aria-expanded": "false", "aria-current": () => (FIRST.has(here.value.area) ? null : "true"), on: { click: () => menu(beyond, moreAreas()) } },
     icon("more"),
     h("span", {}, t("shell.more")),
   );
