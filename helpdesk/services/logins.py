@@ -18,7 +18,7 @@ from helpdesk.domain.account_texts import Purpose
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
 from helpdesk.errors import Conflict, Forbidden, Unauthenticated
 from helpdesk.models.agents import agents
-from helpdesk.services import account_links, attempts, audit, passwords, sessions, two_steps
+from helpdesk.services import account_links, attempts, audit, first_names, passwords, sessions, two_steps
 from helpdesk.services import agents as people
 from helpdesk.services.house import Services
 
@@ -170,7 +170,7 @@ async def accept_first_run(
     services: Services, *, token: str, password: str, about: Mapping[str, str], address: str, now: datetime
 ) -> None:
     """The first administrator says who he is (`email name locale`) and chooses a password. Raises as above, and as
-    `agents.edit`: the link is good then as before."""
+    `agents.edit`: the link is good then as before. What the house begins with is called in his language."""
     await _redeem(services, Purpose.FIRST_RUN, token, password, dict(about), address=address, now=now)
 
 
@@ -201,5 +201,7 @@ async def _redeem(
         agent = await people.get_agent(session, agent["id"], lock=True)
         him = Actor(AuthorKind.AGENT, agent["id"], agent["name"], Role(agent["role"]))
         await people.edit(session, agent, {"password_hash": hashed, **more}, by=him, now=now)
+        if purpose is Purpose.FIRST_RUN:
+            await first_names.speak(session, more.get("locale", agent["locale"]))
         action = f"agent.{purpose.value}_used"
         await audit.record(session, action, subject="agent", subject_id=agent["id"], by=him, now=now)

@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping, select, update
 from helpdesk import clock
 from helpdesk.commands import first_run
 from helpdesk.domain.account_texts import Purpose
+from helpdesk.domain.first_names import NAMES
 from helpdesk.domain.values import SYSTEM
 from helpdesk.models.agents import account_links, agents
 from helpdesk.models.events import audit
@@ -27,6 +28,7 @@ from tests.factories import PASSWORD
 
 AUTH = "/api/v1/auth"
 NEW = "a better horse battery"
+BEGINS_WITH = ("business-hours", "sla-policies", "escalation-rules")
 
 
 async def invited(client: httpx.AsyncClient, services: Services) -> tuple[Any, str]:
@@ -199,6 +201,10 @@ async def test_the_first_administrator_says_who_he_is_once(client: httpx.AsyncCl
     assert [me[name] for name in ("email", "name", "locale", "role")] == ["mina@desk.test", "Mina", "zh-TW", "admin"]
     assert (await redeem(client, "first-run", token, **mine)).status_code == 404
     assert await first_run.prepare(services) == [], "there is one first run"
+    begun = [(await client.get(f"/api/v1/{kind}")).json()["items"] for kind in BEGINS_WITH]
+    assert {(one["name"], one["version"]) for items in begun for one in items} == {
+        (name, 1) for name in NAMES["zh-TW"].values()
+    }, "what is there from the beginning is called in his language"
 
 
 @pytest.mark.parametrize("why", ["late", "somebody is in"])
