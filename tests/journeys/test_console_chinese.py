@@ -29,6 +29,7 @@ NAMES = """
 """Names of people, products, formats and keys, which stay as they are in any language."""
 
 GIVEN = {"China, Monday to Friday", "Security", "Complaint", "Chat", "Social networks", "tests"}
+GIVEN |= {"Answer due soon", "Answer overdue"}
 KEYS = {"security", "technical", "feedback", "transaction", "how-to", "complaint", "account"}
 """What things are called that are there from the beginning, which people rename; and the keys of categories."""
 

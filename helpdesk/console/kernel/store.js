@@ -132,3 +132,6 @@ export function directory(name) {
   }
   return directories.get(name);
 }
+
+/** Comes when all of these that anybody has asked for are there, or refused. */
+export const settled = () => Promise.allSettled([...directories.values()].map((one) => one.ready));

@@ -1,9 +1,11 @@
 // What a filter may speak of: how each field is asked in words, with which control, and how that is written in the tree.
 
+import { h } from "../kernel/dom.js";
 import { language, say, t } from "../kernel/i18n.js";
+import { now } from "../kernel/format.js";
 import { signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
-import { choice$, named, picks$, span$, text$, words } from "./pick.js";
+import { chipsField, named, pickMany, picks$, span$, text$, words } from "./pick.js";
 
 const channels = () => directory("channels").list.value.map(({ name }) => ({ id: name, text: say(name, "channel") }));
 const categories = () => directory("categories").list.value.map(({ key, names }) => ({ id: key, text: names[language] ?? key }));
@@ -11,11 +13,13 @@ const tags = () => directory("tags").list.value.map(({ name }) => ({ id: name, t
 const languages = () => ["en", "zh-CN", "zh-TW"].map((id) => ({ id, text: new Intl.DisplayNames(language, { type: "language" }).of(id) }));
 const agents = () => [{ id: "me", text: t("sentence.me") }, ...named("agents")()];
 
+const priorities = words(["low", "normal", "high", "urgent"], (one) => say(one, "priority"));
+
 const pick = (options, { empty = false, create = false } = {}) => ({ kind: "pick", options, create, ops: ["in", "not_in", ...(empty ? ["empty", "filled"] : [])] });
 const TEXT = { kind: "text", ops: ["contains", "is"] };
 const NUMBER = { kind: "number", ops: ["eq", "ne", "gt", "gte", "lt", "lte"] };
 const MAYBE_NUMBER = { kind: "number", ops: [...NUMBER.ops, "empty", "filled"] };
-const TIME = { kind: "time", ops: ["older", "newer", "sooner", "later"] };
+const TIME = { kind: "time", ops: ["older", "newer", "sooner", "later", "before", "after"] };
 const MAYBE_TIME = { kind: "time", ops: [...TIME.ops, "empty", "filled"] };
 const FLAG = { kind: "flag", ops: ["yes", "no"] };
 const MINE = { kind: "mine", ops: ["yes", "no"], personal: true };
@@ -25,7 +29,7 @@ const visibility = pick(words(["direct", "public"], (one) => say(one, "sentence.
 
 const FIELDS = {
   status,
-  priority: pick(words(["low", "normal", "high", "urgent"], (one) => say(one, "priority"))),
+  priority: pick(priorities),
   sla: pick(words(["ok", "due_soon", "breached", "paused", "none"], (one) => say(one, "sla"))),
   channel: pick(channels),
   inbox_id: pick(named("inboxes")),
@@ -81,8 +85,9 @@ function ofType({ type, options }) {
 export function fieldOf(name) {
   const own = name.startsWith(CUSTOM) && custom().find((one) => CUSTOM + one.key === name);
   const found = own ? ofType(own) : (FIELDS[name] ?? (name.startsWith(CUSTOM) ? { kind: "text", ops: ["contains", "is", "empty", "filled"] } : null));
-  const blank = (op) => (["empty", "filled", "yes", "no"].includes(op) ? null : { pick: [], text: op === "is" ? "" : [], time: 3600, number: 1, day: "" }[found.kind]);
-  const keep = (op, value) => (value !== null && Array.isArray(blank(op)) === Array.isArray(value) && blank(op) !== null ? value : blank(op));
+  const blank = (op) => (["empty", "filled", "yes", "no"].includes(op) ? null : { pick: [], text: op === "is" ? "" : [], time: op in TIMES ? 3600 : thisMinute(), number: 1, day: "" }[found.kind]);
+  const sort = (value) => (value === null || Array.isArray(value) ? String(value && "list") : typeof value);
+  const keep = (op, value) => (value !== null && sort(blank(op)) === sort(value) ? value : blank(op));
   return found && { ...found, blank, keep };
 }
 
@@ -102,9 +107,20 @@ export function control(leaf) {
   const label = t("sentence.value");
   if (found.kind === "pick") return picks$({ label, options: found.options, value: leaf.value, create: found.create });
   if (found.kind === "text") return leaf.op.peek() === "is" ? text$({ label, value: leaf.value }) : picks$({ label, options: () => [], value: leaf.value, create: true, placeholder: t("sentence.words") });
-  if (found.kind === "time") return span$({ label, value: leaf.value });
+  if (found.kind === "time") return leaf.op.peek() in TIMES ? span$({ label, value: leaf.value }) : moment$({ label, value: leaf.value });
   return text$({ label, value: leaf.value, type: found.kind === "day" ? "date" : "number" });
 }
+
+/** Some moment, by the clock of whoever looks. What is not touched stays as it was written. */
+function moment$({ label, value }) {
+  const here = new Date(value.peek());
+  const input = text$({ label, value: signal(new Date(here - here.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)), type: "datetime-local", required: true });
+  input.addEventListener("input", () => input.value && (value.value = inUtc(input.value)));
+  return input;
+}
+
+const inUtc = (at) => `${new Date(at).toISOString().slice(0, 19)}Z`;
+const thisMinute = () => inUtc(Math.floor(now() / 60_000) * 60_000);
 
 const TIMES = { older: ["before", "ago"], newer: ["after", "ago"], sooner: ["before", "in"], later: ["after", "in"] };
 
@@ -125,7 +141,8 @@ function asked({ kind }, op, value) {
   if (kind === "pick") return { eq: ["in", [value]], ne: ["not_in", [value]], in: ["in", value], not_in: ["not_in", value] }[op];
   if (kind === "text") return { contains: ["contains", [value]], contains_any: ["contains", value], eq: ["is", value] }[op];
   if (kind !== "time") return [op, value];
-  const way = Object.entries(TIMES).find(([, [side, unit]]) => side === op && typeof value === "object" && unit in value);
+  if (typeof value === "string") return Number.isNaN(Date.parse(value)) ? null : [op, value];
+  const way = Object.entries(TIMES).find(([, [side, unit]]) => side === op && unit in value);
   return way && [way[0], Object.values(value)[0]];
 }
 
@@ -139,12 +156,24 @@ export function treeOf(leaf) {
   if (op === "empty" || op === "filled") return { field, op: "missing", value: op === "empty" };
   if (kind === "mine") return { field, op: op === "yes" ? "eq" : "ne", value: "me" };
   if (kind === "flag") return { field, op: "eq", value: op === "yes" };
-  if (kind === "time") return { field, op: TIMES[op][0], value: { [TIMES[op][1]]: value ?? 0 } };
+  if (kind === "time" && op in TIMES) return { field, op: TIMES[op][0], value: { [TIMES[op][1]]: value ?? 0 } };
   if (op === "is") return { field, op: "eq", value };
   if (!Array.isArray(value)) return { field, op, value };
   return value.length === 1 ? { field, op: ONE[op], value: value[0] } : { field, op: op === "contains" ? "contains_any" : op, value };
 }
 
-export const channelOptions = channels;
+/** Which conversations a promise or a ladder is for: the fields that both have, and those that one has besides. */
+export const matching = (item, ...more) =>
+  h(
+    "fieldset",
+    { class: "settings-group" },
+    h("legend", {}, t("sentence.for")),
+    h("p", { class: "hint" }, t("sentence.for_hint")),
+    pickMany({ name: "channels", label: t("sentence.channels"), options: channels, value: item?.channels ?? [] }),
+    chipsField({ name: "priorities", label: t("sentence.priorities"), options: priorities, value: item?.priorities ?? [] }),
+    pickMany({ name: "categories", label: t("sentence.categories"), options: categories, value: item?.categories ?? [] }),
+    more,
+  );
+
 export const categoryOptions = categories;
 export const tagOptions = tags;

@@ -4,13 +4,14 @@ import { combobox } from "../kernel/combobox.js";
 import { each, h } from "../kernel/dom.js";
 import { say, t } from "../kernel/i18n.js";
 import { button, chip } from "../kernel/parts.js";
-import { isSignal, signal } from "../kernel/signals.js";
+import { flush, isSignal, signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { valueOf } from "./form.js";
 
 const SHOWN = 50;
 const tell = (node) => node.dispatchEvent(new Event("change", { bubbles: true }));
 let picks = 0;
+let keys = 0;
 
 /** What a word list or a directory offers: `{id, text}` each. */
 export const words = (all, prefix) => () => all.map((id) => ({ id, text: prefix(id) }));
@@ -112,4 +113,34 @@ export function groupField({ name, label, hint, fields }) {
   const node = h("fieldset", { class: ["settings-group", !fields.some((one) => one.querySelector(".picks, .picked")) && "together"], data: { field: name } }, h("legend", {}, label), hint && h("p", { class: "hint" }, hint), fields, said);
   const read = () => Object.fromEntries(fields.map((one) => [one.dataset.field, one.read ? one.read() : valueOf(one.input)]));
   return Object.assign(node, { input: fields[0].input, read, wrong: (text) => (wrong.value = text) });
+}
+
+/**
+ * The field of a form that is a list. `line(value)` answers `{node, read()}`: the controls of one, and what they say. What `add`
+ * is on the button begins a line with `blank()`; `removeText` names what takes one away.
+ */
+export function listField({ name, label, hint, value = [], add, blank, removeText, line, most = 100 }) {
+  const model = (one) => ({ key: (keys += 1), value: one, read: () => one });
+  const list = signal(value.map(model));
+  const wrong = signal("");
+  const begin = () => {
+    list.update((all) => [...all, model(blank())]);
+    flush();
+    node.querySelector(":scope > .lines > :last-child :is(input, select)")?.focus();
+  };
+  const more = button({ text: add, icon: "plus", kind: "quiet", run: begin, disabled: () => list.value.length >= most });
+  const remove = (one) => () => {
+    list.update((all) => all.filter((other) => other !== one));
+    more.focus();
+  };
+  const made = (one$) => {
+    const one = one$.peek();
+    const { node: controls, read } = line(one.value);
+    one.read = read;
+    return h("div", { class: "sentence", role: "group", "aria-label": label }, controls, removeLine(removeText, remove(one)));
+  };
+  const lines = h("div", { class: "lines" }, each(() => list.value, (one) => one.key, made));
+  const said = h("p", { class: "error", role: "alert" }, () => wrong.value);
+  const node = h("div", { class: "field", data: { field: name } }, h("span", { class: "field-name" }, label), hint && h("p", { class: "hint" }, hint), lines, h("div", { class: "row" }, more), said);
+  return Object.assign(node, { input: more, read: () => list.peek().map((one) => one.read()), wrong: (text) => (wrong.value = text) });
 }

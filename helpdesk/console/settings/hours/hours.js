@@ -2,9 +2,9 @@
 
 import { get, post } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
-import { checkField, form, textField } from "../../kernel/form.js";
-import { list, zone } from "../../kernel/format.js";
-import { t } from "../../kernel/i18n.js";
+import { checkField, form, selectField, textField } from "../../kernel/form.js";
+import { date, list, now, zone } from "../../kernel/format.js";
+import { say, t } from "../../kernel/i18n.js";
 import { badge, button } from "../../kernel/parts.js";
 import { may } from "../../kernel/session.js";
 import { signal } from "../../kernel/signals.js";
@@ -12,7 +12,9 @@ import { attempt } from "../../kernel/toast.js";
 import { collection, editForm } from "../kit.js";
 import { section } from "../once.js";
 import { linesField } from "../fields.js";
-import { spansOf, weekField, zones } from "../week.js";
+import { words } from "../pick.js";
+import { versions } from "../versions.js";
+import { lineOf, spansOf, weekField, zones } from "../week.js";
 
 const PATH = "/business-hours";
 const admin = () => may("admin");
@@ -28,7 +30,7 @@ export const view = () =>
     none: { title: t("hours.none"), text: t("hours.none_text"), icon: "clock" },
     row: (one) => ({ title: one.name, text: one.zone, badges: one.is_default ? [[t("hours.default"), "good"]] : [] }),
     editor: (item, tools) =>
-      editForm({ path: PATH, item, may: admin(), read: bodyOf(item), removeText: () => t("hours.remove"), children: fields(item), more: item && admin() && [holidays(item, tools), replan(item)], ...tools }),
+      editForm({ path: PATH, item, may: admin(), read: bodyOf(item), removeText: () => t("hours.remove"), children: fields(item), more: item && beside(item, tools), ...tools }),
   });
 
 const fields = (item) => [
@@ -54,28 +56,66 @@ function daysField(name, label, hint, item, said, meant) {
   return Object.assign(node, { read: () => lines().map((one) => meant(one.split(/\s+/))) });
 }
 
-/** Holidays of a country, looked at before they are taken. */
+const beside = (item, tools) => [
+  coming(item),
+  admin() && [holidays(item, tools), replan(item)],
+  versions({ path: PATH, item, fields, tools, may: admin(), read: (one) => get(`${PATH}/${item.id}/versions/${one.version}`) }),
+];
+
+/** The next days that are not as the week is. */
+function coming(item) {
+  const today = new Date(now()).toLocaleDateString("sv", { timeZone: item.zone }); // as 2026-01-31
+  const other = new Set(item.overrides.map((one) => one.date));
+  const days = [...item.holidays.filter((one) => !other.has(one.date)), ...item.overrides].filter((one) => one.date >= today).toSorted((one, two) => (one.date < two.date ? -1 : 1));
+  const row = ({ date: day, name, hours = [] }) => {
+    const times = hours.length ? badge(lineOf(hours), "note") : badge(t("sentence.closed"));
+    return h("li", {}, h("span", { class: "hours-day" }, date(`${day}T12:00`, { dateStyle: "full" })), h("span", { class: "grow" }, name), times);
+  };
+  const year = Number(today.slice(0, 4)) + 1;
+  const unknown = item.holiday_years && !item.holiday_years.includes(year) && h("p", { class: "hint" }, t("hours.unknown", { year }));
+  return section(t("hours.coming"), days.length ? h("ul", { class: "plain-rows" }, days.slice(0, 10).map(row)) : h("p", { class: "soft" }, t("hours.coming_none")), unknown);
+}
+
+/** Holidays of a country or out of a file, looked at before they are taken. */
 function holidays(item, { saved }) {
   const found = signal(null);
+  const source = signal("library");
   const year = new Date().getFullYear();
-  const ask = (values, dry) => ({ source: "library", country: values.country.trim().toUpperCase(), ...(values.subdivision.trim() ? { subdivision: values.subdivision.trim().toUpperCase() } : {}), years: values.years.split(/[^\d]+/).filter(Boolean).map(Number), dry_run: dry });
-  const look = async (values) => (found.value = { answer: await post(`${PATH}/${item.id}/holidays`, ask(values, true)), values });
+  const said = ({ source: kind, country, subdivision, years, as }) => {
+    const place = as ? { as } : { country: country.trim().toUpperCase(), ...(subdivision.trim() ? { subdivision: subdivision.trim().toUpperCase() } : {}) };
+    return { source: kind, ...place, ...(years.trim() ? { years: years.split(/[^\d]+/).filter(Boolean).map(Number) } : {}) };
+  };
+  const send = (body, dry) => post(`${PATH}/${item.id}/holidays`, { ...body, dry_run: dry });
+  const look = async (values, element) => {
+    found.value = null;
+    const file = element.querySelector("[type=file]")?.files[0];
+    const body = { ...said(values), ...(values.as ? { text: (await file?.text()) ?? "" } : {}) };
+    found.value = { answer: await send(body, true), body };
+  };
   const take = async () => {
-    const done = await attempt(post(`${PATH}/${item.id}/holidays`, ask(found.peek().values, false)), { done: t("hours.taken") });
+    const done = await attempt(send(found.peek().body, false), { done: t("hours.taken") });
     if (done) await saved(await get(`${PATH}/${item.id}`));
   };
   const told = () => {
     if (!found.value) return null;
-    const { holidays: days, present } = found.value.answer;
-    if (!days.length) return h("p", { role: "status" }, t("hours.nothing_new", { n: present }));
-    return [h("p", { role: "status" }, list(days.map((one) => `${one.date} ${one.name}`))), h("div", { class: "row" }, button({ text: t("hours.take"), kind: "primary", run: take }))];
+    const { holidays: days, overrides, present } = found.value.answer;
+    const all = [...days, ...overrides];
+    if (!all.length) return h("p", { role: "status" }, t("hours.nothing_new", { n: present }));
+    return [h("p", { role: "status" }, list(all.map((one) => `${one.date} ${one.name}`.trim()))), h("div", { class: "row" }, button({ text: t("hours.take"), kind: "primary", run: take }))];
   };
-  const inputs = [
+  const years = (hint) => textField({ name: "years", label: t("hours.years"), hint, value: `${year} ${year + 1}`, autocomplete: "off" });
+  const library = () => [
     textField({ name: "country", label: t("hours.country"), hint: t("hours.country_hint"), required: true, autocomplete: "off" }),
     textField({ name: "subdivision", label: t("hours.subdivision"), autocomplete: "off" }),
-    textField({ name: "years", label: t("hours.years"), value: `${year} ${year + 1}`, autocomplete: "off" }),
+    years(),
   ];
-  return section(t("hours.library"), form({ send: look, children: h("div", { class: "pair" }, inputs), buttons: button({ text: t("hours.look"), type: "submit" }) }), told);
+  const file = () => [
+    textField({ name: "text", label: t("hours.file"), hint: t("hours.file_hint"), type: "file", accept: ".ics,text/calendar" }),
+    selectField({ name: "as", label: t("hours.as"), value: "holidays", options: words(["holidays", "working_days"], (one) => say(one, "hours.as_kind"))() }),
+    years(t("hours.years_hint")),
+  ];
+  const from = selectField({ name: "source", label: t("hours.source"), value: source, options: words(["library", "icalendar"], (one) => say(one, "hours.source_kind"))() });
+  return section(t("hours.import"), form({ send: look, children: [from, () => h("div", { class: "pair" }, source.value === "library" ? library() : file())], buttons: button({ text: t("hours.look"), type: "submit" }) }), told);
 }
 
 function replan(item) {

@@ -11,6 +11,7 @@ import { actions } from "../actions.js";
 import { conditions } from "../conditions.js";
 import { numberField } from "../fields.js";
 import { collection, editForm } from "../kit.js";
+import { versions } from "../versions.js";
 import { trial } from "./trial.js";
 import { occasion, OF_MESSAGES } from "./occasion.js";
 
@@ -40,28 +41,34 @@ function inShort({ when, do: done }) {
 }
 
 function editor(item, tools) {
-  const events = signal(item?.when.events ?? (item ? null : ["message.received"]));
-  // Only of one event that has a message can be asked what the message says.
-  const messages = () => Boolean(events.value?.length) && events.value.every((one) => OF_MESSAGES.includes(one));
-  const kinds = may("admin") ? KINDS : KINDS.filter((one) => one !== "webhook" || item?.do.some(({ do: kind }) => kind === one));
+  const events = signal(null);
   return editForm({
     path: "/automation-rules",
     item,
     may: may("admin"),
     removeText: () => t("rules.remove"),
     read: (values) => ({ ...values, stop: events.peek() ? values.stop : false, ...(item ? {} : { enabled: values.enabled }) }),
-    children: [
-      textField({ name: "name", label: t("rules.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
-      step(t("rules.when"), occasion({ value: item?.when, events })),
-      step(t("rules.if"), conditions({ name: "if", value: item?.if ?? {}, messages })),
-      step(t("rules.do"), actions({ name: "do", value: item?.do ?? [{ do: "tag", add: [], remove: [] }], kinds })),
-      h("div", { hidden: () => !events.value }, checkField({ name: "stop", label: t("rules.stop"), value: item?.stop ?? false })),
-      numberField({ name: "position", label: t("rules.position"), hint: t("rules.position_hint"), value: item?.position ?? 100, min: 0, max: 10000, required: true }),
-      checkField({ name: "enabled", label: t("rules.enabled"), hint: t("rules.enabled_hint"), value: item ? item.enabled : true }),
-    ],
-    more: item && may("admin") && trial(item),
+    children: fields(item, events),
+    more: item && [may("admin") && trial(item), versions({ path: "/automation-rules", item, fields, tools, may: may("admin") })],
     ...tools,
   });
+}
+
+/** `events` are told which are chosen, null while time is what counts. */
+function fields(item, events = signal(null)) {
+  events.value = item?.when.events ?? (item ? null : ["message.received"]);
+  // Only of one event that has a message can be asked what the message says.
+  const messages = () => Boolean(events.value?.length) && events.value.every((one) => OF_MESSAGES.includes(one));
+  const kinds = may("admin") ? KINDS : KINDS.filter((one) => one !== "webhook" || item?.do.some(({ do: kind }) => kind === one));
+  return [
+    textField({ name: "name", label: t("rules.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
+    step(t("rules.when"), occasion({ value: item?.when, events })),
+    step(t("rules.if"), conditions({ name: "if", value: item?.if ?? {}, messages })),
+    step(t("rules.do"), actions({ name: "do", value: item?.do ?? [{ do: "tag", add: [], remove: [] }], kinds })),
+    h("div", { hidden: () => !events.value }, checkField({ name: "stop", label: t("rules.stop"), value: item?.stop ?? false })),
+    numberField({ name: "position", label: t("rules.position"), hint: t("rules.position_hint"), value: item?.position ?? 100, min: 0, max: 10000, required: true }),
+    checkField({ name: "enabled", label: t("rules.enabled"), hint: t("rules.enabled_hint"), value: item ? item.enabled : true }),
+  ];
 }
 
 const step = (word, node) => h("div", { class: "rule-step" }, h("p", { class: "rule-word" }, word), node);
