@@ -13,7 +13,7 @@ from helpdesk.api import rating_page
 from helpdesk.api.answers import page
 from helpdesk.api.dependencies import House, Reader, Reading, address_of
 from helpdesk.api.problems import documented
-from helpdesk.api.queries import PAGING, Query, identifier, number, page_of, word
+from helpdesk.api.queries import PAGING, Query, flag, identifier, number, page_of, time, word
 from helpdesk.api.schemas import ratings as shapes
 from helpdesk.api.schemas.ratings import RatingShown
 from helpdesk.api.schemas.shared import Page
@@ -31,6 +31,10 @@ LIST = Query(
     identifier("inbox_id", "Asked through any of these inboxes", repeatable=True),
     identifier("team_id", "Of any of these teams; or `none`", repeatable=True, words=("none",)),
     identifier("agent_id", "Of any of these agents; `me`, or `none`", repeatable=True, words=("me", "none")),
+    word("category", "Of conversations in any of these categories", most=60, repeatable=True),
+    flag("commented", "Only those with words, or only those without"),
+    time("asked_after", "Asked at or after: reports count by that"),
+    time("asked_before", "Asked before"),
     *PAGING,
 )
 _FILTERS: Final = ("channel", "inbox_id", "team_id", "agent_id")
@@ -97,6 +101,10 @@ async def list_ratings(request: Request, actor: Reader, services: House, session
         session,
         actor,
         filters=filters,
+        asked_after=given.get("asked_after"),
+        asked_before=given.get("asked_before"),
+        categories=given.get("category", ()),
+        commented=given.get("commented"),
         after=(_EPOCH + cursor.value * _MICROSECOND, cursor.id) if cursor and cursor.id else None,
         limit=asked.limit + 1,
     )

@@ -156,16 +156,32 @@ async def list_ratings(
     actor: Actor,
     *,
     filters: Mapping[str, Sequence[Any]],
+    asked_after: datetime | None = None,
+    asked_before: datetime | None = None,
+    categories: Sequence[str] = (),
+    commented: bool | None = None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[RowMapping]:
-    """Given ones of conversations that the actor may see, the latest first; `filters` by column, any of the values."""
+    """Given ones of conversations that the actor may see, the latest first; `filters` by column, any of the values.
+
+    `categories` are of the conversation as it is now; `commented`: with, or without, words. Reports count what was
+    asked in a time, hence `asked_after` (at or after) and `asked_before`.
+    """
     query: Select[Any] = select(*_SHOWN).join(conversations, _C.id == _R.conversation_id)
     query = query.where(_R.rated_at.is_not(None)).order_by(_R.rated_at.desc(), _R.id.desc()).limit(limit)
     for name, values in filters.items():
         given = [value for value in values if value is not None]
         nothing = _R[name].is_(None) if None in values else false()
         query = query.where(or_(_R[name].in_(given) if given else false(), nothing))
+    if asked_after is not None:
+        query = query.where(_R.asked_at >= asked_after)
+    if asked_before is not None:
+        query = query.where(_R.asked_at < asked_before)
+    if categories:
+        query = query.where(_C.category.in_(categories))
+    if commented is not None:
+        query = query.where(_R.comment != "" if commented else _R.comment == "")
     if after is not None:
         at, rating_id = after
         query = query.where(_R.rated_at <= at, or_(_R.rated_at < at, and_(_R.rated_at == at, _R.id < rating_id)))

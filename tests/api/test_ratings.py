@@ -154,6 +154,11 @@ async def test_the_desk_lists_what_it_may_see_page_by_page(client: httpx.AsyncCl
     assert (await listed(agent_id="me"))[0] == [5, 4, 3]
     assert (await listed(agent_id="none"))[0] == []
     assert (await listed(inbox_id=str(foreign)))[0] == []
+    await link(services, mine, rated_at=clock.now() - timedelta(minutes=9), score=2)
+    assert ((await listed(commented=True))[0], (await listed(commented=False))[0]) == ([5, 4, 3], [2])
+    assert ((await listed(category="refund"))[0], (await listed(category="none_of_ours"))[0]) == ([], [])
+    soon = (clock.now() + timedelta(days=1)).isoformat()
+    assert ((await listed(asked_before=soon))[0], (await listed(asked_after=soon))[0]) == ([5, 4, 3, 2], [])
 
 
 async def test_an_inbox_asks_once_it_is_told_to(client: httpx.AsyncClient, services: Services) -> None:
