@@ -223,6 +223,23 @@ async def test_a_page_ends_where_too_much_would_be_looked_at_and_the_next_one_go
     assert await pages("waiting_since") == [[4], [1], [7]]
 
 
+async def test_where_one_is_called_by_name_is_found_however_much_has_happened_elsewhere_since(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss, desk = await factories.agent(services, role="supervisor"), await factories.inbox(services)
+    ids = [str(await factories.conversation(services, inbox_id=desk, messages=0)) for _ in range(5)]
+    for number, one in enumerate(ids):
+        named = [] if number else [str(boss.id)]  # whoever is named watches as well
+        note, headers = {"text": "Have a look.", "private": True, "mentions": named}, {"Idempotency-Key": one}
+        said = await client.post(f"/api/v1/conversations/{one}/messages", json=note, headers=boss.headers | headers)
+        assert said.status_code == 201, said.text
+    monkeypatch.setattr(listing, "LOOKED_AT", 2)
+    for field in ("mentioned", "watched"):
+        url = f"/api/v1/conversations?{asking(leaf(field, 'eq', 'me'))}"
+        answer = (await client.get(url, headers=boss.headers)).json()
+        assert ([item["id"] for item in answer["items"]], answer["next_cursor"]) == ([ids[0]], None)
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_what_no_index_can_tell_is_asked_along_the_index_of_the_order(services: Services) -> None:
     """With the table too dear to be read whole, as a large one is."""
