@@ -40,6 +40,7 @@ TREES: list[dict[str, Any]] = [
     },
 ]
 PAGES = ("account", "agents", "teams/new", "hours", "policies", "rules/new", "webhooks/new", "tokens/new")
+PAGES += ("duty/new", "escalation/new", "alert-routes/new")
 
 
 def code(secret: str) -> str:

@@ -17,7 +17,7 @@ const severity = words(["info", "warning", "critical"], (one) => say(one, "sever
 const who = words(["assignee", "team", "lead", "supervisors", "admins", "watchers"], (one) => say(one, "sentence.who"));
 const canned = () => directory("canned-responses").list.value.map(({ id, title }) => ({ id, text: title }));
 const custom = () => directory("custom-fields").list.value.filter((one) => one.subject === "conversation" && !one.archived);
-const agents = (me) => () => [...(me ? [{ id: "me", text: t("sentence.me") }] : []), ...named("agents")()];
+const agents = (me) => Object.assign(() => [...(me ? [{ id: "me", text: t("sentence.me") }] : []), ...named("agents")()], { nameOf: named("agents").nameOf });
 
 /** A part of an action as a signal: what is written to it stands in the action. */
 function part(action, name, blank = null) {

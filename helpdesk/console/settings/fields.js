@@ -17,7 +17,7 @@ export function choiceField({ label, hint, name, value, options, none, ...more }
     const chosen = input.options.length ? input.value : given;
     const all = typeof options === "function" ? options() : options;
     // What is chosen but not (yet) among them stands for itself: a form must not change it by being looked at.
-    const stray = chosen && !all.some((one) => one.id === chosen) ? [{ id: chosen, text: chosen }] : [];
+    const stray = chosen && !all.some((one) => one.id === chosen) ? [{ id: chosen, text: options.nameOf?.(chosen) ?? chosen }] : [];
     input.replaceChildren(...[...(none ? [{ id: "", text: none }] : []), ...all, ...stray].map(({ id, text }) => h("option", { value: id }, text)));
     input.value = chosen;
   });

@@ -152,7 +152,7 @@ function minded(clean) {
 }
 
 function conflict(element, theirs, { keep, take }) {
-  const labels = theirs.peek().both.map((name) => element.querySelector(`[data-field="${CSS.escape(name)}"] label`)?.textContent ?? name);
+  const labels = theirs.peek().both.map((name) => element.querySelector(`[data-field="${CSS.escape(name)}"] :is(label, legend, .field-name)`)?.textContent ?? name);
   return h(
     "div",
     { class: "settings-conflict", role: "alert" },

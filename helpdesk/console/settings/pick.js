@@ -15,11 +15,15 @@ let keys = 0;
 
 /** What a word list or a directory offers: `{id, text}` each. */
 export const words = (all, prefix) => () => all.map((id) => ({ id, text: prefix(id) }));
-export const named = (name) => () => directory(name).list.value.filter((one) => one.active !== false && !one.archived).map(({ id, name: text }) => ({ id, text }));
+/** `nameOf` knows those too who are not offered any more, and are named somewhere still. */
+export function named(name) {
+  const options = () => directory(name).list.value.filter((one) => one.active !== false && !one.archived).map(({ id, name: text }) => ({ id, text }));
+  return Object.assign(options, { nameOf: (id) => directory(name).byId(id)?.name });
+}
 
 /** Some of several, as a control: what is chosen as chips, and a box that finds more. With `create`, also what is not there yet. `value` is a signal of ids. */
 export function picks$({ label, options, value, create = false, placeholder = t("sentence.add") }) {
-  const textOf = (id) => options().find((one) => one.id === id)?.text ?? id;
+  const textOf = (id) => options().find((one) => one.id === id)?.text ?? options.nameOf?.(id) ?? id;
   const find = (typed) => {
     const wanted = typed.trim();
     const low = wanted.toLocaleLowerCase();
@@ -88,7 +92,7 @@ export function durationField({ label, hint, name, value = null, ...more }) {
 /** One of several, in a line; `value` is a signal, null where it is none of them. */
 export function choice$({ label, options, value, none, change }) {
   const option = ({ id, text }) => h("option", { value: id, selected: id === (value.peek() ?? "") }, text);
-  const stray = (all) => (value.peek() && !all.some((one) => one.id === value.peek()) ? [{ id: value.peek(), text: String(value.peek()) }] : []);
+  const stray = (all) => (value.peek() && !all.some((one) => one.id === value.peek()) ? [{ id: value.peek(), text: options.nameOf?.(value.peek()) ?? String(value.peek()) }] : []);
   const choose = (event) => {
     value.value = event.target.value || null;
     change?.(value.peek());

@@ -3,7 +3,7 @@
 import { get, patch } from "../kernel/api.js";
 import { ask } from "../kernel/dialog.js";
 import { detached, each, h } from "../kernel/dom.js";
-import { t } from "../kernel/i18n.js";
+import { say, t } from "../kernel/i18n.js";
 import { badge, button, skeleton } from "../kernel/parts.js";
 import { flush, signal } from "../kernel/signals.js";
 import { directory, settled } from "../kernel/store.js";
@@ -103,6 +103,8 @@ async function changes(fields, item, pair) {
 const ownName = (field) => field.querySelector(":scope > :is(label, legend, .field-name)");
 const nameOf = (field) => (ownName(field) ?? field.previousElementSibling)?.textContent ?? "";
 
+const inLine = (node) => node.closest(".sentence");
+
 /** What stands in a field, line by line. */
 function linesOf(field) {
   const lines = [[]];
@@ -117,7 +119,10 @@ function linesOf(field) {
     if (node.nodeType !== Node.ELEMENT_NODE || node === name || node.matches(SILENT)) return;
     if (node.matches(BREAKS)) lines.push([]);
     if (node.matches("select")) return add(node.selectedOptions[0]?.text);
-    if (node.matches("[type=checkbox]")) return add(node.checked ? "✓" : "–");
+    if (node.matches("[type=checkbox]")) return add(say(String(node.checked), "sentence.flag"));
+    // A word beside a box that is not ticked is not said at all.
+    if (node.matches("label") && node.querySelector("[type=checkbox]")) return node.control.checked && add(node.textContent);
+    if (node.matches(".chip + .chip")) inLine(node) ? add("·") : lines.push([]);
     if (node.matches("input, textarea")) return add(node.value.replace(/^([\d-]{10})T/, "$1 "));
     if (node.matches("button")) return node.ariaPressed === "true" && add(node.textContent);
     if (node.matches(".span") && !node.querySelector("input").value) return add("–");

@@ -3,7 +3,7 @@
 import { get } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
 import { selectField, textField } from "../../kernel/form.js";
-import { date, list, zone } from "../../kernel/format.js";
+import { date, list, number, zone } from "../../kernel/format.js";
 import { say, t } from "../../kernel/i18n.js";
 import { may } from "../../kernel/session.js";
 import { signal, untracked } from "../../kernel/signals.js";
@@ -38,9 +38,11 @@ export function duty() {
 }
 
 function present({ agents, fallback }) {
-  if (agents.length) return t("duty.now", { names: list(agents.map((one) => one.name)) });
-  return fallback.length ? t("duty.now_fallback", { names: list(fallback.map((one) => one.name)) }) : t("duty.now_nobody");
+  if (agents.length) return t("duty.now", { names: some(agents) });
+  return fallback.length ? t("duty.now_fallback", { names: some(fallback) }) : t("duty.now_nobody");
 }
+
+const some = (all) => list([...all.slice(0, 10).map((one) => one.name), ...(all.length > 10 ? [`+${number(all.length - 10)}`] : [])]);
 
 const whose = ({ team_id: id }) => (id ? (directory("teams").byId(id)?.name ?? "") : t("duty.every_team"));
 

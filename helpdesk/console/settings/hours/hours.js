@@ -81,8 +81,8 @@ function holidays(item, { saved }) {
   const found = signal(null);
   const source = signal("library");
   const year = new Date().getFullYear();
-  const said = ({ source: kind, country, subdivision, years, as }) => {
-    const place = as ? { as } : { country: country.trim().toUpperCase(), ...(subdivision.trim() ? { subdivision: subdivision.trim().toUpperCase() } : {}) };
+  const said = ({ source: kind, country, subdivision, years, as, containing, lacking }) => {
+    const place = as ? { as, ...(containing ? { containing } : {}), ...(lacking ? { lacking } : {}) } : { country: country.trim().toUpperCase(), ...(subdivision.trim() ? { subdivision: subdivision.trim().toUpperCase() } : {}) };
     return { source: kind, ...place, ...(years.trim() ? { years: years.split(/[^\d]+/).filter(Boolean).map(Number) } : {}) };
   };
   const send = (body, dry) => post(`${PATH}/${item.id}/holidays`, { ...body, dry_run: dry });
@@ -112,6 +112,8 @@ function holidays(item, { saved }) {
   const file = () => [
     textField({ name: "text", label: t("hours.file"), hint: t("hours.file_hint"), type: "file", accept: ".ics,text/calendar" }),
     selectField({ name: "as", label: t("hours.as"), value: "holidays", options: words(["holidays", "working_days"], (one) => say(one, "hours.as_kind"))() }),
+    textField({ name: "containing", label: t("hours.containing"), hint: t("hours.containing_hint"), autocomplete: "off" }),
+    textField({ name: "lacking", label: t("hours.lacking"), hint: t("hours.containing_hint"), autocomplete: "off" }),
     years(t("hours.years_hint")),
   ];
   const from = selectField({ name: "source", label: t("hours.source"), value: source, options: words(["library", "icalendar"], (one) => say(one, "hours.source_kind"))() });
