@@ -24,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -182,7 +183,9 @@ def report(name: str, values: Sequence[float], limit: float, *, worst: bool = Fa
     return (most if worst else middle) <= limit
 
 
-def measure(url: str, arguments: argparse.Namespace, browser: Browser, folder: Path) -> bool:
+@contextmanager
+def served(url: str, browser: Browser, folder: Path) -> Iterator[Desk]:
+    """The desk of that database behind a server and a worker, with an administrator."""
     with Stack(folder, database_url=url) as stack:
         stack.tell("migrate")
         person = ("--email", address("mina"), "--name", "Mina Park", "--role", "admin", "--password-stdin")
@@ -191,7 +194,11 @@ def measure(url: str, arguments: argparse.Namespace, browser: Browser, folder: P
         stack.token = stack.tell("token", "create", "--agent", address("mina"), "--name", "bench")
         stack.http.headers["Authorization"] = f"Bearer {stack.token}"
         stack.start()
-        desk = Desk(stack, browser)
+        yield Desk(stack, browser)
+
+
+def measure(url: str, arguments: argparse.Namespace, browser: Browser, folder: Path) -> bool:
+    with served(url, browser, folder) as desk:
         print(f"{'milliseconds':<44} {'n':>4} {'median':>8} {'worst':>8} {'limit':>8}")
         cold, warm = paints(desk, arguments.rounds)
         kept = report("navigation to list, nothing in the cache", cold, PAINT_MS)
