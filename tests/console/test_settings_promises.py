@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,13 +148,14 @@ def test_a_ladder_is_climbed_in_its_steps_and_goes_back_to_what_it_was(desk: Des
     mina.untroubled()
 
 
-def test_holidays_come_out_of_a_file_and_are_seen_coming(desk: Desk, api: Any) -> None:
+def test_holidays_come_out_of_a_file_and_are_seen_coming(desk: Desk, api: Any, tmp_path: Path) -> None:
     hours = api("/business-hours")["items"][0]["id"]
     mina = desk.visit(f"/settings/hours/{hours}")
     page = mina.page
     page.get_by_label("From", exact=True).select_option(label="a calendar file")
-    file = {"name": "holidays.ics", "mimeType": "text/calendar", "buffer": HOLIDAYS.encode()}
-    page.get_by_label("File (.ics)").set_input_files(files=[file])
+    file = tmp_path / "holidays.ics"
+    file.write_bytes(HOLIDAYS.encode())
+    page.get_by_label("File (.ics)").set_input_files(file)
     page.get_by_label("Years").fill("")
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("status").filter(has_text=f"{THIS_YEAR + 1}-02-28 Peace Memorial Day").wait_for()

@@ -113,9 +113,13 @@ export function control(leaf) {
 
 /** Some moment, by the clock of whoever looks. What is not touched stays as it was written. */
 function moment$({ label, value }) {
-  const here = new Date(value.peek());
-  const input = text$({ label, value: signal(new Date(here - here.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)), type: "datetime-local", required: true });
+  const shown = () => {
+    const here = new Date(value.peek());
+    return new Date(here - here.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  };
+  const input = text$({ label, value: signal(shown()), type: "datetime-local" });
   input.addEventListener("input", () => input.value && (value.value = inUtc(input.value)));
+  input.addEventListener("change", () => (input.value ||= shown())); // emptied: it is as it was
   return input;
 }
 
