@@ -234,7 +234,7 @@ def run(arguments: argparse.Namespace) -> bool:
     with Postgres.at(given) if given else Postgres(durable=True, keep=keep) as server:
         url = asyncio.run(made(server, DATABASE, arguments.conversations, kept=keep is not None))
         try:
-            with chromium() as browser, tempfile.TemporaryDirectory() as folder:
+            with chromium(whole=True) as browser, tempfile.TemporaryDirectory() as folder:
                 return measure(url, arguments, browser, Path(folder)) and code <= WEIGHT_KB
         finally:
             if keep is None:

@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> bool:
     with Postgres.at(given) if given else Postgres(durable=True, keep=keep) as server:
         url = asyncio.run(made(server, DATABASE, arguments.conversations, kept=keep is not None))
         with (
-            chromium() as browser,
+            chromium(whole=True) as browser,
             tempfile.TemporaryDirectory() as folder,
             console.served(url, browser, Path(folder)) as desk,
         ):
