@@ -245,8 +245,12 @@ async def read_message_source(actor: Reader, services: House, session: Transacti
         **documented(Forbidden, NotFound, CannotOpen),
     },
 )
-async def read_message_page(actor: Reader, services: House, session: Reading, message_id: UUID) -> Response:
-    """Sanitised HTML under a policy of its own: no script, nothing remote; pictures of the mail are inlined."""
+async def read_message_page(
+    request: Request, actor: Reader, services: House, session: Reading, message_id: UUID
+) -> Response:
+    """Sanitised HTML under a policy of its own: no script, nothing remote; pictures of the mail are inlined. What it
+    quotes of earlier mails is folded by `<details>`, named in the reader's language (`Accept-Language` for a token)."""
     message = await get_message(session, actor, message_id)
-    document = await sources.html(services, session, message)
+    accepted = request.headers.get("accept-language", "")
+    document = await sources.html(services, session, message, by=actor, accepted=accepted)
     return Response(document.encode(errors="replace"), headers=dict(PAGE_HEADERS))

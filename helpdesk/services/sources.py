@@ -11,8 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from helpdesk.crypto import decrypt
 from helpdesk.domain import handoff_texts
 from helpdesk.domain.html import MAX_INLINE_BYTES, POLICY_VERSION, RASTER_TYPES, escape_text_as_html, page, sanitise
+from helpdesk.domain.html_quotes import folded
+from helpdesk.domain.rating_texts import language_for
 from helpdesk.domain.values import Actor, RawState
 from helpdesk.errors import NotFound
+from helpdesk.models.agents import agents
 from helpdesk.models.inboxes import raw_items
 from helpdesk.models.messages import attachments
 from helpdesk.services import audit, blobs
@@ -48,15 +51,24 @@ async def raw(services: Services, session: AsyncSession, message: RowMapping, *,
     return found
 
 
-async def html(services: Services, session: AsyncSession, message: RowMapping) -> str:
-    """The whole document for the sandboxed frame; a message without HTML is shown as its text."""
+async def html(services: Services, session: AsyncSession, message: RowMapping, *, by: Actor, accepted: str) -> str:
+    """The whole document for the sandboxed frame; a message without HTML is shown as its text.
+
+    What it quotes is folded, and named in the reader's language: his own in the console, else one that is `accepted`.
+    """
     stored = message["html"]
     if stored is None:
-        return page(escape_text_as_html(message["text"]), lang=message["language"] or "en")
-    if message["html_policy"] < POLICY_VERSION:
+        stored = escape_text_as_html(message["text"]).replace("\n", "<br>")
+    elif message["html_policy"] < POLICY_VERSION:
         stored = sanitise(stored).html
+    if message["quoted"]:
+        own = None
+        if by.session_id is not None:
+            own = await session.scalar(select(agents.c.locale).where(agents.c.id == by.id))
+        parts = {"quoted": message["quoted"], "own": message["new_text"], "signature": message["signature"]}
+        stored = folded(stored, **parts, language=own or language_for(accepted, "en"))
     pictures: dict[str, tuple[str, bytes]] = {}
-    if "cid:" in stored and message["attachment_count"]:
+    if message["html"] and "cid:" in stored and message["attachment_count"]:
         pictures = await _pictures(services, session, message)
     return page(stored, pictures, lang=message["language"] or "en")
 

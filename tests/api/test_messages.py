@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from helpdesk import clock
 from helpdesk.channels import Capabilities
 from helpdesk.domain import tokens
 from helpdesk.domain.html import PAGE_CSP
+from helpdesk.models.agents import agents
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import audit, events, idempotency_keys
 from helpdesk.models.messages import attachments, deliveries, messages
@@ -424,6 +426,32 @@ async def test_the_page_of_a_message_has_its_own_policy_and_its_pictures_in_it(
     assert f"data:image/png;base64,{base64.b64encode(picture).decode()}" in answer.text
     plain = await factories.incoming(services, identifier, text="1 < 2")
     assert "1 &lt; 2" in (await client.get(f"/api/v1/messages/{plain}/html", headers=anna.headers)).text
+
+
+async def test_what_a_mail_quotes_is_folded_in_the_readers_language(client: Client, services: Services) -> None:
+    ann = await factories.agent(services, password=True)
+    identifier = await factories.conversation(services, inbox_id=await factories.inbox(services))
+    parts = {"new_text": "Thanks.", "quoted": "> Try again."}
+    html = "<p>Thanks.</p><blockquote><p>Try again.</p></blockquote>"
+    mail = await factories.incoming(services, identifier, html=html)
+    plain = await factories.incoming(services, identifier, text="Thanks.\n\n> Try\n> again.")
+    async with services.database.transaction() as session:
+        await session.execute(update(messages).values(**parts))
+
+    async def read(message: UUID, language: str, headers: Mapping[str, str] | None = None) -> str:
+        given = {**(headers or {}), "Accept-Language": language}
+        return (await client.get(f"/api/v1/messages/{message}/html", headers=given)).text
+
+    for message in (mail, plain):
+        text = await read(message, "zh-Hant, en;q=0.5", ann.headers)
+        shown, _, rest = text.partition("<details>")
+        assert "Thanks." in shown
+        assert re.search(r"<summary [^>]*>引用內容</summary>.*Try.*again", rest)
+    assert ">Quoted text</summary>" in await read(mail, "", ann.headers)
+    await client.post("/api/v1/auth/login", json={"email": ann.email, "password": factories.PASSWORD})
+    async with services.database.transaction() as session:
+        await session.execute(update(agents).where(agents.c.id == ann.id).values(locale="zh-CN"))
+    assert ">引用内容</summary>" in await read(mail, "en")
 
 
 async def test_a_bots_token_writes_as_a_bot(client: Client, services: Services) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from helpdesk.domain.html import PAGE_HEADERS, page, sanitise
+from helpdesk.domain.html_quotes import folded, letters
 from tests.browser.bench import Verdicts, judge_pages
 from tests.browser.vectors import OTHER, RUNNING, VECTORS
 
@@ -72,6 +75,18 @@ def test_our_vectors_do_nothing_behind_all_walls(browser: Browser) -> None:
 
 def test_our_vectors_do_nothing_when_only_the_sanitiser_stands(browser: Browser) -> None:
     sanitised(VECTORS, BARE, browser).assert_clean(list(VECTORS))
+
+
+def test_our_vectors_do_nothing_in_what_a_mail_quotes(browser: Browser) -> None:
+    """Folded by words that may be anything, with only the sanitiser standing. The folds themselves are ours."""
+    pages, vectors = {}, list(VECTORS.values())
+    for first in range(0, len(vectors), 8):
+        clean = sanitise("<p>mine</p>" + "<hr>".join(f"{one}<p>theirs</p>" for one in vectors[first : first + 8])).html
+        words = letters(unescape(re.sub(r"<[^>]*>", "", clean)))
+        shown = folded(clean, quoted=words.replace("mine", "", 1), own="mine")
+        pages[f"{first}"] = page(shown), BARE
+    assert sum("<details>" in html for html, _ in pages.values()) >= len(pages) / 2
+    judge_pages(pages, browser=browser).assert_clean(list(pages))
 
 
 def test_our_vectors_run_scripts_when_nothing_stands(browser: Browser) -> None:

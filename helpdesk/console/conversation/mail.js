@@ -7,6 +7,7 @@ import { t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
 import { button } from "../kernel/parts.js";
 import { measure, signal } from "../kernel/signals.js";
+import { quotesOf } from "./quotes.js";
 
 const LEAST = 120;
 const MOST = 4000;
@@ -14,12 +15,15 @@ const LINE = 20;
 const LETTER = 7; // the mean width of one, of those that are not as wide as high
 const TALL = 24; // for each row of a table and each picture
 
-/** About how high a mail is in this width, in pixels. */
-export function heightOf({ text, html }, width) {
+/** About how high a mail is in this width, in pixels. What it quotes is folded there, and a line. */
+export function heightOf(message, width) {
   const letters = Math.max(20, width / LETTER);
-  const lines = String(text ?? "").split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil((line.length + (line.match(/[\u2e80-\uffff]/g)?.length ?? 0)) / letters)), 0);
-  const tall = (String(html ?? "").match(/<(?:img|tr)\b/gi) ?? []).length;
-  return Math.max(LEAST, Math.round(32 + lines * LINE + tall * TALL));
+  const { shown, rest } = quotesOf(message);
+  const lines = shown.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil((line.length + (line.match(/[\u2e80-\uffff]/g)?.length ?? 0)) / letters)), rest ? 2 : 0);
+  const tall = (String(message.html ?? "").match(/<(?:img|tr)\b/gi) ?? []).length;
+  // Pictures and tables are as likely in what is folded as elsewhere.
+  const share = rest ? shown.length / (shown.length + rest.length) : 1;
+  return Math.max(LEAST, Math.round(32 + lines * LINE + tall * TALL * share));
 }
 
 /** The frame with what makes it higher. `title` names it to those who do not see it. */
