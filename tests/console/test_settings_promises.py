@@ -52,8 +52,8 @@ def test_who_is_called_is_said_and_changed(desk: Desk, api: Any) -> None:
     page.get_by_role("button", name="Day", exact=True).click()
     page.get_by_label("Date", exact=True).fill("2026-12-24")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("at least 1").wait_for()  # nobody was named yet
     other = page.get_by_role("group", name="Other days")
+    other.get_by_text("at least 1").wait_for()  # nobody was named yet
     other.get_by_role("combobox", name="Who").fill("Eva")
     page.get_by_role("option", name="Eva Lin").wait_for()
     page.keyboard.press("Enter")

@@ -211,7 +211,7 @@ def test_a_reader_further_up_keeps_his_place(desk: Desk) -> None:
     older = "e => e.querySelectorAll('article').length > 60"
     desk.stack.until("older ones are there", lambda: line.evaluate(older))
     top = "e => [...e.querySelectorAll('article')].find(a => a.getBoundingClientRect().bottom > 200).dataset.seq"
-    page.wait_for_function("globalThis.helpdeskIdle()")
+    page.wait_for_function("() => globalThis.helpdeskIdle()")
     reads = line.evaluate(top)
     desk.stack.reply(story, "And another.", key="another", private=True)
     desk.stack.reply(story, "And the last.", key="last", private=True)

@@ -92,7 +92,7 @@ export function fail(element, error, general) {
   let first = null;
   const rest = [];
   for (const { field: name, message } of error instanceof Problem ? error.errors : []) {
-    const place = known.get(name) ?? known.get(name.split(".")[0]) ?? known.get(name.split(".").at(-1));
+    const place = placeOf(known, name);
     if (!place?.wrong) {
       rest.push(`${name}: ${message}`);
       continue;
@@ -102,6 +102,12 @@ export function fail(element, error, general) {
   }
   general.textContent = first && !rest.length ? "" : [rest.length ? rest.join("; ") : explain(error)].join("");
   first?.input?.focus();
+}
+
+/** The field that is named, or the nearest that it is a part of. */
+function placeOf(known, name) {
+  for (let at = name; at; at = at.slice(0, Math.max(0, at.lastIndexOf(".")))) if (known.has(at)) return known.get(at);
+  return known.get(name.split(".").at(-1));
 }
 
 const RULES = [

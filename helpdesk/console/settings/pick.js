@@ -137,11 +137,13 @@ export function listField({ name, label, hint, value = [], add, blank, removeTex
     list.update((all) => all.filter((other) => other !== one));
     more.focus();
   };
-  const made = (one$) => {
+  const made = (one$, index$) => {
     const one = one$.peek();
     const { node: controls, read } = line(one.value);
+    const amiss = signal("");
     one.read = read;
-    return h("div", { class: "sentence", role: "group", "aria-label": label }, controls, removeLine(removeText, remove(one)));
+    const place = h("div", { class: "sentence", role: "group", "aria-label": label, data: { field: () => `${name}.${index$.value}` } }, controls, h("p", { class: "error wide", role: "alert" }, () => amiss.value), removeLine(removeText, remove(one)));
+    return Object.assign(place, { input: place.querySelector("input, select"), wrong: (text) => (amiss.value = text) });
   };
   const lines = h("div", { class: "lines" }, each(() => list.value, (one) => one.key, made));
   const said = h("p", { class: "error", role: "alert" }, () => wrong.value);
