@@ -18,4 +18,8 @@ export const PAGES = [
   { path: "views", group: "work", role: "agent", area: "settings/views" },
   { path: "categories", group: "work", role: "agent", area: "settings/categories" },
   { path: "fields", group: "work", role: "agent", area: "settings/fields" },
+  { path: "sso", group: "people", role: "admin", area: "settings/house" },
+  { path: "audit", group: "house", role: "admin", area: "settings/house" },
+  { path: "jobs", group: "house", role: "agent", area: "settings/house" },
+  { path: "exports", group: "house", role: "supervisor", area: "settings/house" },
 ];

@@ -6,15 +6,9 @@ import { say, t } from "../../kernel/i18n.js";
 import { collection, editForm } from "../kit.js";
 import { shownOnce } from "../once.js";
 import { named, pickMany, words } from "../pick.js";
-import { deliveries } from "./deliveries.js";
+import { deliveries, EVENTS } from "./deliveries.js";
 
-export const EVENTS = [
-  "*", "conversation.created", "conversation.updated", "conversation.assigned", "conversation.status_changed", "conversation.merged",
-  "message.received", "message.created", "message.sent", "message.failed", "message.uncertain",
-  "sla.warning", "sla.breached", "sla.met", "escalation.advanced", "alert.raised", "alert.acknowledged", "alert.resolved",
-  "contact.created", "contact.updated", "contact.merged", "inbox.failing", "inbox.recovered",
-]; // prettier-ignore
-const events = words(EVENTS, (one) => (one === "*" ? t("webhooks.all") : one));
+const events = words(["*", ...EVENTS], (one) => (one === "*" ? t("webhooks.all") : one));
 
 export const view = () =>
   collection({
