@@ -152,6 +152,7 @@ def agent_create(
     email: Annotated[str, typer.Option(help="The login")],
     name: Annotated[str, typer.Option(help="The name that customers see")],
     role: Annotated[str, typer.Option(help="agent, supervisor or admin")] = "agent",
+    locale: Annotated[str, typer.Option(help="en, zh-CN or zh-TW")] = "en",
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin")] = False,
     data: Data = None,
 ) -> None:
@@ -159,7 +160,10 @@ def agent_create(
     from helpdesk.commands import setup
 
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
-    _run(lambda s: setup.create_agent(s, email=email, name=name, role=role, password=password), _settings(data))
+    _run(
+        lambda s: setup.create_agent(s, email=email, name=name, role=role, locale=locale, password=password),
+        _settings(data),
+    )
 
 
 @token_app.command("create")

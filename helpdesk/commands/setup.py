@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, func, select, update
 
 from helpdesk import migrate
 from helpdesk.clock import now
 from helpdesk.commands.opened import opened
 from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
+from helpdesk.domain.account_texts import LANGUAGES
 from helpdesk.domain.values import SYSTEM
 from helpdesk.errors import Invalid
 from helpdesk.models.agents import agents as agent_rows
@@ -20,7 +21,7 @@ from helpdesk.models.contacts import contacts
 from helpdesk.models.inboxes import inboxes
 from helpdesk.models.visitors import visitor_codes
 from helpdesk.models.webhooks import webhooks
-from helpdesk.services import agents, passwords, tokens
+from helpdesk.services import agents, first_names, passwords, tokens
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_services
 
@@ -36,12 +37,18 @@ async def migrate_database(settings: Settings) -> list[str]:
     return [f"the database is at revision {revision}"]
 
 
-async def create_agent(settings: Settings, *, email: str, name: str, role: str, password: str | None) -> list[str]:
+async def create_agent(
+    settings: Settings, *, email: str, name: str, role: str, locale: str = "en", password: str | None
+) -> list[str]:
+    if locale not in LANGUAGES:
+        raise Invalid.field("locale", f"use one of {', '.join(LANGUAGES)}")
     if password is not None and len(password) < passwords.MIN_LENGTH:
         raise Invalid.field("password", f"use at least {passwords.MIN_LENGTH} characters")
     async with opened(settings) as services, services.database.transaction() as session:
+        if not await session.scalar(select(func.count()).select_from(agent_rows)):
+            await first_names.speak(session, locale)
         agent_id = await agents.create(
-            session, email=email, name=name, role=role, password=password, by=SYSTEM, now=now()
+            session, email=email, name=name, role=role, password=password, locale=locale, by=SYSTEM, now=now()
         )
     return [str(agent_id)]
 
