@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
+from sqlalchemy import create_engine, insert
+
+from helpdesk.models.rules import ratings
 from tests.console.browser import PHONE, Desk
 from tests.console.test_shell import post
 
@@ -75,6 +80,42 @@ def test_figures_are_drawn_for_what_the_address_says_and_told_as_tables_and_csv(
     page.get_by_role("button", name="Show", exact=True).click()
     page.wait_for_url("**/reports/response-times?by=agent&from=2026-02-01&to=2026-02-03")
     page.get_by_role("heading", name="Nothing in this time").wait_for()
+    sol.untroubled()
+
+
+def rated(desk: Desk, subject: str, score: int, comment: str) -> int:
+    """A contact was asked and has answered; answers the number of the conversation."""
+    about = desk.stack.conversation(subject)
+    now = datetime.now(UTC)
+    asked = {"resolved_at": now, "due_at": now, "asked_at": now, "expires_at": now + timedelta(days=9), "rated_at": now}
+    ids = {"id": uuid4(), "event_id": uuid4(), "conversation_id": UUID(about["id"]), "inbox_id": UUID(desk.inbox_id)}
+    ids |= {"contact_id": UUID(about["contact"]["id"]), "agent_id": UUID(desk.ids["ben"]), "digest": subject}
+    words = {"channel": "email", "state": "asked", "outcome": "asked", "score": score, "comment": comment}
+    engine = create_engine(f"sqlite:///{desk.stack.data / 'helpdesk.db'}")
+    with engine.begin() as connection:
+        connection.execute(insert(ratings).values(ids | asked | words))
+    engine.dispose()
+    return int(about["number"])
+
+
+def test_what_contacts_said_leads_to_what_it_is_about(desk: Desk) -> None:
+    post(desk, "Nobody came")
+    number = rated(desk, "Nobody came", 2, "I had to ask twice.\nIt was late.")
+    rated(desk, "Card again", 5, "")
+    sol = desk.visit("/reports/ratings?days=7", as_="sol")
+    said = sol.page.get_by_role("list", name="What was said").get_by_role("listitem")
+    said.nth(1).wait_for()
+    assert sol.faults() == []
+    sol.page.get_by_label("Only with words").check()
+    said.nth(1).wait_for(state="detached")
+    sol.idle()
+    assert "I had to ask twice." in said.inner_text()
+    assert "Support · Ben Okafor" in said.inner_text()
+    sol.page.get_by_label("Score", exact=True).select_option(label="5 of 5")
+    sol.page.get_by_text("Nobody has said such a thing in this time.").wait_for()
+    sol.page.get_by_label("Score", exact=True).select_option(label="2 of 5")
+    said.get_by_role("link", name=f"#{number}").click()
+    sol.page.get_by_role("heading", name="Nobody came").first.wait_for()
     sol.untroubled()
 
 

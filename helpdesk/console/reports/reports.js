@@ -10,6 +10,7 @@ import { button, empty, pane, skeleton, tabs } from "../kernel/parts.js";
 import { here, setTitle } from "../kernel/router.js";
 import { computed, effect, signal, untracked } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
+import { answers } from "./answers.js";
 import { figureOf, periodOf, REPORTS, stepsOf } from "./figures.js";
 import { filters, FILTERS } from "./filters.js";
 
@@ -67,7 +68,7 @@ async function read(name, query, stop) {
     report.heat ? lines({ group_by: "hour_of_week" }) : null,
     lines({ group_by: group }),
   ]);
-  return { name, report, period, group, totals, before, steps, hours, rows, csv: (more) => href(`/reports/${name}`, { ...asked, ...more, format: "csv" }) };
+  return { name, report, period, group, asked, totals, before, steps, hours, rows, csv: (more) => href(`/reports/${name}`, { ...asked, ...more, format: "csv" }) };
 }
 
 function whole(found) {
@@ -79,6 +80,7 @@ function whole(found) {
     tiles(found),
     h("div", { class: "reports-figures" }, report.spread && spread(found), steps && byTime(found), hours && byHour(found)),
     table(found),
+    found.name === "ratings" && answers(found.asked),
   ];
 }
 
