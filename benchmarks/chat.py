@@ -8,9 +8,9 @@ request that answers to the visitor's socket. Whoever writes and listens does so
 ends when the bytes came. Compression is off. The first five seconds do not count: connections to the database are
 opened, and statements planned, which happens once in the life of a process.
 
-The floor runs before and after that on the same database, with the same load generator, rate and number of
-conversations: a bare WebSocket server that does one transaction of asyncpg per message (a row's lock, two inserts) and
-sends one frame to a second socket (`chat_floor.py`).
+The floor runs before and after that on the same database, with the same load generator, rate, spacing (a message every
+five milliseconds) and number of conversations: a bare WebSocket server that does one transaction of asyncpg per message
+(a row's lock, two inserts) and sends one frame to a second socket (`chat_floor.py`).
 
 Exit code 1 when a limit is missed: 300 MB resident with everybody connected and after the load; half of all messages
 within 50 ms and within 4 times the floor's, 99 of 100 within 250 ms; none lost, none refused.
@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,13 @@ from tests.peers.redis import Redis
 
 MEGABYTES, HALF_MS, MOST_MS, RATIO = 300.0, 50.0, 250.0, 4.0
 AGENTS = 10
-WARM, FLOOR_SECONDS = 5.0, 15.0
+WARM, FLOOR_SECONDS, SOON = 5.0, 15.0, 0.2
 LOAD = str(Path(__file__).with_name("chat_load.py"))
 FLOOR = str(Path(__file__).with_name("chat_floor.py"))
 
 
 class Generator:
-    """One end of the load. It begins at `go`, and `ended` is what it noted."""
+    """One end of the load. It begins when `go` says, and `ended` is what it noted."""
 
     def __init__(self, kind: str, given: dict[str, Any]) -> None:
         self._kind, self._given = kind, given
@@ -62,9 +63,9 @@ class Generator:
         line = await self._process.stdout.readline()
         assert line == b"ready\n", line
 
-    def go(self) -> None:
+    def go(self, at: float) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
+        self._process.stdin.write(b"%.6f\n" % at)
 
     async def ended(self) -> dict[str, Any]:
         said, _ = await self._process.communicate()
@@ -119,7 +120,7 @@ async def floor(url: str, *, active: int, rate: float) -> Times:
             },
         )
         await load.ready()
-        load.go()
+        load.go(time.monotonic() + SOON)
         found = await load.ended()
         return Times.between("floor", found["sent"], found["heard"])
     finally:
@@ -189,9 +190,11 @@ async def load(found: House, options: argparse.Namespace, pids: dict[str, int]) 
     connected = memory_of(api)
     print(f"api with {len(found.visitors)} visitors connected: {connected:.0f} MB", flush=True)
     before = {name: cpu_of(pid) for name, pid in pids.items()}
-    visitors.go()
-    agents.go()
-    await asyncio.sleep(WARM + options.seconds)
+    begin = time.monotonic() + SOON
+    visitors.go(begin)
+    # Between two of theirs: one message after the other, as at the floor, and not two at a time.
+    agents.go(begin + 1 / options.rate)
+    await asyncio.sleep(SOON + WARM + options.seconds)
     messages = options.rate * (WARM + options.seconds)
     used = {name: 1000 * (cpu_of(pid) - before[name]) / messages for name, pid in pids.items()}
     heard, told = await asyncio.gather(visitors.ended(), agents.ended())

@@ -2,8 +2,8 @@
 
     python benchmarks/chat_load.py visitors | agents        # its work as a line of JSON on standard input
 
-It says `ready`, waits for `go`, works, and prints what it noted. Times are of the machine's monotonic clock, which all
-processes share.
+It says `ready`, waits to be told when to begin, works, and prints what it noted. Times are of the machine's monotonic
+clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -106,17 +106,18 @@ async def opened(given: dict[str, Any], number: int, hello: dict[str, Any]) -> S
     return socket
 
 
-async def paced(given: dict[str, Any]) -> Any:
+async def paced(given: dict[str, Any], begun: float) -> Any:
     """Numbers from 0 on, each at its time, and whether it counts yet; those that are late come at once."""
-    begun, rate, warm = time.monotonic(), given["rate"], given["warm"]
+    rate, warm = given["rate"], given["warm"]
     for number in range(int(rate * (warm + given["seconds"]))):
         await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
         yield number, number >= rate * warm
 
 
-async def go() -> None:
+async def go() -> float:
+    """When to begin."""
     print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    return float(await asyncio.to_thread(sys.stdin.readline))
 
 
 async def visitors(given: dict[str, Any]) -> dict[str, Any]:
@@ -126,10 +127,10 @@ async def visitors(given: dict[str, Any]) -> dict[str, Any]:
         some = enumerate(given["tokens"][first : first + PER_ADDRESS], first)
         hellos = ((n, {"type": "hello", "token": token}) for n, token in some)
         sockets += await asyncio.gather(*(opened(given, n, hello) for n, hello in hellos))
-    await go()
+    begun = await go()
     sent: dict[str, float] = {}
     beats = asyncio.create_task(_beat(sockets[given["active"] :]))
-    async for number, counts in paced(given):
+    async for number, counts in paced(given, begun):
         client_id = f"v{number}"
         if counts:
             sent[client_id] = time.monotonic()
@@ -211,7 +212,7 @@ async def agents(given: dict[str, Any]) -> dict[str, Any]:
 
     listening = asyncio.create_task(listen())
     posters = [Poster(given["port"], token) for token in given["tokens"]]
-    await go()
+    begun = await go()
     sent: dict[str, float] = {}
     statuses: list[int] = []
     tasks = []
@@ -223,7 +224,7 @@ async def agents(given: dict[str, Any]) -> dict[str, Any]:
         path, body = f"/api/v1/conversations/{place}/messages", {"text": f"a{number} it arrives within the hour"}
         statuses.append(await posters[number % len(posters)].post(path, body, f"a{number}"))
 
-    async for number, counts in paced(given):
+    async for number, counts in paced(given, begun):
         if counts:
             sent[f"a{number}"] = time.monotonic()
         tasks.append(asyncio.create_task(answer(number)))
