@@ -242,6 +242,7 @@ def test_an_agent_may_look_and_every_page_is_without_fault_on_a_phone(desk: Desk
         not ben.page.get_by_role("link", name="Webhooks").or_(ben.page.get_by_role("link", name="Alert routes")).count()
     )
     assert ben.page.get_by_role("link", name="Duty rosters").count()
+    assert ben.faults() == []
     ben.untroubled()
     mina = desk.visit("/settings/account", device=PHONE, theme="dark")
     for path in PAGES:

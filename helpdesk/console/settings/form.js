@@ -130,7 +130,9 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
   const look = () => (dirty.value = !item || touched());
   for (const type of ["input", "change", "click"]) element.addEventListener(type, () => queueMicrotask(look));
   if (may) minded(() => state.gone || !touched());
-  return h("div", { class: "settings-form" }, element, more);
+  // Where nothing can be changed nothing has the focus, and the keyboard would scroll nothing.
+  const looked = may ? {} : { tabindex: "0", role: "group", "aria-label": t("settings.only_look") };
+  return h("div", { class: "settings-form", ...looked }, element, more);
 }
 
 // A 412 means that it was changed since: whoever asked to take it away meant it as it is now, and was just asked.
