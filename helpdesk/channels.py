@@ -31,6 +31,8 @@ The `detail` of each is ours, one sentence that says what to do, and never the o
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -582,6 +584,30 @@ class FilesSent(Protocol):
 class Checks(Protocol):
     async def check(self, *, send: bool = False) -> Sequence[Check]:
         """Try everything that the configuration promises; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A browser that asks for a grant (RFC 6749 section 4.1): what it is known by, and what it proves later."""
+
+    redirect_uri: str
+    state: str
+    verifier: str
+
+    @property
+    def challenge(self) -> str:
+        """The verifier as the provider is told of it beforehand (RFC 7636, S256)."""
+        digest = hashlib.sha256(self.verifier.encode("ascii")).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+@runtime_checkable
+class AuthorizesInBrowser(Protocol):
+    def consent_url(self, asked: Consent) -> str:
+        """Where the browser goes. Raises `Misconfigured` where the inbox needs no consent, or none can be asked for."""
+
+    async def redeem(self, code: str, asked: Consent) -> Mapping[str, str]:
+        """What the browser brought back, for the secrets to store. Raises a `ChannelError`."""
 
 
 @runtime_checkable

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from connectors.email.config import EmailConfig
 from connectors.email.oauth import OAuthError, Provider, as_channel_error, post, provider
-from helpdesk.channels import AuthenticationFailed, Misconfigured, TemporaryFailure
+from helpdesk.channels import AuthenticationFailed, Consent, Misconfigured, TemporaryFailure
 from helpdesk.net import SafeHttp
 
 PATIENCE_SECONDS = 600.0
@@ -94,31 +92,49 @@ async def _by_redirect(
 ) -> dict[str, str]:
     """Authorization code with PKCE (RFC 7636, S256). The redirect goes to a port of 127.0.0.1 that is ours alone."""
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = await asyncio.start_server(_redirected(state, answer), "127.0.0.1", 0, limit=16_384)
     async with server:
-        redirect = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        query = {
-            "response_type": "code",
-            "client_id": config.oauth_client_id,
-            "redirect_uri": redirect,
-            "scope": found.scope,
-            "state": state,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-            **found.extra,
-        }
-        joint = "&" if "?" in found.authorize_url else "?"
-        tell(f"Open {found.authorize_url}{joint}{urlencode(query)}")
+        asked = Consent(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", state, verifier)
+        tell(f"Open {_address(config, found, asked)}")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 code = await answer
         except TimeoutError:
             raise AuthenticationFailed("Nobody consented in time") from None
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
+    return await redeem(config, http, code, asked)
+
+
+def consent_url(config: EmailConfig, asked: Consent) -> str:
+    """Where a browser asks for consent that comes back to `asked.redirect_uri`. Raises `Misconfigured`."""
+    if config.auth != "xoauth2":
+        raise Misconfigured("auth is not xoauth2: a password needs no consent")
+    found = provider(config)
+    if not found.authorize_url:
+        raise Misconfigured("oauth_authorize_url is needed to ask for consent in a browser")
+    return _address(config, found, asked)
+
+
+def _address(config: EmailConfig, found: Provider, asked: Consent) -> str:
+    query = {
+        "response_type": "code",
+        "client_id": config.oauth_client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": found.scope,
+        "state": asked.state,
+        "code_challenge": asked.challenge,
+        "code_challenge_method": "S256",
+        **found.extra,
+    }
+    return f"{found.authorize_url}{'&' if '?' in found.authorize_url else '?'}{urlencode(query)}"
+
+
+async def redeem(config: EmailConfig, http: SafeHttp, code: str, asked: Consent) -> dict[str, str]:
+    """What came back from there, for the secrets to store. Raises a ChannelError."""
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": asked.redirect_uri}
+    form |= {"code_verifier": asked.verifier, **_client(config)}
     try:
-        return _granted(await post(http, found.token_url, {**form, **_client(config)}))
+        return _granted(await post(http, provider(config).token_url, form))
     except OAuthError as error:
         raise as_channel_error(error) from None
 

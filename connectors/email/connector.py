@@ -16,7 +16,17 @@ from connectors.email.imap_check import check_imap
 from connectors.email.imap_sent import append_sent, find_sent
 from connectors.email.oauth import TokenSource
 from connectors.email.smtp import Sender
-from helpdesk.channels import ChannelError, Check, Composed, Host, House, Misconfigured, OutboundMessage, Receipt
+from helpdesk.channels import (
+    ChannelError,
+    Check,
+    Composed,
+    Consent,
+    Host,
+    House,
+    Misconfigured,
+    OutboundMessage,
+    Receipt,
+)
 from helpdesk.clock import now
 from helpdesk.net import SafeHttp, safe_http
 
@@ -95,6 +105,13 @@ class EmailConnector:
     async def authorize(self, tell: Callable[[str], None]) -> Mapping[str, str]:
         async with safe_http(self._house.guard) as http:
             return await oauth_grant.authorize(self._config, http, tell)
+
+    def consent_url(self, asked: Consent) -> str:
+        return oauth_grant.consent_url(self._config, asked)
+
+    async def redeem(self, code: str, asked: Consent) -> Mapping[str, str]:
+        async with safe_http(self._house.guard) as http:
+            return await oauth_grant.redeem(self._config, http, code, asked)
 
     async def backfill(
         self, host: Host, *, since: datetime | None, dry_run: bool, tell: Callable[[int, int], None]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
@@ -12,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from connectors.x import auth
 from connectors.x.config import XConfig
-from helpdesk.channels import AuthenticationFailed, Misconfigured
+from helpdesk.channels import AuthenticationFailed, Consent, Misconfigured
 from helpdesk.net import SafeHttp
 
 SCOPES = "tweet.read tweet.write tweet.moderate.write users.read dm.read dm.write offline.access media.write"
@@ -29,10 +27,9 @@ async def authorize(config: XConfig, http: SafeHttp, tell: Callable[[str], None]
 
     The browser has to be on this machine, or on one that forwards the port of `oauth_redirect` to it.
     """
-    if not config.oauth2:
-        raise Misconfigured("client_id is not set: keys of OAuth 1.0a need no consent")
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
+    asked = Consent(config.oauth_redirect, state, verifier)
+    address = consent_url(config, asked)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     here = urlsplit(config.oauth_redirect)
     try:
@@ -41,26 +38,38 @@ async def authorize(config: XConfig, http: SafeHttp, tell: Callable[[str], None]
     except OSError:
         raise Misconfigured("The port of oauth_redirect is taken: register another one") from None
     async with server:
-        query = {
-            "response_type": "code",
-            "client_id": config.client_id,
-            "redirect_uri": config.oauth_redirect,
-            "scope": SCOPES,
-            "state": state,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-        }
-        tell(f"Open {CONSENT}?{urlencode(query)}")
+        tell(f"Open {address}")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 code = await answer
         except TimeoutError:
             raise AuthenticationFailed("Nobody consented in time") from None
+    return await redeem(config, http, code, asked)
+
+
+def consent_url(config: XConfig, asked: Consent) -> str:
+    """Where a browser asks for consent that comes back to `asked.redirect_uri`. Raises `Misconfigured`."""
+    if not config.oauth2:
+        raise Misconfigured("client_id is not set: keys of OAuth 1.0a need no consent")
+    query = {
+        "response_type": "code",
+        "client_id": config.client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": SCOPES,
+        "state": asked.state,
+        "code_challenge": asked.challenge,
+        "code_challenge_method": "S256",
+    }
+    return f"{CONSENT}?{urlencode(query)}"
+
+
+async def redeem(config: XConfig, http: SafeHttp, code: str, asked: Consent) -> dict[str, str]:
+    """What came back from there, for the secrets to store. Raises a ChannelError."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
-        "redirect_uri": config.oauth_redirect,
-        "code_verifier": verifier,
+        "redirect_uri": asked.redirect_uri,
+        "code_verifier": asked.verifier,
     }
     try:
         return auth.grant(await auth.ask(http, config, form))

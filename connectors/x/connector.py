@@ -16,7 +16,17 @@ from connectors.x.items import MESSAGE
 from connectors.x.poll import Poller
 from connectors.x.profile import profile_of
 from connectors.x.send import send
-from helpdesk.channels import Check, Composed, Host, House, OutboundMessage, Profile, Receipt, TemporaryFailure
+from helpdesk.channels import (
+    Check,
+    Composed,
+    Consent,
+    Host,
+    House,
+    OutboundMessage,
+    Profile,
+    Receipt,
+    TemporaryFailure,
+)
 from helpdesk.net import safe_http
 
 
@@ -76,6 +86,12 @@ class XConnector:
 
     async def authorize(self, tell: Callable[[str], None]) -> Mapping[str, str]:
         return await oauth_grant.authorize(self._config, self._files, tell)
+
+    def consent_url(self, asked: Consent) -> str:
+        return oauth_grant.consent_url(self._config, asked)
+
+    async def redeem(self, code: str, asked: Consent) -> Mapping[str, str]:
+        return await oauth_grant.redeem(self._config, self._files, code, asked)
 
     async def close(self) -> None:
         await self._client.close()
