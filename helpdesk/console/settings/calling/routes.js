@@ -67,6 +67,6 @@ function part(name, item) {
 function trial(item) {
   const found = signal(null);
   const run = async () => (found.value = (await attempt(post(`${PATH}/${item.id}/test`))) ?? null);
-  const told = () => found.value && h("p", { role: "status", class: found.value.ok ? "good" : "error" }, found.value.ok ? t("alert_routes.posted") : t("alert_routes.not_posted", { why: say(found.value.error, "alert_routes.error") }));
+  const told = () => found.value && h("p", { role: "status", class: [!found.value.ok && "error"] }, found.value.ok ? t("alert_routes.posted") : t("alert_routes.not_posted", { why: say(found.value.error, "alert_routes.error") }));
   return section(t("alert_routes.try"), h("p", { class: "soft" }, t("alert_routes.try_hint")), h("div", { class: "row" }, button({ text: t("alert_routes.try_now"), icon: "send", run })), told);
 }
