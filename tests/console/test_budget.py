@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 
@@ -59,3 +60,16 @@ def test_modules_are_joined_and_none_is_sent_twice() -> None:
         assert file in console.files, name
         if word:
             assert sent.count(f"{word}=(()=>") == 1, name
+
+
+def test_what_is_declared_stays_in_its_order_when_it_is_made_small() -> None:
+    lines = [
+        "const query = text.trim();",
+        "const { items } = get({ ...query, limit: 25 });",
+        "const { one } = get({ items });",
+    ]
+    body = "\n  ".join(lines)
+    found = minified({"a.js": f"export function f(text) {{\n  {body}\n  return one + items + query;\n}}\n"})["a.js"]
+    query = re.search(r"(\w+)=\w+\.trim\(\)", found)
+    assert query
+    assert found.index(query[0]) < found.index(f"...{query[1]}"), found
