@@ -24,11 +24,11 @@ from helpdesk.api.dependencies import (
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Query, page_of
 from helpdesk.api.schemas import settings as shapes
-from helpdesk.api.schemas.settings import ContactCreate, ContactPatch, ContactShown
+from helpdesk.api.schemas.settings import ContactCreate, ContactPatch, ContactShown, IdentityGiven
 from helpdesk.api.schemas.shared import Page
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale
-from helpdesk.services import contacts, paging, search
+from helpdesk.services import contact_identities, contacts, paging, search
 from helpdesk.services.search_store import MOST
 
 router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"])
@@ -129,4 +129,61 @@ async def change_contact(
     """Custom fields are merged; null takes one away."""
     row = await contacts.get_contact(session, actor, contact_id, version=if_match)
     await contacts.edit(session, row, body.given(), by=actor, now=clock.now())
+    return await shown(session, actor, contact_id)
+
+
+@router.post(
+    "/{contact_id}/identities",
+    summary="Add an identity to a contact",
+    response_model=ContactShown,
+    responses=documented(
+        Forbidden,
+        NotFound,
+        Stale,
+        PreconditionRequired,
+        handle_taken=(409, "Another contact has it, `contact_id`: merge the two if they are one person"),
+        too_many_identities=(409, "He has as many as there may be"),
+        contact_merged=(409, "He went into another contact"),
+    ),
+)
+async def add_identity(
+    actor: ContactMaker,
+    services: House,
+    if_match: IfMatch,
+    session: Transaction,
+    contact_id: UUID,
+    body: IdentityGiven,
+) -> Response:
+    """For supervisors: whoever writes from there is taken for him then. It is not verified by being typed."""
+    row = await contacts.get_contact(session, actor, contact_id, version=if_match)
+    now = clock.now()
+    await contact_identities.add(services, session, row, channel=body.channel, handle=body.handle, by=actor, now=now)
+    return await shown(session, actor, contact_id)
+
+
+@router.delete(
+    "/{contact_id}/identities/{identity_id}",
+    summary="Take an identity away from a contact",
+    response_model=ContactShown,
+    responses=documented(
+        Forbidden,
+        NotFound,
+        Stale,
+        PreconditionRequired,
+        last_identity=(409, "It is the only one he has"),
+        identity_in_use=(409, "Conversations are held under it, on a channel that knows him by nothing else"),
+        contact_merged=(409, "He went into another contact"),
+    ),
+)
+async def remove_identity(
+    actor: ContactMaker,
+    services: House,
+    if_match: IfMatch,
+    session: Transaction,
+    contact_id: UUID,
+    identity_id: UUID,
+) -> Response:
+    """For supervisors. His conversations stay his; what comes from there later is a new contact's."""
+    row = await contacts.get_contact(session, actor, contact_id, version=if_match)
+    await contact_identities.remove(services, session, row, identity_id, by=actor, now=clock.now())
     return await shown(session, actor, contact_id)

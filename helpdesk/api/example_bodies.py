@@ -64,6 +64,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "CategoryPatch": {"words": ["staking", "unstake*", "validator", "质押"]},
     "RuleSwitch": {"enabled": False},
     "ContactMergeGiven": {"into": identifier("other contact")},
+    "IdentityGiven": {"channel": "email", "handle": "mina@work.example"},
     "DraftGiven": {"text": "Thank you for", "private": False},
     "ContactPatch": {"name": "Mina Park", "custom_fields": {"plan": "pro"}},
     "InboxCreate": {"channel": "email", "name": "Support", "settings": {"address": "support@example.com"}},

@@ -140,9 +140,29 @@ async def give(session: AsyncSession, contact_id: UUID, *, channel: str, handle:
     if (await session.execute(new.returning(_I.id))).first() is not None:
         await contact_merging.bring(session, contact_id, row["id"])
         return contact_id
-    mine = update(contact_identities).where(_I.channel == channel, _I.handle == handle).values(verified=True)
-    known = (await session.execute(mine.returning(_I.id, _I.contact_id))).one()
+    mine = update(contact_identities).where(_I.channel == channel, _I.handle == handle)
+    if await _only_typed(session, channel, handle):
+        # Somebody of the house thought that it is another one's. Nobody but its owner has shown anything.
+        his = await session.scalar(mine.values(contact_id=contact_id, verified=True).returning(_I.id))
+        if his is not None:
+            await contact_merging.bring(session, contact_id, his)
+            return contact_id
+    known = (await session.execute(mine.values(verified=True).returning(_I.id, _I.contact_id))).one()
     return await contact_merging.whose(session, known.id, known.contact_id)
+
+
+async def _only_typed(session: AsyncSession, channel: str, handle: str) -> bool:
+    """Whether whoever has this handle has spoken, and never by it."""
+    c = conversations.c
+    found = await _find(session, channel, handle)
+    if found is None:
+        return False
+    spoken = select(c.id).where(c.contact_id == found[1])
+    by_it = spoken.where(c.channel == channel, c.contact_handle == handle)
+    proved = select(_I.id).where(_I.id == found[0], _I.verified)
+    if await session.scalar(proved) is not None or await session.scalar(by_it.limit(1)) is not None:
+        return False
+    return await session.scalar(spoken.limit(1)) is not None
 
 
 async def unite(services: Services, session: AsyncSession, visitor: Visitor, into: UUID, *, now: datetime) -> None:

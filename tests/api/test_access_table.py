@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from helpdesk.app import create_app
-from helpdesk.services import attachments
+from helpdesk.services import attachments, contacts
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -176,6 +176,10 @@ TABLE: Final[Mapping[str, Row]] = {
         "403", "422/422", "422/422", body={"into": "{contact_id}"}, version=True
     ),
     "POST /api/v1/contacts/{contact_id}/unmerge": Row("403", "409/409", "409/409", version=True),
+    "POST /api/v1/contacts/{contact_id}/identities": Row(
+        "403", "200/409", "200/409", body={"channel": "email", "handle": "second@customer.test"}, version=True
+    ),
+    "DELETE /api/v1/contacts/{contact_id}/identities/{identity_id}": Row("403", "409/409", "409/409", version=True),
     "GET /api/v1/inboxes": LIST,
     "POST /api/v1/inboxes": Row(
         "403", "403", "201", body={"channel": "email", "name": "New", "settings": {"address": "new@helpdesk.test"}}
@@ -331,6 +335,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/reports/ratings": LIST,
     "GET /api/v1/reports/chats": LIST,
     "GET /api/v1/board": Row("403", "200", "200"),
+    "POST /api/v1/inboxes/{inbox_id}/consent": Row("403", "403", "403"),
+    "GET /api/v1/inboxes/consent/callback": Row("403", "403", "403", query="?code=1&state=2"),
     "GET /api/v1/auth/sso": Row("200", "200", "200", "200"),
     "POST /api/v1/auth/sso/{provider_id}/start": Row("503", "503", "503", "503"),
     "GET /api/v1/auth/sso/callback": Row("401", "401", "401", "401", query="?code=1&state=2"),
@@ -387,7 +393,9 @@ _OF_SOMEBODY: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
     "view_id": factories.view,
 }
 """What is his who made it."""
-_OF_CONVERSATIONS: Final = {"conversation_id", "message_id", "contact_id", "twin_id", "alert_id", "tag_id"}
+_OF_CONVERSATIONS: Final = frozenset(
+    {"conversation_id", "message_id", "contact_id", "identity_id", "twin_id", "alert_id", "tag_id"}
+)
 
 
 async def _world(
@@ -436,11 +444,15 @@ async def _world(
 async def _conversation(services: Services, inbox_id: UUID, handle: str, worker: factories.Someone) -> dict[str, Any]:
     """One with a message, another of the same contact, and an alert about it."""
     made = await factories.conversation(services, inbox_id=inbox_id, handle=handle, tag=["seen"])
+    contact = await factories.contact(services, handle=handle)
+    async with services.database.reading() as session:
+        (identity,) = (await contacts.identities_of(session, [contact]))[contact]
     return {
         "conversation_id": made,
         "message_id": await factories.incoming(services, made, raw=b"Subject: x\r\n\r\nx"),
         "twin_id": await factories.conversation(services, inbox_id=inbox_id, handle=handle, messages=0),
-        "contact_id": await factories.contact(services, handle=handle),
+        "contact_id": contact,
+        "identity_id": identity["id"],
         "alert_id": await factories.alert(services, made, worker.id),
     }
 

@@ -61,6 +61,7 @@ OPEN: Final = {
     *("webhook_id", "delivery_id", "route_id", "provider_id"),  # only administrators get as far as to them
     *("actor_id", "subject_id", "after"),  # of the audit and of exports, which are for those who see everything
     *("session_id", "client_id"),  # of the console, which no token gets to; what a provider calls us
+    "identity_id",  # of contacts, for supervisors, who see all of them
     "continued_by_id",  # of inboxes, for administrators, who see all of them
 }
 PLAIN: Final = {"settings"}
