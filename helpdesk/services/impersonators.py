@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -144,7 +143,6 @@ async def _raise(
         last = select(messages.c.id).where(messages.c.conversation_id == conversation["id"])
         last = last.where(messages.c.type == MessageType.INCOMING.value).order_by(messages.c.seq.desc()).limit(1)
         said = await session.scalar(last)
-    looks = sha256(f"{account['handle']}\n{account['name']}".encode()).hexdigest()[:12]
     evidence = {
         "handle": account["handle"],
         "name": account["name"],
@@ -154,5 +152,5 @@ async def _raise(
         "conversation_id": str(conversation["id"]) if conversation is not None else None,
         "message_id": str(said) if said is not None else None,
     }
-    subject = Subject(f"impersonator:{account['channel']}:{account['external_id']}:{looks}", "impersonator")
+    subject = Subject(accounts.key_of_looks(account), "impersonator")
     await alerts.call(services, session, subject, [_WHO], conversation, data=evidence, now=now)

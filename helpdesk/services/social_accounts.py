@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import Profile
 from helpdesk.db import is_postgresql, new_id
+from helpdesk.models.alerts import alerts
 from helpdesk.models.social import conversation_threads, posts, social_accounts
 from helpdesk.statements import Row, Statement
 
@@ -78,6 +80,9 @@ def _of_author() -> ColumnElement[bool]:
 
 _PROFILE: Final = Statement(lambda: select(*(_A[name] for name in _SHOWN), _A.inbox_id).where(_of_author()))
 
+# Whoever is called and whether they have answered: that it was found is what counts for who reads him.
+_TOLD: Final = Statement(lambda: select(alerts.c.id).where(alerts.c.key == bindparam("key", type_=alerts.c.key.type)))
+
 _POST: Final = Statement(
     lambda: (
         select(posts.c.external_id, posts.c.url, posts.c.text, posts.c.own)
@@ -94,7 +99,18 @@ async def shown(session: AsyncSession, conversation: Row) -> dict[str, Any]:
     author = {"channel": conversation["channel"], "handle": conversation["contact_handle"]}
     profiles = await _PROFILE.rows(session, begin=False, **author)
     found = await _POST.rows(session, begin=False, conversation=conversation["id"])
-    return {"profile": _public(profiles[0]) if profiles else None, "post": found[0] if found else None}
+    profile = None
+    if profiles:
+        account = {**profiles[0], "channel": author["channel"], "external_id": author["handle"]}
+        alike = await _TOLD.rows(session, begin=False, key=key_of_looks(account))
+        profile = _public(account) | {"resembles_ours": bool(alike)}
+    return {"profile": profile, "post": found[0] if found else None}
+
+
+def key_of_looks(account: Row) -> str:
+    """By which it is told once of an account, as it looks now, that it looks like one of ours."""
+    looks = sha256(f"{account['handle']}\n{account['name']}".encode()).hexdigest()[:12]
+    return f"impersonator:{account['channel']}:{account['external_id']}:{looks}"
 
 
 def _public(account: Row) -> dict[str, Any]:

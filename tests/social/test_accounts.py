@@ -106,6 +106,7 @@ async def test_a_conversation_shows_whose_account_it_is(services: Services) -> N
             "followers": 1200,
             "verified": "blue",
             "created_at": NOW,
+            "resembles_ours": False,
         },
         "post": None,
     }

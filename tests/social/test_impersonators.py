@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from PIL import Image
@@ -98,6 +99,25 @@ async def test_who_renames_himself_is_compared_again(desk: Desk) -> None:
     await desk.seen(Profile("66", "acmewa11et", "Mina"), at=clock.now() + timedelta(seconds=1))
     assert await desk.loop.step() == 1
     assert [one["data"]["handle"] for one in await desk.alerts()] == ["acmewa11et"]
+
+
+async def test_whoever_reads_him_is_told_in_each_conversation_for_as_long_as_he_looks_so(desk: Desk) -> None:
+    """Agents too, whom the alert does not call; and when somebody has taken it."""
+
+    async def told() -> list[bool]:
+        rows = [{"id": UUID(int=1), "channel": "wall", "contact_handle": handle} for handle in ("66", "67")]
+        async with desk.services.database.reading() as session:
+            shown = [await accounts.shown(session, row) for row in rows]
+        return [one["profile"]["resembles_ours"] for one in shown]
+
+    await desk.seen(Profile("66", "acme_wallet_support", "Acme Support"), Profile("67", "mina", "Mina"))
+    assert await told() == [False, False]
+    await desk.loop.step()
+    async with desk.services.database.transaction() as session:
+        await session.execute(update(alerts).values(status="resolved"))
+    assert await told() == [True, False]
+    await desk.seen(Profile("66", "mina_too", "Mina too"), at=clock.now() + timedelta(seconds=1))
+    assert await told() == [False, False]
 
 
 async def test_our_picture_under_a_name_that_is_near_ours_is_told_and_another_picture_is_not(desk: Desk) -> None:

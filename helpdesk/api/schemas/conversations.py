@@ -118,6 +118,7 @@ class ProfileShown(Shown):
     followers: int | None
     verified: str = Field(description="The channel's word for it, empty where it says none")
     created_at: datetime | None
+    resembles_ours: bool = Field(description="As it looks now, it was found to be easily taken for an account of ours")
 
 
 class PostShown(Shown):

@@ -75,13 +75,12 @@ function head(one, contact) {
 
 /** What is odd here, and what can be done about it. */
 function warnings(id, one) {
-  const alerts = reading(() => get("/alerts", { conversation_id: id, status: ["open", "acknowledged"], limit: 20 }).then(({ items }) => items.filter((alert) => alert.kind === "impersonator")));
   const free = () => attempt(del(`/conversations/${id}/quarantine`, { version: one.peek().version }).then(put), { done: t("beside.released") }).then((done) => done === undefined && refresh(id));
   const said = (text, action) => h("div", { class: "beside-warning" }, icon("alert", { size: 16 }), h("p", { class: "grow" }, text), action);
   return h(
     "div",
     { class: "beside-warnings" },
-    () => (alerts.now.value?.length || one.value?.profile?.resembles) && said(t("beside.impersonator")),
+    () => one.value?.profile?.resembles_ours && said(t("beside.impersonator", { handle: one.value.profile.handle || one.value.profile.name })),
     () => one.value?.quarantined && said(t("beside.quarantined"), button({ text: t("beside.release"), run: free })),
     () => one.value?.spam && said(t("beside.spam")),
   );

@@ -1,15 +1,18 @@
 // Whom we talk to: names, addresses and what is known of him; shared by the pane and his own page.
 
-import { get, patch } from "../kernel/api.js";
-import { ask } from "../kernel/dialog.js";
+import { del, get, patch, post } from "../kernel/api.js";
+import { ask, dialog } from "../kernel/dialog.js";
 import { each, h } from "../kernel/dom.js";
+import { form, selectField, textField } from "../kernel/form.js";
 import { date } from "../kernel/format.js";
-import { language, LANGUAGES, say, t } from "../kernel/i18n.js";
+import { language, LANGUAGES, say, t, tn } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
-import { badge } from "../kernel/parts.js";
-import { onCleanup } from "../kernel/signals.js";
+import { badge, button } from "../kernel/parts.js";
+import { may } from "../kernel/session.js";
+import { onCleanup, signal } from "../kernel/signals.js";
+import { directory } from "../kernel/store.js";
 import { on } from "../kernel/stream.js";
-import { attempt } from "../kernel/toast.js";
+import { attempt, toast } from "../kernel/toast.js";
 import { choice, customFields, line } from "./fields.js";
 import { reading } from "./reading.js";
 
@@ -53,11 +56,75 @@ function languageName(tag) {
 
 const MARKS = { email: "mail", chat: "chat" };
 
-/** By what he writes to us, and which of it is proved to be his. */
-export const identities = ({ now }) =>
-  h("ul", { class: "identities" }, each(() => now.value?.identities, (one) => one.id, (one$) =>
-    h("li", { class: "row" }, icon(MARKS[one$.peek().channel] ?? "at", { size: 16 }), h("span", { class: "grow" }, h("bdi", { class: "break" }, () => one$.value.handle), h("span", { class: "soft" }, () => ` ${[say(one$.value.channel, "channel"), ![one$.value.handle, now.value?.name].includes(one$.value.display) && one$.value.display].filter(Boolean).join(" · ")}`)), () => one$.value.verified && badge(t("beside.verified"), "good")),
-  ));
+/** By what he writes to us, and which of it is proved to be his. Supervisors say what else is his, or is not. */
+export function identities(contact) {
+  const { now } = contact;
+  const mayEdit = () => may("supervisor") && now.value && !now.value.merged_into_id;
+  const title = (one) => [say(one.channel, "channel"), ![one.handle, now.value?.name].includes(one.display) && one.display].filter(Boolean).join(" · ");
+  return [
+    h("ul", { class: "identities" }, each(() => now.value?.identities, (one) => one.id, (one$) =>
+      h(
+        "li",
+        { class: "row" },
+        icon(MARKS[one$.peek().channel] ?? "at", { size: 16 }),
+        h("span", { class: "grow" }, h("bdi", { class: "break" }, () => one$.value.handle), h("span", { class: "soft" }, () => ` ${title(one$.value)}`)),
+        () => one$.value.verified && badge(t("beside.verified"), "good"),
+        () => mayEdit() && now.value.identities.length > 1 && button({ icon: "close", label: t("beside.identity_remove", { handle: one$.value.handle }), kind: "quiet tiny", run: () => removeIdentity(contact, one$.peek()) }),
+      ),
+    )),
+    () => mayEdit() && button({ text: t("beside.identity_add"), icon: "plus", kind: "quiet tiny", "aria-haspopup": "dialog", run: () => void addIdentity(contact) }),
+  ];
+}
+
+/** What is done to the contact as he is now, and once more as he is by then where somebody changed him meanwhile. */
+async function written({ now, target }, write) {
+  try {
+    now.value = await write(now.peek().version);
+  } catch (error) {
+    if (error.slug !== "stale_version") throw error;
+    now.value = await write((await target.again()).version);
+  }
+  return now.peek();
+}
+
+async function addIdentity(contact) {
+  const channels = directory("channels");
+  await channels.ready;
+  const options = channels.list.peek().filter((one) => !one.capabilities.live).map(({ name }) => ({ id: name, text: say(name, "channel") }));
+  const taken = signal(null); // the contact that has it already
+  await dialog({
+    title: t("beside.identity_add"),
+    body: (close) =>
+      form({
+        send: async (body) => {
+          taken.value = null;
+          try {
+            await written(contact, (version) => post(`/contacts/${contact.id}/identities`, body, { version }));
+          } catch (error) {
+            if (error.slug !== "handle_taken") throw error;
+            taken.value = error.body.contact_id;
+            return;
+          }
+          close();
+          toast(t("beside.identity_added"), { kind: "done" });
+        },
+        children: [
+          h("p", { class: "soft" }, t("beside.identity_hint")),
+          selectField({ label: t("beside.channel"), name: "channel", value: "email", options }),
+          textField({ label: t("beside.identity"), name: "handle", autocomplete: "off", autofocus: true, required: true, maxlength: 320 }),
+          h("div", { role: "alert" }, () => taken.value && h("p", { class: "beside-warning" }, h("span", {}, tn("beside.identity_taken", { link: h("a", { href: `/contacts/${taken.value}`, on: { click: () => close() } }, t("beside.the_other")) })))),
+        ],
+        buttons: [button({ text: t("shell.cancel"), run: () => close() }), button({ text: t("beside.identity_add_do"), kind: "primary", type: "submit" })],
+      }),
+  });
+}
+
+async function removeIdentity(contact, { id, handle, channel }) {
+  if (!(await ask({ title: t("beside.identity_remove", { handle }), text: t("beside.identity_remove_text"), confirm: t("beside.identity_remove_do"), danger: true }))) return;
+  const path = `/contacts/${contact.id}/identities`;
+  const undo = () => attempt(written(contact, (version) => post(path, { channel, handle }, { version })));
+  await attempt(written(contact, (version) => del(`${path}/${id}`, { version })), { done: t("beside.identity_removed"), undo });
+}
 
 /** What everybody should see before he believes what he reads. */
 export const trustBadges = ({ now }) => h("span", { class: "row wrap" }, () => now.value?.blocked && badge(t("beside.blocked"), "bad"), () => now.value?.identities.some((one) => one.verified) && badge(t("beside.proved"), "good"));
