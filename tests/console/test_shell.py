@@ -6,12 +6,10 @@ import smtplib
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
-from tests.console.browser import PASSWORD, PHONE, Desk, address
+from tests.console.browser import PASSWORD, Desk, address
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route
-
-SCREENS = ("/inbox", "/search", "/contacts", "/board", "/alerts", "/reports", "/settings/account", "/settings/teams")
 
 
 def post(desk: Desk, subject: str, text: str = "Where is it?") -> None:
@@ -93,21 +91,6 @@ def test_a_mail_comes_live_is_opened_by_keys_answered_and_resolved(desk: Desk) -
     page.keyboard.press("Escape")
     page.get_by_text("No conversation is open").wait_for()
     mina.untroubled()
-
-
-def test_every_screen_is_without_fault_in_each_dress(desk: Desk) -> None:
-    dresses = (("light", "en", {}), ("dark", "zh-CN", {}), ("light", "zh-TW", {"device": PHONE}))
-    for theme, language, device in dresses:
-        visit = desk.visit("/inbox", as_="sol", theme=theme, language=language, **device)
-        for path in SCREENS:
-            visit.page.evaluate("path => { const a = document.createElement('a'); a.href = path; "
-                                "document.body.append(a); a.click(); a.remove(); }", path)  # fmt: skip
-            visit.page.wait_for_url(f"**{path}")
-            visit.idle()
-            assert visit.page.evaluate("document.documentElement.lang") == language
-            assert visit.faults() == [], (path, theme)
-            visit.shot(f"{path.strip('/').replace('/', '-')}-{theme}-{language}")
-        visit.untroubled()
 
 
 def test_the_palette_and_the_overview_of_keys_say_what_can_be_done(desk: Desk) -> None:

@@ -1,4 +1,5 @@
-"""Every address of the console, light on a screen and dark on a phone: no serious fault, nothing that is forbidden."""
+"""Every address of the console, light on a screen and dark on a phone in another language: no serious fault, nothing
+that is forbidden."""
 
 from __future__ import annotations
 
@@ -48,9 +49,11 @@ def test_every_address_is_without_fault_in_both_themes_and_widths(tmp_path: Path
     require_browser()
     with chromium() as browser, opened(tmp_path, browser) as desk:
         paths = addresses(*conversation_of(desk))
-        for theme, device in (("light", WIDE), ("dark", PHONE)):
-            assert judge(desk.visit("/inbox", theme=theme, device=device), paths) == {}, theme
-            stranger = desk.visit("/login", as_="", theme=theme, device=device)
+        for theme, device, language in (("light", WIDE, "en"), ("dark", PHONE, "zh-TW")):
+            visit = desk.visit("/inbox", theme=theme, device=device, language=language)
+            assert visit.page.evaluate("document.documentElement.lang") == language
+            assert judge(visit, paths) == {}, theme
+            stranger = desk.visit("/login", as_="", theme=theme, device=device, language=language)
             stranger.forgive("401 (Unauthorized)")
             assert judge(stranger, ["/password-reset", "/invitation"]) == {}, theme
 
