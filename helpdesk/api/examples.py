@@ -168,6 +168,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "reason": "lead",
     "reasons": [],
     "recovery_codes": ["7q4m-x2hd-9kpt", "b8wn-5rzc-3jfy"],
+    "redirect_uri": "https://helpdesk.example.com/api/v1/inboxes/consent/callback",
     "Reference.name": "Anna",
     "refused": None,
     "rule": "withdrawal_waits",

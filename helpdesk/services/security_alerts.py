@@ -48,6 +48,13 @@ async def permit(
     Raises `Unverified` then. An alert calls every active administrator, on duty or not; its data name who did it.
     """
     require_recent(by, now=now)
+    await tell(services, session, change, subject_id=subject_id, by=by, now=now)
+
+
+async def tell(
+    services: Services, session: AsyncSession, change: Change, *, subject_id: UUID, by: Actor, now: datetime
+) -> None:
+    """The alert alone, for the end of something at whose beginning the password was asked for."""
     call = Alert(who=("anybody",), agent_ids=(), severity=Severity.WARNING.value, acknowledge=None)
     data = {"change": change.value, "subject_id": str(subject_id), "agent_id": str(by.id) if by.id else None}
     subject = alerts.Subject(f"{KIND}:{new_id()}", KIND)

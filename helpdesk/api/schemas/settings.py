@@ -137,6 +137,11 @@ class Reprocessed(Shown):
     count: int
 
 
+class ConsentBegun(Shown):
+    url: str = Field(description="Where the browser goes, within ten minutes")
+    redirect_uri: str = Field(description="The way back, which the provider has to know")
+
+
 def inbox(row: RowMapping, secrets: Sequence[str], member_ids: Sequence[UUID], actor: Actor) -> dict[str, Any]:
     names = ("id", "channel", "name", "handle", "state", "team_id")
     if not actor.sees_all:

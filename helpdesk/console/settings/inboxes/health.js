@@ -2,8 +2,10 @@
 
 import { post } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
+import { now } from "../../kernel/format.js";
 import { has, say, t } from "../../kernel/i18n.js";
 import { badge, button, linkButton } from "../../kernel/parts.js";
+import { here } from "../../kernel/router.js";
 import { attempt, toast } from "../../kernel/toast.js";
 
 /** The word for how it is, and its colour. */
@@ -38,6 +40,8 @@ function trouble(inbox) {
   );
 }
 
+/** A day some days ago, as commands want it. */
+const isoDay = (ago) => new Date(now() - ago * 86_400_000).toISOString().slice(0, 10);
 const base = () => document.documentElement.dataset.base || location.origin;
 
 async function copy(text) {
@@ -49,7 +53,44 @@ async function copy(text) {
   }
 }
 
-const line = (title, text, code, more) => h("section", { class: "card stack" }, h("h3", {}, title), h("p", { class: "hint" }, text), h("div", { class: "inboxes-code" }, h("code", { tabindex: "0" }, code), button({ text: t("inboxes.copy"), run: () => copy(code) })), more && h("div", { class: "row" }, more));
+/** Consent to use the account: asked for in this browser, or by the command where the provider knows no way back to here. */
+function consent(inbox) {
+  const back = `${base()}/api/v1/inboxes/consent/callback`;
+  const told = here.peek().query.get("consent");
+  const begin = async () => {
+    const begun = await attempt(post(`/inboxes/${inbox.id}/consent`));
+    if (begun) location.assign(begun.url);
+  };
+  return h(
+    "section",
+    { class: "card stack" },
+    h("h3", {}, t("inboxes.authorize")),
+    told && h("p", { class: told === "granted" ? "inboxes-granted" : "error", role: "status" }, outcome(told)),
+    h("p", { class: "hint" }, t("inboxes.consent_hint")),
+    code(back),
+    h("div", { class: "row" }, button({ text: t("inboxes.consent_begin"), icon: "shield", kind: "primary", run: begin })),
+    h(
+      "details",
+      { class: "settings-more" },
+      h("summary", {}, t("inboxes.by_command")),
+      h("p", { class: "hint" }, t("inboxes.authorize_hint")),
+      code(`helpdesk inbox authorize ${inbox.id}`),
+    ),
+  );
+}
+
+/** What came of it, by the word that the way back brought along. */
+const outcome = (word) => (has(`inboxes.consent.${word}`) ? say(word, "inboxes.consent") : t("inboxes.consent_failed"));
+
+/** Something to be copied, as it is. */
+function code(text) {
+  return h("div", { class: "inboxes-code" }, h("code", { tabindex: "0" }, text), button({ text: t("inboxes.copy"), run: () => copy(text) }));
+}
+
+function line(title, text, what, more) {
+  const hint = h("p", { class: "hint" }, text);
+  return h("section", { class: "card stack" }, h("h3", {}, title), hint, code(what), more && h("div", { class: "row" }, more));
+}
 
 /** What stands below the form of an inbox that is there: what is done elsewhere. */
 export function beside(inbox) {
@@ -62,8 +103,9 @@ export function beside(inbox) {
   return h(
     "div",
     { class: "stack inboxes-beside" },
-    wanted && line(t("inboxes.authorize"), t("inboxes.authorize_hint"), `helpdesk inbox authorize ${id}`),
+    wanted && consent(inbox),
     channel === "chat" && line(t("inboxes.embed"), t("inboxes.embed_hint"), `<script type="module" src="${base()}/channels/chat/widget.js?inbox=${id}"></script>`, "demo" in document.documentElement.dataset && linkButton({ text: t("inboxes.demo"), icon: "chat", href: "/demo", target: "_blank", rel: "noopener", data: { native: true } })),
+    channel === "email" && settings.receive === "imap" && line(t("inboxes.backfill"), t("inboxes.backfill_hint"), `helpdesk inbox backfill ${id} --since ${isoDay(30)}`),
     h("section", { class: "card row spread" }, h("div", {}, h("h3", {}, t("inboxes.reprocess")), h("p", { class: "hint" }, t("inboxes.reprocess_hint"))), button({ text: t("inboxes.reprocess_now"), run: again })),
   );
 }
