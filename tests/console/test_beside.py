@@ -97,6 +97,7 @@ def test_the_pane_says_who_writes_and_why_and_changes_what_is_known(desk: Desk) 
 def test_a_contact_is_found_renamed_blocked_and_merged_with_himself(desk: Desk) -> None:
     post(desk, "A card", "Where is my card?", "Noor Haddad <noor@customer.example>")
     post(desk, "The same card", "Still no card", "noor.h@work.example")
+    post(desk, "Another card", "And mine?", "mei@customer.example")
     sol = desk.visit("/contacts", as_="sol")
     page = sol.page
     page.get_by_role("searchbox").fill("nobody at all")
@@ -125,7 +126,27 @@ def test_a_contact_is_found_renamed_blocked_and_merged_with_himself(desk: Desk) 
     page.get_by_role("heading", name="Noor Haddad").wait_for()
     page.get_by_role("article").get_by_text("noor.h@work.example").wait_for()
     page.get_by_role("link", name="The same card").wait_for()
+    page.get_by_role("button", name="Add an address").click()
+    dialog = page.get_by_role("dialog")
+    address = dialog.get_by_label("Address or handle")
+    for typed, said in (("nowhere", "give one address"), ("mei@customer.example", "Another contact has this already.")):
+        address.fill(typed)
+        address.press("Enter")
+        dialog.get_by_text(said).wait_for()
+    assert sol.idle().faults() == []
+    sol.shot("identity")
+    address.fill("Noor@Home.example")
+    address.press("Enter")
+    dialog.wait_for(state="detached")
+    added = page.get_by_role("listitem").filter(has_text="noor@home.example")
+    assert added.get_by_text("Verified").count() == 0
+    added.get_by_role("button", name="Remove noor@home.example").click()
+    dialog.get_by_role("button", name="Remove", exact=True).click()
+    added.wait_for(state="detached")
+    page.get_by_role("button", name="Undo").last.click()
+    added.wait_for()
     sol.shot("contact")
+    sol.forgive("422", "409")
     sol.untroubled()
 
 
