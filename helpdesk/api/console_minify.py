@@ -20,8 +20,8 @@ log = structlog.get_logger("helpdesk.api")
 
 _SECONDS: Final = 30
 _TYPE: Final = "text/javascript"
-_PATTERN: Final = re.compile(r"(^[ \t]*let [^\n]*\n)?^([ \t]*)const (?=\{)", re.MULTILINE)
-"""What takes an object apart, and the line before it where that declares what changes."""
+_DECLARED: Final = re.compile(r"^([ \t]*)(?:(const|let) (?=([{[])?)|\S)", re.MULTILINE)
+"""A line, how far it stands in, what it declares, and whether it takes something apart."""
 
 
 def minified(modules: Mapping[str, str]) -> dict[str, str]:
@@ -46,10 +46,24 @@ def minified(modules: Mapping[str, str]) -> dict[str, str]:
 def _in_order(code: str) -> str:
     """Declarations that stay where they are.
 
-    Neighbours of one kind are made into one, with a pattern of an object first; what it needs then comes too late where
-    it is named in another object (`const x = 1; const { y } = f({ x })`). Neighbours of two kinds are left alone.
+    Neighbours of one kind are made into one, with a pattern of an object or an array first; what it needs then comes
+    too late where it is named in another object (`const x = 1; const { y } = f({ x })`). So a pattern is of the other
+    kind than the declaration before it, which is the last one that stood in as far.
     """
-    return _PATTERN.sub(lambda found: found[0] if found[1] else f"{found[2]}let ", code)
+    before: dict[int, str] = {}
+
+    def turned(found: re.Match[str]) -> str:
+        margin, kind, pattern = found.groups()
+        for deeper in [depth for depth in before if depth > len(margin)]:
+            del before[deeper]
+        if kind is None:
+            return found[0]
+        if pattern and kind == "const":
+            kind = "let" if before.get(len(margin)) == "const" else "const"
+        before[len(margin)] = kind
+        return f"{margin}{kind} "
+
+    return _DECLARED.sub(turned, code)
 
 
 def _minify_here() -> None:

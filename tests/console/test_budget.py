@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 
@@ -67,9 +66,14 @@ def test_what_is_declared_stays_in_its_order_when_it_is_made_small() -> None:
         "const query = text.trim();",
         "const { items } = get({ ...query, limit: 25 });",
         "const { one } = get({ items });",
+        "const options = () => {",
+        "  const { inner } = get({ one });",
+        "  return inner;",
+        "};",
+        "const [a, b] = [get({ options }), 1];",
+        "const [c] = get({ a });",
     ]
     body = "\n  ".join(lines)
-    found = minified({"a.js": f"export function f(text) {{\n  {body}\n  return one + items + query;\n}}\n"})["a.js"]
-    query = re.search(r"(\w+)=\w+\.trim\(\)", found)
-    assert query
-    assert found.index(query[0]) < found.index(f"...{query[1]}"), found
+    found = minified({"a.js": f"export function f(text) {{\n  {body}\n  return b + c + items + query;\n}}\n"})["a.js"]
+    begun = [found.index(one) for one in (".trim()", "limit:25", "get({items:", "=()=>", "get({options:", "get({a:")]
+    assert begun == sorted(begun), found
