@@ -43,6 +43,7 @@ from helpdesk.models.agents import teams
 from helpdesk.models.alerts import alert_recipients, alerts
 from helpdesk.models.conversations import conversations, mentions
 from helpdesk.models.desk import views
+from helpdesk.models.inboxes import inboxes
 from helpdesk.services import filtering, questions
 from helpdesk.services.access import INBOXES, SELF, TEAMS, parameters, visible
 from helpdesk.services.house import Services
@@ -53,6 +54,7 @@ MOST: Final = 1000
 MOST_VIEWS: Final = 20
 """How many views are counted: the first ones."""
 MOST_TEAMS: Final = 100
+MOST_INBOXES: Final = 100
 _WALK: Final = 100_000
 LOOKED_AT: Final = 2000
 """Conversations that are looked at for all views together, where the index does not tell."""
@@ -79,17 +81,21 @@ class Counts:
     mentions: int
     alerts: int
     teams: Mapping[UUID, int]
+    inboxes: Mapping[UUID, int]
     views: Mapping[UUID, int | None]
 
 
 async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
-    """What the actor has to do. Teams are those that he is in; whoever sees everything is shown all of them."""
+    """What the actor has to do. Teams and inboxes are those that he is in; whoever sees everything is shown all."""
     database, everything = services.database, actor.sees_all
     values: dict[str, Any] = {"now": now, SELF: actor.id, **({} if everything else parameters(actor))}
     numbers = database.prepared(("counts", everything), lambda: _numbers(sees_all=everything))
     (row,) = await database.fetch(numbers, values)
     of_teams = await database.fetch(
         database.prepared(("teams", everything), lambda: _teams(sees_all=everything)), values
+    )
+    of_inboxes = await database.fetch(
+        database.prepared(("inboxes", everything), lambda: _inboxes(sees_all=everything)), values
     )
     *states, mine, unassigned, due_soon, breached, paused, unread, called, alarmed, elsewhere = row
     return Counts(
@@ -101,6 +107,7 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
         mentions=called,
         alerts=alarmed,
         teams={row[0]: min(row[1], MOST) for row in of_teams},
+        inboxes={row[0]: min(row[1], MOST) for row in of_inboxes},
         views=await _views(services, actor, elsewhere=elsewhere > 0, now=now),
     )
 
@@ -197,17 +204,29 @@ def _alarmed(me: ColumnElement[Any], *, sees_all: bool) -> Select[Any]:
 
 
 def _teams(*, sees_all: bool) -> Select[Any]:
-    """What is open of each team. Whoever is in a team reaches all of it.
-
-    One walk for all of them: for a small team among large ones, a walk of its own would be as long.
-    """
-    shown = [] if sees_all else [among(teams.c.id, TEAMS, "uuid")]
+    """What is open of each team. Whoever is in a team reaches all of it."""
     mine = [] if sees_all else [among(_C.team_id, TEAMS, "uuid")]
-    some = select(_C.team_id).where(_OPEN, *mine).limit(literal_column(str(_WALK), Integer())).subquery()
-    each = select(some.c.team_id, func.count(_ONE).label("number")).group_by(some.c.team_id).subquery()
-    query: Select[Any] = select(teams.c.id, func.coalesce(each.c.number, literal_column("0", Integer())))
-    query = query.select_from(teams.outerjoin(each, each.c.team_id == teams.c.id)).where(*shown)
-    return query.order_by(teams.c.id).limit(literal_column(str(MOST_TEAMS)))
+    shown = [] if sees_all else [among(teams.c.id, TEAMS, "uuid")]
+    return _of_each(select(teams.c.id).where(*shown), _C.team_id, mine, MOST_TEAMS)
+
+
+def _inboxes(*, sees_all: bool) -> Select[Any]:
+    """What is open in each inbox that there is. Whoever works in one reaches all of it."""
+    mine = _in_inboxes(sees_all=sees_all)
+    shown = [] if sees_all else [among(inboxes.c.id, INBOXES, "uuid")]
+    return _of_each(select(inboxes.c.id).where(inboxes.c.deleted_at.is_(None), *shown), _C.inbox_id, mine, MOST_INBOXES)
+
+
+def _of_each(
+    owners: Select[Any], column: ColumnElement[Any], mine: Sequence[ColumnElement[bool]], most: int
+) -> Select[Any]:
+    """One walk for all of them: for a small one among large ones, a walk of its own would be as long."""
+    some = select(column.label("owner")).where(_OPEN, *mine).limit(literal_column(str(_WALK), Integer())).subquery()
+    each = select(some.c.owner, func.count(_ONE).label("number")).group_by(some.c.owner).subquery()
+    owner = owners.subquery()
+    query: Select[Any] = select(owner.c.id, func.coalesce(each.c.number, literal_column("0", Integer())))
+    query = query.select_from(owner.outerjoin(each, each.c.owner == owner.c.id))
+    return query.order_by(owner.c.id).limit(literal_column(str(most)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,14 @@ async def test_everything_is_counted_once_and_only_what_one_reaches(
         "alerts": 0,
         "sla": {"due_soon": 1, "breached": 1, "paused": 1},
         "teams": {str(ours): 1},
+        "inboxes": {str(hers): 2},
         "views": {ids["mine"]: 2, ids["tagged"]: 1, ids["over"]: None, ids["all"]: 4},
         "most": counting.MOST,
     }
     found = await counts(client, boss)
     assert found["status"] == {"open": 4, "pending": 1, "snoozed": 1}
     assert found["teams"] == {str(ours): 1, str(theirs): 1}
+    assert found["inboxes"] == {str(hers): 2, str(his): 2}
     assert (found["mine"], found["unassigned"], found["mentions"]) == (0, 1, 0)
     assert found["views"] == {ids["mine"]: 0, ids["tagged"]: 2, ids["over"]: None, ids["all"]: 6}
 
@@ -120,6 +122,7 @@ async def test_the_numbers_walk_along_the_index_of_what_is_not_over(services: Se
     ]
     numbers = [counting._numbers(sees_all=everything) for everything in (True, False)]
     asked = [*numbers, *of_views, counting._teams(sees_all=True)]
+    asked += [counting._inboxes(sees_all=everything) for everything in (True, False)]
     values = {"now": now, "actor_id": me.id, "actor_inboxes": [me.id], "actor_teams": [me.id]}
     async with services.database.reading() as session:
         for setting in ("enable_seqscan", "enable_bitmapscan"):

@@ -74,7 +74,7 @@ class SlaCounts(Shown):
 
 
 class CountsShown(Shown):
-    """Of what is open, pending or snoozed; `mine`, `unassigned` and `teams` are of what is open alone."""
+    """Of what is open, pending or snoozed; `mine`, `unassigned`, `teams` and `inboxes` are of what is open alone."""
 
     status: OpenCounts
     mine: int
@@ -84,6 +84,7 @@ class CountsShown(Shown):
     alerts: int = Field(description="Open alerts that call you; of supervisors and administrators, all open ones")
     sla: SlaCounts
     teams: dict[UUID, int]
+    inboxes: dict[UUID, int]
     views: dict[UUID, int | None] = Field(description="By id; null: not known, or of what is over")
     most: int = Field(description="Where numbers stop: this many or more")
 
@@ -98,6 +99,7 @@ def counts(found: Counts) -> dict[str, Any]:
         "alerts": found.alerts,
         "sla": found.sla,
         "teams": {str(team_id): number for team_id, number in found.teams.items()},
+        "inboxes": {str(inbox_id): number for inbox_id, number in found.inboxes.items()},
         "views": {str(view_id): number for view_id, number in found.views.items()},
         "most": MOST,
     }

@@ -25,9 +25,10 @@ export const FIRST = "open";
 export const FILTERS = ["status", "channel", "inbox_id", "assignee_id", "team_id", "priority", "category", "tag", "contact_id", "sla", "q"];
 const GIVEN = [...FILTERS, "sort", "filter", "spam", "created_after", "created_before", "updated_after"];
 
-/** What a view asks for by itself: one of our own, `team-ID`, or the id of a saved one. */
+/** What a view asks for by itself: one of our own, `team-ID`, `inbox-ID`, or the id of a saved one. */
 export function queryOf(view = FIRST) {
   if (VIEWS[view]) return VIEWS[view];
+  if (view.startsWith("inbox-")) return { inbox_id: view.slice(6), status: "open" };
   return view.startsWith("team-") ? { team_id: view.slice(5), status: "open" } : { view_id: view };
 }
 

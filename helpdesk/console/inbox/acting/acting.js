@@ -88,10 +88,11 @@ export async function tag(ids) {
 
 /** Read marks are one's own: no version, no event, so the rows are told here. */
 async function mark(ids, read) {
-  const tell = (value) => put(itemsOf(ids).map((one) => ({ ...one, unread: value })));
-  tell(!read);
+  const before = new Map(itemsOf(ids).map((one) => [one.id, one.unread]));
+  const tell = (of) => put(itemsOf(ids).map((one) => ({ ...one, unread: of(one) })));
+  tell(() => !read);
   const going = ids.length > 1 ? post("/conversations/read", { ids, read }) : read ? send(`/conversations/${ids[0]}/read`) : del(`/conversations/${ids[0]}/read`);
-  if ((await attempt(going)) === undefined) tell(read);
+  if ((await attempt(going)) === undefined) tell((one) => before.get(one.id) ?? one.unread);
 }
 export const unread = (ids) => mark(ids, false);
 export const read = (ids) => mark(ids, true);
