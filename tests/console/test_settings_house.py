@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.console.browser import PHONE, Desk
 from tests.console.test_settings_inboxes import saved, send
 from tests.console.test_shell import post
+from tests.peers.token_server import CLIENT_ID, CLIENT_SECRET, TokenServer
 
 PAGES = ("sso/new", "audit", "jobs", "exports")
 
@@ -115,3 +116,36 @@ def test_the_pages_of_the_house_are_without_fault_on_a_phone_and_not_for_everybo
     for name in ("Single sign-on", "Audit log", "Exports"):
         assert not ben.page.get_by_role("link", name=name).count()
     ben.untroubled()
+
+
+def test_a_mailbox_is_consented_to_in_the_browser_and_a_webhook_told_again(desk: Desk) -> None:
+    with TokenServer() as issuer:
+        settings = {"address": "billing@wallet.example", "receive": "imap", "imap_url": "imaps://imap.wallet.example"}
+        settings |= {"auth": "xoauth2", "oauth_provider": "custom", "oauth_scope": "mail", "oauth_client_id": CLIENT_ID}
+        settings |= {"oauth_client_secret": CLIENT_SECRET, "oauth_token_url": issuer.url("/token")}
+        settings |= {"oauth_authorize_url": issuer.url("/authorize"), "imap_user": "billing"}
+        body = {"channel": "email", "name": "Billing", "settings": settings, "state": "paused"}
+        inbox = desk.made("/inboxes", body)["id"]
+        mina = desk.visit(f"/settings/inboxes/{inbox}")
+        send(mina.page, "Ask for consent")
+        mina.page.get_by_text("Consent is given, and stored.").wait_for()
+        assert mina.page.url == f"{desk.stack.url}/settings/inboxes/{inbox}?consent=granted"
+        assert "oauth_refresh_token" in desk.stack.get(f"/inboxes/{inbox}")["secrets"]
+        issuer.status = 400
+        send(mina.page, "Ask for consent")
+        mina.page.get_by_text("The provider granted nothing.").wait_for()
+        assert mina.idle().faults() == []
+
+    page = mina.page
+    url = "https://crm.customer.example/hook"
+    hook = desk.made("/webhooks", {"name": "CRM", "url": url, "events": ["conversation.created"]})["id"]
+    mina.go(f"/settings/webhooks/{hook}")
+    send(page, "Tell again what happened")
+    page.get_by_text("Please fill this in.").wait_for()
+    page.get_by_label("From").fill("2026-01-01T09:00:00")
+    send(page, "Tell again what happened")
+    page.get_by_role("status").get_by_text("told again.").wait_for()
+    assert mina.idle().faults() == []
+    page.get_by_role("link", name="Show progress").click()
+    page.get_by_role("heading", name="Events told again to a webhook").wait_for()
+    mina.untroubled()

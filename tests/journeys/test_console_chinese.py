@@ -24,7 +24,7 @@ NAMES = """
     Mina Park Sol Reyes Ben Okafor Eva Lin Mei Support First line Helpdesk English Telegram Facebook Instagram
     Slack Webhook Webhooks Discord Microsoft Google Teams DingTalk WeCom Feishu Asia Taipei UTC CSV API SLA SSO
     IMAP SMTP HTTP HTTPS JSON TOTP OAuth OIDC URL Ctrl Shift Enter Esc Alt Tab Cmd Chrome Linux
-    HeadlessChrome Python E-mail
+    HeadlessChrome Python E-mail OpenID Connect Entra Okta Keycloak
 """
 """Names of people, products, formats and keys, which stay as they are in any language."""
 

@@ -5,10 +5,11 @@ import { list as listed } from "../kernel/format.js";
 import { language, say, t } from "../kernel/i18n.js";
 import { button, chip } from "../kernel/parts.js";
 import { menu, popover } from "../kernel/popover.js";
-import { here, setQuery } from "../kernel/router.js";
+import { go, here, setQuery } from "../kernel/router.js";
+import { may } from "../kernel/session.js";
 import { computed, signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
-import { FILTERS, queryOf } from "./asking.js";
+import { asked, FILTERS, queryOf } from "./asking.js";
 import { SORT_NAMES } from "./order.js";
 
 const SEARCHED = 8; // options, from which on one may type to find one
@@ -48,7 +49,15 @@ export function filterButton() {
 
 export function openFilters(beside) {
   const entry = (name) => ({ text: wordFor(name), checked: here.peek().query.has(name), run: () => pick(beside, name) });
-  menu(beside, [...Object.keys(CHOICES), "q"].map(entry));
+  const taking = may("supervisor") ? ["-", { text: t("inbox.export"), icon: "download", run: exportList }] : [];
+  menu(beside, [...[...Object.keys(CHOICES), "q"].map(entry), ...taking]);
+}
+
+/** To the page that makes a file of what this list shows. */
+export function exportList() {
+  const { limit, sort, ...rest } = asked(here.peek().params.view, here.peek().query);
+  const query = Object.entries(rest).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  go(`/settings/exports?${new URLSearchParams(query)}`);
 }
 
 /** The button that chooses the order. */

@@ -14,7 +14,7 @@ import { directory, prefetch } from "../kernel/store.js";
 import { asked, FILTERS } from "./asking.js";
 import { actionCommands, selectionBar } from "./commands.js";
 import { feed, MOST } from "./feed.js";
-import { filterButton, filterChips, openFilters, sortButton } from "./filters.js";
+import { exportList, filterButton, filterChips, openFilters, sortButton } from "./filters.js";
 import { row } from "./row.js";
 import { viewName, viewNow } from "./views.js";
 
@@ -173,5 +173,6 @@ function listCommands({ list, active, selected, open, openOne }) {
   command({ id: "open-conversation", keys: ["o", "Enter"], text: t("inbox.open_one"), group, icon: "mail", when: () => one() && active.peek() !== open.peek() && !document.activeElement?.closest("a, button, summary"), run: () => openOne(active.peek()) });
   command({ id: "select-conversation", keys: "x", text: t("inbox.select"), group, icon: "check", when: one, run: () => list.toggle([active.peek()]) });
   command({ id: "select-none", keys: "Escape", text: t("inbox.clear"), group, when: () => selected.peek().size > 0, run: () => (selected.value = new Set()) });
+  command({ id: "export-conversations", text: t("inbox.export"), group, icon: "download", when: () => may("supervisor"), run: exportList });
   command({ id: "filter-conversations", keys: "f", text: t("inbox.filter_by"), group, icon: "filter", run: () => openFilters(list.closest("section").querySelector("header")) });
 }

@@ -3,7 +3,7 @@
 import { get } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
 import { dateTime, exact, number } from "../../kernel/format.js";
-import { has, language, say, t } from "../../kernel/i18n.js";
+import { has, language, say, t, tn } from "../../kernel/i18n.js";
 import { button, empty, pane } from "../../kernel/parts.js";
 import { here, setQuery, setTitle } from "../../kernel/router.js";
 import { computed, signal } from "../../kernel/signals.js";
@@ -72,7 +72,7 @@ export function audit() {
   const row = (one$) => entry(one$.peek(), numbers);
   return pane(
     { title: t("audit.title"), name: "house" },
-    h("p", { class: "hint" }, t("audit.hint")),
+    h("p", { class: "hint" }, tn("audit.hint", { command: h("code", {}, "helpdesk audit verify") })),
     filters(address),
     endless({ path: "/audit", query, found, none, label: t("audit.title"), kind: "house-rows", row }),
   );
@@ -132,7 +132,7 @@ function entry(one, numbers) {
       "div",
       { class: "grow" },
       h("p", {}, h("strong", {}, actor.name || say(actor.kind, "author")), " ", deedOf(one), " ", shown),
-      fields && h("p", { class: "soft" }, t("audit.fields", { fields })),
+      fields && h("p", { class: "soft" }, tn("audit.fields", { fields: h("code", {}, fields) })),
       details(one),
     ),
   );

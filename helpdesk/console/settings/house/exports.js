@@ -15,7 +15,10 @@ import { midnight } from "./audit.js";
 
 const STATES = ["open", "pending", "snoozed", "resolved", "closed"];
 /** What an address of the list may bring along besides what there are fields for. */
-const MORE = ["assignee_id", "priority", "category", "tag", "contact_id", "sla"].concat("q", "filter", "updated_after", "spam");
+const MORE = [
+  ...["assignee_id", "priority", "category", "tag", "contact_id", "sla", "q", "filter", "spam"],
+  ...["created_after", "created_before", "updated_after"],
+];
 
 export function exporting() {
   setTitle(t("exports.title"));
@@ -53,7 +56,8 @@ export function exporting() {
 function queryOf(asked, brought) {
   const { what, format, messages, view_id: view, status, inbox_id: inbox, team_id: team, from, to } = asked;
   const [after, before] = [from.value && midnight(from.value), to.value && midnight(to.value, 1)];
-  const form = { format: format.value, created_after: after || undefined, created_before: before || undefined };
+  const time = { ...(after && { created_after: after }), ...(before && { created_before: before }) };
+  const form = { format: format.value, ...time };
   if (what.value === "contacts") return form;
   const whole = messages.value && format.value === "jsonl" ? { messages: true } : {};
   const of = { view_id: view.value || undefined, status: status.value, inbox_id: inbox.value, team_id: team.value };
