@@ -1,12 +1,13 @@
 """The console's modules, joined by folder for the way to the browser: forty answers become ten, and a fifth lighter.
 
-What is joined is a folder's modules into its entry (`inbox/inbox.js`), the pages of the settings into theirs, and all
-of the kernel, with whatever the shell imports, into the shell's, which is always there. Each module stays a scope of
-its own, a function that answers what it exports; who imports it takes that from the entry. Nothing is renamed and
-nothing is parsed: the statements of imports and exports stand at the beginning of a line, each in one line, and a
-module that writes them otherwise or is asked for by itself stays a file of its own. So does what another area imports,
-which would else have to load the whole of its entry. Modules that import each other cannot be one after the other: then
-all are sent as they are written, which works and weighs a fifth more, and the test of the weight says so.
+What is joined is a folder's modules into its entry (`inbox/inbox.js`), the pages of the settings into theirs, what the
+first module imports into that, and all else of the kernel, with whatever the shell imports, into the shell's, which is
+always there. Each module stays a scope of its own, a function that answers what it exports; who imports it takes that
+from the entry. Nothing is renamed and nothing is parsed: the statements of imports and exports stand at the beginning
+of a line, each in one line, and a module that writes them otherwise or is asked for by itself stays a file of its own.
+So does what another area imports, which would else have to load the whole of its entry. Modules that import each other
+cannot be one after the other: then all are sent as they are written, which works and weighs a fifth more, and the test
+of the weight says so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
+BOOT: Final = "boot.js"
+"""What runs first, with whatever it imports: it asks for answers before anything else is there."""
 SHELL: Final = "shell/shell.js"
 _KERNEL: Final = "kernel"
 _WHOLE: Final = "settings"
@@ -77,7 +80,7 @@ def _homes(modules: Mapping[str, str]) -> dict[str, str]:
 
 def _needed(name: str, modules: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
-    waiting = [name]
+    waiting = [name] if name in modules else []
     while waiting:
         new = [at for at in _imports(waiting[-1], modules[waiting.pop()]) if at in modules and at not in found]
         found.update(new)
@@ -91,17 +94,17 @@ def _fitting(modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, code in modules.items():
         for at in _imports(name, code):
             users.setdefault(at, set()).add(name)
-    always = _needed(SHELL, modules) if SHELL in modules else set()
+    first, always = [({one} | _needed(one, modules)) & modules.keys() for one in (BOOT, SHELL)]
     for name, code in modules.items():
         folder = posixpath.dirname(name)
         top = folder.split("/")[0]
         entry = SHELL if folder == _KERNEL or name in always else f"{folder}/{posixpath.basename(folder)}.js"
         entry = f"{top}/{top}.js" if top == _WHOLE else entry
-        if entry not in modules or not folder or not _plain(code):
+        entry = BOOT if name in first else entry
+        if entry not in modules or not _plain(code):
             continue
-        # Nothing waits for the shell before it asks for its first answers.
-        outside = {"boot.js"} if entry == SHELL else {one for one in modules if not one.startswith(f"{top}/")}
-        outside = set() if top == _WHOLE else outside
+        outside = {one for one in modules if not one.startswith(f"{top}/")}
+        outside = set() if entry in (BOOT, SHELL) or top == _WHOLE else outside
         if name == entry or (name not in asked and not users.get(name, set()) & outside):
             yield name, entry
 

@@ -1,6 +1,6 @@
 // Every address of the console, and the area that shows it. The server answers with the page at just these, so it reads
 // this list too: one entry a line, in this form. `:name` stands for one part of the path.
-export default [
+export const ROUTES = [
   ["/", "inbox"],
   ["/inbox", "inbox"],
   ["/inbox/:view", "inbox"],

@@ -1,11 +1,11 @@
 // Where we are. The address is the state: filters, the open conversation, the page of the settings.
 
-import routes from "../routes.js";
+import { ROUTES } from "../routes.js";
 import { unescaped } from "./address.js";
 import { loadTexts } from "./i18n.js";
 import { batch, onCleanup, signal } from "./signals.js";
 
-const patterns = routes.map(([path, area]) => {
+const patterns = ROUTES.map(([path, area]) => {
   const names = [];
   const expression = path.replace(/:(\w+)/g, (_, name) => (names.push(name), "([^/]+)"));
   return { area, names, expression: new RegExp(`^${expression}$`) };
