@@ -24,7 +24,11 @@ export function view() {
 function pageList(groups, page) {
   const link = (one) => h("a", { href: `/settings/${one.path}`, "aria-current": () => (page() === one.path ? "page" : null) }, say(one.path, "settings"));
   const group = ([name, pages]) => h("section", {}, h("h3", {}, say(name, "settings.group")), pages.map(link));
-  return h("nav", { class: "settings-pages", "aria-label": t("settings.title") }, h("h2", {}, t("settings.title")), groups.map(group));
+  const title = h("h2", {}, t("settings.title"));
+  const nav = h("nav", { class: "settings-pages", "aria-label": t("settings.title") }, title, groups.map(group));
+  // There are more pages than a window is high: the one that was gone to by its address is in sight.
+  requestAnimationFrame(() => nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }));
+  return nav;
 }
 
 function pagePlace(groups, page) {
