@@ -42,7 +42,7 @@ from helpdesk.services import (
 )
 from helpdesk.services.alerts import Subject
 from helpdesk.services.house import Services
-from helpdesk.services.inboxes import load_config
+from helpdesk.services.inbox_settings import load_config
 from helpdesk.services.keys import Keys
 from helpdesk.services.visiting import PER_PROCESS, VisitorHub
 from helpdesk.services.visitor_filing import SaidMeanwhile

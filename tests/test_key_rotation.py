@@ -10,7 +10,8 @@ from sqlalchemy import LargeBinary, select
 from helpdesk.commands import setup
 from helpdesk.crypto import Keyring
 from helpdesk.models import metadata
-from helpdesk.services import alert_routes, inboxes, webhooks
+from helpdesk.models.inboxes import inboxes
+from helpdesk.services import alert_routes, inbox_settings, webhooks
 from helpdesk.services.house import Services
 from helpdesk.services.keys import Keys
 from tests import factories
@@ -30,8 +31,8 @@ async def test_after_rotation_the_old_key_is_not_needed(services: Services) -> N
     assert said == "4 keys are sealed with key 2"
     later = Services(services.settings, services.database, Keyring(NEW), services.blobs, services.channels)
     async with services.database.reading() as session:
-        row = (await session.execute(select(inboxes.inboxes).where(inboxes.inboxes.c.id == inbox_id))).mappings().one()
-        assert inboxes.open_secrets(later, row)["imap_password"] == "secret"
+        row = (await session.execute(select(inboxes).where(inboxes.c.id == inbox_id))).mappings().one()
+        assert inbox_settings.open_secrets(later, row)["imap_password"] == "secret"
         await Keys(later.keyring).load(session, f"contact:{contact_id}")
         webhook = await webhooks.get_webhook(session, webhook_id)
         assert webhooks.signing_secrets(later, webhook, now=factories.clock.now())[0].startswith("whsec_")

@@ -34,7 +34,7 @@ from helpdesk.api.schemas.shared import Page
 from helpdesk.channels import Channel, Check
 from helpdesk.domain.values import Actor, InboxStatus
 from helpdesk.errors import Forbidden, NotFound, PreconditionRequired, Stale, Unverified
-from helpdesk.services import inboxes, intake, paging, security_alerts
+from helpdesk.services import inbox_connecting, inbox_settings, inboxes, intake, paging, security_alerts
 from helpdesk.services.house import Services
 from helpdesk.services.security_alerts import Change
 
@@ -50,7 +50,7 @@ async def _shown(
 ) -> Response:
     row = await inboxes.get_inbox(session, actor, inbox_id)
     members = await inboxes.members_of(session, [inbox_id])
-    secrets = list(inboxes.open_secrets(services, row)) if actor.sees_all else []
+    secrets = list(inbox_settings.open_secrets(services, row)) if actor.sees_all else []
     location = f"/api/v1/inboxes/{inbox_id}" if status == 201 else None
     shown = shapes.inbox(row, secrets, members.get(inbox_id, ()), actor)
     return answer(shown, status=status, version=row["version"], location=location)
@@ -74,7 +74,7 @@ async def list_inboxes(request: Request, actor: Reader, services: House, session
     shown = [
         shapes.inbox(
             row,
-            list(inboxes.open_secrets(services, row)) if actor.sees_all else [],
+            list(inbox_settings.open_secrets(services, row)) if actor.sees_all else [],
             members.get(row["id"], ()),
             actor,
         )
@@ -122,7 +122,7 @@ async def try_inbox(actor: Admin, services: House, body: InboxTrial) -> Response
     if body.inbox_id is not None:
         async with services.database.reading() as session:
             saved = await inboxes.get_inbox(session, actor, body.inbox_id)
-    return _checked(await inboxes.try_settings(services, body.channel, body.settings, saved=saved))
+    return _checked(await inbox_connecting.try_settings(services, body.channel, body.settings, saved=saved))
 
 
 def _checked(checks: Sequence[Check]) -> Response:
@@ -131,7 +131,7 @@ def _checked(checks: Sequence[Check]) -> Response:
 
 def _common(body: InboxCreate | InboxPatch) -> dict[str, Any]:
     given = body.given()
-    return {name: given[name] for name in inboxes.COMMON if name in given}
+    return {name: given[name] for name in inbox_settings.COMMON if name in given}
 
 
 @router.get(
@@ -201,7 +201,7 @@ async def check_inbox(actor: Admin, services: House, inbox_id: UUID, body: Inbox
     """Tries everything that the settings promise. What the other side said in its own words is not shown."""
     async with services.database.reading() as session:
         row = await inboxes.get_inbox(session, actor, inbox_id)
-    return _checked(await inboxes.check(services, row, send=bool(body and body.send)))
+    return _checked(await inbox_connecting.check(services, row, send=bool(body and body.send)))
 
 
 @router.post(

@@ -18,8 +18,7 @@ from helpdesk.models.events import audit, events, pending_work
 from helpdesk.models.inboxes import inbox_states, inboxes, raw_items
 from helpdesk.models.messages import deliveries
 from helpdesk.models.sla import escalations, sla_clocks
-from helpdesk.services import inboxes as inbox_service
-from helpdesk.services import notices, visitor_mail
+from helpdesk.services import inbox_connecting, notices, visitor_mail
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard, open_services
 from workers import doorbell
@@ -184,7 +183,7 @@ async def _inboxes(services: Services, report: Report) -> None:
 
 async def _live(services: Services, row: RowMapping, report: Report) -> None:
     """What visitors find is up to the settings alone: there is no other side that could be asked."""
-    for one in await inbox_service.check(services, row, send=False):
+    for one in await inbox_connecting.check(services, row, send=False):
         (report.ok if one.ok else report.warn)(f"inbox {row['name']}, {one.name}", one.detail)
     async with services.database.reading() as session:
         continued = await visitor_mail.inboxes_for(services, session, [row["id"]])

@@ -24,8 +24,8 @@ from helpdesk.config import Settings
 from helpdesk.domain.values import SYSTEM, InboxStatus
 from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.inboxes import inboxes
+from helpdesk.services import inbox_connecting, inbox_settings, leases
 from helpdesk.services import inboxes as service
-from helpdesk.services import leases
 from helpdesk.services.house import Services
 from helpdesk.wiring import open_guard
 from workers.hosts import InboxHost
@@ -80,7 +80,7 @@ async def check(settings: Settings, inbox: str, *, send: bool) -> tuple[list[str
     """One line per thing tried; whether all of it worked."""
     async with opened(settings) as services:
         row = await find(services, inbox)
-        checks = await service.check(services, row, send=send)
+        checks = await inbox_connecting.check(services, row, send=send)
     lines = [f"{'ok  ' if one.ok else 'FAIL'} {one.name}{': ' if one.detail else ''}{one.detail}" for one in checks]
     return lines, all(one.ok for one in checks)
 
@@ -88,12 +88,12 @@ async def check(settings: Settings, inbox: str, *, send: bool) -> tuple[list[str
 async def authorize(settings: Settings, inbox: str, *, tell: Callable[[str], None]) -> list[str]:
     async with opened(settings) as services:
         row = await find(services, inbox)
-        connector = service.connect(services, open_guard(settings), row)
+        connector = inbox_connecting.connect(services, open_guard(settings), row)
         if not isinstance(connector, Authorizes):
             raise Misconfigured("this channel needs no authorization")
         changed = await connector.authorize(tell)
         async with services.database.transaction() as session:
-            await service.save_secrets(services, session, row["id"], changed)
+            await inbox_settings.save_secrets(services, session, row["id"], changed)
     return ["authorized"]
 
 
@@ -111,7 +111,7 @@ async def backfill(settings: Settings, inbox: str, *, since: str | None, dry_run
     async with opened(settings) as services:
         row = await find(services, inbox)
         guard = open_guard(settings)
-        connector = service.connect(services, guard, row)
+        connector = inbox_connecting.connect(services, guard, row)
         if not isinstance(connector, Backfills):
             raise Misconfigured("this channel has no older messages to fetch")
         async with leased(services, f"backfill:{row['id']}") as (name, fence):

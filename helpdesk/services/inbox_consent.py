@@ -32,7 +32,7 @@ from helpdesk.crypto import CannotOpen
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound, Unavailable
 from helpdesk.net import AllowList, Guard
-from helpdesk.services import audit, inboxes, security_alerts
+from helpdesk.services import audit, inbox_connecting, inbox_settings, inboxes, security_alerts
 from helpdesk.services.house import Services
 from helpdesk.services.security_alerts import Change
 
@@ -105,7 +105,7 @@ async def finish(services: Services, asked: Asked | None, *, state: str, code: s
     async with _connected(services, row) as connector:
         granted = await _redeemed(connector, code, asked.consent)
     async with services.database.transaction() as session:
-        await inboxes.save_secrets(services, session, asked.inbox_id, granted)
+        await inbox_settings.save_secrets(services, session, asked.inbox_id, granted)
         data, inbox_id = {"fields": sorted(granted)}, asked.inbox_id
         await audit.record(session, "inbox.authorized", subject="inbox", subject_id=inbox_id, by=by, now=now, data=data)
         await security_alerts.tell(services, session, Change.INBOX, subject_id=asked.inbox_id, by=by, now=now)
@@ -140,7 +140,7 @@ async def _redeemed(connector: AuthorizesInBrowser, code: str, consent: Consent)
 @asynccontextmanager
 async def _connected(services: Services, row: RowMapping) -> AsyncIterator[Any]:
     guard = Guard(AllowList.parse(services.settings.hosts_allowed))
-    connector = inboxes.connect(services, guard, row)
+    connector = inbox_connecting.connect(services, guard, row)
     try:
         if not isinstance(connector, AuthorizesInBrowser):
             raise _cannot("this channel needs no consent")

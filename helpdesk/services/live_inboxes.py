@@ -17,8 +17,7 @@ from helpdesk.errors import HelpdeskError
 from helpdesk.live import Hours, LiveInbox
 from helpdesk.logs import fault
 from helpdesk.models.inboxes import inboxes
-from helpdesk.services import categories, service_hours, timetables, visitor_mail, visitor_queue
-from helpdesk.services import inboxes as inbox_service
+from helpdesk.services import categories, inbox_settings, service_hours, timetables, visitor_mail, visitor_queue
 from helpdesk.services.house import Services
 
 log = structlog.get_logger()
@@ -42,7 +41,7 @@ async def read(services: Services, channel: Channel, *, now: datetime) -> list[L
     found = []
     for row in rows:
         try:
-            config = inbox_service.load_config(services, row)
+            config = inbox_settings.load_config(services, row)
         except HelpdeskError as error:
             log.error("live_inbox.unusable", inbox_id=str(row["id"]), **fault(error))
             continue

@@ -16,7 +16,7 @@ from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.messages import messages
 from helpdesk.net import AllowList, Guard
 from helpdesk.services import conversations as conversation_verbs
-from helpdesk.services import inboxes
+from helpdesk.services import inbox_connecting
 from helpdesk.services.access import get_message, may_use
 from helpdesk.services.house import Services
 
@@ -30,7 +30,7 @@ async def hide(services: Services, message_id: UUID, *, hidden: bool, by: Actor,
     async with services.database.reading() as session:
         message = await get_message(session, by, message_id)
         inbox = await _moderated(services, session, message, by=by)
-    connector = inboxes.connect(services, Guard(AllowList.parse(services.settings.hosts_allowed)), inbox)
+    connector = inbox_connecting.connect(services, Guard(AllowList.parse(services.settings.hosts_allowed)), inbox)
     if not isinstance(connector, Moderates):
         raise _impossible("this channel hides nothing")
     try:

@@ -19,7 +19,7 @@ from helpdesk.models.agents import sessions as session_rows
 from helpdesk.models.alerts import alerts
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes as inbox_rows
-from helpdesk.services import inbox_consent, inboxes, sessions
+from helpdesk.services import inbox_consent, inbox_settings, sessions
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import BASE_URL, ON_ONE_DATABASE
@@ -75,7 +75,7 @@ class Desk:
     async def granted(self) -> str:
         async with self.services.database.reading() as session:
             row = (await session.execute(select(inbox_rows).where(inbox_rows.c.id == self.inbox_id))).mappings().one()
-        return inboxes.open_secrets(self.services, row).get("oauth_refresh_token", "")
+        return inbox_settings.open_secrets(self.services, row).get("oauth_refresh_token", "")
 
 
 @pytest.fixture

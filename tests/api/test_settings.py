@@ -15,7 +15,7 @@ from helpdesk.domain.values import SYSTEM
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inbox_states
 from helpdesk.models.inboxes import inboxes as inbox_rows
-from helpdesk.services import inboxes
+from helpdesk.services import inbox_settings, inboxes
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import ON_ONE_DATABASE
@@ -49,12 +49,12 @@ async def test_an_inbox_keeps_its_secrets_sealed_and_shows_their_names_only(
         row = (await session.execute(select(inbox_rows))).mappings().one()
         assert await session.scalar(select(inbox_states.c.cursor)) == {}
     assert b"secret" not in row["secrets"]
-    config: Any = inboxes.load_config(services, row)
+    config: Any = inbox_settings.load_config(services, row)
     assert config.imap_password.get_secret_value() == "imap secret"
     async with services.database.transaction() as session:
-        await inboxes.save_secrets(services, session, row["id"], {"imap_password": "rotated"})
+        await inbox_settings.save_secrets(services, session, row["id"], {"imap_password": "rotated"})
         row = (await session.execute(select(inbox_rows))).mappings().one()
-    config = inboxes.load_config(services, row)
+    config = inbox_settings.load_config(services, row)
     assert (config.imap_password.get_secret_value(), row["version"]) == ("rotated", 1)
     assert config.smtp_password.get_secret_value() == "smtp secret"
 
