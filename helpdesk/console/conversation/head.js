@@ -35,7 +35,7 @@ export function heading({ id, one, there, messages }) {
       () => one.value && settle(id, one.value),
       button({ icon: "more", label: t("conversation.menu"), kind: "quiet", "aria-haspopup": "menu", run: (event) => more(event.currentTarget, id, one, messages) }),
     ),
-    h("div", { class: "row wrap conversation-state" }, () => one.value && states(id, one)),
+    h("div", { class: "row wrap conversation-state sideways" }, () => one.value && states(id, one)),
     () => one.value && banners(one.value),
   );
 }

@@ -36,6 +36,7 @@ export function textField({ label, hint, name, value = "", type = "text", rows, 
 export function selectField({ label, hint, name, value = "", options, ...more }) {
   const input = h("select", { class: "input", name, ...more }, options.map(({ id, text }) => h("option", { value: id }, text)));
   input.value = isSignal(value) ? value.peek() : value;
+  if (input.selectedIndex < 0) input.selectedIndex = 0; // nothing chosen looks like nothing to choose from
   if (isSignal(value)) input.addEventListener("change", () => (value.value = input.value));
   return field({ label, hint, input, name });
 }

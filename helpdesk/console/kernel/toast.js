@@ -34,6 +34,8 @@ export function toast(text, { kind = "info", action, seconds = SECONDS[kind] } =
     action && button({ text: action.text, kind: "quiet", run: () => (close(), action.run()) }),
     button({ icon: "close", label: t("shell.close"), kind: "quiet tiny", run: close }),
   );
+  // What happens twice is told once.
+  for (const one of region?.children ?? []) if (one.firstElementChild.textContent === text) one.remove();
   place().append(node);
   go();
   return close;
