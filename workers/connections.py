@@ -11,7 +11,7 @@ from helpdesk.channels import Channel, Closes, Connector, Misconfigured
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
 from helpdesk.services.house import Services
-from helpdesk.services.inboxes import connect
+from helpdesk.services.inbox_connecting import connect
 
 
 class Connections:
