@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from helpdesk import clock
+from helpdesk.api import queries
 from helpdesk.api.answers import answer
-from helpdesk.api.dependencies import Transaction, Writer
+from helpdesk.api.dependencies import Reader, Reading, Transaction, Writer
 from helpdesk.api.problems import documented
+from helpdesk.api.queries import Query
 from helpdesk.api.schemas.actions import stored
-from helpdesk.api.schemas.bulk import BulkGiven
+from helpdesk.api.schemas.bulk import BulkFound, BulkGiven
 from helpdesk.api.schemas.jobs import JobStarted
 from helpdesk.errors import Forbidden, Invalid
 from helpdesk.services import bulk
 
 router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
+
+
+COUNT = Query(queries.structure("filter", "A tree of conditions, as views have it"))
+
+
+@router.get(
+    "/bulk",
+    summary="Count what a filter would change",
+    response_model=BulkFound,
+    responses=documented(Forbidden),
+    openapi_extra=COUNT.openapi,
+)
+async def count_many(request: Request, actor: Reader, session: Reading) -> Response:
+    """To be shown before many are changed: how many it finds now. What comes in until then is found as well."""
+    tree = COUNT.read(request).get("filter", {})
+    count = await bulk.count(session, tree, by=actor, now=clock.now())
+    return answer({"count": count, "most": bulk.MOST_FOUND})
 
 
 @router.post(

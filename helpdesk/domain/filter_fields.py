@@ -114,6 +114,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "merged": _FLAG,
     "mentioned": Field(Kind.OWN),
     "watched": Field(Kind.OWN),
+    "drafted": Field(Kind.OWN),
     "first_response": Field(Kind.PRESENCE),
     "rating": Field(Kind.NUMBER, empty=True),
     "visibility": Field(Kind.WORD, known=tuple(Visibility)),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, func, literal_column, not_, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, literal_column, not_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -130,16 +130,29 @@ async def _check(
         raise Invalid.field("set", "say what is to be changed")
 
 
-async def _found(session: AsyncSession, node: Node, *, by: Actor, now: datetime) -> Sequence[UUID]:
-    """Those that the actor sees now; spam only where the filter speaks of it."""
+async def count(session: AsyncSession, filter: Mapping[str, Any], *, by: Actor, now: datetime) -> int:  # noqa: A002
+    """How many `start` would find now; one more than may be changed where there are too many. Raises `Invalid`."""
+    node = questions.read(filter)
+    await questions.check_mentions(session, node, by=by)
+    some = scoped(select(conversations.c.id).where(*_holds(node, by=by, now=now)), by)
+    some = some.limit(literal_column(str(MOST_FOUND + 1)))
+    return await session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def _holds(node: Node, *, by: Actor, now: datetime) -> list[ColumnElement[bool]]:
+    """Spam only where the filter speaks of it."""
     holds = [condition(node, actor=by, now=now)]
-    if not names_spam(node):
-        holds.append(not_(conversations.c.spam))
+    return holds if names_spam(node) else [*holds, not_(conversations.c.spam)]
+
+
+async def _found(session: AsyncSession, node: Node, *, by: Actor, now: datetime) -> Sequence[UUID]:
+    """Those that the actor sees now."""
+    holds = _holds(node, by=by, now=now)
     query = scoped(select(conversations.c.id).where(*holds), by).order_by(conversations.c.id)
     found = (await session.execute(query.limit(literal_column(str(MOST_FOUND + 1))))).scalars().all()
     if len(found) > MOST_FOUND:
-        count = await session.scalar(scoped(select(func.count()).select_from(conversations).where(*holds), by))
-        raise Invalid.field("filter", f"this finds {count} conversations; at most {MOST_FOUND} are changed at once")
+        every = await session.scalar(scoped(select(func.count()).select_from(conversations).where(*holds), by))
+        raise Invalid.field("filter", f"this finds {every} conversations; at most {MOST_FOUND} are changed at once")
     return found
 
 

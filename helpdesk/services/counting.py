@@ -41,7 +41,7 @@ from helpdesk.domain.filter_tree import Every, Leaf, Node
 from helpdesk.domain.values import Actor, Status
 from helpdesk.models.agents import teams
 from helpdesk.models.alerts import alert_recipients, alerts
-from helpdesk.models.conversations import conversations, mentions
+from helpdesk.models.conversations import conversations, drafts, mentions
 from helpdesk.models.desk import views
 from helpdesk.models.inboxes import inboxes
 from helpdesk.services import filtering, questions
@@ -80,6 +80,7 @@ class Counts:
     unread: int
     mentions: int
     alerts: int
+    drafts: int
     teams: Mapping[UUID, int]
     inboxes: Mapping[UUID, int]
     views: Mapping[UUID, int | None]
@@ -97,7 +98,7 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
     of_inboxes = await database.fetch(
         database.prepared(("inboxes", everything), lambda: _inboxes(sees_all=everything)), values
     )
-    *states, mine, unassigned, due_soon, breached, paused, unread, called, alarmed, elsewhere = row
+    *states, mine, unassigned, due_soon, breached, paused, unread, called, alarmed, drafted, elsewhere = row
     return Counts(
         status={status.value: min(number, MOST) for status, number in zip(LIVE, states, strict=True)},
         sla={name: min(number, MOST) for name, number in zip(_SLA, (due_soon, breached, paused), strict=True)},
@@ -106,6 +107,7 @@ async def count(services: Services, actor: Actor, *, now: datetime) -> Counts:
         unread=unread,
         mentions=called,
         alerts=alarmed,
+        drafts=drafted,
         teams={row[0]: min(row[1], MOST) for row in of_teams},
         inboxes={row[0]: min(row[1], MOST) for row in of_inboxes},
         views=await _views(services, actor, elsewhere=elsewhere > 0, now=now),
@@ -160,7 +162,7 @@ def _walked(wanted: Sequence[ColumnElement[bool]]) -> FromClause:
 
 def _numbers(*, sees_all: bool) -> Select[Any]:
     """By status; his, nobody's; by SLA state; what is his and has something that he has not read;
-    notes and open alerts that call him.
+    notes and open alerts that call him; what he has begun to write.
 
     The last number is how much there is elsewhere.
     """
@@ -185,11 +187,15 @@ def _numbers(*, sees_all: bool) -> Select[Any]:
     if not sees_all:
         # As in the list of them: what he was called to may be out of his sight by now.
         called = called.join(conversations, _C.id == m.conversation_id).where(visible())
+    begun: Select[Any] = select(drafts.c.conversation_id).where(drafts.c.agent_id == me)
+    if not sees_all:
+        begun = begun.join(conversations, _C.id == drafts.c.conversation_id).where(visible())
     query = _row(
         *found,
         _capped(_ids(mine, _LIVE, filtering.unread(me))),
         _capped(called),
         _capped(_alarmed(me, sees_all=sees_all)),
+        _capped(begun),
     )
     if walked is None:
         return query.add_columns(literal_column("0", Integer()))

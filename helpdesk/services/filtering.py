@@ -38,6 +38,7 @@ from helpdesk.models.conversations import (
     conversation_tags,
     conversation_watchers,
     conversations,
+    drafts,
     mentions,
 )
 from helpdesk.models.messages import messages
@@ -238,7 +239,7 @@ def _unread(leaf: Leaf, actor: Actor, _now: datetime) -> Condition:
 
 
 def _own(leaf: Leaf, actor: Actor, _now: datetime) -> Condition:
-    table = {"mentioned": mentions, "watched": conversation_watchers}[leaf.field]
+    table = {"mentioned": mentions, "watched": conversation_watchers, "drafted": drafts}[leaf.field]
     mine = select(_ONE).select_from(table).where(table.c.agent_id == literal(actor.id, _C.id.type))
     found = false() if actor.id is None else _of(mine.where(table.c.conversation_id == _C.id))
     return not_(found) if leaf.op == "ne" else found

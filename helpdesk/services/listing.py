@@ -115,7 +115,9 @@ _NULLABLE: Final = {"next_due_at", "waiting_since"}
 LOOKED_AT: Final = 5_000
 """Conversations that a tree is asked of for one page, in the order of the sort: it may hold for none of a million."""
 
-_INDEXED: Final = frozenset({"status", "inbox_id", "assignee_id", "team_id", "contact_id", "mentioned", "watched"})
+_INDEXED: Final = frozenset(
+    {"status", "inbox_id", "assignee_id", "team_id", "contact_id", "mentioned", "watched", "drafted"}
+)
 MOST_CONTACTS: Final = 200
 """Contacts that `q` is taken to mean."""
 

@@ -254,6 +254,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /api/v1/custom-fields/{field_id}": LIST,
     "PATCH /api/v1/custom-fields/{field_id}": Row("403", "403", "200", body={"title": "Renamed"}, version=True),
     "DELETE /api/v1/custom-fields/{field_id}": Row("403", "403", "204", version=True),
+    "GET /api/v1/conversations/bulk": LIST,
     "POST /api/v1/conversations/bulk": Row(
         "202/202", "202/202", "202/202", body={"ids": ["{conversation_id}"], "set": {"priority": "high"}}
     ),

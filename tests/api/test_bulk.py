@@ -216,3 +216,26 @@ async def test_a_filter_that_finds_too_many_says_how_many(
     answer = await client.post(BULK, headers=boss.headers, json={"filter": {}, "set": {"priority": "high"}})
     assert answer.status_code == 422
     assert "3 conversations" in answer.json()["detail"]
+
+
+async def test_what_a_filter_would_change_is_counted_before(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the same filter finds it then: what one sees, without spam where the filter does not speak of it."""
+    anna, other = await factories.agent(services), await factories.agent(services)
+    desk, foreign = await factories.inbox(services), await factories.inbox(services, members=[other.id])
+    for inbox, spam in ((desk, False), (desk, False), (desk, True), (foreign, False)):
+        await factories.conversation(services, inbox_id=inbox, spam=spam)
+
+    async def counted(tree: str) -> Any:
+        return (await client.get(BULK, headers=anna.headers, params={"filter": tree})).json()
+
+    live, spam = "{}", '{"field": "spam", "op": "eq", "value": true}'
+    assert await counted(live) == {"count": 2, "most": bulk.MOST_FOUND}
+    assert (await counted(spam))["count"] == 1
+    shown = (await client.get(await asked(client, anna, filter={}, spam=True), headers=anna.headers)).json()
+    assert shown["total"] == 2
+    monkeypatch.setattr(bulk, "MOST_FOUND", 1)
+    assert await counted(live) == {"count": 2, "most": 1}
+    wrong = await client.get(BULK, headers=anna.headers, params={"filter": '{"field": "nothing"}'})
+    assert wrong.status_code == 422

@@ -61,6 +61,12 @@ async def test_everything_is_counted_once_and_only_what_one_reaches(
     async with services.database.transaction() as session:
         await insert_rows(session, mentions, [{**called, "read_at": None}])
     assert (await client.put(f"/api/v1/conversations/{made[3]}/read", headers=anna.headers)).status_code == 200
+    begun = {"text": "Not yet"}
+    assert (
+        await client.put(
+            f"/api/v1/conversations/{made[0]}/draft", headers={**anna.headers, "If-None-Match": "*"}, json=begun
+        )
+    ).status_code < 300
     kept: dict[str, Any] = {
         "mine": leaf("assignee_id", "eq", "me"),
         "tagged": {"all": [leaf("status", "eq", "open"), leaf("tag", "eq", "vip")]},
@@ -80,6 +86,7 @@ async def test_everything_is_counted_once_and_only_what_one_reaches(
         "unread": 1,
         "mentions": 1,
         "alerts": 0,
+        "drafts": 1,
         "sla": {"due_soon": 1, "breached": 1, "paused": 1},
         "teams": {str(ours): 1},
         "inboxes": {str(hers): 2},

@@ -182,6 +182,22 @@ def test_what_is_done_to_many_tells_how_it_went_and_can_be_taken_back(desk: Desk
     row(eva, "Question 6").wait_for(state="detached")
     page.get_by_role("button", name="Undo").last.click()
     row(eva, "Question 6").wait_for()
+    # All that an address asks for: counted, asked, and where it can be, taken back.
+    page.goto(f"{eva.url}/inbox/resolved?assignee_id=none")
+    row(eva, "Question 0").wait_for()
+    page.get_by_role("listbox").focus()
+    for key in ("ArrowDown", "x"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("menuitem", name="Everything that matches").click()
+    page.get_by_role("dialog", name="All 3 that match").get_by_role("option", name="Spam").click()
+    assert eva.faults() == []
+    eva.shot("whole")
+    page.get_by_role("button", name="Change all 3").click()
+    page.get_by_text("3 marked as spam").wait_for()
+    row(eva, "Question 0").wait_for(state="detached")
+    page.get_by_role("button", name="Undo").last.click()
+    row(eva, "Question 0").wait_for()
     eva.forgive("412")  # somebody was faster, which nobody need hear of
     eva.untroubled()
 

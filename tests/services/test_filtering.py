@@ -14,7 +14,7 @@ from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.filter_tree import parse
 from helpdesk.domain.values import SYSTEM, Actor, AuthorKind, Role
 from helpdesk.models.contacts import contacts
-from helpdesk.models.conversations import conversation_reads, conversation_watchers, conversations, mentions
+from helpdesk.models.conversations import conversation_reads, conversation_watchers, conversations, drafts, mentions
 from helpdesk.models.messages import messages
 from helpdesk.models.social import conversation_threads, posts
 from helpdesk.services import filtering, replies, social_accounts
@@ -82,6 +82,7 @@ class Desk:
                 session, mentions, [{"message_id": message_id, "created_at": NOW, "read_at": None, **row}]
             )
             await insert_rows(session, conversation_watchers, [{"added_by": None, "created_at": NOW, **row}])
+            await insert_rows(session, drafts, [{"content": {"text": "So"}, "version": 1, "updated_at": NOW, **row}])
             read = {"agent_id": self.anna.id, "updated_at": NOW}
             for number, seq in ((1, 1), (4, 1)):
                 where = {"conversation_id": self.ids[number], "seq": seq}
@@ -189,6 +190,7 @@ async def test_each_condition_finds_what_it_says_and_its_opposite_the_rest(desk:
         (leaf("mentioned", "eq", "me"), [2]),
         (leaf("watched", "eq", "me"), [2]),
         (leaf("watched", "ne", "me"), [1, 3, 4]),
+        (leaf("drafted", "eq", "me"), [2]),
         (leaf("spam", "eq", True), [3]),
         (leaf("quarantined", "eq", True), [4]),
         (leaf("merged", "eq", True), []),
@@ -236,6 +238,7 @@ async def test_whoever_is_nobody_has_nothing_of_his_own(desk: Desk) -> None:
         leaf("assignee_id", "eq", "me"),
         leaf("mentioned", "eq", "me"),
         leaf("watched", "eq", "me"),
+        leaf("drafted", "eq", "me"),
         leaf("unread", "eq", True),
     ):
         assert await desk.finds(content, actor=SYSTEM) == []

@@ -9,7 +9,12 @@ from pydantic import Field
 
 from helpdesk.api.schemas.actions import MacroActions
 from helpdesk.api.schemas.conversations import ConversationPatch
-from helpdesk.api.schemas.shared import Given
+from helpdesk.api.schemas.shared import Given, Shown
+
+
+class BulkFound(Shown):
+    count: int = Field(description="One more than `most` where there are too many")
+    most: int = Field(description="So many may be changed at once")
 
 
 class BulkGiven(Given):

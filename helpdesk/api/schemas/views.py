@@ -82,6 +82,7 @@ class CountsShown(Shown):
     unread: int = Field(description="Yours, with something that you have not read")
     mentions: int = Field(description="Notes that call you, and that you have not read")
     alerts: int = Field(description="Open alerts that call you; of supervisors and administrators, all open ones")
+    drafts: int = Field(description="What you have begun to write")
     sla: SlaCounts
     teams: dict[UUID, int]
     inboxes: dict[UUID, int]
@@ -97,6 +98,7 @@ def counts(found: Counts) -> dict[str, Any]:
         "unread": found.unread,
         "mentions": found.mentions,
         "alerts": found.alerts,
+        "drafts": found.drafts,
         "sla": found.sla,
         "teams": {str(team_id): number for team_id, number in found.teams.items()},
         "inboxes": {str(inbox_id): number for inbox_id, number in found.inboxes.items()},

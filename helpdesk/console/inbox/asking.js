@@ -14,6 +14,7 @@ export const VIEWS = {
   unread: { assignee_id: "me", status: LIVE, filter: own("unread", true) },
   mentions: { filter: own("mentioned", "me") },
   watched: { status: LIVE, filter: own("watched", "me") },
+  drafts: { filter: own("drafted", "me") },
   snoozed: { status: "snoozed" },
   resolved: { status: ["resolved", "closed"] },
   spam: { spam: "true" },

@@ -50,8 +50,10 @@ export function actionCommands({ targets, chosen, open }) {
 
 const SHOWN = ["assign", "resolve", "snooze", "tag"];
 
+export const matching = async (wanted) => (await loadArea("inbox/acting")).matching(wanted.peek(), wordOf);
+
 /** How many are selected, and what can be done with them. */
-export function selectionBar({ selected, targets, ids }) {
+export function selectionBar({ selected, targets, ids, wanted }) {
   const all = () => selected.value.size < (ids.value?.length ?? 0);
   const tool = ([, , drawing, name]) => button({ icon: drawing, label: wordOf(name), kind: "quiet", run: () => act(name, targets()) });
   const more = button({
@@ -61,7 +63,7 @@ export function selectionBar({ selected, targets, ids }) {
     "aria-haspopup": "menu",
     run: () => {
       const rest = ACTIONS.filter(([, , , name]) => !SHOWN.includes(name)).map(([, key, drawing, name]) => ({ text: wordOf(name), icon: drawing, keys: key || undefined, run: () => act(name, targets()) }));
-      menu(more, [...rest, "-", { text: t("inbox.select_all", { n: ids.peek().length }), disabled: !all(), run: () => (selected.value = new Set(ids.peek())) }]);
+      menu(more, [...rest, "-", { text: t("inbox.select_all", { n: ids.peek().length }), disabled: !all(), run: () => (selected.value = new Set(ids.peek())) }, { text: t("inbox.matching"), icon: "filter", disabled: Boolean(wanted.peek().q), run: () => matching(wanted) }]);
     },
   });
   return h(

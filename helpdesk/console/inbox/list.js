@@ -12,7 +12,7 @@ import { may, me, preferences } from "../kernel/session.js";
 import { computed, effect, flush, onCleanup, signal, untracked } from "../kernel/signals.js";
 import { directory, prefetch } from "../kernel/store.js";
 import { asked, FILTERS } from "./asking.js";
-import { actionCommands, selectionBar } from "./commands.js";
+import { actionCommands, matching, selectionBar } from "./commands.js";
 import { feed, MOST } from "./feed.js";
 import { exportList, filterButton, filterChips, openFilters, sortButton } from "./filters.js";
 import { row } from "./row.js";
@@ -61,6 +61,8 @@ export function listPane({ open, addressOf }) {
   meetOthers(list, here$);
   listCommands({ list, active, selected, open, openOne });
   const targets = () => (selected.peek().size ? [...selected.peek()] : [open.peek() ?? active.peek()].filter(Boolean));
+  // Words are searched for by other means than a filter: what they find cannot be named by one.
+  command({ id: "all-matching", icon: "filter", text: t("inbox.matching"), group: t("inbox.title"), when: () => !wanted.peek().q, run: () => matching(wanted) });
   actionCommands({ targets, chosen: () => selected.peek().size > 0, open: () => Boolean(open.peek()) });
   return h(
     "section",
@@ -69,7 +71,7 @@ export function listPane({ open, addressOf }) {
       "header",
       { class: "pane-head" },
       h("h1", { class: "cut", tabindex: "-1", data: { focus: true } }, () => (selected.value.size ? t("inbox.selected", { n: selected.value.size }) : viewName())),
-      when(() => selected.value.size > 0, () => selectionBar({ selected, targets, ids: found.ids }), () => h("div", { class: "row inbox-tools" }, sortButton(), filterButton())),
+      when(() => selected.value.size > 0, () => selectionBar({ selected, targets, ids: found.ids, wanted }), () => h("div", { class: "row inbox-tools" }, sortButton(), filterButton())),
     ),
     filterChips({ save: () => loadArea("inbox/acting").then((all) => all.saveView(wanted.peek())) }),
     h("div", { class: "inbox-new" }, () => found.waiting.value.size > 0 && button({ icon: "up", text: t("inbox.new", { n: found.waiting.value.size }), kind: "primary", run: () => ((list.scrollTop = 0), found.show()) })),

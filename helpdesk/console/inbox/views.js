@@ -20,6 +20,7 @@ const LOOKS = {
   unread: ["bell", "g n", (all) => all.unread],
   mentions: ["at", "g t", (all) => all.mentions],
   watched: ["eye", "g w", () => 0],
+  drafts: ["edit", "", (all) => all.drafts],
   snoozed: ["snooze", "g z", (all) => all.status.snoozed],
   resolved: ["check", "g e", () => 0],
   spam: ["shield", "", () => 0],

@@ -57,6 +57,7 @@ const FIELDS = {
   unread: { ...FLAG, personal: true },
   mentioned: MINE,
   watched: MINE,
+  drafted: MINE,
   "message.text": { ...TEXT, messages: true },
   "message.subject": { ...TEXT, messages: true },
   "message.channel": { ...pick(channels), messages: true },

@@ -1,7 +1,7 @@
 // What is done with conversations from the list: each a change that is the same for one and for many, and that knows what
 // it takes back.
 
-import { post, put as send, del } from "../../kernel/api.js";
+import { get, post, put as send, del } from "../../kernel/api.js";
 import { compare, dateTime } from "../../kernel/format.js";
 import { language, say, t } from "../../kernel/i18n.js";
 import { dialog } from "../../kernel/dialog.js";
@@ -10,7 +10,7 @@ import { button } from "../../kernel/parts.js";
 import { go } from "../../kernel/router.js";
 import { may, me } from "../../kernel/session.js";
 import { directory, put } from "../../kernel/store.js";
-import { attempt } from "../../kernel/toast.js";
+import { attempt, toast } from "../../kernel/toast.js";
 import { apply, itemsOf } from "./apply.js";
 import { choose, chooseTags, chooseTime } from "./choose.js";
 
@@ -104,6 +104,21 @@ export function spam(ids) {
   return apply(ids, { go: ask(back), undo: ask(!back), job: { spam: !back }, back: { spam: back }, before: () => ({}), told: (n) => (back ? t("acting.no_spam", { n }) : t("acting.spam", { n })) });
 }
 
+const WHOLE = { resolve, assign, move, snooze, prioritise, tag, categorise, spam };
+
+/** All that an address asks for, also what is not in the list: what is to be done with them is chosen by how many they are. */
+export async function matching(query, wordOf) {
+  await directory("views").ready;
+  const tree = treeOf(query);
+  const found = await attempt(get("/conversations/bulk", { filter: JSON.stringify(tree) }));
+  if (!found) return;
+  const { count, most } = found;
+  if (!count || count > most) return void toast(count ? t("acting.whole_many", { n: most }) : t("acting.whole_none"), { kind: "info" });
+  const options = Object.keys(WHOLE).map((id) => ({ id, text: wordOf(id) }));
+  const chosen = await choose({ title: t("acting.whole", { n: count }), options });
+  if (chosen) await WHOLE[chosen.id]({ tree, count });
+}
+
 /** Keep the filters of an address as a view. Answers whether it was done. */
 export async function saveView(query) {
   const filter = treeOf(query);
@@ -144,5 +159,5 @@ function treeOf({ limit, sort, q, view_id: view, filter, spam, ...plain }) {
   if (kept && Object.keys(kept).length) parts.push(kept);
   if (filter) parts.push(JSON.parse([filter].flat()[0]));
   if (spam) parts.push({ field: "spam", op: "eq", value: true });
-  return parts.length === 1 ? parts[0] : { all: parts };
+  return parts.length === 1 ? parts[0] : parts.length ? { all: parts } : {};
 }

@@ -2,6 +2,7 @@
 // far it is. Both can be taken back for as long as the words about it stand there.
 
 import { get, patch, post, Problem, every, explain } from "../../kernel/api.js";
+import { ask } from "../../kernel/dialog.js";
 import { t } from "../../kernel/i18n.js";
 import { signal } from "../../kernel/signals.js";
 import { conversation, put, refresh } from "../../kernel/store.js";
@@ -9,9 +10,11 @@ import { attempt, toast } from "../../kernel/toast.js";
 
 const MOST = 500; // that one job takes
 const LOOK_MS = 400;
+const SOME = 100; // results that tell why something was refused
 const UNDO_JOBS = 20; // different pasts, each a job of its own
 
-export const itemsOf = (ids) => ids.map((id) => conversation(id).peek()).filter(Boolean);
+/** What is known of those that are meant: nothing where `ids` is `{tree, count}`, all that a filter tree finds. */
+export const itemsOf = (ids) => (ids.tree ? [] : ids).map((id) => conversation(id).peek()).filter(Boolean);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
@@ -20,6 +23,7 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
  * of the body has `go(item)` and `undo(item)` for one, `job` and `back` for many.
  */
 export async function apply(ids, change) {
+  if (ids.tree) return whole(ids, change);
   const items = itemsOf(ids);
   if (items.length === 1) return one(items[0], change);
   if (items.length) await many(items, change);
@@ -51,8 +55,7 @@ const kept = (found) => (put(found), found);
 
 async function many(items, change) {
   const before = new Map(items.map((item) => [item.id, JSON.stringify(change.before(item))]));
-  const what = change.job ?? (change.actions ? { actions: change.actions } : { set: change.set });
-  const found = await attempt(jobs(items.map((item) => item.id), what));
+  const found = await attempt(jobs(items.map((item) => item.id), whatOf(change)));
   if (!found) return;
   const pasts = Map.groupBy(found.changed, (id) => before.get(id));
   const undo = async () => {
@@ -63,22 +66,37 @@ async function many(items, change) {
   if (found.refused.length) toast(t("acting.refused", { n: found.refused.length, why: whyOf(found.refused) }), { kind: "wrong" });
 }
 
+/** All that a filter finds: asked first, since what they were is known to nobody, and only spam can be given back. */
+async function whole({ tree, count }, change) {
+  const sure = await ask({ title: t("acting.whole", { n: count }), text: t(change.back ? "acting.whole_back" : "acting.whole_sure"), confirm: t("acting.whole_do", { n: count }), danger: true });
+  const found = sure && (await attempt(jobs({ tree, count }, whatOf(change), change.back ? count : SOME)));
+  if (!found) return;
+  const undo = change.back && (() => attempt(jobs(found.changed, change.back)));
+  toast(change.told(found.count), { kind: "done", action: undo && { text: t("shell.undo"), run: undo } });
+  if (found.refusals) toast(t("acting.refused", { n: found.refusals, why: found.refused.length ? whyOf(found.refused) : "" }), { kind: "wrong" });
+}
+
+const whatOf = (change) => change.job ?? (change.actions ? { actions: change.actions } : { set: change.set });
+
 const whyOf = (refused) => explain(new Problem(409, { type: `urn:helpdesk:problem:${refused[0].refused}`, detail: refused[0].detail ?? "" }));
 
-/** Start, follow and end one job after the other; answers the ids that were changed, and what was refused. */
-async function jobs(ids, what) {
-  const [done, found] = [signal(0), { changed: [], refused: [] }];
-  const close = toast(() => t("acting.progress", { done: done.value, n: ids.length }), { seconds: 600 });
+/** Start, follow and end one job after the other; answers the ids that were changed, what was refused, and how many. Of each job at most `most` results are read. */
+async function jobs(ids, what, most = MOST) {
+  const [done, found] = [signal(0), { changed: [], refused: [], count: 0, refusals: 0 }];
+  const n = ids.tree ? ids.count : ids.length;
+  const close = toast(() => t("acting.progress", { done: done.value, n }), { seconds: 600 });
   try {
-    for (let from = 0; from < ids.length; from += MOST) {
-      const { job_id: job } = await post("/conversations/bulk", { ids: ids.slice(from, from + MOST), ...what });
+    for (let from = 0; from < n; from += ids.tree ? n : MOST) {
+      const { job_id: job } = await post("/conversations/bulk", { ...(ids.tree ? { filter: ids.tree } : { ids: ids.slice(from, from + MOST) }), ...what });
       let state = await get(`/jobs/${job}`);
       while (state.state === "queued" || state.state === "running") {
         await pause(LOOK_MS);
         state = await get(`/jobs/${job}`);
         done.value = from + state.done;
       }
-      for (const one of await every(`/jobs/${job}/results`, {})) {
+      found.count += state.changed;
+      found.refusals += state.refused;
+      for (const one of await every(`/jobs/${job}/results`, {}, most)) {
         if (one.outcome === "done") found.changed.push(one.subject_id);
         else if (one.outcome === "refused") found.refused.push(one);
       }
