@@ -15,8 +15,7 @@ from helpdesk.channels import ChannelError, InboxView, LeaseLost, RawInbound
 from helpdesk.clock import now
 from helpdesk.models.inboxes import inboxes
 from helpdesk.net import Guard
-from helpdesk.services import health, intake, leases
-from helpdesk.services import inboxes as inbox_service
+from helpdesk.services import health, inbox_settings, intake, leases
 from helpdesk.services.house import Services
 from helpdesk.services.intake import Arrival, Claim
 from helpdesk.services.keys import Keys
@@ -99,7 +98,7 @@ class InboxHost:
 
     async def save_secrets(self, changed: Mapping[str, str]) -> None:
         async with self._services.database.transaction() as session:
-            await inbox_service.save_secrets(self._services, session, self.inbox_id, changed)
+            await inbox_settings.save_secrets(self._services, session, self.inbox_id, changed)
 
     async def succeeded(self) -> None:
         """Written when it changes something, and once a minute besides: an idle inbox must not keep a disk busy."""
