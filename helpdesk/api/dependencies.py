@@ -149,11 +149,12 @@ def allow(
 
 
 read_conversations = allow(Scope.CONVERSATIONS_READ)
+write_conversations = allow(Scope.CONVERSATIONS_WRITE)
 
 Anybody = Annotated[Actor, Depends(allow())]
 Reader = Annotated[Actor, Depends(read_conversations)]
 Overseer = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_READ, Role.SUPERVISOR))]
-Writer = Annotated[Actor, Depends(allow(Scope.CONVERSATIONS_WRITE))]
+Writer = Annotated[Actor, Depends(write_conversations)]
 SocialWriter = Annotated[Actor, Depends(allow(Scope.SOCIAL_WRITE))]
 ContactReader = Annotated[Actor, Depends(allow(Scope.CONTACTS_READ))]
 ContactWriter = Annotated[Actor, Depends(allow(Scope.CONTACTS_WRITE))]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk import clock
 from helpdesk.api import queries
 from helpdesk.api.answers import answer, page
-from helpdesk.api.dependencies import House, Reader, Reading, Transaction, Writer
+from helpdesk.api.dependencies import House, Reader, Reading, Transaction, Writer, services_of, write_conversations
 from helpdesk.api.problems import documented
 from helpdesk.api.queries import PAGING, Order, Query, page_of
 from helpdesk.api.repeating import answer_of, once, request_of
 from helpdesk.api.schemas import messages as shapes
 from helpdesk.api.schemas.messages import MessageCreate, MessageShown
 from helpdesk.api.schemas.shared import Page
+from helpdesk.api.short_ways import shortened
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain.filenames import disposition
 from helpdesk.domain.html import PAGE_HEADERS
@@ -32,6 +35,7 @@ from helpdesk.services.reply_writing import Draft, Stored
 from helpdesk.writes import Insert
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
+_PLAIN_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 LIST = Query(
@@ -79,7 +83,44 @@ async def list_messages(
     return page(items, paging.write_cursor(services, sort=sort, value=items[-1]["seq"]) if more else None)
 
 
-@router.post(
+async def _at_once(asked: Request, raw: bytes) -> Response | None:
+    """What `create_message` answers where nothing but a text is sent, and nothing has changed while it was written."""
+    given = asked.path_params["conversation_id"]
+    if asked.headers.get("content-type") != "application/json" or not _PLAIN_ID.fullmatch(given):
+        return None
+    try:
+        body = MessageCreate.model_validate_json(raw)
+    except ValidationError:
+        return None  # the route says what is wrong
+    services, now, conversation_id = services_of(asked), clock.now(), UUID(given)
+    actor = await write_conversations(asked)
+    request = request_of(actor, _route(conversation_id), asked.headers.get("idempotency-key"), body)
+    made: list[Answer] = []
+
+    def keep(stored: Stored) -> Insert:
+        made.append(answer_of(201, _shown(describing.without_files(stored))[0]))
+        return idempotency.kept(request, made[-1], now=now)
+
+    async with services.database.transaction() as session:
+        try:
+            found = await reply_at_once.reply(
+                services, session, conversation_id, _draft(body), request, keep, by=actor, now=now
+            )
+        except Conflict as error:
+            await show_unseen(session, error)
+            raise
+    return answer(made[-1].body, status=made[-1].status) if found else None
+
+
+def _route(conversation_id: UUID) -> str:
+    """As keys are kept for it."""
+    return f"POST /conversations/{conversation_id}/messages"
+
+
+answering = APIRouter(prefix="/api/v1", tags=["messages"], route_class=shortened(_at_once))
+
+
+@answering.post(
     "/conversations/{conversation_id}/messages",
     status_code=201,
     summary="Answer, or write a note",
@@ -114,23 +155,14 @@ async def create_message(
     with those messages. A repetition under the same key gets the first answer, whatever has happened since.
     """
     now, draft = clock.now(), _draft(body)
-    how: dict[str, Any] = {"by": actor, "now": now}
-    route = f"POST /conversations/{conversation_id}/messages"
-    request = request_of(actor, route, idempotency_key, body)
-    made: list[Answer] = []
-
-    def keep(stored: Stored) -> Insert:
-        made.append(answer_of(201, _shown(describing.without_files(stored))[0]))
-        return idempotency.kept(request, made[-1], now=now)
+    request = request_of(actor, _route(conversation_id), idempotency_key, body)
 
     async def write() -> tuple[int, dict[str, Any]]:
         conversation = await get_conversation(session, actor, conversation_id, lock=True)
-        stored = await replies.reply(services, session, conversation, draft, **how)
+        stored = await replies.reply(services, session, conversation, draft, by=actor, now=now)
         return 201, _shown(await describing.just_stored(session, stored))[0]
 
     try:
-        if await reply_at_once.reply(services, session, conversation_id, draft, request, keep, **how):
-            return answer(made[-1].body, status=made[-1].status)
         again = partial(get_conversation, session, actor, conversation_id)
         found = await once(session, request, write, again=again, now=now)
     except Conflict as error:
