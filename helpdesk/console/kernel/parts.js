@@ -96,4 +96,4 @@ export const pane = ({ title, tools, name = "" }, ...body) =>
 
 /** Links as tabs: each has an address of its own. */
 export const tabs = (label, items) =>
-  h("nav", { class: "tabs", "aria-label": label }, items.map(({ text, href, current }) => h("a", { href, "aria-current": () => (read(current) ? "page" : null) }, text)));
+  h("nav", { class: "tabs sideways", "aria-label": label }, items.map(({ text, href, current }) => h("a", { href, "aria-current": () => (read(current) ? "page" : null) }, text)));
