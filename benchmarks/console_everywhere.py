@@ -56,6 +56,7 @@ _WIDER = """() => {
   if (root.scrollHeight > innerHeight + 1 && document.querySelector(".signed-in")) whole.push("page is taller");
   return [...whole, ...found.map((one) => `${named(one)} by ${named(most(one))}`)];
 }"""
+_PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _OPENERS = """() => [...document.querySelectorAll("main [aria-haspopup], .areas [aria-haspopup]")]
   .filter((one) => !one.disabled && one.checkVisibility({ visibilityProperty: true }))
   .map((one, at) => [(one.dataset.opener = String(at)),
@@ -101,8 +102,10 @@ class Walk:
         return found
 
     def go(self, path: str) -> None:
+        before = self.page.url
         self.page.evaluate(GO, path)
-        self.page.wait_for_function("path => location.pathname === path", arg=path.partition("?")[0])
+        gone = "([path, before]) => location.pathname === path || location.href !== before"  # or led on elsewhere
+        self.page.wait_for_function(gone, arg=[path.partition("?")[0], before])
         self.visit.idle()
 
     def press(self, key: str, role: Any = "button", **given: str) -> None:
@@ -116,6 +119,7 @@ class Walk:
         for theme in self.themes:
             self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
             place = f"{name} {theme} {self.width} {self.language}"
+            self.page.evaluate(_PAINTED)
             seen = [*self.visit.faults(), *self.page.evaluate(_WIDER)]
             self.visit.forgive(*self.forgiven)
             found = [*seen, *self.visit.troubles]
