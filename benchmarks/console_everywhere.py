@@ -281,7 +281,6 @@ def others(walk: Walk) -> None:
     walk.scene("contacts found", "/contacts?q=alex")
     for path in (f"/contacts/{NOBODY}", f"/conversations/{NOBODY}", f"/settings/teams/{NOBODY}", "/settings/nothing"):
         walk.scene(f"gone {path.replace(NOBODY, 'ID')}", path, forgive="404 (Not Found)")
-    walk.scene("account menu", "/contacts", click("shell.account", name="Mina Park"))
 
 
 def editors(walk: Walk) -> None:
