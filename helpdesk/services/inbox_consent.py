@@ -19,6 +19,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from helpdesk.channels import (
     AuthorizesInBrowser,
@@ -30,7 +31,7 @@ from helpdesk.channels import (
 )
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain.values import Actor
-from helpdesk.errors import Conflict, NotFound, Unavailable
+from helpdesk.errors import Conflict, NotFound, Stale, Unavailable
 from helpdesk.net import AllowList, Guard
 from helpdesk.services import audit, inbox_connecting, inbox_settings, inboxes, security_alerts
 from helpdesk.services.house import Services
@@ -101,10 +102,13 @@ async def finish(services: Services, asked: Asked | None, *, state: str, code: s
         raise _expired()
     if not code:
         raise Conflict("the provider granted nothing", slug="consent_refused")
-    row = await _unchanged(services, asked, by=by)
+    async with services.database.reading() as session:
+        row = await _unchanged(session, asked, by=by)
     async with _connected(services, row) as connector:
         granted = await _redeemed(connector, code, asked.consent)
     async with services.database.transaction() as session:
+        # The provider took its time. A grant is for where it was asked for, as a saved secret is.
+        await _unchanged(session, asked, by=by)
         await inbox_settings.save_secrets(services, session, asked.inbox_id, granted)
         data, inbox_id = {"fields": sorted(granted)}, asked.inbox_id
         await audit.record(session, "inbox.authorized", subject="inbox", subject_id=inbox_id, by=by, now=now, data=data)
@@ -116,16 +120,12 @@ def _fits(asked: Asked, state: str, *, by: Actor, now: datetime) -> bool:
     return known and by.session_id is not None and str(by.session_id) == asked.session and now.timestamp() < asked.until
 
 
-async def _unchanged(services: Services, asked: Asked, *, by: Actor) -> RowMapping:
+async def _unchanged(session: AsyncSession, asked: Asked, *, by: Actor) -> RowMapping:
     """The inbox as it was: with other settings, the code would go elsewhere than the browser went."""
     try:
-        async with services.database.reading() as session:
-            row = await inboxes.get_inbox(session, by, asked.inbox_id)
-    except NotFound:
+        return await inboxes.get_inbox(session, by, asked.inbox_id, version=asked.version)
+    except (NotFound, Stale):
         raise _expired() from None
-    if row["version"] != asked.version:
-        raise _expired()
-    return row
 
 
 async def _redeemed(connector: AuthorizesInBrowser, code: str, consent: Consent) -> Mapping[str, str]:

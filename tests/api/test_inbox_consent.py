@@ -15,11 +15,12 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from helpdesk import clock
+from helpdesk.domain.values import Actor, AuthorKind, Role
 from helpdesk.models.agents import sessions as session_rows
 from helpdesk.models.alerts import alerts
 from helpdesk.models.events import audit
 from helpdesk.models.inboxes import inboxes as inbox_rows
-from helpdesk.services import inbox_consent, inbox_settings, sessions
+from helpdesk.services import inbox_consent, inbox_settings, inboxes, sessions
 from helpdesk.services.house import Services
 from tests import factories
 from tests.conftest import BASE_URL, ON_ONE_DATABASE
@@ -161,3 +162,27 @@ async def test_it_asks_for_the_password_again_and_for_settings_that_need_consent
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:helpdesk:problem:cannot_authorize")
     desk.inbox_id = await factories.inbox(desk.services, channel="chat")
     assert (await desk.start()).json()["type"] == "urn:helpdesk:problem:cannot_authorize"
+
+
+@pytest.mark.parametrize("done", ["changed", "removed"])
+async def test_a_grant_does_not_follow_to_what_was_made_of_the_inbox_while_it_was_fetched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, done: str
+) -> None:
+    """The provider takes its time, and an inbox that leads elsewhere by then is another one; so is none."""
+    redeemed = inbox_consent._redeemed
+
+    async def slow(*asked: Any) -> Any:
+        granted = await redeemed(*asked)
+        async with desk.services.database.transaction() as session:
+            if done == "changed":
+                await session.execute(update(inbox_rows).values(version=inbox_rows.c.version + 1))
+            else:
+                by = Actor(AuthorKind.AGENT, desk.boss.id, "", Role.ADMIN)
+                row = await inboxes.get_inbox(session, by, desk.inbox_id)
+                await inboxes.remove(session, row, by=by, now=clock.now())
+        return granted
+
+    brought = await desk.consented()
+    monkeypatch.setattr(inbox_consent, "_redeemed", slow)
+    assert await desk.led(brought) == "consent_expired"
+    assert await desk.granted() == ""
