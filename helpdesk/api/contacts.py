@@ -171,7 +171,7 @@ async def add_identity(
         Stale,
         PreconditionRequired,
         last_identity=(409, "It is the only one he has"),
-        identity_in_use=(409, "Conversations are held under it, on a channel that knows him by nothing else"),
+        identity_in_use=(409, "Conversations or a browser of his are known by it, on a channel that has nothing else"),
         contact_merged=(409, "He went into another contact"),
     ),
 )

@@ -73,7 +73,8 @@ async def remove(
     """Let what comes from this handle from now on be somebody else's. What came stays with him.
 
     Raises `NotFound`, and `Conflict`: `last_identity`; `identity_in_use` where conversations are held under it on a
-    channel that knows people by nothing else; `contact_merged`.
+    channel that knows people by nothing else, or a visitor's browser is known by it, who could say nothing more;
+    `contact_merged`.
     """
     _is_himself(contact)
     mine = (await session.execute(select(contact_identities).where(_I.contact_id == contact["id"]))).mappings().all()
@@ -83,6 +84,8 @@ async def remove(
     if len(mine) == 1:
         raise Conflict("without it nobody could tell who he is", slug="last_identity")
     known = services.channels.get(identity["channel"])
+    if known is not None and known.capabilities.live:
+        raise Conflict("visitors are known by their browser; nobody could give that back", slug="identity_in_use")
     if known is not None and not known.capabilities.letters:
         c = conversations.c
         held = c.contact_id == contact["id"], c.channel == identity["channel"], c.contact_handle == identity["handle"]

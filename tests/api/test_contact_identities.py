@@ -14,7 +14,7 @@ from helpdesk.domain.values import SYSTEM
 from helpdesk.models.contacts import contact_identities
 from helpdesk.models.conversations import conversations
 from helpdesk.models.events import audit, events
-from helpdesk.services import contact_merging, visitor_identities
+from helpdesk.services import contact_merging, visitor_identities, visitor_messages, visitor_sessions
 from helpdesk.services.house import Services
 from tests import factories
 from tests.house import House, mail
@@ -137,3 +137,18 @@ async def test_what_knows_him_where_he_is_answered_cannot_be_taken_away(client: 
     await add(client, boss, row["contact_id"], "poster@customer.test")
     refused = await ask(client, boss, "DELETE", row["contact_id"], identity=row["id"])
     assert slug(refused) == (409, "identity_in_use")
+
+
+async def test_a_visitor_whose_browser_is_known_by_it_is_heard_on(client: Client, services: Services) -> None:
+    """Nobody could type it again, and what he writes next would be refused."""
+    boss, desk = await factories.agent(services, role="supervisor"), await factories.inbox(services, channel="chat")
+    form: dict[str, Any] = {"identity": None, "name": "", "email": "", "language": "", "fields": {}}
+    async with services.database.transaction() as session:
+        visitor = (await visitor_sessions.begin(services, session, desk, **form, now=clock.now())).visitor
+        ours = await session.scalar(select(contact_identities.c.id))
+    await add(client, boss, visitor.contact_id, "visitor@customer.test")
+    refused = await ask(client, boss, "DELETE", visitor.contact_id, identity=ours)
+    assert slug(refused) == (409, "identity_in_use")
+    async with services.database.transaction() as session:
+        said = await visitor_messages.say(services, session, visitor, client_id="1", text="Hello?", now=clock.now())
+    assert said.seq == 1
