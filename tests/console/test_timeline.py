@@ -50,6 +50,7 @@ def stuck(desk: Desk) -> str:
     """A mail with a layout, pictures and links, a note, our answer, and the customer's own."""
     text = "See https://status.wallet.example/tx?id=1, and https://xn--pple-43d.example/login (really)."
     html = f"<table><tr><td><h1>Stuck</h1>{text}</td></tr></table>"
+    html += "<div class=gmail_quote>On Sunday Support wrote:<blockquote type=cite>Once more?</blockquote></div>"
     post(desk, "Withdrawal is stuck", text, html=html, pictures=2)
     found: str = desk.stack.conversation("Withdrawal is stuck")["id"]
     change(desk, found, priority="high", tags=["vip"], assignee_id=desk.ids["ben"])
@@ -144,8 +145,17 @@ def test_a_conversation_is_read_as_one_line(desk: Desk, stuck: str) -> None:
     assert frame.get_attribute("sandbox") == "allow-popups"
     before = frame.bounding_box()
     frame.content_frame.get_by_role("heading", name="Stuck").wait_for()
+    assert frame.content_frame.get_by_text("Once more?").is_hidden()
+    frame.content_frame.get_by_text("Quoted text").click()
+    frame.content_frame.get_by_text("Once more?").wait_for()
     line.get_by_role("button", name="Show more", exact=True).click()
     desk.stack.until("it is higher", lambda: _height(frame) > before["height"] or None)  # type: ignore[index]
+    # On paper: what was said and nothing to press; what a frame would cut off stands there as text.
+    page.emulate_media(media="print")
+    frame.wait_for(state="hidden")
+    paper = line.locator(".mail-paper")
+    assert "Stuck" in paper.inner_text()
+    assert page.locator(".button:visible").count() == page.get_by_role("navigation").count() == 0
     mina.forgive("allow-same-origin")
     mina.untroubled()
 

@@ -50,6 +50,7 @@ export function mailFrame(message, title) {
     "div",
     { class: "mail" },
     frame,
+    h("div", { class: "message-text mail-paper", dir: "auto" }, message.new_text || message.text), // on paper, where no frame can be scrolled
     h(
       "div",
       { class: "row mail-tools" },

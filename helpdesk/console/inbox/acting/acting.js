@@ -19,7 +19,7 @@ const snoozed = ({ status, snoozed_until }) => (status === "snoozed" ? { status,
 /** Resolve, or open again where all of them are resolved. */
 export function resolve(ids) {
   const items = itemsOf(ids);
-  const done = items.length > 0 && items.every((one) => ["resolved", "closed"].includes(one.status));
+  const done = ids.tree ? location.pathname.startsWith("/inbox/resolved") : items.length > 0 && items.every((one) => ["resolved", "closed"].includes(one.status));
   const status = done ? "open" : "resolved";
   return apply(ids, { set: { status }, before: snoozed, told: (n) => (done ? t("acting.reopened", { n }) : t("acting.resolved", { n })) });
 }
