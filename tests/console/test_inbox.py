@@ -166,7 +166,7 @@ def test_what_is_done_to_many_tells_how_it_went_and_can_be_taken_back(desk: Desk
     page.get_by_role("option", name="Ben Okafor", exact=True).wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("3 assigned to Ben Okafor").wait_for()
-    assert row(eva, "Question 1").get_by_label("Assigned to Ben Okafor").is_visible()
+    row(eva, "Question 1").get_by_label("Assigned to Ben Okafor").wait_for()
     page.get_by_role("button", name="Undo").click()
     row(eva, "Question 1").get_by_label("Assigned to Ben Okafor").wait_for(state="detached")
     page.keyboard.press("e")
