@@ -48,6 +48,8 @@ async def test_an_answer_is_the_same_by_either_way(client: Client, services: Ser
         (b'{"text": ""}', {}, 422),
         (b'{"text": "x", "more": 1}', {}, 422),
         (b'{"text": 1}', {}, 422),
+        (b'{"text": "\\ud800"}', {}, 422),
+        (b'{"text": "x", "seen_seq": 1%s}' % (b"0" * 30), {}, 422),
         (b"{", {}, 422),
         (b"", {}, 422),
         (b"[]", {}, 422),

@@ -112,7 +112,9 @@ class MessageCreate(Given):
     to: _SHORT = Field(default_factory=list)
     cc: _SHORT = Field(default_factory=list)
     attachment_ids: Annotated[list[UUID], Field(max_length=20)] = Field(default_factory=list)
-    seen_seq: Annotated[int, Field(ge=0)] | None = Field(None, description="The newest `seq` that was on the screen")
+    seen_seq: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="The newest `seq` that was on the screen"
+    )
     status: StatusWord | None = None
     undo_seconds: Annotated[int, Field(ge=0, le=300)] = 0
     mentions: Annotated[list[UUID], Field(max_length=20)] = Field(

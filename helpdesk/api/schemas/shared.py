@@ -24,6 +24,10 @@ _Item = TypeVar("_Item")
 def _storable(value: str) -> str:
     if "\x00" in value:
         raise ValueError("NUL characters cannot be stored")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair
+        raise ValueError("this is not Unicode: half of a surrogate pair") from None
     return value
 
 
