@@ -23,7 +23,7 @@ export function heading(inbox$, hand) {
     "header",
     { class: "inboxes-head" },
     h("div", { class: "row spread" }, h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, () => inbox$.value.name), h("div", { class: "row" }, () => badge(...stateOf(inbox$.value)), () => button({ text: paused() ? t("inboxes.resume") : t("inboxes.pause"), run: turn }))),
-    h("p", { class: "hint" }, () => `${say(inbox$.value.channel, "channel")} · ${inbox$.value.handle}`),
+    h("p", { class: "hint" }, () => [say(inbox$.value.channel, "channel"), inbox$.value.handle].filter(Boolean).join(" · ")),
     h("p", { class: "hint" }, () => (inbox$.value.last_success_at ? [t("inboxes.last_success"), " ", h("time-ago", { datetime: inbox$.value.last_success_at })] : t("inboxes.never"))),
     () => inbox$.value.failing_since && trouble(inbox$.value),
   );
