@@ -15,7 +15,7 @@ import { blank, changed, sheetOf } from "./letter.js";
 import { letterOf, putAside, save } from "./letters.js";
 import { notices } from "./notices.js";
 import { recipients } from "./recipients.js";
-import { abilities, goOnLater, matters, placeOf, send } from "./sending.js";
+import { abilities, goOnLater, isOver, matters, placeOf, send } from "./sending.js";
 import { insert, suggestions } from "./suggest.js";
 
 const QUIET_MS = 8000; // after the last key nobody is writing any more
@@ -50,6 +50,7 @@ export function composer({ id, one, messages, there }) {
       offered.node,
       input,
       fileList(letter),
+      counter(letter, one),
       tools(letter, how, input),
     ),
   );
@@ -61,7 +62,7 @@ const cannot = (one) => !one.reply_channels.length || Boolean(one.merged_into_id
 const mayAttach = (letter, one) => letter.mode.value === "note" || Boolean(abilities(placeOf(letter, one)).attachments);
 
 /** Whether it is known by what an answer goes, and what that can do: before, it would go without its Cc, and past the time to take it back. */
-const mayGo = (letter, { one }) => letter.mode.value === "note" || Boolean(placeOf(letter, one.value) && directory("channels").list.value.length);
+const mayGo = (letter, { one }) => letter.mode.value === "note" || Boolean(placeOf(letter, one.value) && !isOver(letter, placeOf(letter, one.value)) && directory("channels").list.value.length);
 
 /** Why no answer can be written here, and what to do instead. */
 function closedWords(one) {
@@ -162,7 +163,6 @@ function tools(letter, how, input) {
     h("div", { class: "row", hidden: () => !mayAttach(letter, how.one.value) }, filePicker(letter)),
     button({ icon: "reply", label: t("composer.replies"), kind: "quiet", run: reply }),
     h("span", { class: "grow" }),
-    counter(letter, how.one),
     () => (answer() ? button({ text: t("composer.send_and_resolve"), kind: "composer-resolve", disabled: nothing, run: go("resolved") }) : null),
     h("div", { class: "composer-send" }, button({ text: () => (answer() ? t("composer.send") : t("composer.save_note")), icon: "send", kind: "primary", disabled: nothing, run: go() }), () => (answer() ? more : null)),
   );

@@ -1,16 +1,16 @@
 // How long it may be, where a channel says so: asked of the API, which counts as the channel does.
 
-import { post } from "../kernel/api.js";
+import { post as ask } from "../kernel/api.js";
 import { h } from "../kernel/dom.js";
-import { list, number } from "../kernel/format.js";
+import { number } from "../kernel/format.js";
 import { t } from "../kernel/i18n.js";
-import { effect, signal } from "../kernel/signals.js";
+import { computed, effect, signal } from "../kernel/signals.js";
 import { abilities, placeOf, visibilityOf } from "./sending.js";
 
 const REST = 350;
 const NEAR = 0.8; // of what may be written: before that no number is in the way
 
-/** Beside the buttons: how much is used, or into how many posts it is cut. Personal data is told of as it is typed. */
+/** Above the buttons: how much is used, or into which posts it is cut. Personal data is told of as it is typed. */
 export function counter(letter, one) {
   const parts = signal([]);
   effect(() => {
@@ -28,7 +28,7 @@ export function counter(letter, one) {
   });
   const look = async (body, ended) => {
     try {
-      const found = await post("/social/preview", body, { signal: ended });
+      const found = await ask("/social/preview", body, { signal: ended });
       parts.value = found.parts;
       letter.found.value = found.personal_data.map((data) => ({ ...data, field: "text" }));
     } catch (error) {
@@ -36,11 +36,11 @@ export function counter(letter, one) {
       parts.value = limit ? [{ used, limit }] : [];
     }
   };
-  const words = () => {
-    const limited = parts.value.filter((part) => part.limit);
-    if (!limited.length) return "";
-    const used = limited.map((part) => t("composer.used", { used: number(part.used), limit: number(part.limit) }));
-    return limited.length > 1 ? t("composer.posts", { n: limited.length, used: list(used) }) : used[0];
-  };
-  return h("span", { class: () => ["composer-count", parts.value.some((part) => part.limit && part.used > part.limit) && "over"], role: "status" }, words);
+  const limited = computed(() => parts.value.filter((part) => part.limit));
+  const used = (part) => t("composer.used", { used: number(part.used), limit: number(part.limit) });
+  const open = signal(false);
+  const post = (part) => h("li", {}, h("span", { class: "grow" }, part.text), h("span", { class: "soft" }, used(part)));
+  const posts = () => h("details", { open: open.peek(), on: { toggle: (event) => (open.value = event.target.open) } }, h("summary", {}, t("composer.posts", { n: limited.value.length })), h("ol", { tabindex: "0" }, limited.value.map(post)));
+  const words = () => (limited.value.length > 1 ? posts() : limited.value.map(used));
+  return h("div", { class: () => ["composer-count", limited.value.some((part) => part.used > part.limit) && "over"], role: "status" }, words);
 }

@@ -10,7 +10,7 @@ import { computed } from "../kernel/signals.js";
 import { changed, sheetOf } from "./letter.js";
 import { settle } from "./letters.js";
 import { insert } from "./suggest.js";
-import { abilities, matters, placeOf, sawThem, send, visibilityOf } from "./sending.js";
+import { abilities, isOver, matters, placeOf, sawThem, send, visibilityOf } from "./sending.js";
 
 const MOST = 3;
 
@@ -19,7 +19,7 @@ const notice = ({ kind = "", icon: name = "alert", urgent = false }, text, ...ac
 
 /** All that is to be told just now. `how` is what sending needs: `one` and `messages`; `there` tells who else is here. */
 export function notices(letter, how, there, input) {
-  return h("div", { class: "composer-notices" }, colleagues(there), news(letter, how), conflict(letter), waiting(letter, how), trouble(letter), found(letter, how, input));
+  return h("div", { class: "composer-notices" }, colleagues(there), news(letter, how), conflict(letter), waiting(letter, how), over(letter, how), trouble(letter), found(letter, how, input));
 }
 
 function colleagues(there) {
@@ -69,6 +69,18 @@ function waiting(letter, how) {
     // The page ended while it was on its way. Sent under its old key, it is there once whatever became of it then.
     const left = letter.leftOver.value && !letter.going.value;
     return left && notice({ kind: "warn", icon: "send" }, t("composer.left_over"));
+  };
+}
+
+/** The channel takes no such answer any more: what can be done instead. */
+function over(letter, how) {
+  const place = computed(() => placeOf(letter, how.one.value));
+  const gone = computed(() => letter.mode.value === "answer" && isOver(letter, place.value));
+  const publicly = () => ((letter.visibility.value = "public"), changed(letter));
+  return () => {
+    if (!gone.value) return null;
+    if (!place.value.visibilities.includes("public")) return notice({ kind: "warn", icon: "clock" }, t("composer.over"));
+    return notice({ kind: "warn", icon: "clock" }, t("composer.over_directly"), button({ text: t("composer.publicly"), run: publicly }));
   };
 }
 

@@ -9,7 +9,7 @@ import { menu } from "../kernel/popover.js";
 import { computed, signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { changed } from "./letter.js";
-import { abilities, placeOf, visibilityOf } from "./sending.js";
+import { abilities, isOver, placeOf, visibilityOf } from "./sending.js";
 
 const ADDRESS = /^[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+$/;
 
@@ -67,7 +67,7 @@ export function recipients(letter, one) {
   return h(
     "div",
     { class: "composer-recipients" },
-    h("div", { class: "composer-way" }, wayButton(letter, one, place), () => visibility(letter, place.value), () => deadline(place.value), when(() => can.value.cc && !shown(), () => button({ text: () => (others().length ? t("composer.cc_more", { n: others().length }) : t("composer.cc")), kind: "quiet tiny", run: () => (open.value = true) }))),
+    h("div", { class: "composer-way" }, wayButton(letter, one, place), visibility(letter, place), () => deadline(place.value), when(() => can.value.cc && !shown(), () => button({ text: () => (others().length ? t("composer.cc_more", { n: others().length }) : t("composer.cc")), kind: "quiet tiny", run: () => (open.value = true) }))),
     when(shown, fields), // not made anew with every change: somebody types in them
   );
 }
@@ -77,28 +77,26 @@ const nameOf = (place) => directory("inboxes").byId(place.inbox_id)?.name ?? say
 function wayButton(letter, one, place) {
   const choose = (inbox) => {
     letter.inbox.value = inbox;
+    letter.visibility.value = null; // chosen for another channel
     changed(letter);
   };
   const items = () => one.peek().reply_channels.map((other) => ({ text: `${nameOf(other)} · ${say(other.channel, "channel")} · ${other.handle}`, checked: other.inbox_id === place.peek().inbox_id, run: () => choose(other.inbox_id) }));
-  return () => {
-    const found = place.value;
-    if (!found) return null;
-    const text = t("composer.way", { channel: say(found.channel, "channel"), inbox: nameOf(found) });
-    if (one.value.reply_channels.length < 2) return h("span", { class: "soft cut" }, text);
-    const opener = button({ text, kind: "quiet tiny", "aria-haspopup": "menu", run: () => void menu(opener, items()) });
-    opener.append(icon("down", { size: 14 }));
-    return opener;
-  };
+  // What is read anew again and again changes words, and not what has the focus.
+  const text = () => place.value && t("composer.way", { channel: say(place.value.channel, "channel"), inbox: nameOf(place.value) });
+  const opener = button({ text, kind: "quiet tiny", "aria-haspopup": "menu", run: () => void menu(opener, items()) });
+  opener.append(icon("down", { size: 14 }));
+  const several = computed(() => (one.value?.reply_channels.length ?? 0) > 1);
+  return () => (several.value ? opener : h("span", { class: "soft cut" }, text));
 }
 
 /** Whether everybody will read it is said where it is so, and chosen where there is a choice. */
 function visibility(letter, place) {
-  if (!place || (place.visibilities.length < 2 && place.visibilities[0] !== "public")) return null;
-  const now = () => visibilityOf(letter, place);
+  const possible = computed(() => (place.value && !isOver(letter, place.value) ? place.value.visibilities.join() : ""));
+  const now = () => visibilityOf(letter, place.value);
   const choose = (word) => () => ((letter.visibility.value = word), changed(letter));
   const option = (word, name) => button({ text: say(word, "visibility"), icon: name, kind: "quiet tiny", "aria-pressed": () => String(now() === word), run: choose(word) });
-  if (place.visibilities.length < 2) return h("span", { class: "badge warn" }, t("composer.everybody_reads"));
-  return h("span", { class: "row", role: "group", "aria-label": t("composer.who_reads") }, option("public", "eye"), option("direct", "person"));
+  const both = () => h("span", { class: "row", role: "group", "aria-label": t("composer.who_reads") }, option("public", "eye"), option("direct", "person"));
+  return () => (possible.value.includes(",") ? both() : possible.value === "public" && h("span", { class: "badge warn" }, t("composer.everybody_reads")));
 }
 
 const deadline = (place) => place?.reply_until && h("span", { class: "soft" }, t("composer.until"), " ", h("time-left", { datetime: place.reply_until }));

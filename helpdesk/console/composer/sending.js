@@ -25,6 +25,9 @@ export const placeOf = (letter, one) => {
 /** Whether it will be read by everybody. */
 export const visibilityOf = (letter, place) => (place?.visibilities.includes(letter.visibility.value) ? letter.visibility.value : place?.visibilities[0]);
 
+/** Whether the time to answer there is over, or to answer so: what was meant for one is never shown to everybody instead. */
+export const isOver = (letter, place) => Boolean(place) && (!place.visibilities.length || (letter.visibility.value === "direct" && !place.visibilities.includes("direct")));
+
 /** Messages that somebody who writes has to know of: of the contact, and answers of colleagues; not notes, not one's own. */
 export const matters = (message) => Boolean(message.type) && !message.private && (message.author?.kind === "contact" || message.author?.id !== me.peek()?.id);
 

@@ -87,6 +87,8 @@ function lineOf({ id, one, line, there }) {
   const seen = line.seen;
   const rows = computed(() => (messages.value ? rowsOf({ messages: messages.value, events: line.events.value, since: line.more.value ? line.since() : "", seen, before }) : []));
   const presence = () => there.contact.value ?? one.value?.contact_presence ?? null;
+  // Where some of it can be read by everybody, what cannot is marked as well.
+  const inPublic = computed(() => Boolean(messages.value?.some((message) => message.visibility === "public" && !message.private)));
   const marked = signal(Number(here.peek().query.get("message")) || 0);
   const channels = directory("channels");
   const of = {
@@ -94,6 +96,7 @@ function lineOf({ id, one, line, there }) {
     marked,
     presence,
     channel: () => one.value?.channel,
+    inPublic: () => inPublic.value,
     can: (word) => Boolean(channels.byId(one.peek()?.channel)?.capabilities[word]),
     again: (message) => line.again(message).catch(() => {}),
   };
@@ -106,7 +109,7 @@ function lineOf({ id, one, line, there }) {
     { class: "line-rows" },
     () => (messages.value ? null : late.value ? skeleton(4) : null),
     () => line.more.value && h("p", { class: "line-older" }, button({ text: t("conversation.older"), kind: "quiet tiny", run: () => older() })),
-    () => one.value?.post && postCard(one.value.post),
+    () => one.value?.post && !isSaid(one.value.post, messages.value) && postCard(one.value.post),
     each(() => rows.value, (row) => row.key, (row$) => drawn(row$, of, contact)),
     () => presence()?.typing && h("p", { class: "typing soft" }, h("i", {}), t("conversation.contact_writes", { name: contact() })),
   );
@@ -134,6 +137,9 @@ function drawn(row$, of, contact) {
   if (kind === "new") return h("p", { class: "line-new" }, h("span", {}, t("conversation.new_from_here")));
   return kind === "events" ? eventLines(row$, contact) : messageNode(row$, of);
 }
+
+/** A mention is a post itself: it stands among the messages, and not above them a second time. */
+const isSaid = ({ text, own }, messages) => !own && Boolean(messages?.some((one) => one.visibility === "public" && one.type === "incoming" && one.text === text));
 
 const postCard = ({ text, url, own }) =>
   h("aside", { class: "post card" }, h("h3", {}, own ? t("conversation.our_post") : t("conversation.their_post")), h("p", { class: "message-text" }, text), url && h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, t("conversation.open_post")));

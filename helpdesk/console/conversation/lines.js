@@ -80,7 +80,7 @@ const CHANGES = {
   rating: ([, after]) => (after ? [t("conversation.rated", { score: after })] : []),
   handoff: () => [t("conversation.handed_off")],
   channel: ([, after]) => [t("conversation.goes_on", { channel: say(after, "channel") })],
-  messages: (value) => (Array.isArray(value) ? [] : [t("conversation.messages_changed")]),
+  messages: (value) => (Array.isArray(value) ? [] : [Object.values(value).every((names) => String(names) === "hidden") ? t("conversation.seen_by") : t("conversation.messages_changed")]),
 };
 
 /** Lines of `{at, who, pieces}`, those of one person within some minutes as one. */

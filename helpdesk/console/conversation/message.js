@@ -45,7 +45,7 @@ export function messageNode(row$, of) {
 const onlyLaidOut = ({ text, new_text: fresh, html }) => Boolean(html) && !(fresh || text).trim();
 
 function heading(message$, of, view) {
-  const { author, private: note } = message$.peek();
+  const { author, type, private: note } = message$.peek();
   const name = nameOf(author);
   return h(
     "header",
@@ -55,7 +55,7 @@ function heading(message$, of, view) {
     author.kind === "bot" && badge(t("author.bot")),
     note && badge(t("conversation.note"), "note"),
     () => of.channel() && message$.value.channel !== of.channel() && !note && badge(say(message$.value.channel, "channel")),
-    () => message$.value.visibility === "public" && !note && badge(t("conversation.public")),
+    () => !note && (message$.value.visibility === "public" ? badge(t("conversation.public")) : of.inPublic() && type !== "activity" && badge(t("conversation.direct"), "good")),
     () => message$.value.hidden && badge(t("conversation.hidden"), "warn"),
     () => trustOf(message$.value),
     () => message$.value.edited_at && h("span", { class: "soft" }, t("conversation.edited")),

@@ -189,6 +189,7 @@ const joins = (one, other) =>
   one.type === other.type &&
   one.private === other.private &&
   one.channel === other.channel &&
+  one.visibility === other.visibility &&
   one.channel !== "email" &&
   Date.parse(other.created_at) - Date.parse(one.created_at) < JOINED_MS;
 
