@@ -185,6 +185,7 @@ def create_app(
     limits = {"/api/v1/attachments": upload, "/channels/": upload, "/rate/": ratings.BODY_LIMIT, "/": JSON_LIMIT}
     app.add_middleware(Edge, limits=limits)
     problems.install(app)
+    app.add_exception_handler(404, console.no_such_page)
     for channel in services.channels.values():
         if channel.capabilities.live:
             host = VisitorHost(services, app.state.visitors, channel)

@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import helpdesk
+from helpdesk.api import problems
 from helpdesk.api.console_minify import minified
 from helpdesk.api.console_packs import BOOT, SHELL, Place, joined
 from helpdesk.api.dependencies import base_url, cookie_name, services_of
@@ -58,6 +59,8 @@ _IMPORT: Final = re.compile(r'^(?:import|export)\b[^"\n;]*?from "(\.[^"]+)";|^im
 _ROUTE: Final = re.compile(r'^  \["(/[^"]*)", "([a-z/-]+)"\],', re.MULTILINE)
 _WITHOUT: Final = "Helpdesk needs JavaScript. 需要启用 JavaScript。需要啟用 JavaScript。"
 _SIGN_IN: Final = "session"
+_OTHERS: Final = {"api", "channels", "console", "health", "rate", "h", "docs", "openapi.json", "metrics", "demo"}
+"""What an address begins with that is not the console's own to speak for."""
 _SHEETS: Final = ("base.css", "parts.css", "shell/shell.css")
 
 
@@ -157,17 +160,29 @@ def routes() -> Mapping[str, str]:
     return dict(_ROUTE.findall((FOLDER / "routes.js").read_text(encoding="utf-8")))
 
 
+async def _shown(request: Request, area: str, status: int = 200) -> Response:
+    console = await asyncio.to_thread(made)
+    signed_in = cookie_name(request) in request.cookies
+    settings = services_of(request).settings
+    demo = settings.demo_page or settings.env != "production"
+    document = console.page(area if signed_in else _SIGN_IN, base=base_url(request), session=signed_in, demo=demo)
+    return Response(document, status, headers=dict(HEADERS), media_type="text/html")
+
+
 def _showing(area: str) -> Callable[[Request], Awaitable[Response]]:
     async def show_console(request: Request) -> Response:
         """The same document at each address, but for what it is told to fetch first."""
-        console = await asyncio.to_thread(made)
-        signed_in = cookie_name(request) in request.cookies
-        settings = services_of(request).settings
-        demo = settings.demo_page or settings.env != "production"
-        document = console.page(area if signed_in else _SIGN_IN, base=base_url(request), session=signed_in, demo=demo)
-        return Response(document, headers=dict(HEADERS), media_type="text/html")
+        return await _shown(request, area)
 
     return show_console
+
+
+async def no_such_page(request: Request, error: Exception) -> Response:
+    """Whoever typed an address that nothing is at reads so in words; programs are told as they are everywhere."""
+    wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if wants_page and request.url.path.split("/")[1] not in _OTHERS:
+        return await _shown(request, "", 404)
+    return await problems.of_framework(request, error)
 
 
 async def read_console_file(request: Request) -> Response:

@@ -106,7 +106,7 @@ _HTTP: Final = {
 }
 
 
-async def _of_framework(request: Request, error: Exception) -> Response:
+async def of_framework(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     slug, title = _HTTP.get(status, ("bad_request" if status < 500 else "internal", "The request cannot be served"))
     body = {"type": PREFIX + slug, "title": title, "status": status, "detail": title}
@@ -122,7 +122,7 @@ def _allowed(request: Request) -> str:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(HelpdeskError, _ours)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(HTTPException, of_framework)
 
 
 def documented(*errors: type[HelpdeskError], **slugs: tuple[int, str]) -> dict[int | str, dict[str, Any]]:

@@ -21,6 +21,14 @@ async def test_the_page_is_at_each_address_of_the_list_and_at_no_other(client: h
     for path in ("/inboxes", "/inbox/", "/settings/a/b/c", "/console", "/console/", "/console/0/boot.js", "/boot.js"):
         assert (await client.get(path)).status_code == 404, path
     assert (await client.post("/inbox")).status_code == 405
+    for path, kind in {
+        "/nothing": "text/html",
+        "/inboxes": "text/html",
+        "/api/nothing": "json",
+        "/h/x/y": "json",
+    }.items():
+        answer = await client.get(path, headers={"Accept": "text/html,*/*"})
+        assert (answer.status_code, kind in answer.headers["content-type"]) == (404, True), path
 
 
 async def test_what_the_page_names_is_there_for_good_and_packed(client: httpx.AsyncClient) -> None:

@@ -78,7 +78,7 @@ def test_an_invited_colleague_comes_in_and_sets_up_a_second_step(desk: Desk) -> 
     page.get_by_label("Name", exact=True).fill("Noor Haddad")
     page.get_by_label("E-mail address").fill(address("noor"))
     page.get_by_label("Role").select_option(label="Supervisor")
-    page.get_by_role("button", name="New agent").click()
+    page.get_by_role("button", name="Create").click()
     page.get_by_role("button", name="Make a link").click()
     link = page.get_by_label("The link").input_value()
     page.get_by_role("link", name="Noor Haddad").get_by_text("Not joined yet").wait_for()

@@ -118,3 +118,25 @@ def test_the_palette_and_the_overview_of_keys_say_what_can_be_done(desk: Desk) -
     page.keyboard.press("Control+k")
     page.get_by_role("dialog", name="All commands").wait_for()
     mina.untroubled()
+
+
+def test_what_is_not_there_is_said_and_the_way_back_shown(desk: Desk) -> None:
+    nobody = "00000000-0000-7000-8000-000000000000"
+    eva = desk.visit("/nothing", as_="eva")
+    page = eva.page
+    page.get_by_role("heading", name="There is no such page").wait_for()
+    assert page.locator(".toasts").get_attribute("role") == "status", "readers know the place before its first word"
+    eva.shot("no-such-page")
+    page.get_by_role("main").get_by_role("link", name="Inbox").click()
+    page.wait_for_url("**/inbox")
+    for path, back in (("/contacts", "Contacts"), ("/settings/teams", "Teams")):
+        eva.go(f"{path}/{nobody}")
+        page.get_by_role("heading", name="It is no longer there, or you may not see it.").wait_for()
+        page.locator(f".empty a[href='{path}']").get_by_text(back).click()
+        page.wait_for_url(f"**{path}")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH") as kept:
+        page.get_by_role("button", name="Your account: Eva Lin").click()
+        page.get_by_role("menuitemcheckbox", name="Denser lists").click()
+    assert kept.value.json()["preferences"]["density"] == "dense", "as in the settings: with the account"
+    eva.forgive("404 (Not Found)")
+    eva.untroubled()

@@ -98,3 +98,15 @@ def test_each_script_keeps_to_itself() -> None:
         wrong = set(foreign) - set(simplified if language == "zh-CN" else traditional)
         found = [key for key, text in ALL[language].items() if any(wrong & set(one) for one in forms(text))]
         assert found == [], language
+
+
+def test_the_table_of_shortcuts_names_keys_that_are_there_and_all_that_do_something_by_themselves() -> None:
+    page = (FOLDER.parent.parent / "docs" / "console.md").read_text(encoding="utf-8")
+    table = page.partition("| key | does |")[2].partition("\n\n")[0]
+    cells = "".join(row.split("|")[1] for row in table.splitlines() if row.count("|") > 2)
+    told = set(re.findall(r"`([^`]+)`", cells.replace("`-`", "-").replace("Ctrl", "Mod")))
+    code = "\n".join(body for _, body in modules())
+    assert {"j", "Mod-Enter"} <= told
+    assert not [key for key in told if f'"{key}"' not in code]
+    offered = set(re.findall(r'\bkeys: "([^"]+)"', code))
+    assert offered - {"Escape"} <= told

@@ -6,11 +6,11 @@ import { ask, dialog } from "../kernel/dialog.js";
 import { h } from "../kernel/dom.js";
 import { date } from "../kernel/format.js";
 import { t, tn } from "../kernel/i18n.js";
-import { avatar, button } from "../kernel/parts.js";
+import { avatar, button, empty, linkButton } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, setTitle } from "../kernel/router.js";
 import { may } from "../kernel/session.js";
-import { effect } from "../kernel/signals.js";
+import { computed, effect, untracked } from "../kernel/signals.js";
 import { attempt } from "../kernel/toast.js";
 import { history } from "./history.js";
 import { block, contactOf, identities, personFields, trustBadges } from "./person.js";
@@ -22,7 +22,8 @@ export function contactPage(id) {
   const contact = contactOf(id);
   const name = () => contact.now.value?.name || contact.now.value?.identities[0]?.handle || t("beside.unnamed");
   effect(() => contact.now.value && setTitle(name()));
-  return h("article", { class: "contact-page" }, shown(contact, () => whole(contact, name)));
+  const gone = computed(() => contact.now.value === null && contact.failed.value?.status === 404);
+  return h("article", { class: "contact-page" }, () => (gone.value ? empty({ title: t("problem.not_found"), icon: "person", action: linkButton({ text: t("shell.contacts"), href: "/contacts" }) }) : untracked(() => shown(contact, () => whole(contact, name)))));
 }
 
 function whole(contact, name) {

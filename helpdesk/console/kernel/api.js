@@ -150,9 +150,11 @@ export function upload(path, file, { progress, signal } = {}) {
     sending.upload.onprogress = (event) => progress?.(event.lengthComputable ? event.loaded / event.total : 0);
     sending.onerror = () => reject(new Offline("upload"));
     sending.onabort = () => reject(new DOMException("aborted", "AbortError"));
-    sending.onload = () => {
-      if (sending.status < 300) resolve(sending.response);
-      else reject(new Problem(sending.status, sending.response ?? {}, Number(sending.getResponseHeader("Retry-After"))));
+    sending.onload = async () => {
+      if (sending.status < 300) return resolve(sending.response);
+      const problem = new Problem(sending.status, sending.response ?? {}, Number(sending.getResponseHeader("Retry-After")));
+      if (problem.slug === "unauthenticated") await ended();
+      return reject(problem);
     };
     signal?.addEventListener("abort", () => sending.abort());
     sending.send(form);

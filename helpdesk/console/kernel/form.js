@@ -20,7 +20,7 @@ export function field({ label, hint, wrong = signal(""), input, name }) {
     h("label", { for: id }, label),
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
     input,
-    h("p", { class: "error", id: `${id}-wrong`, role: "alert" }, () => wrong.value),
+    h("div", { class: "error", id: `${id}-wrong`, role: "alert" }, () => wrong.value),
   );
   return Object.assign(node, { input, wrong: (text) => ((wrong.value = text), input.setAttribute("aria-invalid", String(Boolean(text)))) });
 }
@@ -52,7 +52,7 @@ export function checkField({ label, hint, name, value = false, ...more }) {
  * the buttons, and the first wrong field has the focus. `values` are the form's own entries.
  */
 export function form({ send, children, buttons, ...more }) {
-  const general = h("p", { class: "error", role: "alert" });
+  const general = h("div", { class: "error", role: "alert" });
   const element = h(
     "form",
     {
@@ -87,7 +87,10 @@ function clear(element, general) {
   for (const one of element.querySelectorAll("[data-field]")) one.wrong?.("");
 }
 
-/** Show what the API refused. Its sentences are English, so only fields that have words of ours are told more than "check this". */
+/** What the API says is English and for those who know it: below words of ours, for whoever wants it. */
+const inItsWords = (detail) => h("details", {}, h("summary", {}, t("form.detail")), h("span", { lang: "en" }, detail));
+
+/** Show what the API refused. */
 export function fail(element, error, general) {
   const known = new Map([...element.querySelectorAll("[data-field]")].map((one) => [one.dataset.field, one]));
   let first = null;
@@ -101,7 +104,7 @@ export function fail(element, error, general) {
     place.wrong(wordsFor(message));
     first ??= place;
   }
-  general.textContent = first && !rest.length ? "" : [rest.length ? rest.join("; ") : explain(error)].join("");
+  general.replaceChildren(...(first && !rest.length ? [] : [explain(error), ...(rest.length ? [inItsWords(rest.join("; "))] : [])]));
   first?.input?.focus();
 }
 
@@ -124,5 +127,5 @@ function wordsFor(message) {
     const found = rule.exec(message);
     if (found && has(key)) return t(key, { n: Number(found[1] ?? 0) });
   }
-  return t("form.wrong", { message });
+  return [t("form.wrong"), inItsWords(message)];
 }

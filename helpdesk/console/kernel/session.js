@@ -1,6 +1,6 @@
 // Who is signed in, and how he likes it.
 
-import { get, post } from "./api.js";
+import { get, patch, post } from "./api.js";
 import { chooseLanguage } from "./i18n.js";
 import { effect, flush, signal } from "./signals.js";
 
@@ -67,13 +67,25 @@ function kept() {
 /** Of this browser: theme (system, light, dark), density (calm, dense), shortcuts of one key, sounds. */
 export const preferences = signal({ ...DEFAULTS, ...kept() });
 
-export function setPreference(name, value) {
+function setPreference(name, value) {
   preferences.update((all) => ({ ...all, [name]: value }));
   try {
     localStorage.setItem(KEPT, JSON.stringify(preferences.peek()));
   } catch {
     // storage may be switched off: it lasts as long as the page
   }
+}
+
+/** Change what the API keeps of oneself, with the version of now. */
+export async function changeMe(body) {
+  me.value = await patch("/me", body, { version: me.peek().version });
+  return me.peek();
+}
+
+/** Seen at once, and kept with the account: a browser in which nothing was chosen yet begins with it. */
+export function prefer(name, value) {
+  setPreference(name, value);
+  return changeMe({ preferences: { [name]: value } });
 }
 
 addEventListener("storage", (event) => {

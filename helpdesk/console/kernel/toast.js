@@ -8,12 +8,13 @@ import { button } from "./parts.js";
 const SECONDS = { done: 6, info: 6, wrong: 12 };
 let region = null;
 
-function place() {
+/** Readers tell what changes in a place that they know: it is there before its first word. */
+export function place() {
   region ??= h("div", { class: "toasts", popover: "manual", role: "status", "aria-live": "polite" });
   if (!region.isConnected) document.body.append(region);
   // Above what is open by now: dialogs and menus lie in the top layer as well.
-  if (region.matches(":popover-open")) region.hidePopover();
-  region.showPopover();
+  if (region.matches(":popover-open") && document.querySelector(":modal, :popover-open:not(.toasts)")) region.hidePopover();
+  if (!region.matches(":popover-open")) region.showPopover();
   return region;
 }
 
@@ -23,7 +24,6 @@ export function toast(text, { kind = "info", action, seconds = SECONDS[kind] } =
   const close = () => {
     clearTimeout(timer);
     node.remove();
-    if (region && !region.childElementCount) region.hidePopover();
   };
   const go = () => (timer = setTimeout(close, seconds * 1000));
   const stay = () => clearTimeout(timer);

@@ -144,7 +144,8 @@ async function open(kit, wanted, put, tools, stillWanted) {
     const item = await get(`${kit.from}/${encodeURIComponent(wanted)}`);
     if (stillWanted()) edit(kit, item, put, tools);
   } catch (error) {
-    if (stillWanted()) put(() => failed(error, () => open(kit, wanted, put, tools, stillWanted)));
+    if (stillWanted() && error.status === 404) put(() => empty({ icon: "search", title: t("problem.not_found"), action: linkButton({ text: kit.title, href: `/settings/${kit.page}` }) }));
+    else if (stillWanted()) put(() => failed(error, () => open(kit, wanted, put, tools, stillWanted)));
   }
 }
 

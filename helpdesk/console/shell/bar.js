@@ -7,7 +7,7 @@ import { icon } from "../kernel/icons.js";
 import { avatar } from "../kernel/parts.js";
 import { menu } from "../kernel/popover.js";
 import { go, here } from "../kernel/router.js";
-import { may, me, preferences, setPreference, signOut } from "../kernel/session.js";
+import { may, me, prefer, preferences, signOut } from "../kernel/session.js";
 import { effect, onCleanup, signal } from "../kernel/signals.js";
 import { connection } from "../kernel/stream.js";
 import { perform } from "../kernel/commands.js";
@@ -71,8 +71,8 @@ function ofAccount() {
     { text: t("shell.profile"), icon: "person", run: () => go("/settings/account") },
     { text: t("shell.shortcuts"), icon: "keyboard", keys: "?", run: () => perform("shortcuts") },
     "-",
-    { text: t("shell.dark"), checked: dark, run: () => setPreference("theme", dark ? "light" : "dark") },
-    { text: t("shell.dense"), checked: density === "dense", run: () => setPreference("density", density === "dense" ? "calm" : "dense") },
+    { text: t("shell.dark"), checked: dark, run: () => attempt(prefer("theme", dark ? "light" : "dark")) },
+    { text: t("shell.dense"), checked: density === "dense", run: () => attempt(prefer("density", density === "dense" ? "calm" : "dense")) },
     "-",
     { text: t("shell.sign_out"), icon: "logout", run: leave },
   ];

@@ -6,14 +6,15 @@ import { h } from "../kernel/dom.js";
 import { checkField } from "../kernel/form.js";
 import { t } from "../kernel/i18n.js";
 import { keys } from "../kernel/parts.js";
-import { preferences, setPreference } from "../kernel/session.js";
+import { prefer, preferences } from "../kernel/session.js";
+import { attempt } from "../kernel/toast.js";
 
 export function showShortcuts() {
   const known = commands.peek().filter((one) => one.keys && one.when());
   const groups = Map.groupBy(known, (one) => one.group);
   const row = (one) => h("div", { class: "row spread" }, h("dt", {}, one.text), h("dd", {}, keys([one.keys].flat()[0])));
   const alone = checkField({ label: t("shell.single_keys"), hint: t("shell.single_keys_hint"), value: preferences.peek().shortcuts });
-  alone.input.addEventListener("change", () => setPreference("shortcuts", alone.input.checked));
+  alone.input.addEventListener("change", () => attempt(prefer("shortcuts", alone.input.checked)));
   return dialog({
     title: t("shell.shortcuts"),
     kind: "wide",

@@ -4,12 +4,13 @@ import "../kernel/clocks.js";
 import { Offline, whenSignedOut, whenUnverified } from "../kernel/api.js";
 import { detached, focusOn, h, mount } from "../kernel/dom.js";
 import { t, loadTexts } from "../kernel/i18n.js";
-import { empty, button } from "../kernel/parts.js";
+import { button, empty, linkButton } from "../kernel/parts.js";
 import { listenToKeys } from "../kernel/keys.js";
 import { go, here, loadArea, takeUpLinks } from "../kernel/router.js";
 import { me, refreshMe, signIn } from "../kernel/session.js";
 import { effect, signal, settled, untracked } from "../kernel/signals.js";
 import { start, stop } from "../kernel/stream.js";
+import { place } from "../kernel/toast.js";
 import { areaBar } from "./bar.js";
 import { generalCommands } from "./commands.js";
 
@@ -20,7 +21,7 @@ export async function open() {
   const texts = loadTexts("shell");
   const asked = refreshMe().catch((error) => error);
   // The module of the area is asked for beside the question who is here; whoever is nobody needs it soon enough.
-  loadArea(here.peek().area).catch(() => {});
+  if (here.peek().area) loadArea(here.peek().area).catch(() => {});
   await texts;
   const found = await asked;
   if (found instanceof Offline) return failed();
@@ -35,6 +36,7 @@ export async function open() {
   takeUpLinks();
   listenToKeys();
   mount(document.body, frame);
+  place();
 }
 
 const loginFor = ({ path, query }) => {
@@ -72,6 +74,11 @@ function showAreas(main) {
   effect(() => {
     const { area } = here.value;
     wanted.value = area === OPEN_TO_ALL || me.value ? area : "";
+  });
+  effect(() => {
+    if (here.value.area || !me.value) return;
+    const home = linkButton({ text: t("shell.inbox"), kind: "primary", href: "/inbox" });
+    main.replaceChildren(empty({ title: t("shell.no_page"), text: t("shell.no_page_hint"), icon: "search", action: home }));
   });
   effect(() => {
     const area = wanted.value;

@@ -1,6 +1,6 @@
 // One's own account: who one is, how the console looks, one's hours, the password and its second step, and where one is signed in.
 
-import { del, get, patch } from "../../kernel/api.js";
+import { del, get } from "../../kernel/api.js";
 import { ask } from "../../kernel/dialog.js";
 import { each, h } from "../../kernel/dom.js";
 import { checkField, form, selectField, textField } from "../../kernel/form.js";
@@ -8,19 +8,13 @@ import { zone } from "../../kernel/format.js";
 import { chooseLanguage, language, LANGUAGES, say, t } from "../../kernel/i18n.js";
 import { badge, button, pane } from "../../kernel/parts.js";
 import { setTitle } from "../../kernel/router.js";
-import { me, preferences, refreshMe, setPreference } from "../../kernel/session.js";
+import { changeMe as change, me, prefer, preferences, refreshMe } from "../../kernel/session.js";
 import { effect, signal } from "../../kernel/signals.js";
 import { attempt, toast } from "../../kernel/toast.js";
 import { numberField } from "../fields.js";
 import { words } from "../pick.js";
 import { zones } from "../week.js";
 import { password, twoSteps } from "./safety.js";
-
-/** Change what the API keeps of oneself, with the version of now. */
-export async function change(body) {
-  me.value = await patch("/me", body, { version: me.peek().version });
-  return me.peek();
-}
 
 export function view() {
   setTitle(t("account.title"));
@@ -43,23 +37,18 @@ function profile() {
   return h("section", { class: "card stack" }, h("h2", {}, t("account.profile")), form({ send, children: fields, buttons: button({ text: t("account.save"), kind: "primary", type: "submit" }) }));
 }
 
-/** Seen at once, and kept with the account: a browser in which nothing was chosen yet begins with it. */
 function looks() {
-  const keep = (name, value) => {
-    setPreference(name, value);
-    attempt(change({ preferences: { [name]: value } }));
-  };
   const chosen = (name, options) => {
     const value = signal(preferences.peek()[name]);
     effect(() => {
-      if (value.value !== preferences.peek()[name]) keep(name, value.value);
+      if (value.value !== preferences.peek()[name]) attempt(prefer(name, value.value));
     });
     effect(() => (value.value = preferences.value[name]));
     return options(value);
   };
   const switched = (name, label, hint) => {
     const input = checkField({ label, hint, name, value: preferences.peek()[name] });
-    input.input.addEventListener("change", () => keep(name, input.input.checked));
+    input.input.addEventListener("change", () => attempt(prefer(name, input.input.checked)));
     return input;
   };
   const seconds = numberField({ name: "undo_seconds", label: t("account.undo"), hint: t("account.undo_hint"), value: me.peek().preferences.undo_seconds, min: 0, max: 60 });

@@ -30,7 +30,6 @@ export const view = () =>
         may: may("supervisor"),
         removable: admin() && item?.id !== me.peek().id,
         removeText: () => t("agents.remove"),
-        send: item ? undefined : t("agents.add"),
         children: [person(item), work(item)],
         more: item && admin() && access(item, tools),
         ...tools,
@@ -40,7 +39,7 @@ export const view = () =>
 const badges = (one) => [
   ...(one.active ? [] : [[t("agents.inactive"), "bad"]]),
   ...(one.active && !one.joined ? [[t("agents.not_joined"), "warn"]] : []),
-  ...(one.role === "agent" ? [] : [[say(one.role, "role"), "note"]]),
+  ...(one.role === "agent" ? [] : [[say(one.role, "role")]]),
 ];
 
 const person = (item) =>
