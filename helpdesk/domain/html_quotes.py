@@ -34,6 +34,8 @@ _INLINE: Final = frozenset(
     {"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "img", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"}
 )
+# What stands below the end of one, and not in it, is the writer's: a picture there may be his whole answer.
+_QUOTE: Final = "blockquote"
 # A fold in one of these would be moved out of it, or end it.
 _NO_PLACE: Final = (TABLE_PARTS - {"caption", "td", "th"}) | {"dl", "ol", "p", "table", "ul"}
 
@@ -145,11 +147,13 @@ def _judge(line: list[tuple[str, list[_Node]]], parts: tuple[_Part, _Part, _Part
 def _folds(node: _Node) -> Iterator[tuple[int, int]]:
     """Where folds begin and end, in order: neighbours that are nothing but quoted, with the blanks between them."""
     run: tuple[int, int] | None = None
+    before = ""
     for child in node.children:
         if child.quoted and not child.shown and node.tag not in _NO_PLACE:
             run = run[0] if run else child.start, child.end
+            before = child.tag
             continue
-        if child.shown:
+        if child.shown or (before == _QUOTE and node.tag != _QUOTE and _has_picture(child)):
             if run:
                 yield run
                 run = None
@@ -159,3 +163,7 @@ def _folds(node: _Node) -> Iterator[tuple[int, int]]:
             yield from _folds(child)
     if run:
         yield run
+
+
+def _has_picture(node: _Node) -> bool:
+    return node.tag == "img" or any(map(_has_picture, node.children))

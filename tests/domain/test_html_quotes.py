@@ -103,6 +103,16 @@ def test_signs_that_may_be_an_answer_stay_in_sight_between_quotations() -> None:
     assert got.count("<details>") == 2
 
 
+def test_a_picture_between_two_quotations_is_an_answer() -> None:
+    picture = '<div><a><img src="cid:shot" alt="mine"></a></div>'
+    html = f"<p>See below.</p><blockquote>First.</blockquote>{picture}<blockquote>Second.</blockquote>"
+    html = html.replace("First.", 'First.<blockquote>Older.</blockquote><img src="cid:old" alt="theirs">More.')
+    got = fold(html)
+    assert "mine" in FOLD.sub("", got)
+    assert "theirs" not in FOLD.sub("", got)
+    assert got.count("<details>") == 2
+
+
 def test_what_the_sender_says_again_himself_is_his() -> None:
     """Words that are in the quotation as well: in what is new, and in a signature like that of the mail before."""
     sign = "This mail is for whom it is meant for."
