@@ -202,7 +202,14 @@ def test_what_is_done_to_many_tells_how_it_went_and_can_be_taken_back(desk: Desk
     row(eva, "Question 0").wait_for(state="detached")
     page.get_by_role("button", name="Undo").last.click()
     row(eva, "Question 0").wait_for()
-    eva.forgive("412")  # somebody was faster, which nobody need hear of
+    # Of a view that is gone that is nothing, and not everything.
+    page.goto(f"{eva.url}/inbox/00000000-0000-7000-8000-000000000000")
+    page.get_by_text("This view does not exist").wait_for()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("everything that matches")
+    page.get_by_role("dialog").get_by_role("option", name="Everything that matches").click()
+    page.get_by_text("Nothing matches.").wait_for()
+    eva.forgive("404", "412")  # somebody was faster, which nobody need hear of
     eva.untroubled()
 
 

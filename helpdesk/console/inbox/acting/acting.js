@@ -109,6 +109,9 @@ const WHOLE = { resolve, assign, move, snooze, prioritise, tag, categorise, spam
 /** All that an address asks for, also what is not in the list: what is to be done with them is chosen by how many they are. */
 export async function matching(query, wordOf) {
   await directory("views").ready;
+  // Of a view that is not there any more, the list shows nothing; without its filter, this would be everything.
+  const gone = query.view_id && !directory("views").byId(query.view_id);
+  if (gone) return void toast(t("acting.whole_none"), { kind: "info" });
   const tree = treeOf(query);
   const found = await attempt(get("/conversations/bulk", { filter: JSON.stringify(tree) }));
   if (!found) return;
