@@ -2,7 +2,7 @@
 
 import { explain, Problem } from "./api.js";
 import { h } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { has, language, t } from "./i18n.js";
 import { isSignal, signal } from "./signals.js";
 
 let fields = 0;
@@ -87,8 +87,8 @@ function clear(element, general) {
   for (const one of element.querySelectorAll("[data-field]")) one.wrong?.("");
 }
 
-/** What the API says is English and for those who know it: below words of ours, for whoever wants it. */
-const inItsWords = (detail) => h("details", {}, h("summary", {}, t("form.detail")), h("span", { lang: "en" }, detail));
+/** What the API says is English: beside words of ours, and folded where another language is read. */
+const inItsWords = (detail) => (language === "en" ? h("span", {}, " ", detail) : h("details", {}, h("summary", {}, t("form.detail")), h("span", { lang: "en" }, detail)));
 
 /** Show what the API refused. */
 export function fail(element, error, general) {
