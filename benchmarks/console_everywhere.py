@@ -7,7 +7,7 @@ A desk is furnished with everything, then somebody walks through it: each addres
 whatever a button says that it opens, dialogs, panels, and what is seen without a network or with the wrong password.
 Exit code 1 for a serious fault that axe-core finds, a complaint of the page's policy, an error of the browser's, and
 whatever makes a page wider than the window: at 320 pixels, too, nothing has to be scrolled in two directions.
-It takes most of an hour for all of it; CI walks the addresses alone (tests/journeys/test_console_everywhere.py).
+It takes some two hours for all of it; CI walks the addresses alone (tests/journeys/test_console_everywhere.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,6 @@ _WIDER = """() => {
   if (root.scrollHeight > innerHeight + 1 && document.querySelector(".signed-in")) whole.push("page is taller");
   return [...whole, ...found.map((one) => `${named(one)} by ${named(most(one))}`)];
 }"""
-_PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _OPENERS = """() => [...document.querySelectorAll("main [aria-haspopup], .areas [aria-haspopup]")]
   .filter((one) => !one.disabled && one.checkVisibility({ visibilityProperty: true }))
   .map((one, at) => [(one.dataset.opener = String(at)),
@@ -76,12 +76,12 @@ def texts(language: str) -> Mapping[str, Any]:
 
 @dataclass
 class Walk:
-    """One person's way through the desk, at one width and in one language. `faults`: where, and what."""
+    """One person's way through the desk, in one theme, width and language. `faults`: where, and what."""
 
     visit: Visit
     language: str
     width: int
-    themes: list[str]
+    theme: str
     places: Mapping[str, str]
     shots: Path | None
     only: list[str]
@@ -114,22 +114,19 @@ class Walk:
         ).first.click()
 
     def look(self, name: str) -> None:
-        """Judge what is seen now, in each theme."""
+        """Judge what is seen now."""
         self.visit.idle()
-        for theme in self.themes:
-            self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
-            place = f"{name} {theme} {self.width} {self.language}"
-            self.page.evaluate(_PAINTED)
-            seen = [*self.visit.faults(), *self.page.evaluate(_WIDER)]
-            self.visit.forgive(*self.forgiven)
-            found = [*seen, *self.visit.troubles]
-            self.visit.troubles.clear()
-            self.looked += 1
-            if found:
-                self.faults[place] = found
-                print(place, *found, sep="\n    ", flush=True)
-            if self.shots:
-                self.page.screenshot(path=str(self.shots / f"{place.replace('/', '_').replace(' ', '~')}.png"))
+        place = f"{name} {self.theme} {self.width} {self.language}"
+        seen = [*self.visit.faults(), *self.page.evaluate(_WIDER)]
+        self.visit.forgive(*self.forgiven)
+        found = [*seen, *self.visit.troubles]
+        self.visit.troubles.clear()
+        self.looked += 1
+        if found:
+            self.faults[place] = found
+            print(place, *found, sep="\n    ", flush=True)
+        if self.shots:
+            self.page.screenshot(path=str(self.shots / f"{place.replace('/', '_').replace(' ', '~')}.png"))
 
     def scene(self, name: str, path: str, *steps: Step, forgive: str = "") -> None:
         """Go there, take the steps, look. What cannot be opened is a fault, and the walk goes on."""
@@ -142,7 +139,7 @@ class Walk:
                 step(self)
             self.look(name)
         except Exception as error:
-            place = f"{name} {self.width} {self.language}"
+            place = f"{name} {self.theme} {self.width} {self.language}"
             self.faults[place] = [f"{type(error).__name__}: {str(error).splitlines()[0]}"]
             print(place, *self.faults[place], sep="\n    ", flush=True)
         self.leave()
@@ -333,19 +330,20 @@ def stranger(desk: Desk, walk: Walk) -> None:
 
 
 def walks(desk: Desk, arguments: argparse.Namespace, places: Mapping[str, str]) -> Iterator[Walk]:
-    for language in arguments.languages:
-        for width in arguments.widths:
-            device: dict[str, Any] = {"viewport": {"width": width, "height": HEIGHTS[width]}}
-            device |= {"has_touch": True, "is_mobile": True} if width < 720 else {}
-            for person in [*arguments.people, ""]:
-                visit = desk.visit("/login" if not person else "/inbox", as_=person, device=device, language=language)
-                visit.page.set_default_timeout(5_000)
-                if not person:
-                    visit.forgive("401 (Unauthorized)")
-                walk = Walk(visit, language, width, arguments.themes, places, arguments.shots, arguments.only)
-                everywhere(walk, person) if person else stranger(desk, walk)
-                yield walk
-                visit.context.close()
+    """A browser of its own for each: one that changes its colours while it is looked at tells of both."""
+    people = [*arguments.people, ""]
+    for language, width, theme, person in product(arguments.languages, arguments.widths, arguments.themes, people):
+        device: dict[str, Any] = {"viewport": {"width": width, "height": HEIGHTS[width]}}
+        device |= {"has_touch": True, "is_mobile": True} if width < 720 else {}
+        path = "/inbox" if person else "/login"
+        visit = desk.visit(path, as_=person, device=device, theme=theme, language=language)
+        visit.page.set_default_timeout(5_000)
+        if not person:
+            visit.forgive("401 (Unauthorized)")
+        walk = Walk(visit, language, width, theme, places, arguments.shots, arguments.only)
+        everywhere(walk, person) if person else stranger(desk, walk)
+        yield walk
+        visit.context.close()
 
 
 def main() -> int:
