@@ -63,7 +63,7 @@ async def read_job(actor: Reader, session: Reading, job_id: UUID) -> Response:
 )
 async def cancel_job(actor: Writer, session: Transaction, job_id: UUID) -> Response:
     """What it has done so far stays done. It is `failed` then, with the error `cancelled`."""
-    await jobs.cancel(session, await jobs.get_job(session, actor, job_id), now=clock.now())
+    await jobs.cancel(session, await jobs.get_job(session, actor, job_id), by=actor, now=clock.now())
     return await _shown(session, actor, job_id)
 
 

@@ -23,6 +23,7 @@ from helpdesk.dialects import epoch
 from helpdesk.domain.values import Actor, AuthorKind, JobState, Role
 from helpdesk.errors import Conflict, NotFound
 from helpdesk.models.jobs import job_results, jobs
+from helpdesk.services import audit
 
 MAX_ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 5.0
@@ -103,7 +104,7 @@ async def list_jobs(
     return (await session.execute(query)).mappings().all()
 
 
-async def cancel(session: AsyncSession, job: RowMapping, *, now: datetime) -> None:
+async def cancel(session: AsyncSession, job: RowMapping, *, by: Actor, now: datetime) -> None:
     """Let it go no further. The batch in hand is rolled back, for its claim is gone; what was done before stays.
 
     Raises `Conflict` for what nobody began by himself, since it would be left half done for everybody, and for what
@@ -127,6 +128,9 @@ async def cancel(session: AsyncSession, job: RowMapping, *, now: datetime) -> No
     )
     if ended.scalar_one_or_none() is None:
         raise Conflict("this job has come to its end", slug="job_over")
+    await audit.record(
+        session, "job.cancelled", subject="job", subject_id=job["id"], by=by, now=now, data={"kind": job["kind"]}
+    )
 
 
 def due(kinds: Collection[str]) -> Select[tuple[UUID]]:

@@ -18,6 +18,7 @@ from helpdesk.clock import now
 from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import Actor, AuthorKind
 from helpdesk.models.conversations import tags
+from helpdesk.models.events import audit
 from helpdesk.models.jobs import jobs as job_rows
 from helpdesk.services import jobs
 from helpdesk.services.house import Services
@@ -282,6 +283,9 @@ async def test_a_cancelled_job_goes_no_further_and_keeps_what_it_did(
     assert (await tagged(services), (await row(services, job_id))["error"]) == (["0", "1"], "cancelled")
     again = await client.post(url, headers=anna.headers)
     assert (again.status_code, again.json()["type"]) == (409, "urn:helpdesk:problem:job_over")
+    async with services.database.reading() as session:
+        ended = select(audit.c.actor_id, audit.c.subject_id).where(audit.c.action == "job.cancelled")
+        assert (await session.execute(ended)).all() == [(anna.id, job_id)]
     boss = await factories.agent(services, role="admin")
     of_the_house = await factories.job(services)
     refused = await client.post(f"/api/v1/jobs/{of_the_house}/cancel", headers=boss.headers)
