@@ -58,7 +58,7 @@ async def read_job(actor: Reader, session: Reading, job_id: UUID) -> Response:
         Forbidden,
         NotFound,
         job_over=(409, "It has come to its end"),
-        cannot_cancel=(409, "The desk began it by itself"),
+        cannot_cancel=(409, "The desk began it by itself, or it has to be done whole"),
     ),
 )
 async def cancel_job(actor: Writer, session: Transaction, job_id: UUID) -> Response:

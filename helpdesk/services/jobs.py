@@ -30,6 +30,8 @@ _FIRST_WAIT: Final = 5.0
 
 CANCELLED: Final = "cancelled"
 """The error of a job that somebody has ended before its time."""
+WHOLE: Final = frozenset({"replan"})
+"""Kinds that are not cancelled: of an edited promise, every clock follows it or none does."""
 
 # The same words as in the partial index's condition, or the planner does not use it.
 _OPEN: Final = jobs.c.state.in_([literal_column(f"'{s.value}'") for s in (JobState.QUEUED, JobState.RUNNING)])
@@ -107,11 +109,11 @@ async def list_jobs(
 async def cancel(session: AsyncSession, job: RowMapping, *, by: Actor, now: datetime) -> None:
     """Let it go no further. The batch in hand is rolled back, for its claim is gone; what was done before stays.
 
-    Raises `Conflict` for what nobody began by himself, since it would be left half done for everybody, and for what
-    has come to its end.
+    Raises `Conflict` for what nobody began by himself, or has to be done `WHOLE`, since it would be left half done for
+    everybody, and for what has come to its end.
     """
-    if job["created_by"] is None:
-        raise Conflict("nobody began this job: it cannot be cancelled", slug="cannot_cancel")
+    if job["created_by"] is None or job["kind"] in WHOLE:
+        raise Conflict("this job has to come to its end: half of it would be worse than none", slug="cannot_cancel")
     ended = await session.execute(
         update(jobs)
         .where(jobs.c.id == job["id"], _OPEN)
