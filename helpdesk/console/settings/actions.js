@@ -16,8 +16,12 @@ const priority = words(["low", "normal", "high", "urgent"], (one) => say(one, "p
 const severity = words(["info", "warning", "critical"], (one) => say(one, "severity"));
 const who = words(["assignee", "team", "lead", "supervisors", "admins", "watchers"], (one) => say(one, "sentence.who"));
 const canned = () => directory("canned-responses").list.value.map(({ id, title }) => ({ id, text: title }));
-const custom = () => directory("custom-fields").list.value.filter((one) => one.subject === "conversation" && !one.archived);
-const agents = (me) => Object.assign(() => [...(me ? [{ id: "me", text: t("sentence.me") }] : []), ...named("agents")()], { nameOf: named("agents").nameOf });
+const custom = () =>
+  directory("custom-fields").list.value.filter((one) => one.subject === "conversation" && !one.archived);
+const agents = (me) =>
+  Object.assign(() => [...(me ? [{ id: "me", text: t("sentence.me") }] : []), ...named("agents")()], {
+    nameOf: named("agents").nameOf,
+  });
 
 /** A part of an action as a signal: what is written to it stands in the action. */
 function part(action, name, blank = null) {
@@ -37,18 +41,64 @@ function part(action, name, blank = null) {
 
 // Each kind: what a new one says, and the controls of it.
 const KINDS = {
-  assign: [{ agent_id: null }, (one, { me }) => choice$({ label: t("sentence.agent"), options: agents(me), value: part(one, "agent_id"), none: t("sentence.nobody") })],
-  team: [{ team_id: null }, (one) => choice$({ label: t("sentence.team"), options: named("teams"), value: part(one, "team_id"), none: t("sentence.no_team") })],
+  assign: [
+    { agent_id: null },
+    (one, { me }) =>
+      choice$({
+        label: t("sentence.agent"),
+        options: agents(me),
+        value: part(one, "agent_id"),
+        none: t("sentence.nobody"),
+      }),
+  ],
+  team: [
+    { team_id: null },
+    (one) =>
+      choice$({
+        label: t("sentence.team"),
+        options: named("teams"),
+        value: part(one, "team_id"),
+        none: t("sentence.no_team"),
+      }),
+  ],
   watch: [{ agent_ids: [] }, (one) => pickPart(one, "agent_ids", t("sentence.agents"), named("agents"))],
-  priority: [{ to: "high" }, (one) => choice$({ label: t("sentence.priority"), options: priority, value: part(one, "to") })],
+  priority: [
+    { to: "high" },
+    (one) => choice$({ label: t("sentence.priority"), options: priority, value: part(one, "to") }),
+  ],
   status: [{ to: "resolved" }, statusParts],
-  category: [{ to: null }, (one) => choice$({ label: t("sentence.category"), options: categoryOptions, value: part(one, "to"), none: t("sentence.no_category") })],
-  tag: [{ add: [], remove: [] }, (one) => [[t("sentence.tags_add"), "add"], [t("sentence.tags_remove"), "remove"]].map(([label, name]) => pickPart(one, name, label, tagOptions, { create: true, placeholder: label }))],
+  category: [
+    { to: null },
+    (one) =>
+      choice$({
+        label: t("sentence.category"),
+        options: categoryOptions,
+        value: part(one, "to"),
+        none: t("sentence.no_category"),
+      }),
+  ],
+  tag: [
+    { add: [], remove: [] },
+    (one) =>
+      [
+        [t("sentence.tags_add"), "add"],
+        [t("sentence.tags_remove"), "remove"],
+      ].map(([label, name]) => pickPart(one, name, label, tagOptions, { create: true, placeholder: label })),
+  ],
   custom_field: [{ key: "", value: null }, customParts],
   note: [{ text: "" }, (one) => text$({ label: t("sentence.note"), value: part(one, "text"), rows: 2 })],
   reply: [{ text: "" }, replyParts],
   alert: [{ who: ["supervisors"], agent_ids: [], severity: "warning", acknowledge_seconds: null }, alertParts],
-  webhook: [{ webhook_id: null }, (one) => choice$({ label: t("sentence.webhook"), options: named("webhooks"), value: part(one, "webhook_id"), none: t("sentence.choose") })],
+  webhook: [
+    { webhook_id: null },
+    (one) =>
+      choice$({
+        label: t("sentence.webhook"),
+        options: named("webhooks"),
+        value: part(one, "webhook_id"),
+        none: t("sentence.choose"),
+      }),
+  ],
 };
 
 function pickPart(action, name, label, options, more) {
@@ -76,12 +126,28 @@ function customParts(one) {
     const found = custom().find((field) => field.key === key.value);
     const label = t("sentence.value");
     if (!found) return null;
-    if (found.type === "boolean") return choice$({ label, options: words(["true", "false"], (yes) => say(yes, "sentence.flag")), value: flagOf(value), none: t("sentence.taken_away") });
-    if (found.type === "choice") return choice$({ label, options: words(found.options, String), value, none: t("sentence.taken_away") });
+    if (found.type === "boolean")
+      return choice$({
+        label,
+        options: words(["true", "false"], (yes) => say(yes, "sentence.flag")),
+        value: flagOf(value),
+        none: t("sentence.taken_away"),
+      });
+    if (found.type === "choice")
+      return choice$({ label, options: words(found.options, String), value, none: t("sentence.taken_away") });
     if (found.type === "multi_choice") return pickPart(one, "value", label, words(found.options, String));
     return text$({ label, value, type: { number: "number", date: "date" }[found.type] ?? "text" });
   };
-  return [choice$({ label: t("sentence.custom_field"), options, value: key, none: t("sentence.choose"), change: () => (value.value = null) }), () => (key.value, custom().length, untracked(control))];
+  return [
+    choice$({
+      label: t("sentence.custom_field"),
+      options,
+      value: key,
+      none: t("sentence.choose"),
+      change: () => (value.value = null),
+    }),
+    () => (key.value, custom().length, untracked(control)),
+  ];
 }
 
 // Words in a menu, truth values in the API.
@@ -98,7 +164,10 @@ function replyParts(one) {
   const turn = (chosen) => (text.value = chosen ? null : "");
   return [
     choice$({ label: t("sentence.canned"), options: canned, value: id, none: t("sentence.own_text"), change: turn }),
-    () => (id.value ? null : untracked(() => text$({ label: t("sentence.reply"), value: text, rows: 3, class: "input wide" }))),
+    () =>
+      id.value
+        ? null
+        : untracked(() => text$({ label: t("sentence.reply"), value: text, rows: 3, class: "input wide" })),
   ];
 }
 
@@ -107,7 +176,12 @@ function alertParts(one) {
     choice$({ label: t("sentence.severity"), options: severity, value: part(one, "severity") }),
     pickPart(one, "who", t("sentence.whom"), who, { placeholder: t("sentence.whom") }),
     pickPart(one, "agent_ids", t("sentence.agents"), named("agents"), { placeholder: t("sentence.agents") }),
-    h("span", { class: "row" }, t("sentence.acknowledge"), span$({ label: t("sentence.acknowledge"), value: part(one, "acknowledge_seconds") })),
+    h(
+      "span",
+      { class: "row" },
+      t("sentence.acknowledge"),
+      span$({ label: t("sentence.acknowledge"), value: part(one, "acknowledge_seconds") }),
+    ),
   ];
 }
 
@@ -121,17 +195,28 @@ function cleaned(action) {
   return Object.fromEntries(rest);
 }
 
-/** The field of a form that edits a list of actions of these `kinds`. `me`: there is somebody whom the word stands for. */
+/**
+ * The field of a form that edits a list of actions of these `kinds`. `me`: there is somebody whom the word stands for.
+ */
 export function actions({ value = [], name = "actions", label, kinds, me = false }) {
   const list = signal(value.map((one) => ({ key: (keys += 1), kind: signal(one.do), action: signal(one) })));
   const wrong = signal("");
   const add = () => {
     const kind = kinds[0];
-    list.update((all) => [...all, { key: (keys += 1), kind: signal(kind), action: signal({ do: kind, ...KINDS[kind][0] }) }]);
+    list.update((all) => [
+      ...all,
+      { key: (keys += 1), kind: signal(kind), action: signal({ do: kind, ...KINDS[kind][0] }) },
+    ]);
     flush();
     node.querySelector(".lines > :last-child select")?.focus();
   };
-  const more = button({ text: t("sentence.add_action"), icon: "plus", kind: "quiet", run: add, disabled: () => list.value.length >= MOST });
+  const more = button({
+    text: t("sentence.add_action"),
+    icon: "plus",
+    kind: "quiet",
+    run: add,
+    disabled: () => list.value.length >= MOST,
+  });
   const remove = (one) => () => {
     list.update((all) => all.filter((other) => other !== one));
     more.focus();
@@ -152,7 +237,15 @@ export function actions({ value = [], name = "actions", label, kinds, me = false
     "div",
     { class: "field", data: { field: name } },
     label && h("span", { class: "field-name" }, label),
-    h("div", { class: "lines" }, each(() => list.value, (one) => one.key, line)),
+    h(
+      "div",
+      { class: "lines" },
+      each(
+        () => list.value,
+        (one) => one.key,
+        line,
+      ),
+    ),
     h("div", { class: "row" }, more),
     h("p", { class: "error", role: "alert" }, () => wrong.value),
   );

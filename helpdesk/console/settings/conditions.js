@@ -51,7 +51,12 @@ export function conditions({ value = {}, name = "filter", label, messages = () =
     h("p", { class: "error", role: "alert" }, () => wrong.value),
   );
   const read = () => written(root) ?? {};
-  return Object.assign(node, { node, read, wrong: (text) => (wrong.value = text), input: node.querySelector("select, button") });
+  return Object.assign(node, {
+    node,
+    read,
+    wrong: (text) => (wrong.value = text),
+    input: node.querySelector("select, button"),
+  });
 }
 
 function groupNode(part, offers, depth, remove) {
@@ -65,7 +70,9 @@ function groupNode(part, offers, depth, remove) {
     part.items.update((all) => all.filter((other) => other !== one));
     flush();
     const left = element.querySelectorAll(":scope > .lines > *");
-    (left[Math.min(at, left.length - 1)]?.querySelector("select") ?? element.querySelector(":scope > .row > .button"))?.focus();
+    (
+      left[Math.min(at, left.length - 1)]?.querySelector("select") ?? element.querySelector(":scope > .row > .button")
+    )?.focus();
   };
   const add = (one) => {
     part.items.update((all) => [...all, one]);
@@ -79,14 +86,30 @@ function groupNode(part, offers, depth, remove) {
   const element = h(
     "div",
     { class: "sentence-group", role: "group", "aria-label": t("sentence.group") },
-    h("div", { class: "sentence", hidden: () => depth === 1 && !part.items.value.length }, choice$({ label: t("sentence.group_kind"), options: kinds, value: part.kind }), remove && removeLine(t("sentence.remove_group"), remove)),
+    h(
+      "div",
+      { class: "sentence", hidden: () => depth === 1 && !part.items.value.length },
+      choice$({ label: t("sentence.group_kind"), options: kinds, value: part.kind }),
+      remove && removeLine(t("sentence.remove_group"), remove),
+    ),
     depth === 1 && h("p", { class: "hint", hidden: () => part.items.value.length > 0 }, t("sentence.always")),
     h("div", { class: "lines" }, each(() => part.items.value, (one) => one.key, line)),
     h(
       "div",
       { class: "row" },
-      button({ text: t("sentence.add_condition"), icon: "plus", kind: "quiet", run: () => add({ key: (keys += 1), ...leafOf({ field: "status", op: "eq", value: "open" }) }) }),
-      depth < DEEPEST && button({ text: t("sentence.add_group"), icon: "plus", kind: "quiet", run: () => add(group("any", [{ key: (keys += 1), ...leafOf({ field: "status", op: "eq", value: "open" }) }])) }),
+      button({
+        text: t("sentence.add_condition"),
+        icon: "plus",
+        kind: "quiet",
+        run: () => add({ key: (keys += 1), ...leafOf({ field: "status", op: "eq", value: "open" }) }),
+      }),
+      depth < DEEPEST &&
+        button({
+          text: t("sentence.add_group"),
+          icon: "plus",
+          kind: "quiet",
+          run: () => add(group("any", [{ key: (keys += 1), ...leafOf({ field: "status", op: "eq", value: "open" }) }])),
+        }),
     ),
   );
   return element;
@@ -99,12 +122,28 @@ function leafNode(leaf, offers, remove) {
     leaf.value.value = fieldOf(leaf.field.peek()).blank(leaf.op.peek());
   };
   const changed = (op) => (leaf.value.value = fieldOf(leaf.field.peek()).keep(op, leaf.value.peek()));
-  if (leaf.raw) return h("div", { class: "sentence" }, h("code", { class: "grow cut" }, JSON.stringify(leaf.raw)), removeLine(t("sentence.remove_condition"), remove));
+  if (leaf.raw)
+    return h(
+      "div",
+      { class: "sentence" },
+      h("code", { class: "grow cut" }, JSON.stringify(leaf.raw)),
+      removeLine(t("sentence.remove_condition"), remove),
+    );
   return h(
     "div",
     { class: "sentence", role: "group", "aria-label": t("sentence.condition") },
     choice$({ label: t("sentence.what"), options: () => fieldOptions(offers), value: leaf.field, change: turn }),
-    () => (leaf.field.value, untracked(() => choice$({ label: t("sentence.how"), options: () => opOptions(leaf.field.peek()), value: leaf.op, change: changed }))),
+    () => (
+      leaf.field.value,
+      untracked(() =>
+        choice$({
+          label: t("sentence.how"),
+          options: () => opOptions(leaf.field.peek()),
+          value: leaf.op,
+          change: changed,
+        }),
+      )
+    ),
     () => (leaf.field.value, leaf.op.value, untracked(() => control(leaf))),
     removeLine(t("sentence.remove_condition"), remove),
   );

@@ -7,7 +7,8 @@ import { may, me } from "../kernel/session.js";
 import { effect, signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 
-export const numberField = ({ value, ...more }) => textField({ type: "number", inputmode: "numeric", value: value ?? "", ...more });
+export const numberField = ({ value, ...more }) =>
+  textField({ type: "number", inputmode: "numeric", value: value ?? "", ...more });
 
 /** One of several, or none of them where `none` has words for that. `options` may follow what is still being read. */
 export function choiceField({ label, hint, name, value, options, none, ...more }) {
@@ -17,8 +18,13 @@ export function choiceField({ label, hint, name, value, options, none, ...more }
     const chosen = input.options.length ? input.value : given;
     const all = typeof options === "function" ? options() : options;
     // What is chosen but not (yet) among them stands for itself: a form must not change it by being looked at.
-    const stray = chosen && !all.some((one) => one.id === chosen) ? [{ id: chosen, text: options.nameOf?.(chosen) ?? chosen }] : [];
-    input.replaceChildren(...[...(none ? [{ id: "", text: none }] : []), ...all, ...stray].map(({ id, text }) => h("option", { value: id }, text)));
+    const stray =
+      chosen && !all.some((one) => one.id === chosen) ? [{ id: chosen, text: options.nameOf?.(chosen) ?? chosen }] : [];
+    input.replaceChildren(
+      ...[...(none ? [{ id: "", text: none }] : []), ...all, ...stray].map(({ id, text }) =>
+        h("option", { value: id }, text),
+      ),
+    );
     input.value = chosen;
   });
   return Object.assign(field({ label, hint, input, name }), { read: () => input.value || null });
@@ -30,16 +36,30 @@ export function linesField({ value = [], rows = 3, ...more }) {
   return Object.assign(node, { read: () => node.input.value.split("\n").map((one) => one.trim()).filter(Boolean) });
 }
 
-/** One text in each language: `name` is an object by language in the API. With `rows`, of several lines; empty ones are left out. */
+/**
+ * One text in each language: `name` is an object by language in the API. With `rows`, of several lines; empty ones are
+ * left out.
+ */
 export function languagesField({ label, hint, name, value = {}, rows, required = false }) {
-  const inputs = Object.entries(LANGUAGES).map(([tag, language]) => [tag, textField({ label: language, rows, value: value[tag] ?? "", required: required === true, lang: tag })]);
+  const inputs = Object.entries(LANGUAGES).map(([tag, language]) => [
+    tag,
+    textField({ label: language, rows, value: value[tag] ?? "", required: required === true, lang: tag }),
+  ]);
   const wrong = signal("");
   const said = h("p", { class: "error", role: "alert" }, () => wrong.value);
-  const node = h("fieldset", { class: "settings-languages", data: { field: name } }, h("legend", {}, label), hint && h("p", { class: "hint" }, hint), inputs.map(([, one]) => one), said);
+  const node = h(
+    "fieldset",
+    { class: "settings-languages", data: { field: name } },
+    h("legend", {}, label),
+    hint && h("p", { class: "hint" }, hint),
+    inputs.map(([, one]) => one),
+    said,
+  );
   return Object.assign(node, {
     input: inputs[0][1].input,
     wrong: (text) => (wrong.value = text),
-    read: () => Object.fromEntries(inputs.map(([tag, one]) => [tag, one.input.value.trim()]).filter(([, text]) => text)),
+    read: () =>
+      Object.fromEntries(inputs.map(([tag, one]) => [tag, one.input.value.trim()]).filter(([, text]) => text)),
   });
 }
 
@@ -54,8 +74,19 @@ export function sharing(item) {
     ...(led().length ? [{ id: "team", text: t("settings.of_team") }] : []),
     ...(may("supervisor") ? [{ id: "everybody", text: t("settings.everybody") }] : []),
   ];
-  const who = choiceField({ name: "shared", label: t("settings.shared"), value: "personal", options: kinds, on: { change: (event) => (shared.value = event.target.value) } });
-  const team = choiceField({ name: "team_id", label: t("settings.team"), none: t("settings.choose_team"), options: () => led().map(({ id, name }) => ({ id, text: name })) });
+  const who = choiceField({
+    name: "shared",
+    label: t("settings.shared"),
+    value: "personal",
+    options: kinds,
+    on: { change: (event) => (shared.value = event.target.value) },
+  });
+  const team = choiceField({
+    name: "team_id",
+    label: t("settings.team"),
+    none: t("settings.choose_team"),
+    options: () => led().map(({ id, name }) => ({ id, text: name })),
+  });
   const place = h("div", { hidden: () => shared.value !== "team" }, team);
   return { fields: [who, place] };
 }
@@ -69,6 +100,8 @@ export function mayChange(item) {
 /** The badge that tells for whom something is. */
 export function sharedBadge(item) {
   if (item.shared === "personal") return [t("settings.personal"), ""];
-  return item.shared === "team" ? [directory("teams").byId(item.team_id)?.name ?? t("settings.of_team"), "note"] : [t("settings.everybody"), "good"];
+  return item.shared === "team"
+    ? [directory("teams").byId(item.team_id)?.name ?? t("settings.of_team"), "note"]
+    : [t("settings.everybody"), "good"];
 }
 

@@ -1,4 +1,5 @@
-// What a filter may speak of: how each field is asked in words, with which control, and how that is written in the tree.
+// What a filter may speak of: how each field is asked in words, with which control, and how that is written in the
+// tree.
 
 import { h } from "../kernel/dom.js";
 import { language, say, t } from "../kernel/i18n.js";
@@ -8,14 +9,21 @@ import { directory } from "../kernel/store.js";
 import { chipsField, named, pickMany, picks$, span$, text$, words } from "./pick.js";
 
 const channels = () => directory("channels").list.value.map(({ name }) => ({ id: name, text: say(name, "channel") }));
-const categories = () => directory("categories").list.value.map(({ key, names }) => ({ id: key, text: names[language] ?? key }));
+const categories = () =>
+  directory("categories").list.value.map(({ key, names }) => ({ id: key, text: names[language] ?? key }));
 const tags = () => directory("tags").list.value.map(({ name }) => ({ id: name, text: name }));
-const languages = () => ["en", "zh-CN", "zh-TW"].map((id) => ({ id, text: new Intl.DisplayNames(language, { type: "language" }).of(id) }));
+const languages = () =>
+  ["en", "zh-CN", "zh-TW"].map((id) => ({ id, text: new Intl.DisplayNames(language, { type: "language" }).of(id) }));
 const agents = () => [{ id: "me", text: t("sentence.me") }, ...named("agents")()];
 
 const priorities = words(["low", "normal", "high", "urgent"], (one) => say(one, "priority"));
 
-const pick = (options, { empty = false, create = false } = {}) => ({ kind: "pick", options, create, ops: ["in", "not_in", ...(empty ? ["empty", "filled"] : [])] });
+const pick = (options, { empty = false, create = false } = {}) => ({
+  kind: "pick",
+  options,
+  create,
+  ops: ["in", "not_in", ...(empty ? ["empty", "filled"] : [])],
+});
 const TEXT = { kind: "text", ops: ["contains", "is"] };
 const NUMBER = { kind: "number", ops: ["eq", "ne", "gt", "gte", "lt", "lte"] };
 const MAYBE_NUMBER = { kind: "number", ops: [...NUMBER.ops, "empty", "filled"] };
@@ -63,7 +71,10 @@ const FIELDS = {
   "message.channel": { ...pick(channels), messages: true },
   "message.inbox_id": { ...pick(named("inboxes")), messages: true },
   "message.language": { ...pick(languages, { create: true }), messages: true },
-  "message.author_kind": { ...pick(words(["contact", "agent", "bot", "system"], (one) => say(one, "author"))), messages: true },
+  "message.author_kind": {
+    ...pick(words(["contact", "agent", "bot", "system"], (one) => say(one, "author"))),
+    messages: true,
+  },
   "message.visibility": { ...visibility, messages: true },
   "message.private": { ...FLAG, messages: true },
   "message.has_attachments": { ...FLAG, messages: true },
@@ -71,7 +82,8 @@ const FIELDS = {
 };
 
 const CUSTOM = "custom_fields.";
-const custom = () => directory("custom-fields").list.value.filter((one) => one.subject === "conversation" && !one.archived);
+const custom = () =>
+  directory("custom-fields").list.value.filter((one) => one.subject === "conversation" && !one.archived);
 
 /** How a custom field is asked, by its type. */
 function ofType({ type, options }) {
@@ -82,11 +94,20 @@ function ofType({ type, options }) {
   return { kind: "text", ops: ["contains", "is", "empty", "filled"] };
 }
 
-/** What is known of a field, with the value that it begins with, and what of a value stays when it is asked otherwise. */
+/**
+ * What is known of a field, with the value that it begins with, and what of a value stays when it is asked otherwise.
+ */
 export function fieldOf(name) {
   const own = name.startsWith(CUSTOM) && custom().find((one) => CUSTOM + one.key === name);
-  const found = own ? ofType(own) : (FIELDS[name] ?? (name.startsWith(CUSTOM) ? { kind: "text", ops: ["contains", "is", "empty", "filled"] } : null));
-  const blank = (op) => (["empty", "filled", "yes", "no"].includes(op) ? null : { pick: [], text: op === "is" ? "" : [], time: op in TIMES ? 3600 : thisMinute(), number: 1, day: "" }[found.kind]);
+  const found = own
+    ? ofType(own)
+    : (FIELDS[name] ?? (name.startsWith(CUSTOM) ? { kind: "text", ops: ["contains", "is", "empty", "filled"] } : null));
+  const blank = (op) =>
+    ["empty", "filled", "yes", "no"].includes(op)
+      ? null
+      : { pick: [], text: op === "is" ? "" : [], time: op in TIMES ? 3600 : thisMinute(), number: 1, day: "" }[
+          found.kind
+        ];
   const sort = (value) => (value === null || Array.isArray(value) ? String(value && "list") : typeof value);
   const keep = (op, value) => (value !== null && sort(blank(op)) === sort(value) ? value : blank(op));
   return found && { ...found, blank, keep };
@@ -99,7 +120,8 @@ export function fieldOptions({ messages, personal }) {
   return [...known, ...custom().map(({ key, title }) => ({ id: CUSTOM + key, text: title }))];
 }
 
-export const opOptions = (name) => fieldOf(name).ops.map((id) => ({ id, text: say(`${fieldOf(name).kind}_${id}`, "sentence.op") }));
+export const opOptions = (name) =>
+  fieldOf(name).ops.map((id) => ({ id, text: say(`${fieldOf(name).kind}_${id}`, "sentence.op") }));
 
 /** The control of a leaf's value; nothing where the question needs none. */
 export function control(leaf) {
@@ -107,8 +129,12 @@ export function control(leaf) {
   if (leaf.value.peek() === null) return null;
   const label = t("sentence.value");
   if (found.kind === "pick") return picks$({ label, options: found.options, value: leaf.value, create: found.create });
-  if (found.kind === "text") return leaf.op.peek() === "is" ? text$({ label, value: leaf.value }) : picks$({ label, options: () => [], value: leaf.value, create: true, placeholder: t("sentence.words") });
-  if (found.kind === "time") return leaf.op.peek() in TIMES ? span$({ label, value: leaf.value }) : moment$({ label, value: leaf.value });
+  if (found.kind === "text")
+    return leaf.op.peek() === "is"
+      ? text$({ label, value: leaf.value })
+      : picks$({ label, options: () => [], value: leaf.value, create: true, placeholder: t("sentence.words") });
+  if (found.kind === "time")
+    return leaf.op.peek() in TIMES ? span$({ label, value: leaf.value }) : moment$({ label, value: leaf.value });
   return text$({ label, value: leaf.value, type: found.kind === "day" ? "date" : "number" });
 }
 
@@ -143,8 +169,10 @@ function asked({ kind }, op, value) {
   if (kind === "flag") return [value ? "yes" : "no", null];
   if (kind === "mine") return [op === "eq" ? "yes" : "no", null];
   if (value === null) return [op === "eq" ? "empty" : "filled", null];
-  if (kind === "pick") return { eq: ["in", [value]], ne: ["not_in", [value]], in: ["in", value], not_in: ["not_in", value] }[op];
-  if (kind === "text") return { contains: ["contains", [value]], contains_any: ["contains", value], eq: ["is", value] }[op];
+  if (kind === "pick")
+    return { eq: ["in", [value]], ne: ["not_in", [value]], in: ["in", value], not_in: ["not_in", value] }[op];
+  if (kind === "text")
+    return { contains: ["contains", [value]], contains_any: ["contains", value], eq: ["is", value] }[op];
   if (kind !== "time") return [op, value];
   if (typeof value === "string") return Number.isNaN(Date.parse(value)) ? null : [op, value];
   const way = Object.entries(TIMES).find(([, [side, unit]]) => side === op && unit in value);
@@ -164,7 +192,9 @@ export function treeOf(leaf) {
   if (kind === "time" && op in TIMES) return { field, op: TIMES[op][0], value: { [TIMES[op][1]]: value ?? 0 } };
   if (op === "is") return { field, op: "eq", value };
   if (!Array.isArray(value)) return { field, op, value };
-  return value.length === 1 ? { field, op: ONE[op], value: value[0] } : { field, op: op === "contains" ? "contains_any" : op, value };
+  return value.length === 1
+    ? { field, op: ONE[op], value: value[0] }
+    : { field, op: op === "contains" ? "contains_any" : op, value };
 }
 
 /** Which conversations a promise or a ladder is for: the fields that both have, and those that one has besides. */
@@ -175,8 +205,18 @@ export const matching = (item, ...more) =>
     h("legend", {}, t("sentence.for")),
     h("p", { class: "hint" }, t("sentence.for_hint")),
     pickMany({ name: "channels", label: t("sentence.channels"), options: channels, value: item?.channels ?? [] }),
-    chipsField({ name: "priorities", label: t("sentence.priorities"), options: priorities, value: item?.priorities ?? [] }),
-    pickMany({ name: "categories", label: t("sentence.categories"), options: categories, value: item?.categories ?? [] }),
+    chipsField({
+      name: "priorities",
+      label: t("sentence.priorities"),
+      options: priorities,
+      value: item?.priorities ?? [],
+    }),
+    pickMany({
+      name: "categories",
+      label: t("sentence.categories"),
+      options: categories,
+      value: item?.categories ?? [],
+    }),
     more,
   );
 

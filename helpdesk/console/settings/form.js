@@ -13,11 +13,14 @@ import { attempt, toast } from "../kernel/toast.js";
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 /** What of `now` is not as it was `before`. */
-const changed = (before, now) => Object.fromEntries(Object.entries(now).filter(([name, value]) => !same(value, before[name])));
+const changed = (before, now) =>
+  Object.fromEntries(Object.entries(now).filter(([name, value]) => !same(value, before[name])));
 
 /** Everything that the fields say, by their names: `field.read()` where it has one, else by the kind of its control. */
 export function readFields(element) {
-  const fields = [...element.querySelectorAll("[data-field]")].filter((one) => !one.parentElement.closest("[data-field]"));
+  const fields = [...element.querySelectorAll("[data-field]")].filter(
+    (one) => !one.parentElement.closest("[data-field]"),
+  );
   return Object.fromEntries(fields.map((one) => [one.dataset.field, one.read ? one.read() : valueOf(one.input)]));
 }
 
@@ -30,15 +33,20 @@ export function valueOf(input) {
 
 /** Say at each field that has to be filled in and is not; answers whether there is none. */
 function filled(element) {
-  const bare = [...element.querySelectorAll("[data-field]")].filter(({ input }) => input?.required && !input.disabled && !input.closest("[hidden]") && !input.value.trim());
+  const bare = [...element.querySelectorAll("[data-field]")].filter(
+    ({ input }) => input?.required && !input.disabled && !input.closest("[hidden]") && !input.value.trim(),
+  );
   for (const one of bare) one.wrong?.(t("form.needed"));
   bare[0]?.input.focus();
   return !bare.length;
 }
 
-/** What both have changed, by the names of fields. The API merges `merged` part by part, so these clash by parts alone. */
+/**
+ * What both have changed, by the names of fields. The API merges `merged` part by part, so these clash by parts alone.
+ */
 function clashes(given, fresh, item, merged) {
-  const apart = (mine, theirs, was) => Object.keys(mine).filter((name) => !same(theirs?.[name], was?.[name]) && !same(theirs?.[name], mine[name]));
+  const apart = (mine, theirs, was) =>
+    Object.keys(mine).filter((name) => !same(theirs?.[name], was?.[name]) && !same(theirs?.[name], mine[name]));
   const deep = (name) => apart(given[name], fresh[name], item[name]).map((part) => `${name}.${part}`);
   return apart(given, fresh, item).flatMap((name) => (merged.includes(name) ? deep(name) : name));
 }
@@ -53,13 +61,33 @@ function shownAt(element, error) {
 }
 
 /**
- * `path` is the list's; `item` null makes one. `children` are the fields, `read` answers the body where they do not speak for
- * themselves. `saved`, `removed` and `close` are the collection's. `removeText(item)` asks before taking away; without
- * `may` all is shown and nothing can be changed. `heading` stands above, `more` below the fields, `send` replaces the words of
- * the button. A heading may be a function of `{item, change(body)}`: the item as it is by now, and a change at once, beside the
- * form. `merged` names objects of which the API takes parts; `understand` mends what it answers before it is shown.
+ * `path` is the list's; `item` null makes one. `children` are the fields, `read` answers the body where they do not
+ * speak for themselves. `saved`, `removed` and `close` are the collection's. `removeText(item)` asks before taking
+ * away; without `may` all is shown and nothing can be changed. `heading` stands above, `more` below the fields, `send`
+ * replaces the words of the button. A heading may be a function of `{item, change(body)}`: the item as it is by now,
+ * and a change at once, beside the form. `merged` names objects of which the API takes parts; `understand` mends what
+ * it answers before it is shown.
  */
-export function editForm({ path, item, heading, children, read, saved, removed, close, latest, updated, removeText, removable = true, may = true, more, send, merged = [], understand = (error) => error, idOf = (one) => one.id }) {
+export function editForm({
+  path,
+  item,
+  heading,
+  children,
+  read,
+  saved,
+  removed,
+  close,
+  latest,
+  updated,
+  removeText,
+  removable = true,
+  may = true,
+  more,
+  send,
+  merged = [],
+  understand = (error) => error,
+  idOf = (one) => one.id,
+}) {
   const where = item && `${path}/${encodeURIComponent(idOf(item))}`;
   const state = { version: item?.version, gone: false, before: {} };
   const hand = {
@@ -104,7 +132,15 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
   };
   const remove = async () => {
     const name = item.name ?? item.title ?? "";
-    if (!(await ask({ title: t("settings.remove_title", { name }), text: removeText?.(item) ?? t("settings.remove_text"), confirm: t("settings.remove"), danger: true }))) return;
+    if (
+      !(await ask({
+        title: t("settings.remove_title", { name }),
+        text: removeText?.(item) ?? t("settings.remove_text"),
+        confirm: t("settings.remove"),
+        danger: true,
+      }))
+    )
+      return;
     const done = await attempt(takeAway(where, state), { done: t("settings.removed") });
     if (done === undefined) return;
     state.gone = true;
@@ -113,15 +149,29 @@ export function editForm({ path, item, heading, children, read, saved, removed, 
   const element = form({
     send: submit,
     children: [
-      (typeof heading === "function" ? heading(hand) : heading) ?? h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, item ? (item.name ?? item.title) : t("settings.new")),
+      (typeof heading === "function" ? heading(hand) : heading) ??
+        h(
+          "h2",
+          { class: "settings-heading", tabindex: "-1", data: { focus: true } },
+          item ? (item.name ?? item.title) : t("settings.new"),
+        ),
       h("fieldset", { class: "stack settings-fields", disabled: !may }, children),
-      () => theirs.value && conflict(element, theirs, { keep: submit, take: () => ((state.gone = true), saved(theirs.peek().fresh)) }),
+      () =>
+        theirs.value &&
+        conflict(element, theirs, { keep: submit, take: () => ((state.gone = true), saved(theirs.peek().fresh)) }),
     ],
     buttons: may
       ? [
-          button({ text: send ?? (item ? t("settings.save") : t("settings.make")), kind: "primary", type: "submit", disabled: () => !dirty.value }),
+          button({
+            text: send ?? (item ? t("settings.save") : t("settings.make")),
+            kind: "primary",
+            type: "submit",
+            disabled: () => !dirty.value,
+          }),
           button({ text: t("shell.cancel"), run: close }),
-          item && removable && button({ text: t("settings.remove"), icon: "trash", kind: "quiet settings-remove", run: remove }),
+          item &&
+            removable &&
+            button({ text: t("settings.remove"), icon: "trash", kind: "quiet settings-remove", run: remove }),
         ]
       : h("p", { class: "hint" }, t("settings.only_look")),
   });
@@ -149,16 +199,36 @@ async function takeAway(where, state) {
 
 /** What was typed is not lost by a slip: leaving asks, and so does closing the page. */
 function minded(clean) {
-  guard(async () => clean() || ask({ title: t("settings.leave_title"), text: t("settings.leave_text"), confirm: t("settings.leave"), danger: true }));
+  guard(
+    async () =>
+      clean() ||
+      ask({
+        title: t("settings.leave_title"),
+        text: t("settings.leave_text"),
+        confirm: t("settings.leave"),
+        danger: true,
+      }),
+  );
   on(window, "beforeunload", (event) => clean() || event.preventDefault());
 }
 
 function conflict(element, theirs, { keep, take }) {
-  const labels = theirs.peek().both.map((name) => element.querySelector(`[data-field="${CSS.escape(name)}"] :is(label, legend, .field-name)`)?.textContent ?? name);
+  const labels = theirs
+    .peek()
+    .both.map(
+      (name) =>
+        element.querySelector(`[data-field="${CSS.escape(name)}"] :is(label, legend, .field-name)`)?.textContent ??
+        name,
+    );
   return h(
     "div",
     { class: "settings-conflict", role: "alert" },
     h("p", {}, t("settings.conflict", { names: list(labels) })),
-    h("div", { class: "row" }, button({ text: t("settings.keep_mine"), kind: "primary", run: () => ((theirs.value = null), keep()) }), button({ text: t("settings.take_theirs"), run: take })),
+    h(
+      "div",
+      { class: "row" },
+      button({ text: t("settings.keep_mine"), kind: "primary", run: () => ((theirs.value = null), keep()) }),
+      button({ text: t("settings.take_theirs"), run: take }),
+    ),
   );
 }

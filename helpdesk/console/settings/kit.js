@@ -16,13 +16,19 @@ const MANY = 9; // from so many on, a box to find one in
 
 /**
  * A page of the settings. `from` is the list's path below the API, `page` its name below /settings. `row(item)` answers
- * `{title, text?, badges?: [[text, kind]], icon?}`; `add` is the word on the button that makes one, null where the person
- * may not; `editor(item or null, {saved(item), removed(), close()})` answers the form. With `whole` the editor is given
- * what `from/ID` answers, where rows tell less. `names` is the kernel's directory that holds the same things; `order`
- * compares two items, `read` replaces reading `from` page by page; `live(put)` may follow the stream and put what has changed.
+ * `{title, text?, badges?: [[text, kind]], icon?}`; `add` is the word on the button that makes one, null where the
+ * person may not; `editor(item or null, {saved(item), removed(), close()})` answers the form. With `whole` the editor
+ * is given what `from/ID` answers, where rows tell less. `names` is the kernel's directory that holds the same things;
+ * `order` compares two items, `read` replaces reading `from` page by page; `live(put)` may follow the stream and put
+ * what has changed.
  */
 export function collection(given) {
-  const kit = { order: (one, other) => compare(one.name ?? one.title, other.name ?? other.title), read: () => every(given.from), idOf: (item) => item.id, ...given };
+  const kit = {
+    order: (one, other) => compare(one.name ?? one.title, other.name ?? other.title),
+    read: () => every(given.from),
+    idOf: (item) => item.id,
+    ...given,
+  };
   kit.items = signal(null);
   kit.wrong = signal(null);
   kit.load = async () => {
@@ -36,7 +42,9 @@ export function collection(given) {
   };
   kit.latest = signal(null);
   kit.put = (item) => {
-    kit.items.update((all) => [...(all ?? []).filter((one) => kit.idOf(one) !== kit.idOf(item)), item].toSorted(kit.order));
+    kit.items.update((all) =>
+      [...(all ?? []).filter((one) => kit.idOf(one) !== kit.idOf(item)), item].toSorted(kit.order),
+    );
     if (kit.latest.peek() && kit.idOf(kit.latest.peek()) === kit.idOf(item)) kit.latest.value = item;
   };
   kit.load();
@@ -48,7 +56,9 @@ export function collection(given) {
   return h(
     "div",
     { class: "settings-kit", data: { at: () => (opened() ? "one" : "list") } },
-    pane({ title: kit.title, tools: add, name: "settings-list" }, kit.hint && h("p", { class: "hint" }, kit.hint), () => rows(kit, address, opened)),
+    pane({ title: kit.title, tools: add, name: "settings-list" }, kit.hint && h("p", { class: "hint" }, kit.hint), () =>
+      rows(kit, address, opened),
+    ),
     editorPlace(kit, address, opened),
   );
 }
@@ -61,8 +71,13 @@ function rows(kit, address, opened) {
 
 function list(kit, address, opened) {
   const wanted = signal("");
-  const words = (item) => Object.values(kit.row(item)).filter((one) => typeof one === "string").join(" ").toLocaleLowerCase();
-  const shown = () => kit.items.value.filter((item) => !wanted.value || words(item).includes(wanted.value.toLocaleLowerCase()));
+  const words = (item) =>
+    Object.values(kit.row(item))
+      .filter((one) => typeof one === "string")
+      .join(" ")
+      .toLocaleLowerCase();
+  const shown = () =>
+    kit.items.value.filter((item) => !wanted.value || words(item).includes(wanted.value.toLocaleLowerCase()));
   const link = (item$) => {
     const row = () => kit.row(item$.value);
     const id = kit.idOf(item$.peek());
@@ -71,23 +86,47 @@ function list(kit, address, opened) {
       {},
       h(
         "a",
-        { class: "settings-row", href: `${address}/${encodeURIComponent(id)}`, "aria-current": () => (opened() === id ? "true" : null) },
+        {
+          class: "settings-row",
+          href: `${address}/${encodeURIComponent(id)}`,
+          "aria-current": () => (opened() === id ? "true" : null),
+        },
         row().icon && icon(row().icon),
-        h("span", { class: "grow" }, h("span", { class: "settings-name" }, () => row().title), h("span", { class: "settings-text cut" }, () => row().text ?? "")),
+        h(
+          "span",
+          { class: "grow" },
+          h("span", { class: "settings-name" }, () => row().title),
+          h("span", { class: "settings-text cut" }, () => row().text ?? ""),
+        ),
         () => (row().badges ?? []).map(([text, kind]) => badge(text, kind)),
       ),
     );
   };
-  const box = h("input", { class: "input", type: "search", "aria-label": t("settings.find"), placeholder: t("settings.find"), on: { input: (event) => (wanted.value = event.target.value) } });
+  const box = h("input", {
+    class: "input",
+    type: "search",
+    "aria-label": t("settings.find"),
+    placeholder: t("settings.find"),
+    on: { input: (event) => (wanted.value = event.target.value) },
+  });
   return [
     kit.items.peek().length >= MANY && box,
     h("ul", { class: "settings-rows" }, each(shown, kit.idOf, link)),
-    () => (kit.items.value.length ? !shown().length && h("p", { class: "hint", role: "status" }, t("settings.found_none")) : empty({ icon: "settings", ...kit.none })),
+    () =>
+      kit.items.value.length
+        ? !shown().length && h("p", { class: "hint", role: "status" }, t("settings.found_none"))
+        : empty({ icon: "settings", ...kit.none }),
   ];
 }
 
 /** What went wrong, what to do, and the button that does it. */
-export const failed = (error, again) => empty({ icon: "offline", title: t("settings.not_read"), text: explain(error), action: button({ text: t("shell.again"), run: again }) });
+export const failed = (error, again) =>
+  empty({
+    icon: "offline",
+    title: t("settings.not_read"),
+    text: explain(error),
+    action: button({ text: t("shell.again"), run: again }),
+  });
 
 /** The place of the form. It is made anew only when another one is opened: what somebody types is his until then. */
 function editorPlace(kit, address, opened) {
@@ -136,18 +175,34 @@ function edit(kit, item, put, tools) {
 
 async function open(kit, wanted, put, tools, stillWanted) {
   const known = kit.items.peek()?.find((one) => kit.idOf(one) === wanted);
-  if (!wanted) return put(() => h("div", { class: "settings-nothing" }, () => kit.items.value?.length > 0 && empty({ icon: "edit", title: t("settings.choose") })));
-  if (wanted === "new") return put(() => (kit.add ? kit.editor(null, tools) : empty({ icon: "shield", title: t("problem.forbidden") })));
+  if (!wanted)
+    return put(() =>
+      h(
+        "div",
+        { class: "settings-nothing" },
+        () => kit.items.value?.length > 0 && empty({ icon: "edit", title: t("settings.choose") }),
+      ),
+    );
+  if (wanted === "new")
+    return put(() => (kit.add ? kit.editor(null, tools) : empty({ icon: "shield", title: t("problem.forbidden") })));
   if (known && !kit.whole) return edit(kit, known, put, tools);
   put(() => skeleton(4));
   try {
     const item = await get(`${kit.from}/${encodeURIComponent(wanted)}`);
     if (stillWanted()) edit(kit, item, put, tools);
   } catch (error) {
-    if (stillWanted() && error.status === 404) put(() => empty({ icon: "search", title: t("problem.not_found"), action: linkButton({ text: kit.title, href: `/settings/${kit.page}` }) }));
+    if (stillWanted() && error.status === 404)
+      put(() =>
+        empty({
+          icon: "search",
+          title: t("problem.not_found"),
+          action: linkButton({ text: kit.title, href: `/settings/${kit.page}` }),
+        }),
+      );
     else if (stillWanted()) put(() => failed(error, () => open(kit, wanted, put, tools, stillWanted)));
   }
 }
 
 // On a phone the form takes the list's place: this leads back.
-const backLink = (kit, address) => h("a", { class: "button quiet phone-only settings-back", href: address }, icon("back"), h("span", {}, kit.title));
+const backLink = (kit, address) =>
+  h("a", { class: "button quiet phone-only settings-back", href: address }, icon("back"), h("span", {}, kit.title));

@@ -1,4 +1,5 @@
-// The pages of the settings, one entry each: `path` below /settings (its text is `settings.PATH`), who may see it, and the area that shows it.
+// The pages of the settings, one entry each: `path` below /settings (its text is `settings.PATH`), who may see it, and
+// the area that shows it.
 export const PAGES = [
   { path: "account", group: "self", role: "agent", area: "settings/account" },
   { path: "agents", group: "people", role: "supervisor", area: "settings/agents" },

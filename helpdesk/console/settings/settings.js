@@ -16,13 +16,25 @@ const NARROW = "(max-width: 720px)";
 export function view() {
   setTitle(t("settings.title"));
   const allowed = PAGES.filter((one) => may(one.role));
-  const groups = GROUPS.map((group) => [group, allowed.filter((one) => one.group === group)]).filter(([, pages]) => pages.length);
+  const groups = GROUPS.map((group) => [group, allowed.filter((one) => one.group === group)]).filter(
+    ([, pages]) => pages.length,
+  );
   const page = () => (here.value.area === "settings" ? (here.value.params.page ?? "") : "");
-  return h("div", { class: "settings", data: { at: () => (page() ? "page" : "pages") } }, pageList(groups, page), pagePlace(groups, page));
+  return h(
+    "div",
+    { class: "settings", data: { at: () => (page() ? "page" : "pages") } },
+    pageList(groups, page),
+    pagePlace(groups, page),
+  );
 }
 
 function pageList(groups, page) {
-  const link = (one) => h("a", { href: `/settings/${one.path}`, "aria-current": () => (page() === one.path ? "page" : null) }, say(one.path, "settings"));
+  const link = (one) =>
+    h(
+      "a",
+      { href: `/settings/${one.path}`, "aria-current": () => (page() === one.path ? "page" : null) },
+      say(one.path, "settings"),
+    );
   const group = ([name, pages]) => h("section", {}, h("h3", {}, say(name, "settings.group")), pages.map(link));
   const title = h("h2", {}, t("settings.title"));
   const nav = h("nav", { class: "settings-pages", "aria-label": t("settings.title") }, title, groups.map(group));
@@ -34,7 +46,15 @@ function pageList(groups, page) {
 function pagePlace(groups, page) {
   const holder = h("div", { class: "settings-page" });
   const inside = h("div", { class: "settings-inside" });
-  holder.append(h("a", { class: "button quiet phone-only settings-up", href: "/settings" }, icon("back"), h("span", {}, t("settings.title"))), inside);
+  holder.append(
+    h(
+      "a",
+      { class: "button quiet phone-only settings-up", href: "/settings" },
+      icon("back"),
+      h("span", {}, t("settings.title")),
+    ),
+    inside,
+  );
   let shown = { dispose: () => {} };
   let at = "";
   onCleanup(() => shown.dispose());

@@ -13,8 +13,9 @@ const BREAKS = ".field, .week-day, .sentence, .lines > *";
 const SILENT = "svg, datalist, .hint, .error, [hidden]";
 
 /**
- * Below the form of `item`: its versions, read when they are unfolded. `fields(item)` makes the form's fields, and tells so
- * what changed; `read(version)` answers the whole of one where the list tells less. Whoever `may` goes back to one.
+ * Below the form of `item`: its versions, read when they are unfolded. `fields(item)` makes the form's fields, and
+ * tells so what changed; `read(version)` answers the whole of one where the list tells less. Whoever `may` goes back to
+ * one.
  */
 export function versions({ path, item, fields, tools, may, read = (one) => one }) {
   const where = `${path}/${item.id}`;
@@ -36,12 +37,25 @@ export function versions({ path, item, fields, tools, may, read = (one) => one }
     return older ? changes(fields, item, await Promise.all([older, one].map(read))) : [];
   };
   const back = async (one) => {
-    if (!(await ask({ title: t("versions.back_title", { n: one.version }), text: t("versions.back_text"), confirm: t("versions.back") }))) return;
+    if (
+      !(await ask({
+        title: t("versions.back_title", { n: one.version }),
+        text: t("versions.back_text"),
+        confirm: t("versions.back"),
+      }))
+    )
+      return;
     const { version, created_by: by, created_at: at, ...content } = await read(one);
     const found = await attempt(patch(where, content, { version: item.version }), { done: t("settings.saved") });
     if (found) await tools.saved(found);
   };
-  const row = (one$) => version(one$.peek(), { latest: one$.peek() === all.peek()[0], first: (one) => !cursor.peek() && one === all.peek().at(-1), compare, back: may && back });
+  const row = (one$) =>
+    version(one$.peek(), {
+      latest: one$.peek() === all.peek()[0],
+      first: (one) => !cursor.peek() && one === all.peek().at(-1),
+      compare,
+      back: may && back,
+    });
   const begin = async ({ target }) => {
     if (!target.open || waits.peek() || all.peek().length) return;
     waits.value = true;
@@ -67,7 +81,20 @@ function version(one, { latest, first, compare, back }) {
   };
   const said = () => {
     if (!found.value) return opened.value && skeleton(1);
-    if (found.value.length) return h("dl", { class: "version-changes" }, found.value.map(({ label, gone, come }) => [h("dt", {}, label), h("dd", {}, gone.map((text) => h("del", {}, text)), come.map((text) => h("ins", {}, text)))]));
+    if (found.value.length)
+      return h(
+        "dl",
+        { class: "version-changes" },
+        found.value.map(({ label, gone, come }) => [
+          h("dt", {}, label),
+          h(
+            "dd",
+            {},
+            gone.map((text) => h("del", {}, text)),
+            come.map((text) => h("ins", {}, text)),
+          ),
+        ]),
+      );
     return h("p", { class: "soft" }, first(one) ? t("versions.first") : t("versions.beside"));
   };
   const who = () => (one.created_by ? (directory("agents").byId(one.created_by)?.name ?? "") : t("versions.house"));
@@ -77,7 +104,13 @@ function version(one, { latest, first, compare, back }) {
     h(
       "details",
       { on: { toggle: open } },
-      h("summary", { class: "version" }, h("span", {}, t("versions.one", { n: one.version })), latest && badge(t("versions.latest"), "good"), h("span", { class: "soft" }, who, " · ", h("time-ago", { datetime: one.created_at }))),
+      h(
+        "summary",
+        { class: "version" },
+        h("span", {}, t("versions.one", { n: one.version })),
+        latest && badge(t("versions.latest"), "good"),
+        h("span", { class: "soft" }, who, " · ", h("time-ago", { datetime: one.created_at })),
+      ),
       said,
       !latest && back && h("div", { class: "row" }, button({ text: t("versions.back"), run: () => back(one) })),
     ),
@@ -89,7 +122,14 @@ async function changes(fields, item, pair) {
   const { value: forms, dispose } = detached(() => pair.map((one) => h("div", {}, fields({ ...item, ...one }))));
   await settled(); // names of what they speak of
   flush();
-  const [before, after] = forms.map((form) => new Map([...form.querySelectorAll("[data-field]")].filter((one) => !one.parentElement.closest("[data-field]")).map((one) => [one.dataset.field, one])));
+  const [before, after] = forms.map(
+    (form) =>
+      new Map(
+        [...form.querySelectorAll("[data-field]")]
+          .filter((one) => !one.parentElement.closest("[data-field]"))
+          .map((one) => [one.dataset.field, one]),
+      ),
+  );
   const names = [...new Set([...before.keys(), ...after.keys()])];
   const found = names.map((name) => {
     const [was, is] = [before, after].map((one) => linesOf(one.get(name)));
@@ -121,7 +161,8 @@ function linesOf(field) {
     if (node.matches("select")) return add(node.selectedOptions[0]?.text);
     if (node.matches("[type=checkbox]")) return add(say(String(node.checked), "sentence.flag"));
     // A word beside a box that is not ticked is not said at all.
-    if (node.matches("label") && node.querySelector("[type=checkbox]")) return node.control.checked && add(node.textContent);
+    if (node.matches("label") && node.querySelector("[type=checkbox]"))
+      return node.control.checked && add(node.textContent);
     if (node.matches(".chip + .chip")) inLine(node) ? add("·") : lines.push([]);
     if (node.matches("input, textarea")) return add(node.value.replace(/^([\d-]{10})T/, "$1 "));
     if (node.matches("button")) return node.ariaPressed === "true" && add(node.textContent);

@@ -28,7 +28,18 @@ export function weekField({ name, label, hint = t("sentence.week_hint"), value }
   const given = value ?? [...Array(5).fill([["09:00", "18:00"]]), [], []];
   const inputs = given.map((spans, at) => {
     const day = weekday(MONDAY + at * 86_400_000, "long");
-    return h("label", { class: "week-day" }, h("span", {}, day), h("input", { class: "input", value: lineOf(spans), placeholder: t("sentence.closed"), inputmode: "text", autocomplete: "off" }));
+    return h(
+      "label",
+      { class: "week-day" },
+      h("span", {}, day),
+      h("input", {
+        class: "input",
+        value: lineOf(spans),
+        placeholder: t("sentence.closed"),
+        inputmode: "text",
+        autocomplete: "off",
+      }),
+    );
   });
   const boxes = inputs.map((one) => one.querySelector("input"));
   const copy = () => {
@@ -36,13 +47,32 @@ export function weekField({ name, label, hint = t("sentence.week_hint"), value }
     boxes[0].dispatchEvent(new Event("change", { bubbles: true }));
   };
   const said = h("p", { class: "error", role: "alert" }, () => wrong.value);
-  const node = h("div", { class: "field", role: "group", "aria-label": label, data: { field: name } }, h("span", { class: "field-name" }, label), h("p", { class: "hint" }, hint), inputs, h("div", { class: "row" }, button({ text: t("sentence.as_monday"), kind: "quiet", run: copy })), said);
-  return Object.assign(node, { input: boxes[0], read: () => boxes.map((one) => spansOf(one.value)), wrong: (text) => (wrong.value = text) });
+  const node = h(
+    "div",
+    { class: "field", role: "group", "aria-label": label, data: { field: name } },
+    h("span", { class: "field-name" }, label),
+    h("p", { class: "hint" }, hint),
+    inputs,
+    h("div", { class: "row" }, button({ text: t("sentence.as_monday"), kind: "quiet", run: copy })),
+    said,
+  );
+  return Object.assign(node, {
+    input: boxes[0],
+    read: () => boxes.map((one) => spansOf(one.value)),
+    wrong: (text) => (wrong.value = text),
+  });
 }
 
 /** The control of a time zone: any that the browser knows, found by typing. */
 export function zones() {
   const id = "zones";
-  if (!document.getElementById(id)) document.body.append(h("datalist", { id }, Intl.supportedValuesOf("timeZone").map((one) => h("option", { value: one }))));
+  if (!document.getElementById(id))
+    document.body.append(
+      h(
+        "datalist",
+        { id },
+        Intl.supportedValuesOf("timeZone").map((one) => h("option", { value: one })),
+      ),
+    );
   return id;
 }

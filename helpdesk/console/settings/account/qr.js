@@ -4,7 +4,9 @@
 import { s } from "../../kernel/dom.js";
 
 // Of each version: data codewords of a block, correction codewords of a block, blocks.
-const SIZES = [[19, 7, 1], [34, 10, 1], [55, 15, 1], [80, 20, 1], [108, 26, 1], [68, 18, 2], [78, 20, 2], [97, 24, 2], [116, 30, 2]]; // prettier-ignore
+const SIZES = [
+  [19, 7, 1], [34, 10, 1], [55, 15, 1], [80, 20, 1], [108, 26, 1], [68, 18, 2], [78, 20, 2], [97, 24, 2], [116, 30, 2],
+]; // prettier-ignore
 const FORMAT = 0b01_000; // level L, mask 0
 
 // The field of 256 elements that the correction is computed in.
@@ -19,7 +21,8 @@ const times = (one, other) => (one && other ? EXP[LOG[one] + LOG[other]] : 0);
 /** The remainder of a block by the generator of this degree. */
 function correction(block, degree) {
   let generator = [1];
-  for (let at = 0; at < degree; at += 1) generator = [...generator, 0].map((one, index) => one ^ times(generator[index - 1] ?? 0, EXP[at]));
+  for (let at = 0; at < degree; at += 1)
+    generator = [...generator, 0].map((one, index) => one ^ times(generator[index - 1] ?? 0, EXP[at]));
   const rest = [...block, ...Array(degree).fill(0)];
   block.forEach((_, at) => {
     const factor = rest[at];
@@ -73,14 +76,17 @@ export function modules(text) {
 function patterns(grid, size, version) {
   const put = (x, y, value) => y >= 0 && x >= 0 && y < size && x < size && (grid[y][x] = Number(value));
   const rings = (cx, cy, radius, dark) => {
-    for (let dy = -radius; dy <= radius; dy += 1) for (let dx = -radius; dx <= radius; dx += 1) put(cx + dx, cy + dy, dark(Math.max(Math.abs(dx), Math.abs(dy))));
+    for (let dy = -radius; dy <= radius; dy += 1)
+      for (let dx = -radius; dx <= radius; dx += 1) put(cx + dx, cy + dy, dark(Math.max(Math.abs(dx), Math.abs(dy))));
   };
-  for (let at = 8; at < size - 8; at += 1) put(6, at, at % 2 === 0), put(at, 6, at % 2 === 0);
-  for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) rings(x, y, 4, (ring) => ring !== 2 && ring !== 4); // prettier-ignore
+  for (let at = 8; at < size - 8; at += 1) (put(6, at, at % 2 === 0), put(at, 6, at % 2 === 0));
+  // prettier-ignore
+  for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) rings(x, y, 4, (ring) => ring !== 2 && ring !== 4);
   const middle = version > 6 ? [6, 8 + version * 2, size - 7] : [6, size - 7];
   // Three of the corners have larger ones already.
   const alone = (x, y) => (x !== 6 && y !== 6) || (middle.length === 3 && (x === middle[1] || y === middle[1]));
-  if (version > 1) for (const x of middle) for (const y of middle) if (alone(x, y)) rings(x, y, 2, (ring) => ring !== 1);
+  if (version > 1)
+    for (const x of middle) for (const y of middle) if (alone(x, y)) rings(x, y, 2, (ring) => ring !== 1);
   const format = checked(FORMAT, 0x537, 10) ^ 0x5412;
   for (let at = 0; at < 15; at += 1) {
     const bit = (format >> at) & 1;
@@ -102,5 +108,9 @@ export function drawn(text, label) {
   const grid = modules(text);
   if (!grid) return null;
   const d = grid.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ""))).join("");
-  return s("svg", { class: "account-qr", viewBox: `-4 -4 ${grid.length + 8} ${grid.length + 8}`, role: "img", "aria-label": label }, s("path", { d }));
+  return s(
+    "svg",
+    { class: "account-qr", viewBox: `-4 -4 ${grid.length + 8} ${grid.length + 8}`, role: "img", "aria-label": label },
+    s("path", { d }),
+  );
 }

@@ -46,11 +46,32 @@ const person = (item) =>
   h(
     "fieldset",
     { class: "stack settings-fields", disabled: !admin() },
-    textField({ name: "name", label: t("agents.name"), hint: t("agents.name_hint"), value: item?.name ?? "", required: true, autocomplete: "off" }),
-    textField({ name: "email", label: t("agents.email"), type: "email", value: item?.email ?? "", required: true, autocomplete: "off" }),
-    selectField({ name: "role", label: t("agents.role"), hint: t("agents.role_hint"), value: item?.role ?? "agent", options: words(["agent", "supervisor", "admin"], (one) => say(one, "role"))() }),
+    textField({
+      name: "name",
+      label: t("agents.name"),
+      hint: t("agents.name_hint"),
+      value: item?.name ?? "",
+      required: true,
+      autocomplete: "off",
+    }),
+    textField({
+      name: "email",
+      label: t("agents.email"),
+      type: "email",
+      value: item?.email ?? "",
+      required: true,
+      autocomplete: "off",
+    }),
+    selectField({
+      name: "role",
+      label: t("agents.role"),
+      hint: t("agents.role_hint"),
+      value: item?.role ?? "agent",
+      options: words(["agent", "supervisor", "admin"], (one) => say(one, "role"))(),
+    }),
     selectField({ name: "locale", label: t("agents.locale"), value: item?.locale ?? "en", options: languages() }),
-    item && checkField({ name: "active", label: t("agents.active"), hint: t("agents.active_hint"), value: item.active }),
+    item &&
+      checkField({ name: "active", label: t("agents.active"), hint: t("agents.active_hint"), value: item.active }),
   );
 
 // What one can take on is not asked of who is not there yet: a new colleague begins with what the team has.
@@ -59,15 +80,39 @@ const work = (item) =>
     h(
       "div",
       { class: "pair" },
-      numberField({ name: "capacity", label: t("agents.capacity"), hint: t("agents.capacity_hint"), value: item.capacity, min: 0, max: 500 }),
-      numberField({ name: "live_capacity", label: t("agents.live_capacity"), hint: t("agents.capacity_hint"), value: item.live_capacity, min: 0, max: 50 }),
+      numberField({
+        name: "capacity",
+        label: t("agents.capacity"),
+        hint: t("agents.capacity_hint"),
+        value: item.capacity,
+        min: 0,
+        max: 500,
+      }),
+      numberField({
+        name: "live_capacity",
+        label: t("agents.live_capacity"),
+        hint: t("agents.capacity_hint"),
+        value: item.live_capacity,
+        min: 0,
+        max: 50,
+      }),
     ),
     groupField({
       name: "skills",
       label: t("agents.skills"),
       fields: [
-        chipsField({ name: "languages", label: t("agents.languages"), options: languages, value: item.skills?.languages ?? [] }),
-        pickMany({ name: "categories", label: t("agents.categories"), options: categoryOptions, value: item.skills?.categories ?? [] }),
+        chipsField({
+          name: "languages",
+          label: t("agents.languages"),
+          options: languages,
+          value: item.skills?.languages ?? [],
+        }),
+        pickMany({
+          name: "categories",
+          label: t("agents.categories"),
+          options: categoryOptions,
+          value: item.skills?.categories ?? [],
+        }),
       ],
     }),
   ];

@@ -28,11 +28,24 @@ export function duty() {
     hint: [t("duty.hint"), () => now.value && h("span", { class: "duty-now" }, present(now.value))],
     add: admin() ? t("duty.add") : null,
     none: { title: t("duty.none"), text: t("duty.none_text"), icon: "bell" },
-    row: (one) => ({ title: one.name, text: one.is_fallback ? names(one.agent_ids) : whose(one), badges: one.is_fallback ? [[t("duty.fallback"), "note"]] : [] }),
+    row: (one) => ({
+      title: one.name,
+      text: one.is_fallback ? names(one.agent_ids) : whose(one),
+      badges: one.is_fallback ? [[t("duty.fallback"), "note"]] : [],
+    }),
     editor: (item, tools) => {
       const saved = (found) => (ask(), tools.saved(found));
       const removed = () => (ask(), tools.removed());
-      return editForm({ path: PATH, item, may: admin(), removeText: () => t("duty.remove"), children: fields(item), ...tools, saved, removed });
+      return editForm({
+        path: PATH,
+        item,
+        may: admin(),
+        removeText: () => t("duty.remove"),
+        children: fields(item),
+        ...tools,
+        saved,
+        removed,
+      });
     },
   });
 }
@@ -42,14 +55,20 @@ function present({ agents, fallback }) {
   return fallback.length ? t("duty.now_fallback", { names: some(fallback) }) : t("duty.now_nobody");
 }
 
-const some = (all) => list([...all.slice(0, 10).map((one) => one.name), ...(all.length > 10 ? [`+${number(all.length - 10)}`] : [])]);
+const some = (all) =>
+  list([...all.slice(0, 10).map((one) => one.name), ...(all.length > 10 ? [`+${number(all.length - 10)}`] : [])]);
 
 const whose = ({ team_id: id }) => (id ? (directory("teams").byId(id)?.name ?? "") : t("duty.every_team"));
 
 /** Once made, a roster stays one, and the list of those who are called otherwise stays that list. */
 function fields(item) {
   const kind = signal(item?.is_fallback ? "fallback" : "roster");
-  const choice = selectField({ name: "is_fallback", label: t("duty.kind_label"), value: kind, options: words(["roster", "fallback"], (one) => say(one, "duty.kind"))() });
+  const choice = selectField({
+    name: "is_fallback",
+    label: t("duty.kind_label"),
+    value: kind,
+    options: words(["roster", "fallback"], (one) => say(one, "duty.kind"))(),
+  });
   return [
     textField({ name: "name", label: t("calling.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
     !item && Object.assign(choice, { read: () => kind.peek() === "fallback" }),
@@ -57,27 +76,75 @@ function fields(item) {
   ];
 }
 
-const called = (item) => pickMany({ name: "agent_ids", label: t("duty.called"), hint: t("duty.called_hint"), options: named("agents"), value: item?.agent_ids ?? [] });
+const called = (item) =>
+  pickMany({
+    name: "agent_ids",
+    label: t("duty.called"),
+    hint: t("duty.called_hint"),
+    options: named("agents"),
+    value: item?.agent_ids ?? [],
+  });
 
 const roster = (item) => [
-  choiceField({ name: "team_id", label: t("duty.team"), value: item?.team_id, none: t("duty.every_team"), options: named("teams") }),
-  textField({ name: "zone", label: t("duty.zone"), value: item?.zone ?? zone(), list: zones(), required: true, autocomplete: "off" }),
-  listField({ name: "shifts", label: t("duty.shifts"), hint: t("sentence.week_hint"), add: t("duty.add_shift"), removeText: t("duty.remove_shift"), value: item?.shifts ?? [{ agent_ids: [] }], blank: () => ({ agent_ids: [] }), line: shift }),
-  listField({ name: "overrides", label: t("duty.overrides"), hint: t("duty.overrides_hint"), most: 1000, add: t("duty.add_override"), removeText: t("duty.remove_override"), value: item?.overrides ?? [], blank: () => ({ date: "", agent_ids: [], hours: [] }), line: override }),
+  choiceField({
+    name: "team_id",
+    label: t("duty.team"),
+    value: item?.team_id,
+    none: t("duty.every_team"),
+    options: named("teams"),
+  }),
+  textField({
+    name: "zone",
+    label: t("duty.zone"),
+    value: item?.zone ?? zone(),
+    list: zones(),
+    required: true,
+    autocomplete: "off",
+  }),
+  listField({
+    name: "shifts",
+    label: t("duty.shifts"),
+    hint: t("sentence.week_hint"),
+    add: t("duty.add_shift"),
+    removeText: t("duty.remove_shift"),
+    value: item?.shifts ?? [{ agent_ids: [] }],
+    blank: () => ({ agent_ids: [] }),
+    line: shift,
+  }),
+  listField({
+    name: "overrides",
+    label: t("duty.overrides"),
+    hint: t("duty.overrides_hint"),
+    most: 1000,
+    add: t("duty.add_override"),
+    removeText: t("duty.remove_override"),
+    value: item?.overrides ?? [],
+    blank: () => ({ date: "", agent_ids: [], hours: [] }),
+    line: override,
+  }),
 ];
 
-const people = (value) => picks$({ label: t("duty.people"), placeholder: t("duty.people"), options: named("agents"), value });
+const people = (value) =>
+  picks$({ label: t("duty.people"), placeholder: t("duty.people"), options: named("agents"), value });
 
 function shift({ agent_ids: ids, weekly }) {
   const chosen = signal(ids);
   const week = weekField({ name: "weekly", label: t("duty.week"), hint: null, value: weekly });
-  return { node: h("div", { class: "wide stack" }, people(chosen), week), read: () => ({ agent_ids: chosen.peek(), weekly: week.read() }) };
+  return {
+    node: h("div", { class: "wide stack" }, people(chosen), week),
+    read: () => ({ agent_ids: chosen.peek(), weekly: week.read() }),
+  };
 }
 
 function override({ date: day, agent_ids: ids, hours }) {
   const [when, chosen, times] = [signal(day), signal(ids), signal(lineOf(hours))];
   const node = [
-    text$({ label: t("duty.date"), type: "date", value: when, title: day && date(`${day}T12:00`, { dateStyle: "full" }) }),
+    text$({
+      label: t("duty.date"),
+      type: "date",
+      value: when,
+      title: day && date(`${day}T12:00`, { dateStyle: "full" }),
+    }),
     people(chosen),
     text$({ label: t("duty.hours"), value: times, placeholder: t("duty.away"), autocomplete: "off" }),
   ];

@@ -39,20 +39,59 @@ export const escalation = () =>
       }),
   });
 
-const inShort = ({ anchor, steps }) => [say(anchor, "escalation.anchor"), ...steps.map(({ after }) => (after ? duration(after) : t("escalation.at_once")))].join(" → ");
+const inShort = ({ anchor, steps }) =>
+  [
+    say(anchor, "escalation.anchor"),
+    ...steps.map(({ after }) => (after ? duration(after) : t("escalation.at_once"))),
+  ].join(" → ");
 
 function fields(item) {
   const anchor = signal(item?.anchor ?? "breach");
   const clocks = words(["first_response", "next_response", "resolution"], (one) => say(one, "sentence.clock"));
-  const kinds = admin() ? KINDS : KINDS.filter((one) => one !== "webhook" || JSON.stringify(item).includes('"webhook"'));
+  const kinds = admin()
+    ? KINDS
+    : KINDS.filter((one) => one !== "webhook" || JSON.stringify(item).includes('"webhook"'));
   const alert = { do: "alert", who: ["assignee", "lead"], agent_ids: [], severity: "warning" };
   const step = (given) => stepOf(given, kinds);
   return [
     textField({ name: "name", label: t("calling.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
-    selectField({ name: "anchor", label: t("escalation.begins"), value: anchor, options: words(["warning", "breach", "creation", "complaint"], (one) => say(one, "escalation.anchor"))() }),
-    h("div", { hidden: () => !OF_CLOCKS.includes(anchor.value) }, chipsField({ name: "clocks", label: t("escalation.clocks"), hint: t("sentence.for_hint"), options: clocks, value: item?.clocks ?? [] })),
-    matching(item, pickMany({ name: "policy_ids", label: t("escalation.policies"), options: named("sla-policies"), value: item?.policy_ids ?? [] })),
-    listField({ name: "steps", label: t("escalation.steps"), hint: t("escalation.steps_hint"), most: 20, add: t("escalation.add_step"), removeText: t("escalation.remove_step"), value: item?.steps ?? [{ after: 0, time: "calendar", actions: [alert] }], blank: () => ({ after: 3600, time: "calendar", actions: [alert] }), line: step }),
+    selectField({
+      name: "anchor",
+      label: t("escalation.begins"),
+      value: anchor,
+      options: words(["warning", "breach", "creation", "complaint"], (one) => say(one, "escalation.anchor"))(),
+    }),
+    h(
+      "div",
+      { hidden: () => !OF_CLOCKS.includes(anchor.value) },
+      chipsField({
+        name: "clocks",
+        label: t("escalation.clocks"),
+        hint: t("sentence.for_hint"),
+        options: clocks,
+        value: item?.clocks ?? [],
+      }),
+    ),
+    matching(
+      item,
+      pickMany({
+        name: "policy_ids",
+        label: t("escalation.policies"),
+        options: named("sla-policies"),
+        value: item?.policy_ids ?? [],
+      }),
+    ),
+    listField({
+      name: "steps",
+      label: t("escalation.steps"),
+      hint: t("escalation.steps_hint"),
+      most: 20,
+      add: t("escalation.add_step"),
+      removeText: t("escalation.remove_step"),
+      value: item?.steps ?? [{ after: 0, time: "calendar", actions: [alert] }],
+      blank: () => ({ after: 3600, time: "calendar", actions: [alert] }),
+      line: step,
+    }),
     checkField({ name: "enabled", label: t("calling.enabled"), value: item?.enabled ?? true }),
   ];
 }
@@ -60,6 +99,19 @@ function fields(item) {
 function stepOf({ after, time, actions: does }, kinds) {
   const [seconds, clock] = [signal(after), signal(time)];
   const done = actions({ value: does, kinds });
-  const when = h("div", { class: "sentence" }, h("span", { class: "sentence-word" }, t("escalation.after")), span$({ label: t("escalation.after"), value: seconds, min: 0 }), choice$({ label: t("escalation.time"), options: words(["calendar", "business"], (one) => say(one, "escalation.clock")), value: clock }));
-  return { node: h("div", { class: "wide stack" }, when, done), read: () => ({ after: seconds.peek() ?? 0, time: clock.peek(), actions: done.read() }) };
+  const when = h(
+    "div",
+    { class: "sentence" },
+    h("span", { class: "sentence-word" }, t("escalation.after")),
+    span$({ label: t("escalation.after"), value: seconds, min: 0 }),
+    choice$({
+      label: t("escalation.time"),
+      options: words(["calendar", "business"], (one) => say(one, "escalation.clock")),
+      value: clock,
+    }),
+  );
+  return {
+    node: h("div", { class: "wide stack" }, when, done),
+    read: () => ({ after: seconds.peek() ?? 0, time: clock.peek(), actions: done.read() }),
+  };
 }

@@ -62,7 +62,8 @@ function shown(item, { latest, updated }) {
   const one = () => latest.value ?? item;
   const cancel = async () => {
     const words = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), confirm: t("jobs.cancel") };
-    const found = (await ask({ ...words, danger: true })) && (await attempt(post(`${path}/cancel`), { done: t("jobs.cancelled") }));
+    const found =
+      (await ask({ ...words, danger: true })) && (await attempt(post(`${path}/cancel`), { done: t("jobs.cancelled") }));
     if (found) updated(found);
   };
   const heading = { class: "settings-heading grow", tabindex: "-1", data: { focus: true } };

@@ -9,7 +9,10 @@ import { signal } from "../../kernel/signals.js";
 
 const wordOf = (name) => name.replaceAll(".", "_");
 
-/** One step. What it says is the connector's own, in English: others than English readers are told where it helps them on. */
+/**
+ * One step. What it says is the connector's own, in English: others than English readers are told where it helps them
+ * on.
+ */
 function step({ name, ok, detail }) {
   const word = wordOf(name);
   const told = detail && (!ok || language === "en" || /https?:/.test(detail));
@@ -18,7 +21,14 @@ function step({ name, ok, detail }) {
     "li",
     { class: ["inboxes-step", ok ? "good" : "bad"] },
     icon(ok ? "check" : "close", { size: 16 }),
-    h("div", { class: "grow" }, h("span", {}, say(word, "inbox_check")), h("span", { class: "hidden-text" }, ok ? t("inboxes.step_good") : t("inboxes.step_bad")), told && h("p", { class: "hint", lang: "en" }, detail), advice && h("p", {}, advice)),
+    h(
+      "div",
+      { class: "grow" },
+      h("span", {}, say(word, "inbox_check")),
+      h("span", { class: "hidden-text" }, ok ? t("inboxes.step_good") : t("inboxes.step_bad")),
+      told && h("p", { class: "hint", lang: "en" }, detail),
+      advice && h("p", {}, advice),
+    ),
   );
 }
 
@@ -39,8 +49,18 @@ export function trial(ask) {
     const now = state.value;
     if (!now) return null;
     if (now === "running") return h("p", { class: "hint" }, t("inboxes.checking"));
-    if (now.error) return now.error.errors?.length ? h("p", { class: "error" }, t("inboxes.check_fields")) : h("p", { class: "error" }, explain(now.error));
-    return [h("p", { class: now.ok ? "inboxes-verdict good" : "inboxes-verdict bad" }, now.ok ? t("inboxes.check_good") : t("inboxes.check_bad")), h("ul", { class: "inboxes-steps" }, now.checks.map(step))];
+    if (now.error)
+      return now.error.errors?.length
+        ? h("p", { class: "error" }, t("inboxes.check_fields"))
+        : h("p", { class: "error" }, explain(now.error));
+    return [
+      h(
+        "p",
+        { class: now.ok ? "inboxes-verdict good" : "inboxes-verdict bad" },
+        now.ok ? t("inboxes.check_good") : t("inboxes.check_bad"),
+      ),
+      h("ul", { class: "inboxes-steps" }, now.checks.map(step)),
+    ];
   };
   return { node: h("div", { class: "inboxes-trial", role: "status" }, shown), run };
 }
@@ -50,5 +70,15 @@ export function trialCard(ask, { at = false } = {}) {
   const { node, run } = trial(ask);
   const quietly = () => run().catch(() => {});
   if (at) quietly();
-  return h("section", { class: "card stack" }, h("div", { class: "row spread" }, h("div", {}, h("h3", {}, t("inboxes.check")), h("p", { class: "hint" }, t("inboxes.check_hint"))), button({ text: t("inboxes.check_now"), icon: "refresh", run: quietly })), node);
+  return h(
+    "section",
+    { class: "card stack" },
+    h(
+      "div",
+      { class: "row spread" },
+      h("div", {}, h("h3", {}, t("inboxes.check")), h("p", { class: "hint" }, t("inboxes.check_hint"))),
+      button({ text: t("inboxes.check_now"), icon: "refresh", run: quietly }),
+    ),
+    node,
+  );
 }

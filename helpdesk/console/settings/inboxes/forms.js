@@ -6,7 +6,20 @@ export const FORMS = {
     ["", ["address", "display_name"]],
     ["receiving", ["receive", "imap_url", "imap_user", "imap_password"]],
     ["sending", ["smtp_url", "smtp_user", "smtp_password"]],
-    ["sign_on", ["auth", "oauth_provider", "oauth_client_id", "oauth_client_secret", "oauth_token_url", "oauth_authorize_url", "oauth_device_url", "oauth_scope", "oauth_refresh_token"]],
+    [
+      "sign_on",
+      [
+        "auth",
+        "oauth_provider",
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_token_url",
+        "oauth_authorize_url",
+        "oauth_device_url",
+        "oauth_scope",
+        "oauth_refresh_token",
+      ],
+    ],
     ["letters", ["signature", "reply_address"]],
   ],
   chat: [
@@ -69,7 +82,10 @@ export const ASKED = ["name", "email", "category", "account", "transaction_hash"
 export function groupsOf(channel, schema) {
   const all = Object.keys(schema.properties ?? {}).filter((key) => !OWN.has(key));
   const needed = schema.required ?? [];
-  const groups = (FORMS[channel] ?? [["", needed]]).map(([name, keys]) => [name, keys.filter((key) => all.includes(key))]);
+  const groups = (FORMS[channel] ?? [["", needed]]).map(([name, keys]) => [
+    name,
+    keys.filter((key) => all.includes(key)),
+  ]);
   const placed = new Set(groups.flatMap(([, keys]) => keys));
   return [...groups, ["more", all.filter((key) => !placed.has(key))]].filter(([, keys]) => keys.length);
 }

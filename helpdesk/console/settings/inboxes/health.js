@@ -18,13 +18,32 @@ export function stateOf(inbox) {
 /** The heading of an inbox: its name, how it is, and the button that pauses it. `hand` is the form's. */
 export function heading(inbox$, hand) {
   const paused = () => inbox$.value.state === "paused";
-  const turn = () => attempt(hand.change({ state: paused() ? "active" : "paused" }), { done: paused() ? t("inboxes.resumed") : t("inboxes.is_paused") });
+  const turn = () =>
+    attempt(hand.change({ state: paused() ? "active" : "paused" }), {
+      done: paused() ? t("inboxes.resumed") : t("inboxes.is_paused"),
+    });
   return h(
     "header",
     { class: "inboxes-head" },
-    h("div", { class: "row spread" }, h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, () => inbox$.value.name), h("div", { class: "row" }, () => badge(...stateOf(inbox$.value)), () => button({ text: paused() ? t("inboxes.resume") : t("inboxes.pause"), run: turn }))),
-    h("p", { class: "hint" }, () => [say(inbox$.value.channel, "channel"), inbox$.value.handle].filter(Boolean).join(" · ")),
-    h("p", { class: "hint" }, () => (inbox$.value.last_success_at ? [t("inboxes.last_success"), " ", h("time-ago", { datetime: inbox$.value.last_success_at })] : t("inboxes.never"))),
+    h(
+      "div",
+      { class: "row spread" },
+      h("h2", { class: "settings-heading", tabindex: "-1", data: { focus: true } }, () => inbox$.value.name),
+      h(
+        "div",
+        { class: "row" },
+        () => badge(...stateOf(inbox$.value)),
+        () => button({ text: paused() ? t("inboxes.resume") : t("inboxes.pause"), run: turn }),
+      ),
+    ),
+    h("p", { class: "hint" }, () =>
+      [say(inbox$.value.channel, "channel"), inbox$.value.handle].filter(Boolean).join(" · "),
+    ),
+    h("p", { class: "hint" }, () =>
+      inbox$.value.last_success_at
+        ? [t("inboxes.last_success"), " ", h("time-ago", { datetime: inbox$.value.last_success_at })]
+        : t("inboxes.never"),
+    ),
     () => inbox$.value.failing_since && trouble(inbox$.value),
   );
 }
@@ -34,7 +53,15 @@ function trouble(inbox) {
   return h(
     "div",
     { class: "settings-conflict inboxes-trouble", role: "alert" },
-    h("p", {}, h("strong", {}, has(`inbox_error.${kind}`) ? say(kind, "inbox_error") : t("inboxes.failing")), " ", t("inboxes.since"), " ", h("time-ago", { datetime: inbox.failing_since })),
+    h(
+      "p",
+      {},
+      h("strong", {}, has(`inbox_error.${kind}`) ? say(kind, "inbox_error") : t("inboxes.failing")),
+      " ",
+      t("inboxes.since"),
+      " ",
+      h("time-ago", { datetime: inbox.failing_since }),
+    ),
     inbox.error_detail && h("p", { lang: "en" }, inbox.error_detail),
     has(`inbox_mend.${kind}`) && h("p", {}, say(kind, "inbox_mend")),
   );
@@ -53,7 +80,10 @@ async function copy(text) {
   }
 }
 
-/** Consent to use the account: asked for in this browser, or by the command where the provider knows no way back to here. */
+/**
+ * Consent to use the account: asked for in this browser, or by the command where the provider knows no way back to
+ * here.
+ */
 function consent(inbox) {
   const back = `${base()}/api/v1/inboxes/consent/callback`;
   const told = here.peek().query.get("consent");
@@ -68,7 +98,11 @@ function consent(inbox) {
     told && h("p", { class: told === "granted" ? "inboxes-granted" : "error", role: "status" }, outcome(told)),
     h("p", { class: "hint" }, t("inboxes.consent_hint")),
     code(back),
-    h("div", { class: "row" }, button({ text: t("inboxes.consent_begin"), icon: "shield", kind: "primary", run: begin })),
+    h(
+      "div",
+      { class: "row" },
+      button({ text: t("inboxes.consent_begin"), icon: "shield", kind: "primary", run: begin }),
+    ),
     h(
       "details",
       { class: "settings-more" },
@@ -84,12 +118,24 @@ const outcome = (word) => (has(`inboxes.consent.${word}`) ? say(word, "inboxes.c
 
 /** Something to be copied, as it is. */
 function code(text) {
-  return h("div", { class: "inboxes-code" }, h("code", { tabindex: "0" }, text), button({ text: t("inboxes.copy"), run: () => copy(text) }));
+  return h(
+    "div",
+    { class: "inboxes-code" },
+    h("code", { tabindex: "0" }, text),
+    button({ text: t("inboxes.copy"), run: () => copy(text) }),
+  );
 }
 
 function line(title, text, what, more) {
   const hint = h("p", { class: "hint" }, text);
-  return h("section", { class: "card stack" }, h("h3", {}, title), hint, code(what), more && h("div", { class: "row" }, more));
+  return h(
+    "section",
+    { class: "card stack" },
+    h("h3", {}, title),
+    hint,
+    code(what),
+    more && h("div", { class: "row" }, more),
+  );
 }
 
 /** What stands below the form of an inbox that is there: what is done elsewhere. */
@@ -104,8 +150,29 @@ export function beside(inbox) {
     "div",
     { class: "stack inboxes-beside" },
     wanted && consent(inbox),
-    channel === "chat" && line(t("inboxes.embed"), t("inboxes.embed_hint"), `<script type="module" src="${base()}/channels/chat/widget.js?inbox=${id}"></script>`, "demo" in document.documentElement.dataset && linkButton({ text: t("inboxes.demo"), icon: "chat", href: "/demo", target: "_blank", rel: "noopener", data: { native: true } })),
-    channel === "email" && settings.receive === "imap" && line(t("inboxes.backfill"), t("inboxes.backfill_hint"), `helpdesk inbox backfill ${id} --since ${isoDay(30)}`),
-    h("section", { class: "card row spread" }, h("div", {}, h("h3", {}, t("inboxes.reprocess")), h("p", { class: "hint" }, t("inboxes.reprocess_hint"))), button({ text: t("inboxes.reprocess_now"), run: again })),
+    channel === "chat" &&
+      line(
+        t("inboxes.embed"),
+        t("inboxes.embed_hint"),
+        `<script type="module" src="${base()}/channels/chat/widget.js?inbox=${id}"></script>`,
+        "demo" in document.documentElement.dataset &&
+          linkButton({
+            text: t("inboxes.demo"),
+            icon: "chat",
+            href: "/demo",
+            target: "_blank",
+            rel: "noopener",
+            data: { native: true },
+          }),
+      ),
+    channel === "email" &&
+      settings.receive === "imap" &&
+      line(t("inboxes.backfill"), t("inboxes.backfill_hint"), `helpdesk inbox backfill ${id} --since ${isoDay(30)}`),
+    h(
+      "section",
+      { class: "card row spread" },
+      h("div", {}, h("h3", {}, t("inboxes.reprocess")), h("p", { class: "hint" }, t("inboxes.reprocess_hint"))),
+      button({ text: t("inboxes.reprocess_now"), run: again }),
+    ),
   );
 }

@@ -23,7 +23,11 @@ export const view = () =>
     hint: t("macros.hint"),
     add: t("macros.add"),
     none: { title: t("macros.none"), text: t("macros.none_text"), icon: "star" },
-    row: (item) => ({ title: item.name, text: item.description || list(item.actions.map((one) => say(one.do, "sentence.do"))), badges: item.shared === "personal" ? [] : [sharedBadge(item)] }),
+    row: (item) => ({
+      title: item.name,
+      text: item.description || list(item.actions.map((one) => say(one.do, "sentence.do"))),
+      badges: item.shared === "personal" ? [] : [sharedBadge(item)],
+    }),
     editor,
   });
 
@@ -33,11 +37,35 @@ function editor(item, tools) {
     path: "/macros",
     item,
     may: !item || mayChange(item),
-    heading: item && h("h2", { class: "settings-heading row", tabindex: "-1", data: { focus: true } }, item.name, badge(...sharedBadge(item))),
+    heading:
+      item &&
+      h(
+        "h2",
+        { class: "settings-heading row", tabindex: "-1", data: { focus: true } },
+        item.name,
+        badge(...sharedBadge(item)),
+      ),
     children: [
-      textField({ name: "name", label: t("macros.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
-      textField({ name: "description", label: t("macros.description"), value: item?.description ?? "", autocomplete: "off" }),
-      actions({ name: "actions", label: t("macros.actions"), value: item?.actions ?? [{ do: "status", to: "resolved" }], kinds: KINDS, me: true }),
+      textField({
+        name: "name",
+        label: t("macros.name"),
+        value: item?.name ?? "",
+        required: true,
+        autocomplete: "off",
+      }),
+      textField({
+        name: "description",
+        label: t("macros.description"),
+        value: item?.description ?? "",
+        autocomplete: "off",
+      }),
+      actions({
+        name: "actions",
+        label: t("macros.actions"),
+        value: item?.actions ?? [{ do: "status", to: "resolved" }],
+        kinds: KINDS,
+        me: true,
+      }),
       fields,
     ],
     ...tools,

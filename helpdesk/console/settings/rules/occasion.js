@@ -15,13 +15,22 @@ export const OF_MESSAGES = ["message.received", "message.created"];
 
 /** The field `when`. `events` is a signal of the chosen events, null while time is what counts. */
 export function occasion({ value, events }) {
-  const elapsed = value?.elapsed ?? { since: "waiting_since", minutes: 240, business_time: false, include_existing: false };
+  const elapsed = value?.elapsed ?? {
+    since: "waiting_since",
+    minutes: 240,
+    business_time: false,
+    include_existing: false,
+  };
   const kind = signal(value?.elapsed ? "elapsed" : "events");
   const chosen = signal(value?.events ?? ["message.received"]);
   const [since, seconds] = [signal(elapsed.since), signal(elapsed.minutes * 60)];
   const [business, existing] = [signal(elapsed.business_time), signal(elapsed.include_existing)];
   const turn = () => (events.value = kind.peek() === "events" ? chosen.peek() : null);
-  const pickEvents = picks$({ label: t("rules.events"), options: words(EVENTS, (one) => say(one.replace(".", "_"), "rules.event")), value: chosen });
+  const pickEvents = picks$({
+    label: t("rules.events"),
+    options: words(EVENTS, (one) => say(one.replace(".", "_"), "rules.event")),
+    value: chosen,
+  });
   pickEvents.addEventListener("change", turn);
   const kinds = words(["events", "elapsed"], (one) => say(one, "rules.kind"));
   const ofTime = [
@@ -35,15 +44,36 @@ export function occasion({ value, events }) {
   const node = h(
     "div",
     { class: "field", data: { field: "when" } },
-    h("div", { class: "lines" }, h("div", { class: "sentence" }, first, () => (kind.value === "events" ? pickEvents : untracked(() => ofTime)))),
+    h(
+      "div",
+      { class: "lines" },
+      h("div", { class: "sentence" }, first, () => (kind.value === "events" ? pickEvents : untracked(() => ofTime))),
+    ),
     h("p", { class: "error", role: "alert" }, () => wrong.value),
   );
   const read = () =>
     kind.peek() === "events"
       ? { events: chosen.peek() }
-      : { elapsed: { since: since.peek(), minutes: Math.round((seconds.peek() ?? 0) / 60), business_time: business.peek(), include_existing: existing.peek() } };
+      : {
+          elapsed: {
+            since: since.peek(),
+            minutes: Math.round((seconds.peek() ?? 0) / 60),
+            business_time: business.peek(),
+            include_existing: existing.peek(),
+          },
+        };
   // What the API answers names both ways, one of them null.
   return Object.assign(node, { input: first, read, wrong: (text) => (wrong.value = text) });
 }
 
-const check = (label, value) => h("label", { class: "row" }, h("input", { type: "checkbox", checked: value.peek(), on: { change: (event) => (value.value = event.target.checked) } }), label);
+const check = (label, value) =>
+  h(
+    "label",
+    { class: "row" },
+    h("input", {
+      type: "checkbox",
+      checked: value.peek(),
+      on: { change: (event) => (value.value = event.target.checked) },
+    }),
+    label,
+  );

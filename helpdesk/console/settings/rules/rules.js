@@ -15,7 +15,20 @@ import { versions } from "../versions.js";
 import { trial } from "./trial.js";
 import { occasion, OF_MESSAGES } from "./occasion.js";
 
-const KINDS = ["assign", "team", "priority", "status", "category", "tag", "custom_field", "note", "reply", "watch", "alert", "webhook"];
+const KINDS = [
+  "assign",
+  "team",
+  "priority",
+  "status",
+  "category",
+  "tag",
+  "custom_field",
+  "note",
+  "reply",
+  "watch",
+  "alert",
+  "webhook",
+];
 
 export const view = () =>
   collection({
@@ -36,7 +49,9 @@ export const view = () =>
   });
 
 function inShort({ when, do: done }) {
-  const begins = when.events ? when.events.map((one) => say(one.replace(".", "_"), "rules.event")).join(" · ") : t("rules.elapsed");
+  const begins = when.events
+    ? when.events.map((one) => say(one.replace(".", "_"), "rules.event")).join(" · ")
+    : t("rules.elapsed");
   return `${begins} → ${done.map((one) => say(one.do, "sentence.do")).join(" · ")}`;
 }
 
@@ -47,9 +62,16 @@ function editor(item, tools) {
     item,
     may: may("admin"),
     removeText: () => t("rules.remove"),
-    read: (values) => ({ ...values, stop: events.peek() ? values.stop : false, ...(item ? {} : { enabled: values.enabled }) }),
+    read: (values) => ({
+      ...values,
+      stop: events.peek() ? values.stop : false,
+      ...(item ? {} : { enabled: values.enabled }),
+    }),
     children: fields(item, events),
-    more: item && [may("admin") && trial(item), versions({ path: "/automation-rules", item, fields, tools, may: may("admin") })],
+    more: item && [
+      may("admin") && trial(item),
+      versions({ path: "/automation-rules", item, fields, tools, may: may("admin") }),
+    ],
     ...tools,
   });
 }
@@ -59,15 +81,34 @@ function fields(item, events = signal(null)) {
   events.value = item?.when.events ?? (item ? null : ["message.received"]);
   // Only of one event that has a message can be asked what the message says.
   const messages = () => Boolean(events.value?.length) && events.value.every((one) => OF_MESSAGES.includes(one));
-  const kinds = may("admin") ? KINDS : KINDS.filter((one) => one !== "webhook" || item?.do.some(({ do: kind }) => kind === one));
+  const kinds = may("admin")
+    ? KINDS
+    : KINDS.filter((one) => one !== "webhook" || item?.do.some(({ do: kind }) => kind === one));
   return [
     textField({ name: "name", label: t("rules.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
     step(t("rules.when"), occasion({ value: item?.when, events })),
     step(t("rules.if"), conditions({ name: "if", value: item?.if ?? {}, messages })),
     step(t("rules.do"), actions({ name: "do", value: item?.do ?? [{ do: "tag", add: [], remove: [] }], kinds })),
-    h("div", { hidden: () => !events.value }, checkField({ name: "stop", label: t("rules.stop"), value: item?.stop ?? false })),
-    numberField({ name: "position", label: t("rules.position"), hint: t("rules.position_hint"), value: item?.position ?? 100, min: 0, max: 10000, required: true }),
-    checkField({ name: "enabled", label: t("rules.enabled"), hint: t("rules.enabled_hint"), value: item ? item.enabled : true }),
+    h(
+      "div",
+      { hidden: () => !events.value },
+      checkField({ name: "stop", label: t("rules.stop"), value: item?.stop ?? false }),
+    ),
+    numberField({
+      name: "position",
+      label: t("rules.position"),
+      hint: t("rules.position_hint"),
+      value: item?.position ?? 100,
+      min: 0,
+      max: 10000,
+      required: true,
+    }),
+    checkField({
+      name: "enabled",
+      label: t("rules.enabled"),
+      hint: t("rules.enabled_hint"),
+      value: item ? item.enabled : true,
+    }),
   ];
 }
 

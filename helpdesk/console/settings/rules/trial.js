@@ -24,7 +24,11 @@ function dryRun(item) {
     return h(
       "li",
       {},
-      h("a", { href: `/conversations/${one.conversation_id}` }, t("rules.number", { number: number(one.number, { useGrouping: false }) })),
+      h(
+        "a",
+        { href: `/conversations/${one.conversation_id}` },
+        t("rules.number", { number: number(one.number, { useGrouping: false }) }),
+      ),
       h("span", { class: "grow soft" }, say(one.event.replace(".", "_"), "rules.event")),
       h("span", {}, one.actions.map((kind) => say(kind, "sentence.do")).join(" · ")),
       h("time-ago", { class: "soft", datetime: one.at }),
@@ -35,11 +39,29 @@ function dryRun(item) {
     if (!answer) return null;
     const count = answer.items.length;
     return [
-      h("p", { role: "status" }, count ? t("rules.would", { n: count, count: number(count) }) : t("rules.would_not"), !answer.complete && ` ${t("rules.incomplete")}`),
-      h("ul", { class: "plain-rows rule-found" }, each(() => answer.items, (one) => `${one.conversation_id}${one.event_id ?? one.at}`, row)),
+      h(
+        "p",
+        { role: "status" },
+        count ? t("rules.would", { n: count, count: number(count) }) : t("rules.would_not"),
+        !answer.complete && ` ${t("rules.incomplete")}`,
+      ),
+      h(
+        "ul",
+        { class: "plain-rows rule-found" },
+        each(
+          () => answer.items,
+          (one) => `${one.conversation_id}${one.event_id ?? one.at}`,
+          row,
+        ),
+      ),
     ];
   };
-  return section(t("rules.try"), h("p", { class: "soft" }, t("rules.try_hint", { n: DAYS })), h("div", { class: "row" }, button({ text: t("rules.try_now"), icon: "eye", run: go })), told);
+  return section(
+    t("rules.try"),
+    h("p", { class: "soft" }, t("rules.try_hint", { n: DAYS })),
+    h("div", { class: "row" }, button({ text: t("rules.try_now"), icon: "eye", run: go })),
+    told,
+  );
 }
 
 /** The latest times that it acted. */
@@ -53,11 +75,30 @@ function runs(item) {
     return h(
       "li",
       {},
-      h("a", { href: `/conversations/${one.conversation_id}`, class: "grow" }, one.actions.map((action) => say(action.do, "sentence.do")).join(" · ")),
+      h(
+        "a",
+        { href: `/conversations/${one.conversation_id}`, class: "grow" },
+        one.actions.map((action) => say(action.do, "sentence.do")).join(" · "),
+      ),
       troubles.map((action) => badge(say(action.problem, "rules.problem"), "warn")),
       badge(say(one.outcome, "rules.outcome"), kinds[one.outcome]),
       h("time-ago", { class: "soft", datetime: one.created_at }),
     );
   };
-  return () => list.value && section(t("rules.runs"), list.value.length ? h("ul", { class: "plain-rows" }, each(() => list.value, (one) => one.id, row)) : h("p", { class: "soft" }, t("rules.no_runs")));
+  return () =>
+    list.value &&
+    section(
+      t("rules.runs"),
+      list.value.length
+        ? h(
+            "ul",
+            { class: "plain-rows" },
+            each(
+              () => list.value,
+              (one) => one.id,
+              row,
+            ),
+          )
+        : h("p", { class: "soft" }, t("rules.no_runs")),
+    );
 }

@@ -15,7 +15,15 @@ import { collection, editForm } from "../kit.js";
 import { shownOnce } from "../once.js";
 import { chipsField, named, words } from "../pick.js";
 
-const SCOPES = ["conversations:read", "conversations:write", "contacts:read", "contacts:write", "social:write", "settings:write", "reports:read"];
+const SCOPES = [
+  "conversations:read",
+  "conversations:write",
+  "contacts:read",
+  "contacts:write",
+  "social:write",
+  "settings:write",
+  "reports:read",
+];
 const scopeOf = (one) => say(one.replace(":", "_"), "tokens.scope");
 const ownerOf = (one) => directory("agents").byId(one.agent_id)?.name ?? "";
 
@@ -28,7 +36,11 @@ export const view = () =>
     add: t("tokens.add"),
     none: { title: t("tokens.none"), text: t("tokens.none_text"), icon: "keyboard" },
     read: () => every("/tokens", may("admin") ? { agent_id: "all" } : {}),
-    row: (one) => ({ title: one.name, text: ownerOf(one), badges: one.kind === "bot" ? [[t("tokens.bot"), "note"]] : [] }),
+    row: (one) => ({
+      title: one.name,
+      text: ownerOf(one),
+      badges: one.kind === "bot" ? [[t("tokens.bot"), "note"]] : [],
+    }),
     editor: (item, tools) => (item ? shown(item, tools) : maker(tools)),
   });
 
@@ -36,12 +48,36 @@ const maker = (tools) =>
   editForm({
     path: "/tokens",
     item: null,
-    read: ({ name, agent_id: agent, kind, scopes, expires_at: until }) => ({ name, kind, scopes, ...(agent ? { agent_id: agent } : {}), ...(until ? { expires_at: new Date(`${until}T23:59:59`).toISOString() } : {}) }),
+    read: ({ name, agent_id: agent, kind, scopes, expires_at: until }) => ({
+      name,
+      kind,
+      scopes,
+      ...(agent ? { agent_id: agent } : {}),
+      ...(until ? { expires_at: new Date(`${until}T23:59:59`).toISOString() } : {}),
+    }),
     children: [
-      textField({ name: "name", label: t("tokens.name"), hint: t("tokens.name_hint"), required: true, autocomplete: "off" }),
-      may("admin") && choiceField({ name: "agent_id", label: t("tokens.agent"), value: me.peek().id, options: named("agents") }),
-      selectField({ name: "kind", label: t("tokens.kind"), hint: t("tokens.kind_hint"), value: "agent", options: words(["agent", "bot"], (one) => say(one, "author"))() }),
-      chipsField({ name: "scopes", label: t("tokens.scopes"), hint: t("tokens.scopes_hint"), options: words(SCOPES, scopeOf) }),
+      textField({
+        name: "name",
+        label: t("tokens.name"),
+        hint: t("tokens.name_hint"),
+        required: true,
+        autocomplete: "off",
+      }),
+      may("admin") &&
+        choiceField({ name: "agent_id", label: t("tokens.agent"), value: me.peek().id, options: named("agents") }),
+      selectField({
+        name: "kind",
+        label: t("tokens.kind"),
+        hint: t("tokens.kind_hint"),
+        value: "agent",
+        options: words(["agent", "bot"], (one) => say(one, "author"))(),
+      }),
+      chipsField({
+        name: "scopes",
+        label: t("tokens.scopes"),
+        hint: t("tokens.scopes_hint"),
+        options: words(SCOPES, scopeOf),
+      }),
       textField({ name: "expires_at", label: t("tokens.until"), hint: t("tokens.until_hint"), type: "date" }),
     ],
     ...tools,
@@ -49,7 +85,15 @@ const maker = (tools) =>
 
 function shown(item, tools) {
   const revoke = async () => {
-    if (!(await ask({ title: t("tokens.revoke_title", { name: item.name }), text: t("tokens.revoke_text"), confirm: t("tokens.revoke"), danger: true }))) return;
+    if (
+      !(await ask({
+        title: t("tokens.revoke_title", { name: item.name }),
+        text: t("tokens.revoke_text"),
+        confirm: t("tokens.revoke"),
+        danger: true,
+      }))
+    )
+      return;
     if ((await attempt(del(`/tokens/${item.id}`), { done: t("tokens.revoked") })) !== undefined) await tools.removed();
   };
   const facts = [

@@ -24,7 +24,11 @@ export const view = () =>
     hint: t("views.hint"),
     add: t("views.add"),
     none: { title: t("views.none"), text: t("views.none_text"), icon: "filter" },
-    row: (item) => ({ title: item.name, text: say(item.sort, "views.sort"), badges: item.shared === "personal" ? [] : [sharedBadge(item)] }),
+    row: (item) => ({
+      title: item.name,
+      text: say(item.sort, "views.sort"),
+      badges: item.shared === "personal" ? [] : [sharedBadge(item)],
+    }),
     editor,
   });
 
@@ -35,12 +39,32 @@ function editor(item, tools) {
     path: "/views",
     item,
     may: !item || mayChange(item),
-    heading: item && h("h2", { class: "settings-heading row", tabindex: "-1", data: { focus: true } }, item.name, badge(...sharedBadge(item))),
+    heading:
+      item &&
+      h(
+        "h2",
+        { class: "settings-heading row", tabindex: "-1", data: { focus: true } },
+        item.name,
+        badge(...sharedBadge(item)),
+      ),
     children: [
       textField({ name: "name", label: t("views.name"), value: item?.name ?? "", required: true, autocomplete: "off" }),
       conditions({ name: "filter", label: t("views.filter"), value: item?.filter ?? {}, personal: true }),
-      choiceField({ name: "sort", label: t("views.order"), value: item?.sort ?? SORTS[0], options: SORTS.map((id) => ({ id, text: say(id, "views.sort") })) }),
-      numberField({ name: "position", label: t("views.position"), hint: t("views.position_hint"), value: item?.position ?? 100, min: 0, max: 10_000, required: true }),
+      choiceField({
+        name: "sort",
+        label: t("views.order"),
+        value: item?.sort ?? SORTS[0],
+        options: SORTS.map((id) => ({ id, text: say(id, "views.sort") })),
+      }),
+      numberField({
+        name: "position",
+        label: t("views.position"),
+        hint: t("views.position_hint"),
+        value: item?.position ?? 100,
+        min: 0,
+        max: 10_000,
+        required: true,
+      }),
       fields,
     ],
     more: open,

@@ -13,9 +13,11 @@ import { section } from "../once.js";
 import { choice$, pickMany, words } from "../pick.js";
 
 export const EVENTS = [
-  "conversation.created", "conversation.updated", "conversation.assigned", "conversation.status_changed", "conversation.merged",
+  "conversation.created", "conversation.updated", "conversation.assigned", "conversation.status_changed",
+  "conversation.merged",
   "message.received", "message.created", "message.sent", "message.failed", "message.uncertain",
-  "sla.warning", "sla.breached", "sla.met", "escalation.advanced", "alert.raised", "alert.acknowledged", "alert.resolved",
+  "sla.warning", "sla.breached", "sla.met",
+  "escalation.advanced", "alert.raised", "alert.acknowledged", "alert.resolved",
   "contact.created", "contact.updated", "contact.merged", "inbox.failing", "inbox.recovered",
 ]; // prettier-ignore
 const LOOK_MS = 1500;
@@ -31,7 +33,8 @@ export function deliveries(item, { saved }) {
     const { items } = await get(`${path}/deliveries`, { limit: 20, status: status.peek() ?? undefined });
     list.value = items;
     clearTimeout(timer);
-    if (items.some((one) => one.status === "queued" && !one.attempts)) timer = setTimeout(() => read().catch(() => {}), LOOK_MS);
+    if (items.some((one) => one.status === "queued" && !one.attempts))
+      timer = setTimeout(() => read().catch(() => {}), LOOK_MS);
   };
   read().catch(() => (list.value = []));
   const act = (going) => attempt(going.then(read));
@@ -41,10 +44,16 @@ export function deliveries(item, { saved }) {
       "li",
       {},
       h("code", {}, one$.peek().type),
-      h("span", { class: "grow soft cut" }, () => one().error || (one().last_status ? t("webhooks.answered", { status: one().last_status }) : "")),
+      h(
+        "span",
+        { class: "grow soft cut" },
+        () => one().error || (one().last_status ? t("webhooks.answered", { status: one().last_status }) : ""),
+      ),
       () => badge(say(one().status, "webhooks.status"), KINDS[one().status]),
       h("time-ago", { class: "soft", datetime: one$.peek().created_at }),
-      () => one().status === "failed" && button({ text: t("webhooks.again"), run: () => act(post(`${path}/deliveries/${one$.peek().id}/replay`)) }),
+      () =>
+        one().status === "failed" &&
+        button({ text: t("webhooks.again"), run: () => act(post(`${path}/deliveries/${one$.peek().id}/replay`)) }),
     );
   };
   const states = words(Object.keys(KINDS), (one) => say(one, "webhooks.status"));
@@ -54,9 +63,20 @@ export function deliveries(item, { saved }) {
       h(
         "div",
         { class: "row sentence" },
-        button({ text: t("webhooks.test"), icon: "send", disabled: !item.enabled, run: () => act(post(`${path}/test`)) }),
+        button({
+          text: t("webhooks.test"),
+          icon: "send",
+          disabled: !item.enabled,
+          run: () => act(post(`${path}/test`)),
+        }),
         button({ text: t("webhooks.look"), icon: "refresh", run: () => attempt(read()) }),
-        choice$({ label: t("webhooks.shown"), options: states, value: status, none: t("webhooks.any"), change: () => attempt(read()) }),
+        choice$({
+          label: t("webhooks.shown"),
+          options: states,
+          value: status,
+          none: t("webhooks.any"),
+          change: () => attempt(read()),
+        }),
       ),
       h("ul", { class: "plain-rows" }, each(() => list.value, (one) => one.id, row)),
       () => list.value && !list.value.length && h("p", { class: "soft" }, t("webhooks.no_deliveries")),
@@ -66,7 +86,10 @@ export function deliveries(item, { saved }) {
   ];
 }
 
-/** Everything that happened in a time, told once more: after an outage at the other end, or to fill a system that is new. */
+/**
+ * Everything that happened in a time, told once more: after an outage at the other end, or to fill a system that is
+ * new.
+ */
 function again(path, item) {
   const job = signal(null);
   const types = item.events.includes("*") ? EVENTS : item.events;
@@ -95,14 +118,24 @@ function again(path, item) {
     ],
     buttons: button({ text: t("webhooks.tell"), icon: "refresh", type: "submit", disabled: !item.enabled }),
   });
-  return section(t("webhooks.tell"), h("p", { class: "soft" }, t("webhooks.tell_hint")), element, () => job.value && told());
+  return section(
+    t("webhooks.tell"),
+    h("p", { class: "soft" }, t("webhooks.tell_hint")),
+    element,
+    () => job.value && told(),
+  );
 }
 
 function secret(path, saved) {
   const rotate = async () => {
-    if (!(await ask({ title: t("webhooks.rotate"), text: t("webhooks.rotate_text"), confirm: t("webhooks.rotate") }))) return;
+    if (!(await ask({ title: t("webhooks.rotate"), text: t("webhooks.rotate_text"), confirm: t("webhooks.rotate") })))
+      return;
     const found = await attempt(post(`${path}/rotate`, {}));
     if (found) await saved(found);
   };
-  return section(t("webhooks.secret"), h("p", { class: "soft" }, t("webhooks.secret_about")), h("div", { class: "row" }, button({ text: t("webhooks.rotate"), run: rotate })));
+  return section(
+    t("webhooks.secret"),
+    h("p", { class: "soft" }, t("webhooks.secret_about")),
+    h("div", { class: "row" }, button({ text: t("webhooks.rotate"), run: rotate })),
+  );
 }
