@@ -99,7 +99,7 @@ export const read = (ids) => mark(ids, true);
 
 /** Spam, or none where all of them are: in the list of spam the same key gives them back. */
 export function spam(ids) {
-  const back = new URLSearchParams(location.search).has("spam") || location.pathname.startsWith("/inbox/spam");
+  const back = new URLSearchParams(location.search).get("spam") === "true" || location.pathname.startsWith("/inbox/spam");
   const ask = (undone) => (one) => (undone ? del(`/conversations/${one.id}/spam`, { version: one.version }) : post(`/conversations/${one.id}/spam`, undefined, { version: one.version }));
   return apply(ids, { go: ask(back), undo: ask(!back), job: { spam: !back }, back: { spam: back }, before: () => ({}), told: (n) => (back ? t("acting.no_spam", { n }) : t("acting.spam", { n })) });
 }
@@ -161,6 +161,6 @@ function treeOf({ limit, sort, q, view_id: view, filter, spam, ...plain }) {
   const kept = directory("views").byId(view)?.filter;
   if (kept && Object.keys(kept).length) parts.push(kept);
   if (filter) parts.push(JSON.parse([filter].flat()[0]));
-  if (spam) parts.push({ field: "spam", op: "eq", value: true });
+  if (spam !== undefined) parts.push({ field: "spam", op: "eq", value: `${spam}` === "true" });
   return parts.length === 1 ? parts[0] : parts.length ? { all: parts } : {};
 }
