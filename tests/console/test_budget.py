@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from helpdesk.api.console import FOLDER, Console
+from helpdesk.api.console import FOLDER, Console, routes
 from helpdesk.api.console_minify import minified
 
 KB = 1000
@@ -29,6 +29,9 @@ def test_the_first_screen_needs_little() -> None:
     first = console.graph("boot.js", "shell/shell.js", "inbox/inbox.js")
     texts = ["text/zh-CN/shell.json", "text/zh-CN/inbox.json"]
     assert sum(len(console.files[name].packed) for name in [*first, *texts]) <= FIRST, first
+    # One module of theirs would bring all of them along, twice what the first screen is.
+    heavy = {area for area in set(routes().values()) if "settings/settings.js" in console.graph(f"{area}/{area}.js")}
+    assert heavy == {"settings"}
 
 
 def test_no_module_is_so_long_that_nobody_reads_it() -> None:

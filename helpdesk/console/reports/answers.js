@@ -1,13 +1,13 @@
 // What contacts said when they were asked how it went: scores with their words, and the conversations they are about.
 
 import { h } from "../kernel/dom.js";
+import { endless } from "../kernel/endless.js";
 import { checkField } from "../kernel/form.js";
 import { number } from "../kernel/format.js";
 import { say, t } from "../kernel/i18n.js";
 import { badge } from "../kernel/parts.js";
 import { signal } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
-import { endless } from "../settings/endless.js";
 
 const SCORES = [5, 4, 3, 2, 1];
 const kindOf = (score) => (score > 3 ? "good" : score < 3 ? "bad" : "warn");
@@ -37,7 +37,7 @@ export function answers({ after, before, assignee_id: agents, ...same }) {
       h("select", { class: "input", "aria-label": t("reports.score_filter"), on: choose }, all),
       checkField({ name: "worded", label: t("reports.worded"), value: worded }),
     ),
-    endless({ path: "/ratings", query, none, label: t("reports.answers"), row: (one$) => answer(one$.peek()) }),
+    endless({ path: "/ratings", query, none, label: t("reports.answers"), kind: "reports-said", row: (one$) => answer(one$.peek()) }),
   );
 }
 

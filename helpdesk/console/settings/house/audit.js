@@ -2,13 +2,13 @@
 
 import { get } from "../../kernel/api.js";
 import { h } from "../../kernel/dom.js";
+import { endless } from "../../kernel/endless.js";
 import { dateTime, exact, number } from "../../kernel/format.js";
 import { has, language, say, t, tn } from "../../kernel/i18n.js";
 import { button, empty, pane } from "../../kernel/parts.js";
 import { here, setQuery, setTitle } from "../../kernel/router.js";
 import { computed, signal } from "../../kernel/signals.js";
 import { directory } from "../../kernel/store.js";
-import { endless } from "../endless.js";
 
 /** What things are called in the API, where they are listed, and the page that shows one. */
 const TYPES = {

@@ -3,13 +3,13 @@
 import { every, get, post } from "../../kernel/api.js";
 import { ask } from "../../kernel/dialog.js";
 import { h } from "../../kernel/dom.js";
+import { endless } from "../../kernel/endless.js";
 import { dateTime, number } from "../../kernel/format.js";
 import { has, say, t } from "../../kernel/i18n.js";
 import { badge, button } from "../../kernel/parts.js";
 import { onCleanup, signal } from "../../kernel/signals.js";
 import { conversation, directory, put as keep } from "../../kernel/store.js";
 import { attempt } from "../../kernel/toast.js";
-import { endless } from "../endless.js";
 import { collection } from "../kit.js";
 import { section } from "../once.js";
 
@@ -120,6 +120,7 @@ function results(path, one) {
   // Read again when it has come to its end: until then there is less of it.
   const query = () => (one().state, {});
   const key = (result) => result.position;
-  const list = endless({ path: `${path}/results`, query, row, found, key, label: t("jobs.results"), none: () => null });
+  const looks = { label: t("jobs.results"), kind: "plain-rows" };
+  const list = endless({ path: `${path}/results`, query, row, found, key, ...looks, none: () => null });
   return h("div", { hidden: () => !known.value }, section(t("jobs.results"), list));
 }

@@ -1,10 +1,10 @@
 // A list that goes on as it is read: page by page by the API's cursor, and begun anew when what is asked for changes.
 
-import { explain, get, isAbort } from "../kernel/api.js";
-import { each, h } from "../kernel/dom.js";
-import { t } from "../kernel/i18n.js";
-import { button, empty, skeleton } from "../kernel/parts.js";
-import { batch, effect, onCleanup, signal, untracked } from "../kernel/signals.js";
+import { explain, get, isAbort } from "./api.js";
+import { each, h } from "./dom.js";
+import { t } from "./i18n.js";
+import { button, empty, skeleton } from "./parts.js";
+import { batch, effect, onCleanup, signal, untracked } from "./signals.js";
 
 const PAGE = 50;
 
@@ -14,7 +14,7 @@ const byId = (one) => one.id;
  * `query()` is what `path` is asked with, and followed; `row(item$)` makes a `<li>`; `none()` stands where there is
  * nothing. `found(items)` hears of each page before it is shown. `label` is the list's name, `kind` its class.
  */
-export function endless({ path, query, row, none, label, kind = "plain-rows", found = () => {}, key = byId }) {
+export function endless({ path, query, row, none, label, kind, found = () => {}, key = byId }) {
   const [items, next, wrong] = [signal(null), signal(null), signal(null)];
   let going = null;
   const read = async (on) => {
