@@ -77,7 +77,8 @@ from helpdesk.services.visiting import VisitorHub
 # are handed over as one flat list, since walking included routers costs FastAPI a tenth of that request.
 _ROUTERS = (
     messages.answering,
-    views.counts,  # a word where others have an id: it has to be tried before them
+    # These two have words where others have an id: they have to be tried before them.
+    views.counts,
     bulk.router,
     conversations.router,
     views.reading,

@@ -26,7 +26,7 @@ from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid, NotFound
 from helpdesk.models.agents import teams
 from helpdesk.models.alerts import alert_routes
-from helpdesk.net import HTTP_PORTS, AllowList, Guard, SafeHttp, Unreachable, safe_http
+from helpdesk.net import HTTP_PORTS, SafeHttp, Unreachable, safe_http
 from helpdesk.services import audit, versions
 from helpdesk.services.house import Services
 
@@ -177,7 +177,7 @@ async def try_out(services: Services, route: RowMapping, *, now: datetime) -> st
     """Post a test at once, with no transaction open. Answers the class of failure, `""` where it was taken."""
     opened = open_route(services, route)
     text = _TEST["zh" if route["locale"].startswith("zh") else "en"]
-    async with safe_http(_guard(services), timeout=SECONDS) as http:
+    async with safe_http(services.guard(), timeout=SECONDS) as http:
         try:
             await post(http, opened, text, now=now)
         except PostFailed as error:
@@ -193,16 +193,12 @@ def _judged(services: Services, kind: ChatTool, address: Mapping[str, Any]) -> O
         raise Invalid.field(error.field, error.reason) from None
     place = chat_tools.target(kind, opened.address)
     try:
-        _guard(services).consider(place.host, place.port, ports=HTTP_PORTS)
+        services.guard().consider(place.host, place.port, ports=HTTP_PORTS)
     except Unreachable:
         raise Invalid.field(
             "address.api_url", "connections may not go there; HELPDESK_ALLOW_HOSTS opens private addresses"
         ) from None
     return opened
-
-
-def _guard(services: Services) -> Guard:
-    return Guard(AllowList.parse(services.settings.hosts_allowed))
 
 
 def _seal(services: Services, route_id: UUID, opened: Opened) -> bytes:

@@ -11,6 +11,7 @@ from helpdesk.config import Settings
 from helpdesk.crypto import Keyring
 from helpdesk.db import Database
 from helpdesk.errors import Invalid
+from helpdesk.net import AllowList, Guard
 from helpdesk.services.promises import Promises
 
 
@@ -30,6 +31,10 @@ class Services:
         if name not in self.channels:
             raise Invalid.field("channel", f"use one of {', '.join(self.channels)}")
         return self.channels[name]
+
+    def guard(self) -> Guard:
+        """What every connection to the outside passes."""
+        return Guard(AllowList.parse(self.settings.hosts_allowed))
 
     def live_channels(self) -> Sequence[str]:
         """The names of those on which people are there while they wait for an answer."""

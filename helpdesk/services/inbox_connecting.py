@@ -12,7 +12,7 @@ from helpdesk.channels import Check, Checks, Connector, House
 from helpdesk.db import new_id
 from helpdesk.errors import Invalid, Unavailable
 from helpdesk.models.inboxes import inboxes
-from helpdesk.net import AllowList, Guard
+from helpdesk.net import Guard
 from helpdesk.services.house import Services
 from helpdesk.services.inbox_settings import (
     apart,
@@ -27,7 +27,7 @@ from helpdesk.services.inbox_settings import (
 
 async def check(services: Services, row: RowMapping, *, send: bool) -> Sequence[Check]:
     """Try what the inbox promises, with no transaction open. Raises `Unavailable` where the channel cannot check."""
-    return await _check(connect(services, _guard(services), row), send=send)
+    return await _check(connect(services, services.guard(), row), send=send)
 
 
 async def try_settings(
@@ -58,7 +58,7 @@ async def try_settings(
         given = {name: value for name, value in apart(config)[1].items() if name in own or saved is None}
         return {**(await _stored(services, inbox_id)), **given}
 
-    house = _house(services, _guard(services), inbox_id, save_secrets=save, stored_secrets=secrets)
+    house = _house(services, services.guard(), inbox_id, save_secrets=save, stored_secrets=secrets)
     return await _check(descriptor.load_connector()(config, house), send=False)
 
 
@@ -73,10 +73,6 @@ async def _stored(services: Services, inbox_id: UUID) -> Mapping[str, str]:
     async with services.database.reading() as session:
         found = (await session.execute(select(inboxes).where(inboxes.c.id == inbox_id))).mappings().one_or_none()
     return open_secrets(services, found) if found is not None else {}
-
-
-def _guard(services: Services) -> Guard:
-    return Guard(AllowList.parse(services.settings.hosts_allowed))
 
 
 def _house(services: Services, guard: Guard, inbox_id: UUID, **secrets: Any) -> House:

@@ -32,7 +32,6 @@ from helpdesk.channels import (
 from helpdesk.crypto import CannotOpen
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, NotFound, Stale, Unavailable
-from helpdesk.net import AllowList, Guard
 from helpdesk.services import audit, inbox_connecting, inbox_settings, inboxes, security_alerts
 from helpdesk.services.house import Services
 from helpdesk.services.security_alerts import Change
@@ -139,8 +138,7 @@ async def _redeemed(connector: AuthorizesInBrowser, code: str, consent: Consent)
 
 @asynccontextmanager
 async def _connected(services: Services, row: RowMapping) -> AsyncIterator[Any]:
-    guard = Guard(AllowList.parse(services.settings.hosts_allowed))
-    connector = inbox_connecting.connect(services, guard, row)
+    connector = inbox_connecting.connect(services, services.guard(), row)
     try:
         if not isinstance(connector, AuthorizesInBrowser):
             raise _cannot("this channel needs no consent")

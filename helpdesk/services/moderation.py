@@ -14,7 +14,6 @@ from helpdesk.errors import Conflict, Forbidden, Unavailable
 from helpdesk.models.conversations import conversations
 from helpdesk.models.inboxes import inboxes as inbox_rows
 from helpdesk.models.messages import messages
-from helpdesk.net import AllowList, Guard
 from helpdesk.services import conversations as conversation_verbs
 from helpdesk.services import inbox_connecting
 from helpdesk.services.access import get_message, may_use
@@ -30,7 +29,7 @@ async def hide(services: Services, message_id: UUID, *, hidden: bool, by: Actor,
     async with services.database.reading() as session:
         message = await get_message(session, by, message_id)
         inbox = await _moderated(services, session, message, by=by)
-    connector = inbox_connecting.connect(services, Guard(AllowList.parse(services.settings.hosts_allowed)), inbox)
+    connector = inbox_connecting.connect(services, services.guard(), inbox)
     if not isinstance(connector, Moderates):
         raise _impossible("this channel hides nothing")
     try:

@@ -69,7 +69,7 @@ async def begin(services: Services, provider_id: UUID, *, redirect_uri: str, add
         await attempts.count(session, attempts.of_address(services, address, "sso"), STARTS_PER_ADDRESS, now=now)
     async with services.database.reading() as session:
         provider = await _enabled(session, provider_id)
-    async with safe_http(providers.guard(services), timeout=SECONDS) as http:
+    async with safe_http(services.guard(), timeout=SECONDS) as http:
         metadata = await PROVIDERS.metadata(http, provider["issuer"], now=now)
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     await _remember(services, provider, state, nonce=nonce, verifier=verifier, now=now)
@@ -168,7 +168,7 @@ async def _person(
     client = Client(provider["issuer"], provider["client_id"], providers.open_secret(services, provider), redirect_uri)
     verifier = services.keyring.open(login["verifier"], row=f"sso_login:{login['id']}:verifier").decode()
     proof = {"code": answer.code, "verifier": verifier, "nonce": login["nonce"]}
-    async with safe_http(providers.guard(services), timeout=SECONDS) as http:
+    async with safe_http(services.guard(), timeout=SECONDS) as http:
         metadata = await PROVIDERS.metadata(http, provider["issuer"], now=now)
         if answer.issuer != provider["issuer"] and (answer.issuer is not None or metadata.names_issuer):
             raise Refused("iss")

@@ -21,7 +21,7 @@ from helpdesk.db import insert_rows, new_id
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.agents import agents, sso_logins, sso_providers
-from helpdesk.net import HTTP_PORTS, AllowList, Guard, Unreachable, parse_url
+from helpdesk.net import HTTP_PORTS, Unreachable, parse_url
 from helpdesk.services import audit, sessions, versions
 from helpdesk.services.house import Services
 
@@ -154,11 +154,6 @@ def open_secret(services: Services, provider: RowMapping) -> str:
     return services.keyring.open(provider["secret"], row=f"sso_provider:{provider['id']}:secret").decode()
 
 
-def guard(services: Services) -> Guard:
-    """What every connection to a provider passes."""
-    return Guard(AllowList.parse(services.settings.hosts_allowed))
-
-
 def _seal(services: Services, provider_id: UUID, secret: str) -> bytes:
     return services.keyring.seal(secret.encode(), row=f"sso_provider:{provider_id}:secret") if secret else b""
 
@@ -167,7 +162,7 @@ def _issuer(services: Services, issuer: str) -> str:
     """Compared letter by letter with what tokens say, so it is kept as it was given."""
     try:
         target, parts = parse_url(issuer), urlsplit(issuer)
-        guard(services).consider(target.host, target.port, ports=HTTP_PORTS)
+        services.guard().consider(target.host, target.port, ports=HTTP_PORTS)
     except (Unreachable, ValueError):
         raise Invalid.field(
             "issuer", "connections may not go there; HELPDESK_ALLOW_HOSTS opens private addresses"

@@ -21,7 +21,7 @@ from helpdesk.domain import events, webhook_signing
 from helpdesk.domain.values import Actor
 from helpdesk.errors import Conflict, Invalid
 from helpdesk.models.webhooks import webhooks
-from helpdesk.net import HTTP_PORTS, AllowList, Guard, Target, Unreachable, parse_url
+from helpdesk.net import HTTP_PORTS, Target, Unreachable, parse_url
 from helpdesk.services import audit, escalation_rules, versions
 from helpdesk.services.house import Services
 
@@ -197,8 +197,7 @@ def _judged(services: Services, url: str) -> Target:
             "url", "use an http or https URL without a user name, such as https://example.com/hook"
         ) from None
     try:
-        guard = Guard(AllowList.parse(services.settings.hosts_allowed))
-        guard.consider(target.host, target.port, ports=HTTP_PORTS)
+        services.guard().consider(target.host, target.port, ports=HTTP_PORTS)
     except Unreachable:
         raise Invalid.field(
             "url", "connections may not go there; HELPDESK_ALLOW_HOSTS opens private addresses and other ports"
