@@ -31,7 +31,7 @@ from connectors.x.tests.fake import FakeX
 from helpdesk.api.console import FOLDER
 from tests.browser.bench import chromium
 from tests.console.browser import Desk, Visit, opened
-from tests.journeys.test_console_everywhere import GO, addresses
+from tests.journeys.test_console_everywhere import addresses
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -103,7 +103,7 @@ class Walk:
 
     def go(self, path: str) -> None:
         before = self.page.url
-        self.page.evaluate(GO, path)
+        self.visit.follow(path)
         gone = "([path, before]) => location.pathname === path || location.href !== before"  # or led on elsewhere
         self.page.wait_for_function(gone, arg=[path.partition("?")[0], before])
         self.visit.idle()

@@ -43,6 +43,10 @@ addEventListener("securitypolicyviolation", (event) => console.error(
   `policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sample}`));
 addEventListener("unhandledrejection", (event) => console.error(`unhandled: ${event.reason}`));
 """
+_FOLLOW = """path => {
+  const link = Object.assign(document.createElement("a"), { href: path });
+  document.body.append(link); link.click(); link.remove();
+}"""
 _IDLE = "() => globalThis.helpdeskIdle?.() && !document.querySelector('[aria-busy=true], .skeleton, .spinner')"
 
 
@@ -67,6 +71,11 @@ class Visit:
         """By the address bar: everything is loaded anew."""
         self.page.goto(f"{self.url}{path}")
         return self.idle()
+
+    def follow(self, path: str) -> Visit:
+        """By a link: nothing is loaded anew. It may not have begun when this returns."""
+        self.page.evaluate(_FOLLOW, path)
+        return self
 
     def idle(self) -> Visit:
         """Wait until all that was begun is shown."""

@@ -246,9 +246,7 @@ def test_an_agent_may_look_and_every_page_is_without_fault_on_a_phone(desk: Desk
     ben.untroubled()
     mina = desk.visit("/settings/account", device=PHONE, theme="dark")
     for path in PAGES:
-        mina.page.evaluate("path => { const a = document.createElement('a'); a.href = path; "
-                           "document.body.append(a); a.click(); a.remove(); }", f"/settings/{path}")  # fmt: skip
-        mina.page.wait_for_url(f"**/settings/{path}")
+        mina.follow(f"/settings/{path}").page.wait_for_url(f"**/settings/{path}")
         mina.idle()
         wide = mina.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert (mina.faults(), wide) == ([], 0), path

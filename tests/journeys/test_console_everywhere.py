@@ -12,10 +12,6 @@ from tests.console.browser import PHONE, WIDE, Desk, Visit, opened
 from tests.console.test_shell import post
 
 OPEN_TO_ALL = ("/login", "/invitation", "/password-reset", "/welcome")
-GO = """path => {
-  const link = Object.assign(document.createElement("a"), { href: path });
-  document.body.append(link); link.click(); link.remove();
-}"""
 
 
 def addresses(conversation: str, contact: str) -> list[str]:
@@ -36,8 +32,7 @@ def addresses(conversation: str, contact: str) -> list[str]:
 def judge(visit: Visit, paths: list[str]) -> dict[str, list[str]]:
     found = {}
     for path in paths:
-        visit.page.evaluate(GO, path)
-        visit.idle()
+        visit.follow(path).idle()
         visit.shot(f"everywhere{path.replace('/', '-')}")
         if faults := visit.faults():
             found[path] = faults
