@@ -1,14 +1,15 @@
 // A text field with a list of what it may mean (the ARIA pattern of that name): people, tags, commands.
 
 import { each, h } from "./dom.js";
+import { t } from "./i18n.js";
 import { composing } from "./keys.js";
 import { effect, signal } from "./signals.js";
 
 let boxes = 0;
 
 /**
- * `find(text)` answers `[{id, text, hint?, icon?}]`, at once or later; an answer that was overtaken is left out. `choose(item)` is called
- * with the one that was taken. With `open` the list is always there, as in the palette.
+ * `find(text)` answers `[{id, text, hint?, icon?}]`, at once or later; an answer that was overtaken is left out.
+ * `choose(item)` is called with the one that was taken. With `open` the list is always there, as in the palette.
  */
 export function combobox({ label, find, choose, placeholder, open = false, render = (item) => h("span", {}, item.text) }) {
   const id = `combobox-${(boxes += 1)}`;
@@ -17,7 +18,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
   const at = signal(0);
   const shown = signal(open);
   let asked = 0;
-  let foundFor = null;
+  const foundFor = signal(null);
   let hasty = false; // Enter came before what was typed had been found: the list is still another text's
   effect(() => {
     const wanted = text.value;
@@ -26,7 +27,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
       if (mine !== asked) return;
       found.value = items;
       at.value = 0;
-      foundFor = wanted;
+      foundFor.value = wanted;
       if (!hasty) return;
       hasty = false;
       take(items[0]);
@@ -45,7 +46,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const count = found.peek().length;
     if (by && count) at.value = (at.peek() + by + count) % count;
-    else if (event.key === "Enter" && shown.peek() && foundFor !== text.peek()) hasty = true;
+    else if (event.key === "Enter" && shown.peek() && foundFor.peek() !== text.peek()) hasty = true;
     else if (event.key === "Enter" && shown.peek() && count) take(found.peek()[at.peek()]);
     else if (event.key === "Escape" && shown.peek() && !open) shown.value = false;
     else return;
@@ -84,5 +85,7 @@ export function combobox({ label, find, choose, placeholder, open = false, rende
       () => render(item$.value),
     );
   const list = h("div", { class: "options", role: "listbox", id, "aria-label": label, hidden: () => !shown.value || !found.value.length }, each(() => found.value, (item) => item.id, option));
-  return Object.assign(h("div", { class: ["combobox", open && "open"] }, input, list), { input });
+  const none = () => shown.value && text.value.trim() && foundFor.value === text.value && !found.value.length;
+  const told = h("p", { class: () => none() && "options soft", role: "status" }, () => none() && t("shell.none_found"));
+  return Object.assign(h("div", { class: ["combobox", open && "open"] }, input, list, told), { input });
 }

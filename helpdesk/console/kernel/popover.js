@@ -34,7 +34,15 @@ export function popover(beside, build, { kind = "popover", role } = {}) {
   // Beside the button in the document too: within a dialog, so that its focus stays there.
   (beside.closest("dialog") ?? document.body).append(element);
   element.showPopover();
+  let height = element.offsetHeight;
+  const grown = new ResizeObserver(() => {
+    if (element.offsetHeight <= height) return;
+    height = element.offsetHeight;
+    place(element, beside);
+  });
+  // At once, and again for what comes later; what becomes less while one types stays where it is.
   place(element, beside);
+  grown.observe(element);
   return { close, element };
 }
 

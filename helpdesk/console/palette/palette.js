@@ -32,10 +32,12 @@ export async function openPalette() {
       hits.value = { text, items: unlike(found.items).map(placeOf) };
     }, TYPING_MS);
   };
-  // It is asked within an effect: what was found meanwhile comes to what can be done by itself.
+  // It is asked within an effect: what was found meanwhile comes to what can be done by itself, and asks once more.
   const find = (text) => {
     look(text);
-    return [...commandsFor(known, text), ...(hits.value.text === text ? hits.value.items : [])];
+    const [done, there] = [commandsFor(known, text), hits.value.text === text];
+    const waits = !done.length && !there && text.trim().length > 1;
+    return waits ? new Promise(() => {}) : [...done, ...(there ? hits.value.items : [])];
   };
   const render = (one) => [icon(one.icon ?? "next", { size: 16 }), h("span", { class: "grow cut" }, one.text), h("span", { class: "soft cut" }, one.group), one.keys && keys([one.keys].flat()[0])];
   const body = (close) => {
