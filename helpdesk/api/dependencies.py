@@ -28,6 +28,8 @@ from helpdesk.services.accounts import Identity
 from helpdesk.services.house import Services
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+MEANT: Final = "Helpdesk-Agent"
+"""Whose session a page believes to speak in. Another person's, who has signed in since in the same browser, refuses."""
 
 
 class Csrf(Forbidden):
@@ -103,6 +105,8 @@ async def identify(request: Request) -> Actor:
         if request.method not in _SAFE:
             check_origin(request)
         identity = await accounts.identify_session(database, cookie, now=now)
+        if request.headers.get(MEANT, str(identity.actor.id)) != str(identity.actor.id):
+            raise Unauthenticated
     if identity.touch is not None:
         request.app.state.touches.note(identity)
     return identity.actor

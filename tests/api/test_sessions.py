@@ -75,6 +75,20 @@ async def test_one_sees_where_one_is_signed_in_and_ends_what_one_likes(
     assert [(await client.get(f"{V}/me", headers=h)).status_code for h in (second, his)] == [200, 200]
 
 
+async def test_what_one_persons_page_writes_is_refused_by_anothers_session(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    anna, bert = await factories.agent(services, password=True), await factories.agent(services, password=True)
+    desk = await factories.inbox(services)
+    place = f"{V}/conversations/{await factories.conversation(services, inbox_id=desk)}/draft"
+    hers = await sign_in(client, anna)
+    body = {"text": "Between us", "private": True}
+    for meant, status in ((bert.id, 401), (anna.id, 200), (None, 412)):
+        said = {"Helpdesk-Agent": str(meant)} if meant else {}
+        answer = await client.put(place, json=body, headers={**hers, **said, "If-None-Match": "*"})
+        assert answer.status_code == status, answer.text
+
+
 async def test_an_administrator_sees_and_ends_the_sessions_of_others(
     client: httpx.AsyncClient, services: Services
 ) -> None:
