@@ -62,6 +62,7 @@ def test_the_pane_says_who_writes_and_why_and_changes_what_is_known(desk: Desk) 
     order = pane.get_by_label("Order")
     order.fill("A-1")
     change(desk, path, custom_fields={"lost": True})  # another field: both stand
+    pane.get_by_label("Lost money").locator("option:checked", has_text="Yes").wait_for(state="attached")
     order.press("Enter")
     both = {"order": "A-1", "lost": True}
     desk.stack.until("kept", lambda: desk.stack.http.get(path).json()["custom_fields"] == both)

@@ -6,7 +6,7 @@ import { h, when } from "../kernel/dom.js";
 import { compare, dateTime } from "../kernel/format.js";
 import { language, say, t } from "../kernel/i18n.js";
 import { icon } from "../kernel/icons.js";
-import { avatar, badge, button, chip } from "../kernel/parts.js";
+import { avatar, button, chip } from "../kernel/parts.js";
 import { popover } from "../kernel/popover.js";
 import { computed, effect, onCleanup, signal, untracked } from "../kernel/signals.js";
 import { detail, directory, put, refresh } from "../kernel/store.js";

@@ -1,10 +1,10 @@
 // Custom fields, changed where they are read: a value is kept when one leaves it, Escape takes back what was typed.
 
-import { h } from "../kernel/dom.js";
+import { each, h } from "../kernel/dom.js";
 import { date, list, number } from "../kernel/format.js";
 import { t } from "../kernel/i18n.js";
 import { composing } from "../kernel/keys.js";
-import { computed, effect, signal } from "../kernel/signals.js";
+import { computed, effect, signal, untracked } from "../kernel/signals.js";
 import { directory } from "../kernel/store.js";
 import { keep } from "./keeping.js";
 
@@ -23,7 +23,9 @@ export function customFields(subject, item, target) {
   const values = () => item.value?.custom_fields ?? {};
   // A field that was archived is still shown where it says something.
   const all = computed(() => known.list.value.filter((one) => one.subject === subject && (!one.archived || values()[one.key] != null)));
-  return () => all.value.map((one) => customField(one, () => values()[one.key] ?? null, target));
+  // One that is there stays, whatever else is changed: somebody may be typing in it.
+  const key = (one) => `${one.key} ${one.version}`;
+  return each(() => all.value, key, (one$) => customField(one$.peek(), () => values()[one$.peek().key] ?? null, target));
 }
 
 function customField(field, value, target) {
@@ -33,7 +35,7 @@ function customField(field, value, target) {
     body: (given) => ({ custom_fields: { [field.key]: given } }),
     words: (given) => wordsOf(field, given),
   };
-  if (field.archived) return row(field.title, () => h("span", {}, wordsOf(field, value())));
+  if (field.archived) return row(field.title, () => h("span", {}, () => wordsOf(field, value())));
   if (field.type === "multi_choice") return several(field, value, target, part);
   if (field.type === "choice" || field.type === "boolean") return choice(part, field.type === "boolean" ? booleans() : field.options.map((one) => ({ id: one, text: one, value: one })), value, target);
   return line(part, value, target, MEANS[field.type]);
@@ -59,7 +61,7 @@ export function row(name, control, id = `fact-${(made += 1)}`) {
 
 /** Keep a value and show at the control what is wrong with it. */
 function keeper(part, value, target, wrong) {
-  let base = value();
+  let base = untracked(value);
   return {
     begin: () => (base = value()),
     write: async (given) => {
