@@ -56,6 +56,9 @@ function languageName(tag) {
 
 const MARKS = { email: "mail", chat: "chat" };
 
+/** A browser of his: nobody could type it again. */
+const isVisitor = ({ channel }) => directory("channels").byId(channel)?.capabilities.live;
+
 /** By what he writes to us, and which of it is proved to be his. Supervisors say what else is his, or is not. */
 export function identities(contact) {
   const { now } = contact;
@@ -69,7 +72,7 @@ export function identities(contact) {
         icon(MARKS[one$.peek().channel] ?? "at", { size: 16 }),
         h("span", { class: "grow" }, h("bdi", { class: "break" }, () => one$.value.handle), h("span", { class: "soft" }, () => ` ${title(one$.value)}`)),
         () => one$.value.verified && badge(t("beside.verified"), "good"),
-        () => mayEdit() && now.value.identities.length > 1 && button({ icon: "close", label: t("beside.identity_remove", { handle: one$.value.handle }), kind: "quiet tiny", run: () => removeIdentity(contact, one$.peek()) }),
+        () => mayEdit() && now.value.identities.length > 1 && !isVisitor(one$.value) && button({ icon: "close", label: t("beside.identity_remove", { handle: one$.value.handle }), kind: "quiet tiny", run: () => removeIdentity(contact, one$.peek()) }),
       ),
     )),
     () => mayEdit() && button({ text: t("beside.identity_add"), icon: "plus", kind: "quiet tiny", "aria-haspopup": "dialog", run: () => void addIdentity(contact) }),
