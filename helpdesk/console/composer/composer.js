@@ -46,7 +46,7 @@ export function composer({ id, one, messages, there }) {
     h(
       "div",
       { class: "composer-box" },
-      h("div", { class: "composer-head" }, modes(letter, one, input), () => (letter.mode.value === "answer" ? untracked(() => recipients(letter, one)) : h("span", { class: "composer-recipients soft cut" }, t("composer.colleagues_only"))), kept(letter)),
+      h("div", { class: "composer-head" }, modes(letter, one, input), () => (letter.mode.value === "answer" ? untracked(() => recipients(letter, one)) : h("span", { class: "composer-recipients soft cut" }, t("composer.colleagues_only")))),
       offered.node,
       input,
       fileList(letter),
@@ -162,7 +162,7 @@ function tools(letter, how, input) {
     { class: "composer-tools" },
     h("div", { class: "row", hidden: () => !mayAttach(letter, how.one.value) }, filePicker(letter)),
     button({ icon: "reply", label: t("composer.replies"), kind: "quiet", run: reply }),
-    h("span", { class: "grow" }),
+    kept(letter),
     () => (answer() ? button({ text: t("composer.send_and_resolve"), kind: "composer-resolve", disabled: nothing, run: go("resolved") }) : null),
     h("div", { class: "composer-send" }, button({ text: () => (answer() ? t("composer.send") : t("composer.save_note")), icon: "send", kind: "primary", disabled: nothing, run: go() }), () => (answer() ? more : null)),
   );

@@ -94,6 +94,10 @@ export const pane = ({ title, tools, name = "" }, ...body) =>
     h("div", { class: "pane-body" }, body),
   );
 
-/** Links as tabs: each has an address of its own. */
-export const tabs = (label, items) =>
-  h("nav", { class: "tabs sideways", "aria-label": label }, items.map(({ text, href, current }) => h("a", { href, "aria-current": () => (read(current) ? "page" : null) }, text)));
+/** Links as tabs: each has an address of its own. On a phone, the one that is shown is in sight. */
+export function tabs(label, items) {
+  const link = ({ text, href, current }) => h("a", { href, "aria-current": () => (read(current) ? "page" : null) }, text);
+  const node = h("nav", { class: "tabs sideways", "aria-label": label }, items.map(link));
+  requestAnimationFrame(() => node.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }));
+  return node;
+}

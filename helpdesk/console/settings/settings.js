@@ -3,7 +3,7 @@
 import { detached, focusOn, h } from "../kernel/dom.js";
 import { icon } from "../kernel/icons.js";
 import { say, t } from "../kernel/i18n.js";
-import { skeleton } from "../kernel/parts.js";
+import { empty, skeleton } from "../kernel/parts.js";
 import { here, go, loadArea, setTitle } from "../kernel/router.js";
 import { may } from "../kernel/session.js";
 import { effect, onCleanup } from "../kernel/signals.js";
@@ -43,6 +43,8 @@ function pageList(groups, page) {
   return nav;
 }
 
+const nowhere = () => empty({ title: t("shell.no_page"), text: t("shell.no_page_hint"), icon: "search" });
+
 function pagePlace(groups, page) {
   const holder = h("div", { class: "settings-page" });
   const inside = h("div", { class: "settings-inside" });
@@ -78,6 +80,7 @@ function pagePlace(groups, page) {
     const wanted = pages.find((one) => one.path === path);
     if (!wanted) {
       at = "";
+      if (path && !PAGES.some((one) => one.path === path)) return show(nowhere);
       // On a phone the list of pages is a screen of its own.
       if (path || !matchMedia(NARROW).matches) go(`/settings/${pages[0].path}`, { replace: true });
       return;
