@@ -1,6 +1,6 @@
 // What is done to a whole conversation now and then: the entries of its menu, and the same as commands.
 
-import { del, post } from "../kernel/api.js";
+import { del, get, patch, post } from "../kernel/api.js";
 import { command } from "../kernel/commands.js";
 import { ask, dialog } from "../kernel/dialog.js";
 import { h } from "../kernel/dom.js";
@@ -27,7 +27,7 @@ export function entries(now, { messages }) {
     { text: watching ? t("actions.unwatch") : t("actions.watch"), icon: "eye", run: () => watch(now, watching) },
     { text: t("actions.transfer"), icon: "people", run: () => transfer(now), disabled: !open },
     !live && { text: t("actions.hand_over"), icon: "chat", run: () => handOver(now), disabled: !open || !now.reply_channels.length },
-    live && { text: t("actions.transcript"), icon: "mail", run: () => transcript(now) },
+    Boolean(now.contact_presence) && { text: t("actions.transcript"), icon: "mail", run: () => transcript(now) },
     "-",
     now.merged_into_id ? { text: t("actions.unmerge"), icon: "link", run: unmerge } : { text: t("actions.merge"), icon: "link", run: () => merge(now), disabled: !open || now.spam },
     { text: t("actions.split"), icon: "filter", run: () => split(now, messages), disabled: Boolean(now.merged_into_id) || now.spam },
@@ -63,7 +63,16 @@ async function spam(now) {
     body: () => h("div", { class: "stack" }, h("p", {}, t("actions.spam_hint")), block),
     actions: (close) => [button({ text: t("shell.cancel"), run: () => close() }), button({ text: t("actions.mark"), kind: "danger", autofocus: true, run: () => close(true) })],
   });
-  if (sure) await doing(now, (version) => post(`/conversations/${now.id}/spam`, { block_contact: block.input.checked }, { version }), t("actions.spam_done"), () => noSpam(now));
+  if (!sure) return;
+  const contact = `/contacts/${now.contact.id}`;
+  const blocks = block.input.checked && !(await attempt(get(contact)))?.blocked;
+  // Who was blocked along with it is let in again along with it: what he wrote would be put away in silence.
+  const undo = async () => {
+    if ((await noSpam(now)) === undefined || !blocks) return;
+    const { version } = await get(contact);
+    await patch(contact, { blocked: false }, { version });
+  };
+  await doing(now, (version) => post(`/conversations/${now.id}/spam`, { block_contact: block.input.checked }, { version }), t("actions.spam_done"), undo);
 }
 
 async function transcript(now) {

@@ -1,6 +1,6 @@
 // Giving a conversation on: to a team or a colleague, or to a chat of ours where less can be read along.
 
-import { post } from "../kernel/api.js";
+import { post, Problem } from "../kernel/api.js";
 import { dialog } from "../kernel/dialog.js";
 import { h } from "../kernel/dom.js";
 import { compare } from "../kernel/format.js";
@@ -39,10 +39,11 @@ export async function transfer(now) {
     confirm: t("actions.give"),
     children: [
       selectField({ label: t("actions.team"), name: "team_id", options: [none, ...choices(teams.list.peek())], autofocus: true }),
-      selectField({ label: t("actions.colleague"), name: "assignee_id", options: [none, ...choices(people)] }),
+      selectField({ label: t("actions.colleague"), name: "assignee_id", options: [{ id: "", text: t("actions.anybody") }, ...choices(people)] }),
       textField({ label: t("actions.note"), hint: t("actions.note_hint"), name: "note", rows: 3 }),
     ],
     send: ({ team_id: team, assignee_id: agent, note }) => {
+      if (!team && !agent) throw new Problem(422, { errors: [{ field: "team_id", message: "is needed" }] });
       const body = { ...(team ? { team_id: team } : {}), ...(agent ? { assignee_id: agent } : {}), note };
       return withVersion(now, (version) => post(`/conversations/${now.id}/transfer`, body, { version }));
     },

@@ -1,7 +1,8 @@
 // The public API, as any client may use it: JSON, the session's cookie, problems as errors.
 
 import { href, ROOT } from "./address.js";
-import { has, t } from "./i18n.js";
+import { h } from "./dom.js";
+import { has, language, t } from "./i18n.js";
 import { learnClock, number } from "./format.js";
 
 export { href };
@@ -13,6 +14,7 @@ const asked = new Map();
 let signedOut = () => {};
 let unverified = async () => false;
 let cookies = 0; // that were given to this page
+let agent = null;
 
 /** What the API refused (RFC 9457). Decide by `slug`; `detail` is English, and for people. */
 export class Problem extends Error {
@@ -41,6 +43,10 @@ export const whenSignedOut = (act) => (signedOut = act);
 /** Called when the password is wanted again; true: it was given, the request goes out once more. */
 export const whenUnverified = (act) => (unverified = act);
 
+/** Whose page this is. What it writes says so: the browser's session may be another's by now, and refuses that. */
+export const speakAs = (id) => (agent = id);
+const spoken = (method) => (agent && method !== "GET" ? { "Helpdesk-Agent": agent } : {});
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function problemOf(response) {
@@ -49,7 +55,7 @@ async function problemOf(response) {
 }
 
 async function request(method, path, { query, body, key, version, signal, quiet } = {}) {
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: "application/json", ...spoken(method) };
   if (key) headers["Idempotency-Key"] = key === true ? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` : key;
   if (version === null) headers["If-None-Match"] = "*"; // it must not be there yet
   else if (version !== undefined) headers["If-Match"] = `"${version}"`;
@@ -94,7 +100,9 @@ async function ended() {
   for (let before; before !== cookies; ) {
     before = cookies;
     const answer = await fetch(`${ROOT}/me`).catch(() => null);
-    if (answer?.status !== 401) return;
+    if (answer?.status === 401) continue;
+    const now = await answer?.json().catch(() => null);
+    return void (agent && now?.id && now.id !== agent && location.reload());
   }
   signedOut();
 }
@@ -146,6 +154,7 @@ export function upload(path, file, { progress, signal } = {}) {
     const form = new FormData();
     form.append("file", file, file.name);
     sending.open("POST", `${ROOT}${path}`);
+    for (const [name, value] of Object.entries(spoken("POST"))) sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.onprogress = (event) => progress?.(event.lengthComputable ? event.loaded / event.total : 0);
     sending.onerror = () => reject(new Offline("upload"));
@@ -161,11 +170,15 @@ export function upload(path, file, { progress, signal } = {}) {
   });
 }
 
-/** What went wrong and what to do about it, in the reader's language. */
+/** What the API says is English: beside words of ours, and folded where another language is read. */
+export const inItsWords = (detail) => (language === "en" ? h("span", {}, " ", detail) : h("details", {}, h("summary", {}, t("form.detail")), h("span", { lang: "en" }, detail)));
+
+/** What went wrong and what to do about it, in the reader's language: a text, or a list of what is to be shown. */
 export function explain(error) {
   if (error instanceof Offline) return t("problem.offline");
   if (!(error instanceof Problem)) return t("problem.unknown");
   if (error.slug === "too_many_requests") return t("problem.too_many_requests", { n: error.retryAfter || 1, seconds: number(error.retryAfter || 1) });
   const key = `problem.${error.slug}`;
-  return has(key) ? t(key) : t("problem.other", { detail: error.detail || error.title });
+  const detail = error.detail || error.title;
+  return has(key) ? t(key) : [t("problem.other"), detail && inItsWords(detail)];
 }

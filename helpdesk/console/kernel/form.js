@@ -1,8 +1,8 @@
 // Forms: fields with names and hints, and what is wrong beside the field that it is about.
 
-import { explain, Problem } from "./api.js";
+import { explain, inItsWords, Problem } from "./api.js";
 import { h } from "./dom.js";
-import { has, language, t } from "./i18n.js";
+import { has, t } from "./i18n.js";
 import { isSignal, signal } from "./signals.js";
 
 let fields = 0;
@@ -87,9 +87,6 @@ function clear(element, general) {
   for (const one of element.querySelectorAll("[data-field]")) one.wrong?.("");
 }
 
-/** What the API says is English: beside words of ours, and folded where another language is read. */
-const inItsWords = (detail) => (language === "en" ? h("span", {}, " ", detail) : h("details", {}, h("summary", {}, t("form.detail")), h("span", { lang: "en" }, detail)));
-
 /** Show what the API refused. */
 export function fail(element, error, general) {
   const known = new Map([...element.querySelectorAll("[data-field]")].map((one) => [one.dataset.field, one]));
@@ -104,7 +101,7 @@ export function fail(element, error, general) {
     place.wrong(wordsFor(message));
     first ??= place;
   }
-  general.replaceChildren(...(first && !rest.length ? [] : [explain(error), ...(rest.length ? [inItsWords(rest.join("; "))] : [])]));
+  general.replaceChildren(...(first && !rest.length ? [] : [...[explain(error)].flat(), ...(rest.length ? [inItsWords(rest.join("; "))] : [])]));
   first?.input?.focus();
 }
 

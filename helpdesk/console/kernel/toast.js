@@ -25,17 +25,17 @@ export function toast(text, { kind = "info", action, seconds = SECONDS[kind] } =
     clearTimeout(timer);
     node.remove();
   };
-  const go = () => (timer = setTimeout(close, seconds * 1000));
   const stay = () => clearTimeout(timer);
+  const go = () => (stay(), (timer = setTimeout(close, seconds * 1000)));
   const node = h(
     "div",
     { class: ["toast", kind], on: { pointerenter: stay, pointerleave: go, focusin: stay, focusout: go } },
     h("p", {}, text),
-    action && button({ text: action.text, kind: "quiet", run: () => (close(), action.run()) }),
+    action && button({ text: action.text, kind: "quiet", run: () => (close(), attempt((async () => action.run())())) }),
     button({ icon: "close", label: t("shell.close"), kind: "quiet tiny", run: close }),
   );
   // What happens twice is told once.
-  for (const one of region?.children ?? []) if (one.firstElementChild.textContent === text) one.remove();
+  for (const one of region?.children ?? []) if (one.firstElementChild.textContent === node.firstElementChild.textContent) one.remove();
   place().append(node);
   go();
   return close;

@@ -3,7 +3,7 @@
 
 import { get, patch, post, Problem, every, explain } from "../../kernel/api.js";
 import { ask } from "../../kernel/dialog.js";
-import { t } from "../../kernel/i18n.js";
+import { t, tn } from "../../kernel/i18n.js";
 import { signal } from "../../kernel/signals.js";
 import { conversation, put, refresh } from "../../kernel/store.js";
 import { attempt, toast } from "../../kernel/toast.js";
@@ -34,7 +34,7 @@ async function one(item, change) {
   const back = change.before(item);
   put({ ...item, ...body, ...change.shown });
   const done = await attempt(change.go ? current(item, change.go) : patched(item, body, change));
-  if (done === undefined) return void refresh(item.id).catch(() => {});
+  if (done === undefined) return put(item), void refresh(item.id).catch(() => {}); // unless it is another by now
   const undo = () => attempt(change.undo ? current(done, change.undo) : patched(done, back, {}));
   toast(change.told(1), { kind: "done", action: { text: t("shell.undo"), run: undo } });
 }
@@ -63,7 +63,7 @@ async function many(items, change) {
   };
   const action = found.changed.length && pasts.size <= UNDO_JOBS ? { text: t("shell.undo"), run: undo } : undefined;
   if (found.changed.length || !found.refused.length) toast(change.told(found.changed.length), { kind: "done", action });
-  if (found.refused.length) toast(t("acting.refused", { n: found.refused.length, why: whyOf(found.refused) }), { kind: "wrong" });
+  if (found.refused.length) toast(tn("acting.refused", { n: found.refused.length, why: whyOf(found.refused) }), { kind: "wrong" });
 }
 
 /** All that a filter finds: asked first, since what they were is known to nobody, and only spam can be given back. */
@@ -73,7 +73,7 @@ async function whole({ tree, count }, change) {
   if (!found) return;
   const undo = change.back && (() => attempt(jobs(found.changed, change.back)));
   toast(change.told(found.count), { kind: "done", action: undo && { text: t("shell.undo"), run: undo } });
-  if (found.refusals) toast(t("acting.refused", { n: found.refusals, why: found.refused.length ? whyOf(found.refused) : "" }), { kind: "wrong" });
+  if (found.refusals) toast(tn("acting.refused", { n: found.refusals, why: found.refused.length ? whyOf(found.refused) : "" }), { kind: "wrong" });
 }
 
 const whatOf = (change) => change.job ?? (change.actions ? { actions: change.actions } : { set: change.set });
@@ -100,7 +100,8 @@ async function jobs(ids, what, most = MOST) {
         if (one.outcome === "done") found.changed.push(one.subject_id);
         else if (one.outcome === "refused") found.refused.push(one);
       }
-      if (state.state === "failed") throw new Problem(500, { type: "urn:helpdesk:problem:internal", detail: state.error });
+      // Somebody ended it: what was changed until then is told, and can be taken back.
+      if (state.state === "failed" && state.error !== "cancelled") throw new Problem(500, { type: "urn:helpdesk:problem:internal", detail: state.error });
     }
   } finally {
     close();
