@@ -30,4 +30,15 @@ if (inbox && "session" in document.documentElement.dataset) {
   ask("/conversations", asked(unescaped(view), new URLSearchParams(location.search)));
 }
 
-import("./shell/shell.js").then(({ open }) => open());
+// Not even the texts are there to say it with.
+const lost = () => {
+  const again = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again · 重试 · 重試" });
+  again.addEventListener("click", () => location.reload());
+  document.body.replaceChildren(again);
+};
+import("./shell/shell.js")
+  .then(({ open }) => open())
+  .catch((error) => {
+    lost();
+    throw error;
+  });

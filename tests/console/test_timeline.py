@@ -209,6 +209,11 @@ def test_a_reader_further_up_keeps_his_place(desk: Desk) -> None:
     page, line = sol.page, sol.page.get_by_role("log")
     line.get_by_text("Part 69.").wait_for()
     assert not line.get_by_text("Part 3.").count()
+    # What became of one further back is no page of its own: alone it would hide all between.
+    early = desk.stack.messages(story)[2]["id"]
+    again = "await timeline(id).again(message); return timeline(id).messages.peek().length"
+    again = f"async ({{timeline}}, [id, message]) => {{ {again}; }}"
+    assert sol.module("conversation/timeline.js", again, [story, early]) == 50
     at_end = "e => e.scrollHeight - e.scrollTop - e.clientHeight < 2"
     desk.stack.until("the end is in sight", lambda: line.evaluate(at_end))
 

@@ -27,6 +27,7 @@ export function addFiles(letter, list) {
 }
 
 function begin(letter, sheet, file) {
+  if (!sheet.files.peek().includes(file)) return; // left out while it waited for the network
   file.abort = new AbortController();
   file.wrong.value = null;
   const going = upload("/attachments", file.source, { progress: (part) => (file.progress.value = part), signal: file.abort.signal });

@@ -70,11 +70,14 @@ function whole({ id, one, line, there }) {
     ended = true;
     shown?.dispose();
   });
-  loadArea("composer").then((module) => {
+  const open = (module) => {
     if (ended || !me.peek()) return;
     shown = detached(() => module.composer({ id, one, messages, there }));
-    composer.append(shown.value);
-  }, () => {});
+    composer.replaceChildren(shown.value);
+  };
+  const again = () => composer.replaceChildren(empty({ title: t("problem.offline"), icon: "offline", action: button({ text: t("shell.again"), run: load }) }));
+  const load = () => loadArea("composer").then(open, again);
+  load();
   const root = h("div", { class: "conversation-whole" }, heading({ id, one, there, messages }), body, composer);
   commands({ id, one, root });
   return root;
@@ -179,7 +182,7 @@ function followEvents({ id, line }) {
     const all = wanted;
     wanted = new Set();
     try {
-      if (all.has("all")) return await line.refresh();
+      if (all.has("all")) return await line.afresh();
       if (all.delete("newer")) await line.newer();
       await Promise.all([...all].map(line.again));
     } catch {

@@ -103,10 +103,16 @@ function made(id) {
     seen: 0,
     since: () => oldest(),
     refresh: () => once(refresh),
+    /** Read anew what has changed by now: what is being read was asked for before. */
+    afresh: async () => (await loading?.catch(() => {}), once(refresh)),
     newer,
     takeEvents,
     /** Read one message again: its delivery, or whether it is hidden, has changed. */
-    again: async (message) => take([await get(`/messages/${message}`)]),
+    again: async (message) => {
+      const found = await get(`/messages/${message}`);
+      // One that is further back than what was read comes with its page: alone it would hide the others before it.
+      if (messages.peek() && (!more.peek() || found.seq >= messages.peek()[0]?.seq)) take([found]);
+    },
     /** Read an older page. `around(apply)` puts it in, so that the reader's place can be kept. */
     older: (around = atOnce) =>
       once(async () => {

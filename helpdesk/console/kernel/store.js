@@ -95,42 +95,63 @@ onTouched(({ ids }) => {
 // Only what is shown, or was looked at last, is read again at once. Others are forgotten, and read when they are wanted.
 function readTouched() {
   timer = 0;
-  const last = [...details.keys()].at(-1);
-  for (const id of touched) {
-    if (id === last || held.has(id)) refresh(id).catch((error) => error.status === 404 && drop(id));
-    else details.delete(id);
-  }
+  readAgain(touched);
   touched = new Set();
 }
 
-onResync(() => {
+function readAgain(ids) {
   const last = [...details.keys()].at(-1);
-  for (const id of [...details.keys()]) {
-    if (id === last || held.has(id)) refresh(id).catch((error) => error.status === 404 && drop(id));
+  for (const id of ids) {
+    if (id === last || held.has(id)) afterwards(id).catch((error) => error.status === 404 && drop(id));
     else details.delete(id);
   }
-  for (const one of directories.values()) one.refresh();
+}
+
+/** What was asked before it happened does not tell of it, however late the answer comes. */
+const afterwards = (id) => (loading.has(id) ? loading.get(id).catch(() => {}).then(() => refresh(id)) : refresh(id));
+
+onResync(() => {
+  readAgain([...details.keys()]);
+  for (const one of directories.values()) one.refresh().catch(() => {});
 });
 
 const PATHS = { categories: "/triage/categories" };
 const WHOLE = new Set(["channels", "categories"]);
 
-/** A list that hardly changes, such as agents, teams, inboxes or tags: read once, kept, read again by `refresh`. */
+/**
+ * A list that hardly changes, such as agents, teams, inboxes or tags: read once, kept, read again by `refresh`. What could not be
+ * read is read when it is wanted next; `ready` fails only where there is nothing yet.
+ */
 export function directory(name) {
   if (!directories.has(name)) {
     const list = signal([]);
     const path = PATHS[name] ?? `/${name}`;
     const read = () => (WHOLE.has(name) ? get(path).then((found) => found.items) : every(path));
+    let known = false;
     const made = {
       list,
       ready: null,
       byId: (id) => list.value.find((one) => id && (one.id === id || one.key === id || (!one.id && one.name === id))), // channels have a name alone
-      refresh: () => (made.ready = read().then((found) => (list.value = found))),
+      refresh: () => {
+        const reading = read().then((found) => ((known = true), (list.value = found)));
+        made.ready = reading.catch((error) => {
+          if (known) return list.peek();
+          made.lost = true;
+          throw error;
+        });
+        made.ready.catch(() => {});
+        return reading;
+      },
     };
-    made.refresh().catch(() => directories.delete(name));
+    made.lost = true;
     directories.set(name, made);
   }
-  return directories.get(name);
+  const made = directories.get(name);
+  if (made.lost) {
+    made.lost = false;
+    made.refresh().catch(() => {});
+  }
+  return made;
 }
 
 /** Comes when all of these that anybody has asked for are there, or refused. */

@@ -1,7 +1,7 @@
 // What is around every screen: the bar of areas, the state of the connection, and the area itself.
 
 import "../kernel/clocks.js";
-import { Offline, whenSignedOut, whenUnverified } from "../kernel/api.js";
+import { explain, Offline, Problem, whenSignedOut, whenUnverified } from "../kernel/api.js";
 import { detached, focusOn, h, mount } from "../kernel/dom.js";
 import { t, loadTexts } from "../kernel/i18n.js";
 import { button, empty, linkButton } from "../kernel/parts.js";
@@ -10,7 +10,7 @@ import { go, here, loadArea, takeUpLinks } from "../kernel/router.js";
 import { me, refreshMe, signIn } from "../kernel/session.js";
 import { effect, signal, settled, untracked } from "../kernel/signals.js";
 import { start, stop } from "../kernel/stream.js";
-import { place } from "../kernel/toast.js";
+import { place, toast } from "../kernel/toast.js";
 import { areaBar } from "./bar.js";
 import { generalCommands } from "./commands.js";
 
@@ -24,7 +24,8 @@ export async function open() {
   if (here.peek().area) loadArea(here.peek().area).catch(() => {});
   await texts;
   const found = await asked;
-  if (found instanceof Offline) return failed();
+  // Only who is told so has no session: a desk that is restarting tells nothing of it.
+  if (found instanceof Offline || (found instanceof Problem && (found.status >= 500 || found.status === 429))) return failed(found);
   if (found?.email && !signIn(found)) return;
   whenSignedOut(() => {
     if (here.peek().area === OPEN_TO_ALL) return;
@@ -44,10 +45,17 @@ const loginFor = ({ path, query }) => {
   return path === "/" ? "/login" : `/login?next=${encodeURIComponent(next)}`;
 };
 
-function failed() {
+function failed(error) {
   const again = button({ text: t("shell.again"), kind: "primary", run: () => location.reload() });
-  document.body.replaceChildren(empty({ title: t("problem.offline"), icon: "offline", action: again }));
+  document.body.replaceChildren(empty({ title: explain(error), icon: "offline", action: again }));
 }
+
+/** What nobody has answered for is told all the same: a click that does nothing says nothing of why. */
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (reason?.slug === "unauthenticated" || !me.peek()) return;
+  if (reason instanceof Problem || reason instanceof Offline) toast(explain(reason), { kind: "wrong" });
+  else if (!navigator.onLine) toast(t("problem.offline"), { kind: "wrong" });
+});
 
 function frame() {
   const signedIn = () => Boolean(me.value) && here.value.area !== OPEN_TO_ALL;
@@ -71,6 +79,11 @@ function frame() {
 function showAreas(main) {
   const wanted = signal("");
   let shown = { dispose: () => {} };
+  const show = (view) => {
+    shown.dispose();
+    shown = detached(view);
+    main.replaceChildren(shown.value);
+  };
   effect(() => {
     const { area } = here.value;
     wanted.value = area === OPEN_TO_ALL || me.value ? area : "";
@@ -78,7 +91,7 @@ function showAreas(main) {
   effect(() => {
     if (here.value.area || !me.value) return;
     const home = linkButton({ text: t("shell.inbox"), kind: "primary", href: "/inbox" });
-    main.replaceChildren(empty({ title: t("shell.no_page"), text: t("shell.no_page_hint"), icon: "search", action: home }));
+    show(() => empty({ title: t("shell.no_page"), text: t("shell.no_page_hint"), icon: "search", action: home }));
   });
   effect(() => {
     const area = wanted.value;
@@ -87,12 +100,10 @@ function showAreas(main) {
       (module) => {
         if (wanted.peek() !== area) return;
         const first = !main.childElementCount;
-        shown.dispose();
-        shown = detached(() => module.view(here));
-        main.replaceChildren(shown.value);
+        show(() => module.view(here));
         if (!first) focusOn(main.querySelector("[data-focus]") ?? main);
       },
-      () => main.replaceChildren(empty({ title: t("problem.unknown"), icon: "alert", action: button({ text: t("shell.again"), run: () => location.reload() }) })),
+      () => wanted.peek() === area && show(() => empty({ title: t("problem.unknown"), icon: "alert", action: button({ text: t("shell.again"), run: () => location.reload() }) })),
     );
   });
 }

@@ -27,10 +27,13 @@ export function deliveries(item, { saved }) {
   const path = `/webhooks/${item.id}`;
   const [list, status] = [signal(null), signal(null)];
   let timer = 0;
-  onCleanup(() => clearTimeout(timer));
+  let asked = 0;
+  onCleanup(() => ((asked += 1), clearTimeout(timer)));
   // No event tells of a delivery: while one is on its way it is looked at again.
   const read = async () => {
+    const mine = (asked += 1);
     const { items } = await get(`${path}/deliveries`, { limit: 20, status: status.peek() ?? undefined });
+    if (mine !== asked) return; // others are asked for by now, or nobody looks any more
     list.value = items;
     clearTimeout(timer);
     if (items.some((one) => one.status === "queued" && !one.attempts))
