@@ -1,6 +1,6 @@
 // Who is signed in, and how he likes it.
 
-import { get, patch, post } from "./api.js";
+import { get, patch, post, speakAs } from "./api.js";
 import { chooseLanguage } from "./i18n.js";
 import { effect, flush, signal } from "./signals.js";
 
@@ -32,6 +32,7 @@ export function signIn(found) {
     return false;
   }
   last = found.id;
+  speakAs(found.id);
   // A browser in which nothing was chosen yet has it as the account has.
   if (!Object.keys(kept()).length) preferences.value = { ...DEFAULTS, ...found.preferences };
   me.value = found;
