@@ -31,17 +31,21 @@ def test_a_rule_is_made_tried_and_acts(tmp_path: Path) -> None:
         page.get_by_label("Name", exact=True).fill("Recovery phrases are urgent")
         page.get_by_role("button", name="Condition").click()
         page.get_by_label("What is asked").select_option(label="the message's text")
+        mina.idle()  # the other fields of its row are made for it
         page.get_by_role("combobox", name="Value").fill("recovery phrase")
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Condition", exact=True).click()
         page.get_by_label("What is asked").last.select_option(label="the channel")
+        mina.idle()  # the other fields of its row are made for it
         page.get_by_role("combobox", name="Value").last.fill("mail")
         page.get_by_role("option", name="E-mail").wait_for()
         page.keyboard.press("Enter")
         page.get_by_role("combobox", name="Action").select_option(label="set the priority to")
+        mina.idle()  # the other fields of its row are made for it
         page.get_by_role("combobox", name="Priority").select_option(label="Urgent")
         page.get_by_role("button", name="Action", exact=True).click()
         page.get_by_role("combobox", name="Action").last.select_option(label="change the tags")
+        mina.idle()  # the other fields of its row are made for it
         page.get_by_role("combobox", name="Add tags").fill("phishing")
         page.keyboard.press("Enter")
         page.get_by_label("Switched on").uncheck()
