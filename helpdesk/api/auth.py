@@ -13,9 +13,9 @@ from helpdesk.api.dependencies import (
     House,
     Transaction,
     address_of,
-    base_url,
     check_origin,
     cookie_name,
+    cookie_terms,
     set_cookie,
 )
 from helpdesk.api.problems import documented
@@ -83,8 +83,7 @@ async def logout(request: Request, actor: Anybody, session: Transaction) -> Resp
     if actor.session_id is not None:
         await sessions.end(session, actor.session_id)
     response = nothing()
-    secure = base_url(request).startswith("https:")
-    response.delete_cookie(cookie_name(request), path="/", secure=secure, httponly=True, samesite="lax")
+    response.delete_cookie(cookie_name(request), **cookie_terms(request))
     return response
 
 

@@ -77,6 +77,11 @@ def cookie_name(request: Request) -> str:
     return "__Host-helpdesk" if base_url(request).startswith("https:") else "helpdesk"
 
 
+def cookie_terms(request: Request) -> dict[str, Any]:
+    """Of each cookie of ours. Lax: a browser comes back from a provider's site, by a link as it were."""
+    return {"path": "/", "secure": base_url(request).startswith("https:"), "httponly": True, "samesite": "lax"}
+
+
 def check_origin(request: Request) -> None:
     """Raises `Csrf` unless an unsafe request comes from the base URL and carries JSON or multipart, or nothing."""
     origin = urlsplit(request.headers.get("origin", ""))
@@ -118,15 +123,8 @@ def address_of(request: Request) -> str:
 
 
 def set_cookie(request: Request, response: Response, cookie: str) -> None:
-    response.set_cookie(
-        cookie_name(request),
-        cookie,
-        max_age=int(sessions.LIFE.total_seconds()),
-        path="/",
-        secure=base_url(request).startswith("https:"),
-        httponly=True,
-        samesite="lax",
-    )
+    life = int(sessions.LIFE.total_seconds())
+    response.set_cookie(cookie_name(request), cookie, max_age=life, **cookie_terms(request))
 
 
 def allow(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from helpdesk import clock
 from helpdesk.api.answers import answer
-from helpdesk.api.dependencies import House, allow, base_url, cookie_name
+from helpdesk.api.dependencies import House, allow, base_url, cookie_name, cookie_terms
 from helpdesk.api.problems import documented
 from helpdesk.api.schemas.settings import ConsentBegun
 from helpdesk.domain.values import Actor, Role, Scope
@@ -39,11 +39,6 @@ def _cookie_name(request: Request) -> str:
     return f"{cookie_name(request)}-consent"
 
 
-def _cookie(request: Request) -> dict[str, Any]:
-    """Lax: the browser comes back from another site, by a link as it were."""
-    return {"path": "/", "secure": base_url(request).startswith("https:"), "httponly": True, "samesite": "lax"}
-
-
 @router.post(
     "/{inbox_id}/consent",
     summary="Begin to ask for consent",
@@ -63,7 +58,7 @@ async def begin_consent(request: Request, actor: _Administrator, services: House
     begun = await inbox_consent.begin(services, row, redirect_uri=way_back, by=actor, now=clock.now())
     response = answer({"url": begun.url, "redirect_uri": way_back})
     life = int(inbox_consent.LIFE.total_seconds())
-    response.set_cookie(_cookie_name(request), begun.cookie, max_age=life, **_cookie(request))
+    response.set_cookie(_cookie_name(request), begun.cookie, max_age=life, **cookie_terms(request))
     return response
 
 
@@ -102,5 +97,5 @@ async def finish_consent(request: Request, services: House) -> Response:
     place = f"/{asked.inbox_id}" if asked is not None else ""
     response = Response(status_code=303)
     response.headers["Location"] = f"{base_url(request)}/settings/inboxes{place}?consent={word}"
-    response.delete_cookie(_cookie_name(request), **_cookie(request))
+    response.delete_cookie(_cookie_name(request), **cookie_terms(request))
     return response

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from helpdesk import clock
 from helpdesk.api.answers import answer, page
-from helpdesk.api.dependencies import Csrf, House, Reading, base_url, check_origin, cookie_name
+from helpdesk.api.dependencies import Csrf, House, Reading, base_url, check_origin, cookie_name, cookie_terms
 from helpdesk.api.problems import documented
 from helpdesk.api.schemas import sso as shapes
 from helpdesk.api.schemas.shared import Page
@@ -46,11 +46,6 @@ def _callback(request: Request) -> str:
     return f"{base_url(request)}/api/v1/auth/sso/callback"
 
 
-def _cookie(request: Request) -> dict[str, Any]:
-    """Lax: the browser comes back from another site, by a link as it were."""
-    return {"path": "/", "secure": base_url(request).startswith("https:"), "httponly": True, "samesite": "lax"}
-
-
 @router.get("", summary="By whom one can sign on", response_model=Page[SsoChoice], responses=documented())
 async def list_sign_on_choices(session: Reading) -> Response:
     """For everybody, all on one page."""
@@ -76,7 +71,7 @@ async def start_sign_on(request: Request, services: House, provider_id: UUID) ->
     )
     response = answer({"url": begun.url})
     life = int(sign_on.LIFE.total_seconds())
-    response.set_cookie(_binding_name(request), begun.binding, max_age=life, **_cookie(request))
+    response.set_cookie(_binding_name(request), begun.binding, max_age=life, **cookie_terms(request))
     return response
 
 
@@ -115,6 +110,6 @@ async def finish_sign_on(request: Request, services: House) -> Response:
         return Response(status_code=303, headers={"Location": f"{base_url(request)}/#sso={error.problem}"})
     response = Response(status_code=303, headers={"Location": f"{base_url(request)}/"})
     life = int(sessions.LIFE.total_seconds())
-    response.set_cookie(cookie_name(request), cookie, max_age=life, **_cookie(request))
-    response.delete_cookie(_binding_name(request), **_cookie(request))
+    response.set_cookie(cookie_name(request), cookie, max_age=life, **cookie_terms(request))
+    response.delete_cookie(_binding_name(request), **cookie_terms(request))
     return response
