@@ -29,6 +29,7 @@ def test_the_palette_finds_commands_conversations_and_people(desk: Desk, found: 
     page = mina.page
     page.keyboard.press("Control+k")
     box = page.get_by_role("combobox", name="All commands")
+    box.wait_for()
     page.keyboard.type("go to unass")  # the focus is there by itself; all words count, in any order
     page.get_by_role("option", name="Unassigned").wait_for()
     assert mina.faults() == []
@@ -40,6 +41,8 @@ def test_the_palette_finds_commands_conversations_and_people(desk: Desk, found: 
     page.get_by_role("option", name="Priya Raghunathan Contact").wait_for()
     box.fill("提现")
     page.get_by_role("option", name="提现没有到账").last.wait_for()
+    box.fill("zzqqzz")
+    page.get_by_role("dialog").get_by_text("Nothing found").wait_for()
     box.fill("ledger")
     page.get_by_role("dialog").get_by_role("option", name="Ledger is empty").wait_for()
     page.keyboard.press("Enter")
