@@ -197,5 +197,6 @@ def test_a_condition_names_a_moment_as_the_clock_of_whoever_looks_has_it(desk: D
     assert api(f"/automation-rules/{made['id']}")["if"] == old | {"op": "after", "value": "2026-01-31T16:00:00Z"}
     mina.shot("rules")
     page.get_by_label("How it is compared").select_option(label="longer ago than")
+    mina.idle()
     assert page.get_by_label("Value", exact=True).input_value() == "1"
     mina.untroubled()

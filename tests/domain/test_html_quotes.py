@@ -177,6 +177,6 @@ def test_a_page_without_end_costs_little() -> None:
     for quoted in ("theirs and yours " * 9000, "theirs and yourz " * 9000, "t" * 200_000):
         started = time.process_time()
         folded(html, quoted=quoted, own="mine " + "z" * 200_000)
-        assert time.process_time() - started < 0.5
+        assert time.process_time() - started < 3  # in linear time a tenth of that, in square time minutes
     long = "<p>mine</p>" + "x" * MAX_CHARS
     assert folded(long, quoted="x" * 1000, own="mine") == long
