@@ -175,7 +175,7 @@ class Scene:
             timezone_id="Asia/Taipei",
         )
         page = made.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(40_000)
         visit = Visit(page)
         page.on("pageerror", lambda error: visit.troubles.append(str(error)))
         page.on("console", lambda told: visit.complain(told) if told.type == "error" else None)

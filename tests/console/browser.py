@@ -198,7 +198,7 @@ class Desk:
             self._speak(as_, language)
         context = context or self.browser(as_=as_, device=device, theme=theme, language=language)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(40_000)
         visit = Visit(page, self.stack.url)
         page.on("pageerror", lambda error: visit.troubles.append(str(error)))
         page.on("console", lambda told: visit.troubles.append(told.text) if told.type == "error" else None)

@@ -69,7 +69,7 @@ def test_what_is_typed_outlives_all_that_can_happen_to_a_page(desk: Desk) -> Non
 
     ben.context.set_offline(True)
     text(ben).fill("Sent without a network")
-    page.keyboard.press("Control+Enter")
+    text(ben).press("Control+Enter")
     page.get_by_text("No connection. It goes out by itself when it is back.").wait_for()
     assert text(ben).input_value() == "Sent without a network"
     ben.context.set_offline(False)
@@ -234,7 +234,7 @@ def test_what_became_of_an_answer_is_found_out_before_it_goes_again(desk: Desk) 
     page.route(f"**/conversations/{here}/messages", muddled)
     ben.idle()
     text(ben).fill("Said once and for all")
-    page.keyboard.press("Control+Enter")
+    text(ben).press("Control+Enter")
     page.get_by_role("alert").get_by_role("button", name="Try again").click()
     holds(ben, "")
     assert [one["text"] for one in said(desk, here)] == ["Said once and for all"]
