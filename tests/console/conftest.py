@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,3 +26,9 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """After the browser: where there is none, nothing is started."""
     with opened(tmp_path_factory.mktemp("desk"), browser) as made:
         yield made
+
+
+@pytest.fixture
+def api(desk: Desk) -> Callable[[str], Any]:
+    """What the API answers to the administrator."""
+    return lambda path: desk.stack.http.get(path).json()

@@ -8,8 +8,6 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.console.browser import PASSWORD, PHONE, Desk, Visit, address
 
 if TYPE_CHECKING:
@@ -62,14 +60,6 @@ def saved(visit: Visit) -> None:
     """What was sent is taken, and said to be."""
     visit.page.get_by_role("status").get_by_text("Saved.").last.wait_for()
     visit.idle()
-
-
-@pytest.fixture
-def api(desk: Desk) -> Any:
-    def read(path: str) -> Any:
-        return desk.stack.http.get(path).json()
-
-    return read
 
 
 def test_an_invited_colleague_comes_in_and_sets_up_a_second_step(desk: Desk) -> None:

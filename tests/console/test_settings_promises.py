@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.console.browser import Desk, Visit
 
 THIS_YEAR = datetime.now(UTC).year
@@ -28,14 +26,6 @@ def saved(visit: Visit) -> None:
     visit.page.get_by_role("status").get_by_text("Saved.").last.wait_for()
     visit.page.get_by_role("button", name="Close").last.click()
     visit.idle()
-
-
-@pytest.fixture
-def api(desk: Desk) -> Any:
-    def read(path: str) -> Any:
-        return desk.stack.http.get(path).json()
-
-    return read
 
 
 def test_who_is_called_is_said_and_changed(desk: Desk, api: Any) -> None:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-import pytest
+from pathlib import Path
 
 from helpdesk.api.console import FOLDER
 from tests.browser.bench import chromium, require_browser
-from tests.console.browser import Desk, opened
+from tests.console.browser import opened
 from tests.console.test_beside import post
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 _ADDRESS = re.compile(r'^  \["(/[^"]*)", "(\w+)"\],$', re.MULTILINE)
 _PAGE = re.compile(r'path: "([\w-]+)"')
@@ -42,19 +37,6 @@ _TEXTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    require_browser()
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with opened(tmp_path_factory.mktemp("desk"), browser) as made:
-        yield made
-
-
 def addresses(conversation: str, contact: str) -> Iterator[str]:
     """Every address of the console that needs a session, settings page by page."""
     fitting = {"/inbox/:view": "/inbox/all", "/inbox/:view/:id": f"/inbox/all/{conversation}"}
@@ -76,17 +58,19 @@ def english(text: str) -> set[str]:
     return set(_WORD.findall(re.sub(r"\S+[@/]\S+|\S+\.csv", "", text))) - set(NAMES.split())
 
 
-def test_no_word_is_left_in_english(desk: Desk) -> None:
-    found = post(desk, "提现一直没有到账", "您好，我的提现昨天就提交了，到现在还没有到账。")
-    contact = desk.stack.http.get(f"/conversations/{found['id']}").json()["contact"]["id"]
-    mina = desk.visit("/inbox", language="zh-CN")
-    left: dict[str, list[str]] = {}
-    for path in addresses(found["id"], contact):
-        mina.follow(path).idle()
-        texts = [text for text in mina.page.evaluate(_TEXTS) if text not in GIVEN | KEYS and english(text)]
-        if texts:
-            left[path] = texts
-    assert left == {}
-    assert mina.page.evaluate("document.documentElement.lang") == "zh-CN"
-    mina.forgive("404 (Not Found)")  # there is no draft yet
-    mina.untroubled()
+def test_no_word_is_left_in_english(tmp_path: Path) -> None:
+    require_browser()
+    with chromium() as browser, opened(tmp_path, browser) as desk:
+        found = post(desk, "提现一直没有到账", "您好，我的提现昨天就提交了，到现在还没有到账。")
+        contact = desk.stack.http.get(f"/conversations/{found['id']}").json()["contact"]["id"]
+        mina = desk.visit("/inbox", language="zh-CN")
+        left: dict[str, list[str]] = {}
+        for path in addresses(found["id"], contact):
+            mina.follow(path).idle()
+            texts = [text for text in mina.page.evaluate(_TEXTS) if text not in GIVEN | KEYS and english(text)]
+            if texts:
+                left[path] = texts
+        assert left == {}
+        assert mina.page.evaluate("document.documentElement.lang") == "zh-CN"
+        mina.forgive("404 (Not Found)")  # there is no draft yet
+        mina.untroubled()
